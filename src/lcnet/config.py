@@ -1,0 +1,175 @@
+"""What a model file says besides its weights: architecture, labels, preprocessing, decisions, provenance.
+
+Plain frozen records with JSON in and out. Unknown keys and impossible values raise `ModelFileError`; after that the records
+are trusted everywhere. docs/model-file.md is the specification.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from .arch import BN_EPS, WIDTHS, Arch
+from .errors import ModelFileError, suggest
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+CROP_MODES = ("center", "squash", "border")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture becomes the network's input; the first seven fields mean what timm's `pretrained_cfg` means by them.
+
+    `exif`: turn the picture upright as its EXIF orientation says (timm does not). `background`: the RGB colour on which
+    transparent pixels are composited.
+    """
+
+    input_size: tuple[int, int, int] = (3, 224, 224)  # channels, height, width
+    interpolation: str = "bicubic"
+    crop_pct: float = 0.875
+    crop_mode: str = "center"
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    exif: bool = True
+    background: tuple[int, int, int] = (255, 255, 255)
+
+    def __post_init__(self) -> None:
+        channels = self.input_size[0] if len(self.input_size) == 3 else 0
+        _check(channels > 0 and all(_whole(n, 1, 65536) for n in self.input_size), "input_size", self.input_size)
+        _check(self.interpolation in INTERPOLATIONS, "interpolation", self.interpolation, INTERPOLATIONS)
+        _check(self.crop_mode in CROP_MODES, "crop_mode", self.crop_mode, CROP_MODES)
+        _check(_real(self.crop_pct) and 0.01 <= self.crop_pct <= 8, "crop_pct", self.crop_pct, "a number from 0.01 to 8")
+        _check(all(map(_real, self.mean)) and len(self.mean) == channels, "mean", self.mean, f"{channels} numbers")
+        positive = all(_real(s) and s > 0 for s in self.std)
+        _check(positive and len(self.std) == channels, "std", self.std, f"{channels} numbers above 0")
+        _check(isinstance(self.exif, bool), "exif", self.exif, "true or false")
+        rgb = len(self.background) == 3 and all(_whole(n, 0, 255) for n in self.background)
+        _check(rgb, "background", self.background, "three whole numbers from 0 to 255")
+
+    @classmethod
+    def from_timm(cls, cfg: dict[str, Any]) -> Preprocessing:
+        """Take the fields that matter from a timm `pretrained_cfg`; absent ones get timm's fallback values."""
+        keys = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
+        return from_json(cls, {k: cfg[k] for k in keys if cfg.get(k) is not None}, "pretrained_cfg")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Class names in the order of the logits, with ids (WordNet ids for ImageNet) where they exist."""
+
+    names: tuple[str, ...]
+    ids: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _check(all(isinstance(n, str) for n in self.names), "labels.names", self.names, "texts")
+        if self.ids is not None:
+            _check(all(isinstance(i, str) for i in self.ids), "labels.ids", self.ids, "texts")
+            _check(len(self.ids) == len(self.names), "labels.ids", f"{len(self.ids)} ids", f"{len(self.names)} ids")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """From probabilities to an answer: softmax temperature, and per-label thresholds below which the answer is unknown."""
+
+    temperature: float | None = None
+    thresholds: dict[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        good = self.temperature is None or (_real(self.temperature) and self.temperature > 0)
+        _check(good, "decision.temperature", self.temperature, "a number above 0")
+        if self.thresholds is not None:
+            _check(all(_real(v) and 0 <= v <= 1 for v in self.thresholds.values()), "decision.thresholds", self.thresholds)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything about a model but its weights."""
+
+    arch: Arch
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    labels: Labels | None = None
+    decision: Decision = field(default_factory=Decision)
+    bn_eps: float = BN_EPS
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        count, classes = len(self.labels.names) if self.labels else None, self.arch.num_classes
+        if count is not None and count != classes:
+            raise ModelFileError(f"{count} labels for {classes} classes: one label per class is needed, in logit order")
+        if self.preprocessing.input_size[0] != self.arch.in_chans:
+            raise ModelFileError(f"preprocessing.input_size is {self.preprocessing.input_size}, expected {self.arch.in_chans}"
+                                 " channels as the network has")  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object of docs/model-file.md, without the format version."""
+        arch = {"family": "lcnet", "width": self.arch.width, "in_chans": self.arch.in_chans,
+                "num_classes": self.arch.num_classes, "bn_eps": self.bn_eps}  # fmt: skip
+        return {
+            "architecture": arch,
+            "labels": asdict(self.labels) if self.labels else None,
+            "preprocessing": asdict(self.preprocessing),
+            "decision": asdict(self.decision),
+            "provenance": self.provenance,
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> ModelConfig:
+        """Read the JSON object of docs/model-file.md. Raises `ModelFileError` that names the field."""
+        known = ("architecture", "labels", "preprocessing", "decision", "provenance")
+        _known_keys(data, known, "the model description")
+        arch, bn_eps = _arch_from_json(data.get("architecture"))
+        _check(isinstance(data.get("provenance", {}), dict), "provenance", data.get("provenance"), "an object")
+        return cls(
+            arch=arch,
+            preprocessing=from_json(Preprocessing, data.get("preprocessing", {}), "preprocessing"),
+            labels=from_json(Labels, data["labels"], "labels") if data.get("labels") is not None else None,
+            decision=from_json(Decision, data.get("decision", {}), "decision"),
+            bn_eps=bn_eps,
+            provenance=data.get("provenance", {}),
+        )
+
+
+def from_json(cls: type, data: Any, where: str) -> Any:
+    """Build record `cls` from a JSON object: lists become tuples, unknown and missing keys raise `ModelFileError`."""
+    _known_keys(data, tuple(f.name for f in fields(cls)), where)
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    try:
+        return cls(**values)
+    except (TypeError, AttributeError) as error:
+        raise ModelFileError(f"{where}: {error}") from None
+
+
+def _arch_from_json(data: Any) -> tuple[Arch, float]:
+    _known_keys(data, ("family", "width", "in_chans", "num_classes", "bn_eps"), "architecture")
+    _check(data.get("family") == "lcnet", "architecture.family", data.get("family"), "'lcnet'")
+    width, bn_eps = data.get("width"), data.get("bn_eps", BN_EPS)
+    _check(width in WIDTHS.values(), "architecture.width", width, f"one of {', '.join(map(str, WIDTHS.values()))}")
+    _check(_whole(data.get("in_chans"), 1, 1024), "architecture.in_chans", data.get("in_chans"), "1 to 1024")
+    _check(_whole(data.get("num_classes"), 0, 1 << 20), "architecture.num_classes", data.get("num_classes"), "0 or more")
+    _check(_real(bn_eps) and 0 < bn_eps < 1, "architecture.bn_eps", bn_eps, "a number between 0 and 1")
+    return Arch(float(width), data["in_chans"], data["num_classes"]), float(bn_eps)
+
+
+def _known_keys(data: Any, known: tuple[str, ...], where: str) -> None:
+    if not isinstance(data, dict):
+        raise ModelFileError(f"{where} is {type(data).__name__}, expected a JSON object")
+    for key in data:
+        if key not in known:
+            raise ModelFileError(f"{where} has an unknown key {key!r}{suggest(key, known)} (known: {', '.join(known)})")
+
+
+def _check(good: bool, name: str, found: Any, expected: Any = "whole numbers from 1 to 65536") -> None:
+    if not good:
+        text = repr(found) if len(repr(found)) < 80 else repr(found)[:77] + "..."
+        raise ModelFileError(f"{name} is {text}, expected {expected if isinstance(expected, str) else ' or '.join(expected)}")
+
+
+def _real(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(value: Any, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high

@@ -1,0 +1,33 @@
+"""Every error that lcnet raises on purpose. A message names the thing, what was expected, what was found, what to do."""
+
+
+class LcnetError(Exception):
+    """The root of the tree: catch this to catch everything that lcnet raises on purpose."""
+
+
+class InputError(LcnetError, ValueError):
+    """An argument or an array that cannot be used: wrong shape, dtype, name, option or range."""
+
+
+class ImageError(LcnetError):
+    """A picture that cannot be read: missing, truncated, not an image, too large. Names the file and the reason."""
+
+
+class ModelFileError(LcnetError):
+    """A model file or checkpoint that cannot be read, is damaged, or does not describe the network it claims to."""
+
+
+class WeightsError(LcnetError):
+    """Weights that cannot be had: unknown name, not in the cache and not reachable, or not the file that was promised."""
+
+
+class MissingExtraError(LcnetError, ImportError):
+    """An optional dependency that is not installed. Names the extra to install."""
+
+
+def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
+    """Return `; did you mean 'a' or 'b'?` for the known names nearest to `name`, or an empty string."""
+    import difflib
+
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""

@@ -1,0 +1,195 @@
+"""The model file: one `.safetensors` with weights in timm's keys and the rest as JSON in its metadata. Read, validate, write.
+
+The specification is docs/model-file.md. Refuses what does not describe the network it claims to, and never unpickles.
+Plain timm files (no metadata) are read too: their description comes from a `config.json` beside them or from the zoo.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import zoo
+from .arch import BN_EPS, WIDTHS, Arch
+from .config import ModelConfig, Preprocessing
+from .errors import ModelFileError
+from .plainconfig import from_config_json
+
+FORMAT_VERSION = 1
+METADATA_KEY = "lcnet"
+COUNTER = "num_batches_tracked"  # batch-norm's int64 step counter: kept where it exists, never needed
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model in memory: its description and its float32 tensors by timm key (plus int64 counters, where stored)."""
+
+    config: ModelConfig
+    weights: dict[str, np.ndarray]
+
+
+def read(path: str | os.PathLike[str], default: ModelConfig | None = None) -> ModelFile:
+    """Read and check a model file; `default` describes a file that carries no description of its own.
+
+    Raises `ModelFileError` naming the file and what is wrong with it.
+    """
+    with _naming(path), _open(path) as file:
+        config = _config_of(file, Path(path), default)
+        shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+        check_shapes(shapes, config.arch)
+        _check_dtypes({key: file.get_slice(key).get_dtype() for key in shapes})
+        weights = {key: file.get_tensor(key) for key in shapes}
+        check_values(weights)
+        return ModelFile(config, weights)
+
+
+def read_config(path: str | os.PathLike[str], default: ModelConfig | None = None) -> ModelConfig:
+    """Read the description alone, without the weights."""
+    with _naming(path), _open(path) as file:
+        return _config_of(file, Path(path), default)
+
+
+def write(path: str | os.PathLike[str], model: ModelFile) -> None:
+    """Check and write a model file: to a temporary name first, then renamed, so that no half-written file is ever seen."""
+    from safetensors.numpy import save
+
+    with _naming(path):
+        check_shapes({k: v.shape for k, v in model.weights.items()}, model.config.arch)
+        check_values(model.weights)
+    description = {"format_version": FORMAT_VERSION, **model.config.to_json()}
+    # One metadata key: the library writes several in an order that changes from run to run.
+    metadata = {METADATA_KEY: json.dumps(description, ensure_ascii=False, separators=(",", ":"))}
+    write_atomically(path, save({k: np.ascontiguousarray(v) for k, v in model.weights.items()}, metadata))
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` beside `path` under a temporary name and rename it; on an error nothing is left and the old file stays."""
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        raise ModelFileError(f"cannot write {target}: {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch) -> None:
+    """Raise `ModelFileError` naming the tensors that are missing, unknown, or of another shape than `arch` needs."""
+    expected = arch.shapes()
+    problems = [f"{k} is missing (expected {list(s)})" for k, s in expected.items() if k not in shapes]
+    for key, shape in shapes.items():
+        if key in expected:
+            if tuple(shape) != expected[key]:
+                problems.append(f"{key} has shape {list(shape)}, expected {list(expected[key])}")
+        elif not (key.endswith(COUNTER) and f"{key[: -len(COUNTER)]}running_mean" in expected):
+            problems.append(f"{key} {list(shape)} does not belong to the network")
+    if problems:
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise ModelFileError(f"the tensors do not fit {arch.name} with {arch.num_classes} classes: "
+                             + "; ".join(problems[:5]) + more)  # fmt: skip
+
+
+def check_values(weights: Mapping[str, np.ndarray]) -> None:
+    """Raise `ModelFileError` naming the first tensor with NaN, Inf or a negative variance, or of a dtype other than float32."""
+    for key, value in weights.items():
+        if key.endswith(COUNTER):
+            continue
+        if value.dtype != np.float32:
+            raise ModelFileError(f"{key} has dtype {value.dtype}, expected float32")
+        bad = value.size - np.count_nonzero(np.isfinite(value))
+        if bad:
+            raise ModelFileError(f"{key} has {bad} NaN or Inf values of {value.size}: the weights are damaged")
+        if key.endswith("running_var") and (value < 0).any():
+            raise ModelFileError(f"{key} has negative values: a variance cannot be")
+
+
+def infer_arch(shapes: Mapping[str, tuple[int, ...]]) -> Arch:
+    """Find the network of the family whose tensors have these shapes; raises `ModelFileError` if none has."""
+    stem, head, classifier = (shapes.get(f"{k}.weight", ()) for k in ("conv_stem", "conv_head", "classifier"))
+    if len(stem) != 4 or len(head) != 4:
+        raise ModelFileError("this is no LCNet in timm's keys: conv_stem.weight and conv_head.weight are needed. "
+                             "A PaddleClas file needs `lcnet convert`")  # fmt: skip
+    classes = classifier[0] if len(classifier) == 2 else 0
+    for width in WIDTHS.values():
+        arch = Arch(width, stem[1], classes)
+        if (arch.stem_channels, arch.num_features) == (stem[0], head[1]):
+            return arch
+    raise ModelFileError(f"no LCNet has a stem of {stem[0]} and {head[1]} channels before the head")
+
+
+def plain_config(path: Path, shapes: Mapping[str, tuple[int, ...]], default: ModelConfig | None = None) -> ModelConfig:
+    """Describe weights that carry no description: from `default`, a `config.json` beside `path`, or the zoo, in that order."""
+    arch = infer_arch(shapes)
+    beside = path.with_name("config.json")
+    if default is not None:
+        return default
+    if beside.is_file():
+        return from_config_json(beside, arch)
+    known = zoo.find(arch.name).config()
+    if arch.num_classes == known.arch.num_classes and arch.in_chans == 3:
+        note = "no description stored: preprocessing and ImageNet-1k labels assumed"
+        return replace(known, provenance={"source": path.name, "note": note})
+    gray = Preprocessing((arch.in_chans, 224, 224), mean=(0.5,) * arch.in_chans, std=(0.5,) * arch.in_chans)
+    pre = known.preprocessing if arch.in_chans == 3 else gray
+    note = "no description stored: timm's default preprocessing assumed, labels unknown"
+    return ModelConfig(arch, pre, bn_eps=BN_EPS, provenance={"source": path.name, "note": note})
+
+
+def _config_of(file: Any, path: Path, default: ModelConfig | None) -> ModelConfig:
+    text = (file.metadata() or {}).get(METADATA_KEY)
+    if text is None:
+        return plain_config(path, {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}, default)  # noqa: SIM118
+    try:
+        data = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ModelFileError(f"its {METADATA_KEY!r} metadata is not JSON: {error}") from None
+    version = data.pop("format_version", None) if isinstance(data, dict) else None
+    if version != FORMAT_VERSION:
+        raise ModelFileError(f"format version {version!r}, expected {FORMAT_VERSION}: a newer lcnet may read it")
+    return ModelConfig.from_json(data)
+
+
+@contextmanager
+def _open(path: str | os.PathLike[str]) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with open(path, "rb") as file:
+            start = file.read(8)
+        if start[:2] == b"PK" or (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05"):
+            raise ModelFileError("this is a pickled checkpoint, which is not loaded: run `lcnet convert IN OUT.safetensors`")
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except SafetensorError as error:
+        raise ModelFileError(f"not a valid safetensors file ({error}): it may be cut short; get it again") from None
+    except OSError as error:
+        raise ModelFileError(f"cannot be read: {error.strerror or error}") from None
+
+
+@contextmanager
+def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Put the file's name in front of what is wrong with it."""
+    try:
+        yield
+    except ModelFileError as error:
+        name = os.fspath(path)
+        raise ModelFileError(str(error) if name in str(error) else f"{name}: {error}") from None
+
+
+def _check_dtypes(dtypes: Mapping[str, str]) -> None:
+    for key, dtype in dtypes.items():
+        expected = "I64" if key.endswith(COUNTER) else "F32"
+        if dtype != expected:
+            raise ModelFileError(f"{key} has dtype {dtype}, expected {expected}: `lcnet convert` writes a float32 copy")

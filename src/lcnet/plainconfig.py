@@ -1,0 +1,67 @@
+"""timm's `config.json`, the description beside a plain weights file: read into a `ModelConfig`.
+
+Only what changes the result is taken; options that the runtime does not have are refused rather than ignored.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .arch import BN_EPS, WIDTHS, Arch
+from .config import Labels, ModelConfig, Preprocessing
+from .errors import ModelFileError, suggest
+
+# model_args that change nothing about the folded network, or that the weights themselves show.
+HARMLESS_ARGS = ("num_classes", "in_chans", "drop_rate", "drop_path_rate", "bn_momentum", "bn_eps")
+
+
+def from_config_json(path: Path, found: Arch) -> ModelConfig:
+    """Describe weights of architecture `found` by the timm `config.json` at `path`. Raises `ModelFileError`."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path}: cannot be read as JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise ModelFileError(f"{path}: expected a JSON object")
+    cfg = data.get("pretrained_cfg", data)  # the legacy form is flat
+    if not isinstance(cfg, dict):
+        raise ModelFileError(f"{path}: pretrained_cfg is {type(cfg).__name__}, expected an object")
+    arch = _arch(path, data, cfg, found)
+    provenance = {"source": f"{data['architecture']}.{cfg['tag']}" if cfg.get("tag") else data["architecture"]}
+    bn_eps = data.get("model_args", {}).get("bn_eps", BN_EPS)
+    return ModelConfig(arch, _preprocessing(cfg, arch), _labels(data, cfg, arch), bn_eps=bn_eps, provenance=provenance)
+
+
+def _arch(path: Path, data: dict[str, Any], cfg: dict[str, Any], found: Arch) -> Arch:
+    name = data.get("architecture")
+    if name not in WIDTHS:
+        raise ModelFileError(f"{path}: architecture {name!r} is not an LCNet{suggest(str(name), list(WIDTHS))}")
+    odd = [k for k, v in data.get("model_args", {}).items() if k not in HARMLESS_ARGS and v is not None]
+    if odd or data.get("global_pool", "avg") not in ("avg", None):
+        raise ModelFileError(f"{path}: the runtime does not have {', '.join(odd) or 'this global_pool'}: only plain LCNets")
+    classes = data.get("num_classes", cfg.get("num_classes", found.num_classes))
+    return Arch(WIDTHS[name], found.in_chans, classes)
+
+
+def _preprocessing(cfg: dict[str, Any], arch: Arch) -> Preprocessing:
+    size = [arch.in_chans, *(cfg.get("input_size") or (3, 224, 224))[1:]]
+    stats = {k: cfg[k] for k in ("mean", "std") if cfg.get(k) and len(cfg[k]) == arch.in_chans}
+    if arch.in_chans != 3:
+        stats = {"mean": [0.5] * arch.in_chans, "std": [0.5] * arch.in_chans} | stats
+    return Preprocessing.from_timm({**cfg, "input_size": size, "mean": None, "std": None, **stats})
+
+
+def _labels(data: dict[str, Any], cfg: dict[str, Any], arch: Arch) -> Labels | None:
+    names = data.get("label_names") or data.get("labels") or cfg.get("label_names")
+    texts = data.get("label_descriptions") or cfg.get("label_descriptions")
+    if isinstance(names, (list, tuple)):
+        if isinstance(texts, dict) and all(n in texts for n in names):
+            return Labels(tuple(texts[n] for n in names), tuple(names))
+        return Labels(tuple(names))
+    if arch.num_classes == 1000:  # timm stores no labels for ImageNet-1k
+        from .labels import load_labels
+
+        return load_labels("imagenet1k")
+    return None
