@@ -165,5 +165,12 @@ def search(pattern: str = "*", pretrained: bool = False) -> list[Entry]:
     return [e for e in rows if fnmatch.fnmatch(e.name, wanted) and (e.pretrained or not pretrained)]
 
 
+def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
+    """Return the names of architectures, or with `pretrained` of the weights that `load` can get (timm's function)."""
+    if pretrained:
+        return [e.name for e in search(pattern, pretrained=True)]
+    return sorted({e.arch_name for e in search()} & set(fnmatch.filter(WIDTHS, pattern)))
+
+
 def _names() -> list[str]:
     return [*WIDTHS, *(e.name for e in ENTRIES)]

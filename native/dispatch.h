@@ -1,0 +1,23 @@
+// The only place that asks which CPU this is.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels.h"
+
+namespace lcnet {
+
+struct Isa {
+  const Kernels* kernels;
+  bool supported;  // by this CPU and its operating system
+};
+
+// Every ISA of this build, fastest first.
+std::vector<Isa> isas();
+
+// The kernels of the named ISA; an empty name means the environment variable LCNET_ISA, or else the fastest supported one.
+// Throws std::invalid_argument for an ISA that this build or this CPU does not have.
+const Kernels& select_kernels(const std::string& name);
+
+}  // namespace lcnet

@@ -1,0 +1,163 @@
+#include "engine.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+
+namespace lcnet {
+
+constexpr size_t kCachedShapes = 4;  // input sizes whose plans and arenas are kept; older ones are freed
+constexpr size_t kCachedArenas = 16;  // per input size
+constexpr size_t kTrunkStride = 32;
+
+// One lock for all engines' lists, held for a few pointer moves, and across fork(), so that a child never finds it taken.
+static std::mutex& lists_lock() {
+  static std::mutex mutex;
+  static const int once = pthread_atfork([] { lists_lock().lock(); }, [] { lists_lock().unlock(); },
+                                         [] { lists_lock().unlock(); });
+  static_cast<void>(once);
+  return mutex;
+}
+
+struct Engine::Shape {
+  Plan plan;
+  std::vector<Buffer> free;
+};
+
+// An arena for one run, given back to its shape's list afterwards.
+class Engine::Lease {
+ public:
+  Lease(Engine& engine, size_t height, size_t width, size_t threads) : shape_(find(engine, height, width, threads)) {
+    {
+      std::lock_guard<std::mutex> lock(lists_lock());
+      if (!shape_->free.empty()) {
+        arena_ = std::move(shape_->free.back());
+        shape_->free.pop_back();
+        return;
+      }
+    }
+    arena_ = Buffer(shape_->plan.arena_floats());
+  }
+  ~Lease() {
+    std::lock_guard<std::mutex> lock(lists_lock());
+    if (shape_->free.size() < kCachedArenas) shape_->free.push_back(std::move(arena_));
+  }
+  Lease(const Lease&) = delete;
+
+  const Plan& plan() const { return shape_->plan; }
+  float* arena() { return arena_.data(); }
+
+ private:
+  static std::shared_ptr<Shape> find(Engine& engine, size_t height, size_t width, size_t threads) {
+    std::lock_guard<std::mutex> lock(lists_lock());
+    auto& shapes = engine.shapes_;
+    const auto same = [&](const std::shared_ptr<Shape>& s) {
+      return s->plan.height == height && s->plan.width == width && s->plan.threads == threads;
+    };
+    const auto at = std::find_if(shapes.begin(), shapes.end(), same);
+    if (at != shapes.end()) {
+      shapes.splice(shapes.begin(), shapes, at);
+    } else {
+      shapes.push_front(std::make_shared<Shape>(Shape{Plan(engine.network_, height, width, threads), {}}));
+      shapes.front()->free.reserve(kCachedArenas);
+      if (shapes.size() > kCachedShapes) shapes.pop_back();
+    }
+    return shapes.front();
+  }
+
+  std::shared_ptr<Shape> shape_;
+  Buffer arena_;
+};
+
+Engine::Engine(const Kernels& kernels, const NetworkSource& source, size_t threads)
+    : network_(kernels, source), pool_(threads) {
+  lists_lock();  // installs the fork handlers before anyone can fork with the lock held
+}
+
+size_t Engine::cached_arenas() const {
+  std::lock_guard<std::mutex> lock(lists_lock());
+  size_t n = 0;
+  for (const auto& shape : shapes_) n += shape->free.size();
+  return n;
+}
+
+// The outputs of one of many images, which follow each other without gaps.
+static Outputs outputs_of(const Network& net, const Outputs& out, size_t image, size_t height, size_t width) {
+  Outputs one = out;
+  for (size_t f = 0; f < kFeatureMaps; ++f) {
+    height = (height - 1) / 2 + 1;
+    width = (width - 1) / 2 + 1;
+    const size_t channels = net.blocks[kFeatureMapIndex[f] - 1].out_channels;
+    if (out.maps[f]) one.maps[f] += image * channels * height * width;
+  }
+  if (out.embedding) one.embedding += image * net.head_features;
+  if (out.logits) one.logits += image * net.classes;
+  return one;
+}
+
+void Engine::run(const float* x, size_t images, size_t height, size_t width, const Outputs& out) {
+  const bool early_maps = out.maps[0] || out.maps[1] || out.maps[2];
+  if (images == 1 && threads() > 1 && !early_maps)
+    run_together(x, height, width, out);
+  else
+    run_apart(x, images, height, width, out);
+}
+
+// One image, all threads.
+void Engine::run_together(const float* x, size_t height, size_t width, const Outputs& out) {
+  Lease lease(*this, height, width, threads());
+  Team together(threads()), alone(1);
+  auto job = [&](size_t member, size_t members) {
+    Team& team = members == 1 ? alone : together;
+    Runner(network_, lease.plan(), lease.arena(), team, member).run(x, out);
+  };
+  pool_.run(job);
+}
+
+// Calls work(lease, team of one) on as many threads as can be of use; what a thread throws is thrown again here.
+template <class Work>
+void Engine::each_member(size_t images, size_t height, size_t width, Work&& work) {
+  std::exception_ptr error;
+  std::mutex error_lock;
+  auto job = [&](size_t member, size_t) {
+    if (member >= images) return;
+    try {
+      Team alone(1);
+      Lease lease(*this, height, width, 1);
+      work(lease, alone);
+    } catch (...) {
+      std::lock_guard<std::mutex> lock(error_lock);
+      error = std::current_exception();
+    }
+  };
+  if (images == 1)
+    job(0, 1);
+  else
+    pool_.run(job);
+  if (error) std::rethrow_exception(error);
+}
+
+// Each thread takes the next image until none is left.
+void Engine::run_apart(const float* x, size_t images, size_t height, size_t width, const Outputs& out) {
+  std::atomic<size_t> next{0};
+  const size_t floats = network_.in_chans * height * width;
+  each_member(images, height, width, [&](Lease& lease, Team& alone) {
+    for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < images;)
+      Runner(network_, lease.plan(), lease.arena(), alone, 0)
+          .run(x + i * floats, outputs_of(network_, out, i, height, width));
+  });
+}
+
+void Engine::run_head(const float* features, size_t images, size_t height, size_t width, const Outputs& out) {
+  std::atomic<size_t> next{0};
+  const size_t floats = network_.features * height * width;
+  each_member(images, height * kTrunkStride, width * kTrunkStride, [&](Lease& lease, Team& alone) {
+    for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < images;)
+      Runner(network_, lease.plan(), lease.arena(), alone, 0)
+          .run_head(features + i * floats, outputs_of(network_, out, i, height, width));
+  });
+}
+
+}  // namespace lcnet

@@ -1,0 +1,42 @@
+// Pointwise conv and matrix-vector product in plain loops: the specification, for any lanes and panel width.
+#pragma once
+
+#include "../activation.h"
+
+namespace lcnet {
+
+// N columns of one panel for one pixel: a [depth], w [depth][N].
+template <size_t N>
+inline void f32_panel__scalar(const float* a, const float* w, const float* bias, float* acc, size_t depth) {
+  for (size_t n = 0; n < N; ++n) acc[n] = bias[n];
+  for (size_t k = 0; k < depth; ++k)
+    for (size_t n = 0; n < N; ++n) acc[n] += a[k] * w[k * N + n];
+}
+
+template <size_t L, size_t P>
+void f32_gemm__scalar(const float* a, const float* w, const float* bias, float* const* out, size_t pixels, size_t depth,
+                      size_t channels, size_t block_stride, Activation act) {
+  const size_t blocks = channels / L;
+  for (size_t block = 0; block < blocks;) {
+    const size_t vectors = blocks - block < P ? 1 : P;  // leftover blocks form panels of one vector
+    for (size_t p = 0; p < pixels; ++p) {
+      float acc[P * L];
+      const float* panel = w + block * L * depth;
+      if (vectors == P)
+        f32_panel__scalar<P * L>(a + p * depth, panel, bias + block * L, acc, depth);
+      else
+        f32_panel__scalar<L>(a + p * depth, panel, bias + block * L, acc, depth);
+      for (size_t v = 0; v < vectors; ++v)
+        for (size_t l = 0; l < L; ++l) out[p][(block + v) * block_stride + l] = activate(acc[v * L + l], act);
+    }
+    block += vectors;
+  }
+}
+
+template <size_t L, size_t P>
+void f32_gemv__scalar(const float* x, const float* w, const float* bias, float* out, size_t depth, size_t channels,
+                      Activation act) {
+  f32_gemm__scalar<L, P>(x, w, bias, &out, 1, depth, channels, L, act);
+}
+
+}  // namespace lcnet

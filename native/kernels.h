@@ -1,0 +1,72 @@
+// Every kernel's contract. One table of function pointers per ISA; the scalar kernels are the specification of the others.
+//
+// Words. L: lanes, the floats in one vector of the ISA. Channel counts are padded to a multiple of L with zero weights and
+// zero bias, so no kernel sees a ragged vector; padded channels hold finite values that meet only zero weights.
+//
+//   blocked row  [channels/L][pitch][L]   between layers: a depthwise kernel streams one channel block of a row; `pitch`
+//                                         counts pixels and includes the zero columns that pad the row left and right.
+//   dense        [pixels][channels]       from a depthwise to a pointwise layer: the GEMM's left matrix.
+//
+// hswish6(x) = x * clamp(x + 3, 0, 6) is six times hard-swish. The 1/6 is folded into the weights of whichever layer comes
+// next, which saves a multiply per value; what leaves the network (feature maps, embeddings) is divided on the way out.
+//
+// No kernel allocates, throws, or keeps state. Pointers need the alignment of float only. Buffers do not overlap.
+#pragma once
+
+#include <stddef.h>
+
+namespace lcnet {
+
+enum class Activation { none, relu, hswish6, hsigmoid6 };  // hsigmoid6(x) = clamp(x + 3, 0, 6)
+
+// One output row of the stem: 3x3, stride 2, all input channels, then hswish6.
+//   in    [3][in_chans] rows: in[ky * in_chans + ci] holds 2 * width + 1 pixels, the first is the left padding.
+//         Rows with ky outside [ky0, ky1) lie above or below the image and are not read.
+//   w     [channels/L][3 ky][in_chans][3 kx][L]      bias  [channels]
+//   out   blocked row: pixels 0 .. width-1 of `pitch` written
+using F32Stem = void(const float* const* in, const float* w, const float* bias, float* out, size_t width, size_t pitch,
+                     size_t in_chans, size_t channels, size_t ky0, size_t ky1);
+
+// One output row of a depthwise conv, K x K with stride S (both in the kernel's name), then hswish6.
+//   in    [K] blocked rows; in[ky] points at the pixel K/2 left of the first output's centre and holds, from there,
+//         S * (width - 1) + K pixels of each channel block. Rows with ky outside [ky0, ky1) are not read.
+//   w     [channels/L][K * K][L]                      bias  [channels]
+//   out   dense [width][channels]
+using F32Dwconv = void(const float* const* in, const float* w, const float* bias, float* out, size_t width, size_t in_pitch,
+                       size_t channels, size_t ky0, size_t ky1);
+
+// A pointwise conv over a list of pixels: out = act(a * w + bias).
+//   a     dense [pixels][depth]
+//   w     panels of `panel` vectors: [depth][panel * L] each; leftover channel blocks form panels of one vector: [depth][L]
+//   bias  [channels]
+//   out   [pixels] pointers: channel block j of pixel p is written to out[p] + j * block_stride (L floats)
+using F32Gemm = void(const float* a, const float* w, const float* bias, float* const* out, size_t pixels, size_t depth,
+                     size_t channels, size_t block_stride, Activation act);
+
+// The same for one pixel and a dense result, with enough accumulators to hide the latency of the multiply-add.
+//   x     [depth]     w, bias as F32Gemm     out  [channels]
+using F32Gemv = void(const float* x, const float* w, const float* bias, float* out, size_t depth, size_t channels,
+                     Activation act);
+
+// out[c] = scale * sum over pixels of x[p][c];  x dense [pixels][channels].
+using F32ChannelSum = void(const float* x, float* out, size_t pixels, size_t channels, float scale);
+
+// x[p][c] *= s[c], in place;  x dense [pixels][channels].
+using F32ChannelScale = void(float* x, const float* s, size_t pixels, size_t channels);
+
+struct Kernels {
+  const char* isa;
+  size_t lanes;  // L
+  size_t panel;  // vectors in a full weight panel of f32_gemm
+  F32Stem* f32_stem_3x3s2;
+  F32Dwconv* f32_dwconv_3x3s1;
+  F32Dwconv* f32_dwconv_3x3s2;
+  F32Dwconv* f32_dwconv_5x5s1;
+  F32Dwconv* f32_dwconv_5x5s2;
+  F32Gemm* f32_gemm;
+  F32Gemv* f32_gemv;
+  F32ChannelSum* f32_channel_sum;
+  F32ChannelScale* f32_channel_scale;
+};
+
+}  // namespace lcnet

@@ -1,0 +1,90 @@
+#include "plan.h"
+
+#include <algorithm>
+
+namespace lcnet {
+
+constexpr size_t kFrontBlocks = 6;      // to the end of the strided blocks before stride 16
+constexpr size_t kTileFloats = 4096;    // 16 KiB: half of a small first-level cache
+constexpr size_t kMinTilePixels = 24;   // fewer would load the pointwise weights too often
+constexpr size_t kFloatsPerPointer = sizeof(void*) / sizeof(float);
+
+static size_t halved(size_t n) { return (n - 1) / 2 + 1; }
+
+static Tile choose_tile(size_t height, size_t width, size_t channels) {
+  const size_t pixels = std::max(kMinTilePixels, kTileFloats / channels);
+  if (width <= pixels) return {std::min(height, pixels / width), width};
+  const size_t pieces = (width + pixels - 1) / pixels;
+  return {1, (width + pieces - 1) / pieces};
+}
+
+// Hands out places in an arena, each on a cache line of its own.
+class Places {
+ public:
+  size_t take(size_t floats) {
+    const size_t at = size_;
+    size_ += (floats + 15) / 16 * 16;
+    return at;
+  }
+  size_t size() const { return size_; }
+
+ private:
+  size_t size_ = 0;
+};
+
+static std::vector<Map> make_maps(const Network& net, size_t height, size_t width) {
+  std::vector<Map> maps;
+  size_t h = halved(height), w = halved(width);
+  for (const Block& b : net.blocks) {
+    const size_t pad = b.kernel / 2;
+    maps.push_back({h, w, b.depthwise.channels, pad, w + 2 * pad, h, 0});
+    if (b.stride == 2) h = halved(h), w = halved(w);
+  }
+  maps.push_back({h, w, net.head.in, 0, w, h, 0});
+  return maps;
+}
+
+Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
+    : height(height_), width(width_), threads(threads_), front(std::min(kFrontBlocks, net.blocks.size())) {
+  maps = make_maps(net, height, width);
+  for (size_t i = 0; i < net.blocks.size(); ++i)
+    tiles.push_back(choose_tile(maps[i + 1].height, maps[i + 1].width, maps[i].channels));
+
+  Places own, shared;
+  for (size_t i = 0; i < maps.size(); ++i) {
+    Map& m = maps[i];
+    if (i < front) {
+      const size_t seen = (tiles[i].rows - 1) * net.blocks[i].stride + net.blocks[i].kernel;
+      const size_t ahead = i ? tiles[i - 1].rows - 1 : 0;
+      m.ring = std::min(m.height, seen + ahead);
+    }
+    m.offset = (i < front ? own : shared).take(m.ring * m.row_floats());
+  }
+  size_t tile = 0, pixels = 0, depthwise = 0, reduced = 0;
+  for (size_t i = 0; i < net.blocks.size(); ++i) {
+    const Block& b = net.blocks[i];
+    const size_t whole = maps[i + 1].height * maps[i + 1].width, cut = tiles[i].rows * tiles[i].columns;
+    if (b.se) {
+      depthwise = std::max(depthwise, whole * b.depthwise.channels);
+      reduced = std::max(reduced, b.reduce.out);
+    } else {
+      tile = std::max(tile, cut * b.depthwise.channels);
+    }
+    pixels = std::max(pixels, b.se ? whole : cut);
+  }
+  stem_row_floats = (2 * maps[0].width + 1 + 15) / 16 * 16;
+  stem_rows = own.take(3 * net.in_chans * stem_row_floats);
+  stem_pointers = own.take(3 * net.in_chans * kFloatsPerPointer);
+  dense_tile = own.take(tile);
+  pixel_pointers = own.take(pixels * kFloatsPerPointer);
+  sums = own.take(net.head.in);
+  squeezed = own.take(reduced);
+  gate = own.take(net.head.in);
+  depthwise_map = shared.take(depthwise);
+  embedding = shared.take(net.head.out);
+  logits = shared.take(net.classifier.out);
+  private_floats = own.size();
+  shared_floats = shared.size();
+}
+
+}  // namespace lcnet

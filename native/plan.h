@@ -1,0 +1,46 @@
+// What one input size needs: the geometry of every map between layers and its place in an arena. Immutable once built.
+#pragma once
+
+#include <vector>
+
+#include "network.h"
+
+namespace lcnet {
+
+// The rows between two blocks: blocked rows (see kernels.h) with `pad` zero columns on both sides.
+struct Map {
+  size_t height, width, channels, pad;
+  size_t pitch;   // width + 2 * pad
+  size_t ring;    // rows kept: all of them, or as many as the next block looks back on
+  size_t offset;  // floats from the start of the thread's or the shared part of the arena
+
+  size_t row_floats() const { return channels * pitch; }
+};
+
+// How a block is cut into pieces: `rows` x `columns` output pixels go through a small buffer that stays in the first-level
+// cache between the depthwise and the pointwise layer.
+struct Tile {
+  size_t rows, columns;
+};
+
+constexpr size_t kMaxBlocks = 16, kMaxKernel = 5;
+
+struct Plan {
+  Plan(const Network& net, size_t height, size_t width, size_t threads);
+
+  size_t height, width, threads;
+  // Blocks [0, front) run depth-first through rings private to a thread: rows are consumed while they are in cache.
+  // Later blocks run one after the other over whole shared maps: there the weights outgrow the rows.
+  size_t front;
+  std::vector<Map> maps;    // [i]: input of block i; the last: output of the network's trunk, dense
+  std::vector<Tile> tiles;  // [i]: of block i
+
+  // Offsets in floats. Private ones count from a thread's part of the arena, shared ones from its start.
+  size_t stem_rows, stem_row_floats, stem_pointers, dense_tile, pixel_pointers, sums, squeezed, gate;  // private
+  size_t depthwise_map, embedding, logits;                                                            // shared
+  size_t private_floats, shared_floats;
+
+  size_t arena_floats() const { return shared_floats + threads * private_floats; }
+};
+
+}  // namespace lcnet

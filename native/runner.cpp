@@ -1,0 +1,199 @@
+#include "runner.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace lcnet {
+
+constexpr float kSixth = 1.0f / 6.0f;
+
+float* Runner::row(size_t map, size_t y) const {
+  const Map& m = plan_.maps[map];
+  return (map < plan_.front ? own(m.offset) : shared(m.offset)) + y % m.ring * m.row_floats();
+}
+
+// The last map is dense [pixels][channels], as the pooling and the head want it.
+float* Runner::pixel(size_t map, size_t y, size_t x) const {
+  const Map& m = plan_.maps[map];
+  if (map + 1 == plan_.maps.size()) return shared(m.offset) + (y * m.width + x) * m.channels;
+  return row(map, y) + (m.pad + x) * net_.kernels.lanes;
+}
+
+size_t Runner::block_stride(size_t map) const {
+  return map + 1 == plan_.maps.size() ? net_.kernels.lanes : plan_.maps[map].pitch * net_.kernels.lanes;
+}
+
+// Row y of map 0. Image rows are copied behind a zero that pads them left; after an odd width a zero pads them right.
+void Runner::stem_row(size_t y) {
+  const size_t C = net_.in_chans, floats = plan_.stem_row_floats;
+  const size_t ky0 = y == 0 ? 1 : 0, ky1 = std::min<size_t>(3, plan_.height + 1 - 2 * y);
+  float* rows = own(plan_.stem_rows);  // [3][in_chans][floats]; image row r is in slot r % 3
+  for (image_rows_ = std::max(image_rows_, 2 * y + ky0 - 1); image_rows_ < 2 * y + ky1 - 1; ++image_rows_)
+    for (size_t c = 0; c < C; ++c)
+      std::memcpy(rows + (image_rows_ % 3 * C + c) * floats + 1,
+                  image_ + (c * plan_.height + image_rows_) * plan_.width, plan_.width * sizeof(float));
+
+  const float** in = reinterpret_cast<const float**>(own(plan_.stem_pointers));
+  for (size_t ky = ky0; ky < ky1; ++ky)
+    for (size_t c = 0; c < C; ++c) in[ky * C + c] = rows + ((2 * y + ky - 1) % 3 * C + c) * floats;
+  const Map& m = plan_.maps[0];
+  net_.kernels.f32_stem_3x3s2(in, net_.stem.w.data(), net_.stem.b.data(), pixel(0, y, 0), m.width, m.pitch, C,
+                              m.channels, ky0, ky1);
+}
+
+// `columns` output pixels from x0 of output row y of block i's depthwise layer; out: dense.
+void Runner::depthwise_row(size_t i, size_t y, size_t x0, size_t columns, float* out) {
+  const Block& b = net_.blocks[i];
+  const Map& m = plan_.maps[i];
+  const size_t pad = b.kernel / 2, top = y * b.stride;  // input row of the kernel's first row, plus pad
+  const size_t ky0 = top < pad ? pad - top : 0, ky1 = std::min(b.kernel, m.height + pad - top);
+  const float* in[kMaxKernel] = {};
+  for (size_t ky = ky0; ky < ky1; ++ky) in[ky] = row(i, top + ky - pad) + x0 * b.stride * net_.kernels.lanes;
+  b.kernel_fn(in, b.depthwise.w.data(), b.depthwise.b.data(), out, columns, m.pitch, m.channels, ky0, ky1);
+}
+
+void Runner::tile(size_t i, size_t y, size_t rows, size_t x0, size_t columns) {
+  const PackedDense& pointwise = net_.blocks[i].pointwise;
+  float* dense = own(plan_.dense_tile);
+  float** out = reinterpret_cast<float**>(own(plan_.pixel_pointers));
+  for (size_t r = 0; r < rows; ++r) {
+    depthwise_row(i, y + r, x0, columns, dense + r * columns * pointwise.in);
+    for (size_t x = 0; x < columns; ++x) out[r * columns + x] = pixel(i + 1, y + r, x0 + x);
+  }
+  net_.kernels.f32_gemm(dense, pointwise.w.data(), pointwise.b.data(), out, rows * columns, pointwise.in, pointwise.out,
+                        block_stride(i + 1), Activation::hswish6);
+}
+
+// Output rows [y0, y1) of block i.
+void Runner::block_rows(size_t i, size_t y0, size_t y1) {
+  const Tile& t = plan_.tiles[i];
+  const Block& b = net_.blocks[i];
+  const size_t width = plan_.maps[i + 1].width;
+  for (size_t y = y0; y < y1; y += t.rows) {
+    const size_t rows = std::min(t.rows, y1 - y);
+    if (i < plan_.front) demand(i, std::min(plan_.maps[i].height, (y + rows - 1) * b.stride + b.kernel / 2 + 1));
+    for (size_t x = 0; x < width; x += t.columns) tile(i, y, rows, x, std::min(t.columns, width - x));
+  }
+}
+
+// Produce rows of a private map until there are `rows`, asking the blocks before it for what they need.
+void Runner::demand(size_t map, size_t rows) {
+  for (size_t& done = done_[map]; done < rows;) {
+    const size_t n = map == 0 ? 1 : std::min(plan_.tiles[map - 1].rows, plan_.maps[map].height - done);
+    if (map == 0)
+      stem_row(done);
+    else
+      block_rows(map - 1, done, done + n);
+    export_rows(map, done, done + n);
+    done += n;
+  }
+}
+
+// This member's rows of the first shared map, depth-first through the rings from the image on.
+void Runner::front() {
+  const Team::Range rows = team_.share(t_, plan_.maps[plan_.front].height);
+  if (rows.begin == rows.end) return;
+  size_t first = rows.begin;
+  for (size_t i = plan_.front; i-- > 0;) {
+    const Block& b = net_.blocks[i];
+    done_[i] = first = first * b.stride < b.kernel / 2 ? 0 : first * b.stride - b.kernel / 2;
+  }
+  block_rows(plan_.front - 1, rows.begin, rows.end);
+}
+
+// The gates of squeeze-and-excite, [channels], six times too large. Every member computes them: cheaper than to wait.
+const float* Runner::gate(const Block& b, const float* x, size_t pixels) {
+  float *sums = own(plan_.sums), *squeezed = own(plan_.squeezed), *gate = own(plan_.gate);
+  const Kernels& k = net_.kernels;
+  k.f32_channel_sum(x, sums, pixels, b.depthwise.channels, 1.0f / static_cast<float>(pixels));
+  k.f32_gemv(sums, b.reduce.w.data(), b.reduce.b.data(), squeezed, b.reduce.in, b.reduce.out, Activation::relu);
+  k.f32_gemv(squeezed, b.expand.w.data(), b.expand.b.data(), gate, b.expand.in, b.expand.out, Activation::hsigmoid6);
+  return gate;
+}
+
+void Runner::squeeze_excite_block(size_t i) {
+  const Block& b = net_.blocks[i];
+  const Map& m = plan_.maps[i + 1];
+  const size_t channels = b.depthwise.channels, pixels = m.height * m.width;
+  float* x = shared(plan_.depthwise_map);  // dense [pixels][channels]
+  const Team::Range rows = team_.share(t_, m.height);
+  for (size_t y = rows.begin; y < rows.end; ++y) depthwise_row(i, y, 0, m.width, x + y * m.width * channels);
+  team_.barrier();
+  const float* gates = gate(b, x, pixels);
+  team_.barrier();  // the gates of all members need the ungated map
+  const Team::Range mine = team_.share(t_, pixels);
+  float** out = reinterpret_cast<float**>(own(plan_.pixel_pointers));
+  for (size_t p = mine.begin; p < mine.end; ++p) out[p - mine.begin] = pixel(i + 1, p / m.width, p % m.width);
+  x += mine.begin * channels;
+  net_.kernels.f32_channel_scale(x, gates, mine.end - mine.begin, channels);
+  net_.kernels.f32_gemm(x, b.pointwise.w.data(), b.pointwise.b.data(), out, mine.end - mine.begin, b.pointwise.in,
+                        b.pointwise.out, block_stride(i + 1), Activation::hswish6);
+}
+
+// Rows [y0, y1) of a map as the feature map it is, if it is one and is wanted.
+void Runner::export_rows(size_t map, size_t y0, size_t y1) {
+  const size_t* index = std::find(kFeatureMapIndex, kFeatureMapIndex + kFeatureMaps, map);
+  if (index == kFeatureMapIndex + kFeatureMaps || !out_.maps[index - kFeatureMapIndex]) return;
+  float* out = out_.maps[index - kFeatureMapIndex];
+  const Map& m = plan_.maps[map];
+  const size_t L = net_.kernels.lanes, channels = net_.blocks[map - 1].out_channels, stride = block_stride(map);
+  for (size_t y = y0; y < y1; ++y)
+    for (size_t c = 0; c < channels; ++c)
+      for (size_t x = 0; x < m.width; ++x)
+        out[(c * m.height + y) * m.width + x] = pixel(map, y, x)[c / L * stride + c % L] * kSixth;
+}
+
+// This member's share of a dense layer; `copied` of its outputs also go to `copy`, scaled, if that is wanted.
+void Runner::dense(const PackedDense& d, const float* x, float* out, Activation act, float* copy, size_t copied,
+                   float scale) {
+  const size_t step = net_.kernels.panel * net_.kernels.lanes;
+  const Team::Range n = team_.share(t_, d.out, step);
+  if (n.begin == n.end) return;
+  net_.kernels.f32_gemv(x, d.w.data() + n.begin * d.in, d.b.data() + n.begin, out + n.begin, d.in, n.end - n.begin, act);
+  for (size_t i = n.begin; copy && i < std::min(n.end, copied); ++i) copy[i] = out[i] * scale;
+}
+
+void Runner::head() {
+  const Map& m = plan_.maps.back();
+  const size_t pixels = m.height * m.width;
+  float *pooled = own(plan_.sums), *embedding = shared(plan_.embedding);
+  net_.kernels.f32_channel_sum(pixel(plan_.maps.size() - 1, 0, 0), pooled, pixels, m.channels,
+                               1.0f / static_cast<float>(pixels));
+  dense(net_.head, pooled, embedding, Activation::hswish6, out_.embedding, net_.head_features, kSixth);
+  if (!out_.logits) return;
+  team_.barrier();
+  dense(net_.classifier, embedding, shared(plan_.logits), Activation::none, out_.logits, net_.classes, 1.0f);
+}
+
+void Runner::run(const float* image, const Outputs& out) {
+  image_ = image;
+  out_ = out;
+  front();
+  for (size_t i = plan_.front; i < net_.blocks.size(); ++i) {
+    team_.barrier();
+    const Team::Range rows = team_.share(t_, plan_.maps[i + 1].height);
+    if (net_.blocks[i].se)
+      squeeze_excite_block(i);
+    else
+      block_rows(i, rows.begin, rows.end);
+  }
+  team_.barrier();
+  for (size_t map = plan_.front; map < plan_.maps.size(); ++map) {
+    const Team::Range rows = team_.share(t_, plan_.maps[map].height);
+    export_rows(map, rows.begin, rows.end);
+  }
+  if (out_.head()) head();
+}
+
+void Runner::run_head(const float* features, const Outputs& out) {
+  out_ = out;
+  const Map& m = plan_.maps.back();
+  const size_t pixels = m.height * m.width;
+  float* dense = pixel(plan_.maps.size() - 1, 0, 0);
+  for (size_t c = 0; c < net_.features && t_ == 0; ++c)
+    for (size_t p = 0; p < pixels; ++p) dense[p * m.channels + c] = features[c * pixels + p] * 6.0f;
+  team_.barrier();
+  head();
+}
+
+}  // namespace lcnet

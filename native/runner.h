@@ -1,0 +1,64 @@
+// One image through the network, in one arena, by one thread or a team of them. Allocates nothing.
+#pragma once
+
+#include "plan.h"
+#include "team.h"
+
+namespace lcnet {
+
+constexpr size_t kFeatureMaps = 5;  // one per stride: 2, 4, 8, 16, 32
+// The map after the last block of each stride, as Arch.feature_shapes in arch.py counts them.
+constexpr size_t kFeatureMapIndex[kFeatureMaps] = {1, 3, 5, 11, 13};
+
+// Where results go; null: not wanted.
+struct Outputs {
+  float* maps[kFeatureMaps] = {};  // [channels][height][width] of each stride
+  float* embedding = nullptr;      // [head_features]
+  float* logits = nullptr;         // [classes]
+
+  bool head() const { return embedding || logits; }
+};
+
+// Each member of a team makes its own Runner over the same arena and calls it once.
+class Runner {
+ public:
+  Runner(const Network& net, const Plan& plan, float* arena, Team& team, size_t member)
+      : net_(net), plan_(plan), arena_(arena), team_(team), t_(member) {}
+
+  // image: [in_chans][height][width]. Maps of stride 2, 4 and 8 can be asked for only in a team of one.
+  void run(const float* image, const Outputs& out);
+
+  // The part after the trunk, from the feature map of stride 32: [features][height][width].
+  void run_head(const float* features, const Outputs& out);
+
+ private:
+  void front();
+  void stem_row(size_t y);
+  void demand(size_t map, size_t rows);
+  void block_rows(size_t i, size_t y0, size_t y1);
+  void tile(size_t i, size_t y, size_t rows, size_t x0, size_t columns);
+  void depthwise_row(size_t i, size_t y, size_t x0, size_t columns, float* out);
+  void squeeze_excite_block(size_t i);
+  const float* gate(const Block& b, const float* x, size_t pixels);
+  void export_rows(size_t map, size_t y0, size_t y1);
+  void head();
+  void dense(const PackedDense& d, const float* x, float* out, Activation act, float* copy, size_t copied, float scale);
+
+  float* shared(size_t offset) const { return arena_ + offset; }
+  float* own(size_t offset) const { return arena_ + plan_.shared_floats + t_ * plan_.private_floats + offset; }
+  float* row(size_t map, size_t y) const;                // a blocked row of a map between blocks
+  float* pixel(size_t map, size_t y, size_t x) const;    // where channel 0 of a pixel is
+  size_t block_stride(size_t map) const;                 // from one channel block of a pixel to the next
+
+  const Network& net_;
+  const Plan& plan_;
+  float* arena_;
+  Team& team_;
+  const size_t t_;
+  const float* image_ = nullptr;
+  Outputs out_;
+  size_t image_rows_ = 0;         // image rows copied so far for the stem
+  size_t done_[kMaxBlocks] = {};  // rows of each private map produced so far
+};
+
+}  // namespace lcnet

@@ -1,0 +1,32 @@
+// The table of scalar kernels. Four lanes are what every 64-bit CPU has (SSE2, NEON), so the compiler vectorises the loops;
+// the wider tables exist for the tests, which hold each fast kernel against the specification in the same layout.
+#include "tables.h"
+
+#include "channel/scalar.h"
+#include "dwconv/scalar.h"
+#include "gemm/scalar.h"
+#include "stem/scalar.h"
+
+namespace lcnet {
+
+template <size_t L, size_t P>
+constexpr Kernels scalar_table() {
+  return {
+      .isa = "scalar",
+      .lanes = L,
+      .panel = P,
+      .f32_stem_3x3s2 = f32_stem_3x3s2__scalar<L>,
+      .f32_dwconv_3x3s1 = f32_dwconv__scalar<L, 3, 1>,
+      .f32_dwconv_3x3s2 = f32_dwconv__scalar<L, 3, 2>,
+      .f32_dwconv_5x5s1 = f32_dwconv__scalar<L, 5, 1>,
+      .f32_dwconv_5x5s2 = f32_dwconv__scalar<L, 5, 2>,
+      .f32_gemm = f32_gemm__scalar<L, P>,
+      .f32_gemv = f32_gemv__scalar<L, P>,
+      .f32_channel_sum = f32_channel_sum__scalar,
+      .f32_channel_scale = f32_channel_scale__scalar,
+  };
+}
+
+const Kernels kernels__scalar = scalar_table<4, 2>();
+
+}  // namespace lcnet

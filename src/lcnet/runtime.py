@@ -1,0 +1,266 @@
+"""The network at work: images in; classes, logits, embeddings or feature maps out. Needs neither torch nor a compiler.
+
+Owns loading (name -> folded, packed network) and the `Classifier`. Pixels are image.py's, arithmetic the native core's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import _native
+from .arch import REDUCTIONS, Arch
+from .config import Labels, ModelConfig, Preprocessing
+from .cpus import usable_cpus
+from .errors import InputError
+from .modelfile import ModelFile
+
+MIN_SIZE = 32  # pixels a side: below it the last maps would be all padding
+CHUNK = 32  # images that are decoded before they run: bounds the memory of a long list
+
+
+class Prediction(NamedTuple):
+    """One class of one image."""
+
+    index: int
+    label: str
+    id: str | None  # WordNet id for ImageNet, None where the model has none
+    probability: float  # 0 to 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """The most probable classes of one image, best first."""
+
+    top: tuple[Prediction, ...]
+
+    @property
+    def label(self) -> str:
+        """Name of the best class."""
+        return self.top[0].label
+
+    @property
+    def probability(self) -> float:
+        """Probability of the best class, 0 to 1."""
+        return self.top[0].probability
+
+
+def load(
+    name: str | os.PathLike[str],
+    threads: int | None = None,
+    isa: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> Classifier:
+    """Load a model by name (`lcnet_050`, `hf-hub:owner/repo`, `local-dir:DIR`) or by the path of its file.
+
+    threads: processors to use, by default all that this process may use. isa: kernels to use (`lcnet info --cpu` lists
+    them), by default the environment variable LCNET_ISA or the fastest that this CPU has. Raises `WeightsError`,
+    `ModelFileError` or `InputError`.
+    """
+    from . import hub, modelfile
+
+    found = hub.locate(name, cache_dir)
+    return Classifier(modelfile.read(found.path, found.config), threads, isa)
+
+
+class Classifier:
+    """A model ready to run. Immutable, and safe to use from many threads at once.
+
+    Where a method takes `images`: a path, bytes, a binary file, a Pillow image, a uint8 array [H,W,3], or a list of these;
+    or a float32 array [N,C,H,W] that is preprocessed already. Pictures that cannot be read raise `ImageError`.
+    """
+
+    def __init__(self, model: ModelFile, threads: int | None = None, isa: str | None = None) -> None:
+        self.config: ModelConfig = model.config
+        threads = usable_cpus() if threads is None else threads
+        if not isinstance(threads, int) or not 1 <= threads <= 1024:
+            raise InputError(f"threads is {threads!r}, expected a whole number from 1 to 1024")
+        try:
+            self._engine = _native.Engine(_layers(model), threads, isa or "")
+        except ValueError as error:
+            raise InputError(str(error)) from None
+
+    @property
+    def arch(self) -> Arch:
+        """The architecture."""
+        return self.config.arch
+
+    @property
+    def labels(self) -> Labels | None:
+        """Class names in logit order, None if the model has none."""
+        return self.config.labels
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images become input."""
+        return self.config.preprocessing
+
+    @property
+    def isa(self) -> str:
+        """The kernels in use."""
+        return self._engine.isa
+
+    @property
+    def threads(self) -> int:
+        """The most threads that one call uses."""
+        return self._engine.threads
+
+    def __repr__(self) -> str:
+        source = self.config.provenance.get("source", "")
+        return f"<lcnet.Classifier {self.arch.name} {source} isa={self.isa} threads={self.threads}>"
+
+    def classify(self, images: Any, top_k: int = 5) -> list[Result]:
+        """Return the `top_k` most probable classes of each image; always a list, one `Result` an image."""
+        if not isinstance(top_k, int) or top_k < 1:
+            raise InputError(f"top_k is {top_k!r}, expected a whole number of at least 1")
+        return [self._result(row, top_k) for row in self.probs(images)]
+
+    def logits(self, images: Any) -> np.ndarray:
+        """Return the values before softmax, float32 [N, num_classes]."""
+        return self._collect(images, self.run, (self.arch.num_classes,))
+
+    def probs(self, images: Any) -> np.ndarray:
+        """Return the probabilities, float32 [N, num_classes]; the model's temperature is applied if it has one."""
+        logits = self.logits(images)
+        scaled = (logits - logits.max(axis=1, keepdims=True)) / (self.config.decision.temperature or 1.0)
+        exp = np.exp(scaled)
+        return exp / exp.sum(axis=1, keepdims=True)
+
+    def embeddings(self, images: Any) -> np.ndarray:
+        """Return the 1280 values before the classifier, float32 [N, 1280] (timm's `num_classes=0` output)."""
+        return self._collect(images, lambda x: self._outputs(x, embeddings=True), (1280,))
+
+    def feature_maps(self, images: Any, out_indices: Sequence[int] | None = None) -> list[np.ndarray]:
+        """Return feature maps float32 [N,C,H,W] of strides 2, 4, 8, 16, 32 (timm's `features_only=True` output).
+
+        out_indices picks among the five, in that order; negative ones count from the end.
+        """
+        wanted = _indices(out_indices)
+        parts = [self._maps(x, wanted) for x in self._batches(images)]
+        if not parts:
+            shapes = self.arch.feature_shapes(*self.preprocessing.input_size[1:])
+            return [np.empty((0, *shapes[i]), np.float32) for i in wanted]
+        return [np.concatenate(maps) if len(maps) > 1 else maps[0] for maps in zip(*parts, strict=True)]
+
+    def preprocess(self, images: Any) -> np.ndarray:
+        """Return the network's input for images, float32 [N,C,H,W]; all in memory at once."""
+        from .image import as_list, batch
+
+        return batch(as_list(images), self.preprocessing)
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """Return the logits float32 [N, num_classes] of ready input, float32 [N,C,H,W] with H and W of at least 32."""
+        if not self.arch.num_classes:
+            raise InputError("this model has no classifier: it gives embeddings and feature maps only")
+        return self._outputs(x, logits=True)
+
+    def forward_features(self, x: np.ndarray) -> np.ndarray:
+        """Return the last feature map of ready input, unpooled: float32 [N, num_features, H/32, W/32]."""
+        return self._maps(x, [len(REDUCTIONS) - 1])[0]
+
+    def forward_head(self, features: np.ndarray, pre_logits: bool = False) -> np.ndarray:
+        """Return logits, or with `pre_logits` the embeddings, of what `forward_features` returned."""
+        features = _float32(features, "features", self.arch.num_features, 1)
+        out = np.empty((len(features), 1280 if pre_logits else self.arch.num_classes), np.float32)
+        if out.size:
+            self._engine.run_head(features, *((None, out) if pre_logits else (out, None)))
+        return out
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Do what `run` does."""
+        return self.run(x)
+
+    def _outputs(self, x: np.ndarray, logits: bool = False, embeddings: bool = False) -> np.ndarray:
+        x = self._input(x)
+        out = np.empty((len(x), self.arch.num_classes if logits else 1280), np.float32)
+        if len(x):
+            self._engine.run(x, out if logits else None, out if embeddings else None, [])
+        return out
+
+    def _maps(self, x: np.ndarray, wanted: Sequence[int]) -> list[np.ndarray]:
+        x = self._input(x)
+        shapes = self.arch.feature_shapes(*x.shape[2:])
+        maps = {i: np.empty((len(x), *shapes[i]), np.float32) for i in wanted}
+        if len(x):
+            self._engine.run(x, None, None, [maps.get(i) for i in range(len(REDUCTIONS))])
+        return [maps[i] for i in wanted]
+
+    def _input(self, x: Any) -> np.ndarray:
+        return _float32(x, "input", self.arch.in_chans, MIN_SIZE)
+
+    def _collect(self, images: Any, function: Any, empty: tuple[int, ...]) -> np.ndarray:
+        parts = [function(x) for x in self._batches(images)]
+        return np.concatenate(parts) if parts else np.empty((0, *empty), np.float32)
+
+    def _batches(self, images: Any) -> Iterator[np.ndarray]:
+        if _is_ready(images):
+            yield images
+            return
+        from .image import as_list, batch
+
+        sources = as_list(images)
+        for start in range(0, len(sources), CHUNK):
+            yield batch(sources[start : start + CHUNK], self.preprocessing)
+
+    def _result(self, probs: np.ndarray, top_k: int) -> Result:
+        names = self.labels.names if self.labels else None
+        ids = self.labels.ids if self.labels else None
+        order = np.argsort(-probs, kind="stable")[:top_k].tolist()
+        return Result(tuple(
+            Prediction(i, names[i] if names else str(i), ids[i] if ids else None, float(probs[i])) for i in order
+        ))  # fmt: skip
+
+
+def _is_ready(images: Any) -> bool:
+    dtype = str(getattr(images, "dtype", ""))
+    return getattr(images, "ndim", 0) == 4 and "float" in dtype
+
+
+def _float32(x: Any, name: str, channels: int, min_size: int) -> np.ndarray:
+    array = np.asarray(x)
+    expected = f"expected float32 [N,{channels},H,W]" + (f" with H and W from {min_size} up" if min_size > 1 else "")
+    if array.dtype != np.float32:
+        raise InputError(f"{name} has dtype {array.dtype}, {expected}; images go to classify() as they are")
+    if array.ndim != 4 or array.shape[1] != channels or min(array.shape[2:]) < min_size:
+        raise InputError(f"{name} has shape {list(array.shape)}, {expected}")
+    return np.ascontiguousarray(array)
+
+
+def _indices(out_indices: Sequence[int] | None) -> list[int]:
+    count = len(REDUCTIONS)
+    wanted = range(count) if out_indices is None else out_indices
+    for i in wanted:
+        if not isinstance(i, (int, np.integer)) or not -count <= i < count:
+            raise InputError(f"out_indices has {i!r}, expected whole numbers from {-count} to {count - 1}")
+    return [int(i) % count for i in wanted]
+
+
+def _layers(model: ModelFile) -> _native.Layers:
+    """Fold batch norm into the convs before it and hand the layers to the native core."""
+    weights, eps, layers = model.weights, model.config.bn_eps, _native.Layers()
+
+    def folded(conv: str, bn: str) -> tuple[np.ndarray, np.ndarray]:
+        gamma, beta, mean, var = (
+            weights[f"{bn}.{k}"].astype(np.float64) for k in ("weight", "bias", "running_mean", "running_var")
+        )
+        w, scale = weights[f"{conv}.weight"], gamma / np.sqrt(var + eps)
+        return (w * scale[:, None, None, None]).astype(np.float32), (beta - mean * scale).astype(np.float32)
+
+    def plain(name: str) -> tuple[np.ndarray, np.ndarray]:
+        w = weights[f"{name}.weight"]
+        return w.reshape(w.shape[:2]), weights[f"{name}.bias"]
+
+    layers.stem(*folded("conv_stem", "bn1"))
+    for name, block in model.config.arch.blocks():
+        w, b = folded(f"{name}.conv_pw", f"{name}.bn2")
+        layers.block(block.stride, *folded(f"{name}.conv_dw", f"{name}.bn1"), w.reshape(w.shape[:2]), b)
+        if block.se_channels:
+            layers.squeeze_excite(*plain(f"{name}.se.conv_reduce"), *plain(f"{name}.se.conv_expand"))
+    layers.head(*plain("conv_head"))
+    if model.config.arch.num_classes:
+        layers.classifier(*plain("classifier"))
+    return layers
