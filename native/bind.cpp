@@ -159,6 +159,7 @@ NB_MODULE(_native, m) {
       .def("run", &run, nb::arg("x"), nb::arg("logits").none(), nb::arg("embeddings").none(), nb::arg("maps"))
       .def("run_head", &run_head, nb::arg("features"), nb::arg("logits").none(), nb::arg("embeddings").none());
 
+  m.def("selected_isa", [] { return lcnet::select_kernels("").isa; });
   m.def("isas", [] {
     std::vector<std::tuple<std::string, bool>> rows;
     for (const lcnet::Isa& isa : lcnet::isas()) rows.emplace_back(isa.kernels->isa, isa.supported);

@@ -1,5 +1,7 @@
 """Weights for tests whose logits react to the image: seeded, with batch-norm statistics as a trained network has them."""
 
+import functools
+
 import numpy as np
 
 from lcnet.arch import Arch
@@ -20,3 +22,32 @@ def random_weights(arch: Arch, seed: int = 0) -> dict[str, np.ndarray]:
         return rng.normal(0, (2.5 / fan_in) ** 0.5, shape)
 
     return {key: tensor(key, shape).astype(np.float32) for key, shape in arch.shapes().items()}
+
+
+def pictures(n: int, height: int, width: int, channels: int = 3, seed: int = 1) -> np.ndarray:
+    """Ready input, float32 [N,C,H,W]: smooth blobs with noise, so that pictures differ from each other at every scale."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.normal(size=(n, channels, -(-height // 8), -(-width // 8)))
+    smooth = coarse.repeat(8, axis=2).repeat(8, axis=3)[:, :, :height, :width]
+    return (smooth + 0.5 * rng.normal(size=smooth.shape)).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=16)
+def reacting_weights(arch: Arch, seed: int = 0) -> dict[str, np.ndarray]:
+    """Random weights whose batch-norm statistics are those of pictures: the logits depend on the image. Needs torch.
+
+    With random statistics they hardly do, and a comparison of two engines proves little.
+    """
+    import torch
+
+    from lcnet.nn import create_model
+
+    model = create_model(arch.name, num_classes=arch.num_classes, in_chans=arch.in_chans)
+    state = {k: torch.from_numpy(v) for k, v in random_weights(arch, seed).items()}
+    model.load_state_dict(state, strict=False)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0  # one batch decides
+    with torch.no_grad():
+        model.train()(torch.from_numpy(pictures(16, 96, 96, arch.in_chans)))
+    return {k: v.numpy().copy() for k, v in model.state_dict().items() if k in state}

@@ -1,0 +1,41 @@
+# One command each: `make demo`, `make test`. Everything happens in .venv, which the first of them creates.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+IMAGES ?=
+
+.PHONY: demo test check clean
+demo: $(VENV)/.demo
+	@$(BIN)/python scripts/demo.py $(IMAGES)
+
+test: check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The network's pictures come from a package that ships some; only its data is used, so its dependencies stay away.
+$(VENV)/.demo: $(VENV)/.base
+	$(PIP) --no-deps foolbox
+	@touch $@
+
+# Installed as a user would have it: a file that the wheel misses is missing here too.
+$(VENV)/.base: $(VENV)/.venv pyproject.toml CMakeLists.txt constraints.txt $(shell find src native -type f)
+	$(PIP) .
+	@touch $@
+
+# timm is a test-only peer: it imports torchvision, whose compiled half is neither needed nor everywhere to be had.
+$(VENV)/.test: $(VENV)/.base
+	$(PIP) '.[train,test]'
+	$(PIP) --no-deps timm torchvision
+	@touch $@
+
+$(VENV)/.venv:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,5 @@
+"""`python -m lcnet` does what `lcnet` does."""
+
+from .cli import main
+
+main(prog_name="lcnet")

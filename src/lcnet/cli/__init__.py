@@ -1,0 +1,45 @@
+"""The command line: arguments in, text out. One file a command, imported when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from ..errors import LcnetError
+
+COMMANDS = ("classify", "embed", "features", "models", "info", "download", "convert")
+
+
+class Commands(click.Group):
+    """Imports a command's module when the command is asked for, and turns lcnet's errors into one line and exit code 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name all commands, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import the command's module, which holds it under the command's name."""
+        return getattr(import_module(f".{name}", __package__), name) if name in COMMANDS else None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except LcnetError as error:
+            raise click.ClickException(str(error)) from None
+
+
+def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        click.echo(f"lcnet {version('lcnet')}")
+        ctx.exit()
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
+def main() -> None:
+    """Classify pictures, get features and embeddings, fast on ordinary CPUs."""

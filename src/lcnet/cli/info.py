@@ -1,0 +1,103 @@
+"""`lcnet info`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from ..errors import InputError
+from .options import columns, json_text
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option("--cpu", is_flag=True, help="Show the kernels of this build, which this CPU has, and which would run.")
+@click.option("--format", "-f", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def info(model: str | None, cpu: bool, style: str) -> None:
+    """Show one model in full: layers, shapes, preprocessing, labels, where it comes from. Downloads nothing."""
+    if cpu == bool(model):
+        raise InputError("name a MODEL, or ask for --cpu: one of the two")
+    facts = cpu_facts() if cpu else model_facts(str(model))
+    if style == "json":
+        click.echo(json_text(facts))
+    else:
+        click.echo(cpu_text(facts) if cpu else model_text(facts))
+
+
+def cpu_facts() -> dict[str, Any]:
+    """Describe the kernels and processors that would be used."""
+    from .. import _native
+    from ..cpus import usable_cpus
+
+    isas = [{"isa": name, "supported": supported} for name, supported in _native.isas()]
+    return {"processors": usable_cpus(), "selected": _native.selected_isa(), "isas": isas}
+
+
+def cpu_text(facts: dict[str, Any]) -> str:
+    """Format `cpu_facts`."""
+    rows = [["kernels", "this CPU"]] + [[i["isa"], "yes" if i["supported"] else "no"] for i in facts["isas"]]
+    return f"{columns(rows)}\n\nselected: {facts['selected']}\nprocessors: {facts['processors']}"
+
+
+def model_facts(name: str) -> dict[str, Any]:
+    """Describe a model by its file, or by the zoo's entry if the weights are not here."""
+    config, path = _describe(name)
+    arch = config.arch
+    height, width = config.preprocessing.input_size[1:]
+    layers = [{"layer": n, "macs": m, "output": list(o)} for n, m, o in arch.conv_costs(height, width)]
+    shapes = zip((2, 4, 8, 16, 32), arch.feature_shapes(height, width), strict=True)
+    return {
+        "name": name,
+        "file": path,
+        "architecture": {**asdict(arch), "name": arch.name, "bn_eps": config.bn_eps},
+        "parameters": arch.parameters,
+        "macs": arch.macs(height, width),
+        "preprocessing": asdict(config.preprocessing),
+        "labels": asdict(config.labels) if config.labels else None,
+        "decision": asdict(config.decision),
+        "provenance": config.provenance,
+        "layers": layers,
+        "feature_maps": [{"stride": s, "shape": list(shape)} for s, shape in shapes],
+    }
+
+
+def _describe(name: str) -> tuple[Any, str | None]:
+    from .. import hub, modelfile, zoo
+    from ..errors import WeightsError
+
+    try:
+        found = hub.locate(name, offline=True)
+    except WeightsError:
+        return zoo.find(name).config(), None
+    return modelfile.read_config(found.path, found.config), str(found.path)
+
+
+def model_text(facts: dict[str, Any]) -> str:
+    """Format `model_facts`."""
+    pre, labels = facts["preprocessing"], facts["labels"]
+    size = " x ".join(map(str, pre["input_size"]))
+    rows = [["layer", "MACs", "output"]]
+    rows += [[r["layer"], f"{r['macs']:,}", " x ".join(map(str, r["output"]))] for r in facts["layers"]]
+    maps = ", ".join(f"{m['stride']}: {' x '.join(map(str, m['shape']))}" for m in facts["feature_maps"])
+    first = ", ".join(n.split(",")[0] for n in labels["names"][:5]) if labels else ""
+    return "\n".join([
+        columns(rows, right=(1,)), "",
+        f"model          {facts['name']} ({facts['architecture']['name']}, width {facts['architecture']['width']:g})",
+        f"file           {facts['file'] or 'not here: it is fetched at the first use'}",
+        f"parameters     {facts['parameters']:,}",
+        f"MACs           {facts['macs']:,} at {size}",
+        f"feature maps   {maps}",
+        f"input          {size}, {pre['interpolation']}, crop {pre['crop_pct']:g} {pre['crop_mode']}",
+        f"normalise      mean {_numbers(pre['mean'])}, std {_numbers(pre['std'])}",
+        f"pixels         EXIF orientation {'honoured' if pre['exif'] else 'ignored'}, background {_numbers(pre['background'])}",
+        f"labels         {len(labels['names'])}: {first}{', ...' if len(labels['names']) > 5 else ''}" if labels
+        else f"labels         none stored for {facts['architecture']['num_classes']} classes",
+        f"decision       temperature {facts['decision']['temperature']}, thresholds {facts['decision']['thresholds']}",
+        *(f"{k:<14} {v}" for k, v in facts["provenance"].items()),
+    ])  # fmt: skip
+
+
+def _numbers(values: Any) -> str:
+    return ", ".join(f"{v:g}" for v in values)

@@ -1,0 +1,92 @@
+"""`lcnet models`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .options import columns, csv_text, format_option, json_text
+
+
+@click.command()
+@click.argument("pattern", default="*")
+@click.option("--pretrained", is_flag=True, help="Only weights that can be loaded by name.")
+@format_option
+def models(pattern: str, pretrained: bool, style: str) -> None:
+    """List models: size, cost, published accuracy on every test set, and whether the weights are here."""
+    from .. import zoo
+    from ..errors import InputError
+
+    rows = [row(entry) for entry in zoo.search(pattern, pretrained)]
+    if not rows:
+        raise InputError(f"no model matches {pattern!r}: `lcnet models` lists all")
+    if style == "json":
+        click.echo(json_text(rows))
+    elif style == "csv":
+        click.echo(csv_text([flat(rows[0]).keys(), *(flat(r).values() for r in rows)]))
+    else:
+        click.echo(table(rows))
+
+
+def row(entry: Any) -> dict[str, Any]:
+    """Describe one set of weights in full."""
+    from .. import zoo
+
+    accuracy = {s: dict(zip(("top1", "top5"), entry.accuracy.get(s, (None, None)), strict=True)) for s in zoo.SETS}
+    return {
+        "name": entry.name,
+        "parameters": entry.arch.parameters,
+        "macs_224": entry.arch.macs(),
+        "classes": entry.num_classes,
+        "file_bytes": entry.size,
+        "input_size": list(entry.preprocessing.input_size),
+        "weights": whereabouts(entry),
+        "accuracy": accuracy,
+        "source": entry.source,
+        "license": entry.license,
+    }
+
+
+def whereabouts(entry: Any) -> str:
+    """Say where the weights are: bundled, cached, on the hub, or to be converted."""
+    from .. import hub
+
+    if entry.bundled:
+        return "bundled"
+    if entry.hub_id:
+        return "cached" if hub.cached(entry) else "hub"
+    return "convert" if entry.url else "none"
+
+
+def flat(row: dict[str, Any]) -> dict[str, Any]:
+    """Spread the accuracies into columns, for CSV."""
+    accuracy = {f"{s}_{k}": v for s, pair in row["accuracy"].items() for k, v in pair.items()}
+    size = "x".join(map(str, row["input_size"]))
+    return {**{k: v for k, v in row.items() if k != "accuracy"}, "input_size": size, **accuracy}
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Align what fits a terminal; JSON and CSV have the rest."""
+    from .. import zoo
+
+    sets = [s for s in zoo.SETS if any(r["accuracy"][s]["top1"] is not None for r in rows) and not s.endswith("_clean")]
+    head = ["model", "params", "MACs", "file", "weights", *sets]
+    lines = [[r["name"], f"{r['parameters'] / 1e6:.2f} M", f"{r['macs_224'] / 1e6:.1f} M", megabytes(r["file_bytes"]),
+              r["weights"], *(top1_top5(r["accuracy"][s]) for s in sets)] for r in rows]  # fmt: skip
+    notes = [f"{s}: {zoo.SETS[s]}" for s in sets]
+    sources = sorted({f"{r['source']}" for r in rows if r["source"]})
+    return "\n".join([
+        columns([head, *lines], right=(1, 2, 3)), "",
+        "Accuracy: top-1 / top-5 in percent, as published; MACs at 224 x 224.", *notes, *(f"from: {s}" for s in sources),
+    ])  # fmt: skip
+
+
+def megabytes(size: int | None) -> str:
+    """Format a file size."""
+    return f"{size / 1e6:.2f} MB" if size else "-"
+
+
+def top1_top5(accuracy: dict[str, float | None]) -> str:
+    """Format a pair of accuracies."""
+    return " / ".join("-" if v is None else f"{v:.1f}" for v in accuracy.values()) if accuracy["top1"] else ""
