@@ -7,7 +7,17 @@
 
 namespace lcnet {
 
-std::vector<Isa> isas() { return {{&kernels__scalar, true}}; }
+std::vector<Isa> isas() {
+  return {
+#if LCNET_X86
+      // The compiler's check asks the operating system too, which must save the wide registers.
+      {&kernels__avx512, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")},
+      {&kernels__avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+#endif
+      {&kernels__scalar, true},
+  };
+}
 
 const Kernels& select_kernels(const std::string& name) {
   const char* forced = std::getenv("LCNET_ISA");

@@ -1,10 +1,20 @@
-// The kernel tables that this build has.
+// The kernel tables that this build has. LCNET_X86 says whether it is for x86-64.
 #pragma once
 
 #include "kernels.h"
 
+#if defined(__x86_64__) || defined(_M_X64)
+#define LCNET_X86 1
+#else
+#define LCNET_X86 0
+#endif
+
 namespace lcnet {
 
 extern const Kernels kernels__scalar;
+#if LCNET_X86
+extern const Kernels kernels__avx2;
+extern const Kernels kernels__avx512;
+#endif
 
 }  // namespace lcnet

@@ -1,0 +1,29 @@
+// The kernels for AVX2 with FMA: 16 registers of 8 floats.
+#include "simd/avx2.h"
+
+#include "simd/common.h"
+
+#include "channel/simd.h"
+#include "dwconv/simd.h"
+#include "gemm/simd.h"
+#include "stem/simd.h"
+#include "tables.h"
+
+namespace lcnet {
+
+const Kernels kernels__avx2 = {
+    .isa = "avx2",
+    .lanes = Vec::L,
+    .panel = 2,
+    .f32_stem_3x3s2 = f32_stem<12, 6>,
+    .f32_dwconv_3x3s1 = f32_dwconv<3, 1, 8>,
+    .f32_dwconv_3x3s2 = f32_dwconv<3, 2, 8>,
+    .f32_dwconv_5x5s1 = f32_dwconv<5, 1, 8>,
+    .f32_dwconv_5x5s2 = f32_dwconv<5, 2, 8>,
+    .f32_gemm = f32_gemm<6, 2>,  // 12 accumulators, 2 weights, 1 broadcast
+    .f32_gemv = f32_gemv<6, 2>,
+    .f32_channel_sum = f32_channel_sum,
+    .f32_channel_scale = f32_channel_scale,
+};
+
+}  // namespace lcnet

@@ -1,0 +1,49 @@
+// What is written once for every vector width: activations, loops that must unroll, and the cutting of pixels into tiles.
+// Included after one of avx2.h and avx512.h.
+#pragma once
+
+#include "../kernels.h"
+
+namespace {
+
+using lcnet::Activation;
+
+// NaN is the second operand throughout: it stays NaN.
+LCNET_INLINE Vec hsigmoid6(Vec x) { return min(set(6.0f), max(set(0.0f), add(x, set(3.0f)))); }
+LCNET_INLINE Vec hswish6(Vec x) { return mul(x, hsigmoid6(x)); }
+
+template <Activation A>
+LCNET_INLINE Vec activate(Vec x) {
+  if constexpr (A == Activation::relu) return max(set(0.0f), x);
+  if constexpr (A == Activation::hswish6) return hswish6(x);
+  if constexpr (A == Activation::hsigmoid6) return hsigmoid6(x);
+  return x;
+}
+
+// A loop over a count known at compile time, unrolled for certain: its body indexes registers.
+#define LCNET_UNROLL _Pragma("GCC unroll 32")
+
+// Cuts `pixels` into tiles of at most Max, as even as can be, and calls tile<n>(first pixel) for each: 14 pixels in tiles
+// of at most 6 are 5 + 5 + 4, not 6 + 6 + 2, whose last tile would starve the multiply-add units.
+template <size_t N, class Tile>
+LCNET_INLINE void call_tile(size_t n, size_t at, Tile& tile) {
+  if constexpr (N > 0) {
+    if (n == N)
+      tile.template operator()<N>(at);
+    else
+      call_tile<N - 1>(n, at, tile);
+  }
+}
+
+template <size_t Max, class Tile>
+LCNET_INLINE void for_tiles(size_t pixels, Tile tile) {
+  if (pixels == 0) return;
+  const size_t tiles = (pixels + Max - 1) / Max, small = pixels / tiles, larger = pixels % tiles;
+  for (size_t i = 0, at = 0; i < tiles; ++i) {
+    const size_t n = small + (i < larger);
+    call_tile<Max>(n, at, tile);
+    at += n;
+  }
+}
+
+}  // namespace
