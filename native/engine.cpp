@@ -9,7 +9,7 @@
 namespace lcnet {
 
 constexpr size_t kCachedShapes = 4;  // input sizes whose plans and arenas are kept; older ones are freed
-constexpr size_t kCachedArenas = 16;  // per input size
+constexpr size_t kCachedArenas = 64;  // per input size, at most one a thread that calls at the same time
 constexpr size_t kTrunkStride = 32;
 
 // One lock for all engines' lists, held for a few pointer moves, and across fork(), so that a child never finds it taken.
@@ -62,6 +62,9 @@ class Engine::Lease {
     } else {
       shapes.push_front(std::make_shared<Shape>(Shape{Plan(engine.network_, height, width, threads), {}}));
       shapes.front()->free.reserve(kCachedArenas);
+      // A team shares one arena; threads that work apart need one each, from the first call on.
+      for (size_t n = threads == 1 ? engine.threads() : 1; n > 0; --n)
+        shapes.front()->free.emplace_back(shapes.front()->plan.arena_floats());
       if (shapes.size() > kCachedShapes) shapes.pop_back();
     }
     return shapes.front();

@@ -2,6 +2,8 @@
 // the wider tables exist for the tests, which hold each fast kernel against the specification in the same layout.
 #include "tables.h"
 
+#include <stdexcept>
+
 #include "channel/scalar.h"
 #include "dwconv/scalar.h"
 #include "gemm/scalar.h"
@@ -28,5 +30,12 @@ constexpr Kernels scalar_table() {
 }
 
 const Kernels kernels__scalar = scalar_table<4, 2>();
+
+const Kernels& scalar_kernels(size_t lanes, size_t panel) {
+  static const Kernels tables[] = {kernels__scalar, scalar_table<8, 2>(), scalar_table<16, 2>()};
+  for (const Kernels& table : tables)
+    if (table.lanes == lanes && table.panel == panel) return table;
+  throw std::invalid_argument("there is no scalar table of these lanes");
+}
 
 }  // namespace lcnet

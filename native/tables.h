@@ -12,6 +12,10 @@
 namespace lcnet {
 
 extern const Kernels kernels__scalar;
+
+// The specification in the layout of another table; throws std::invalid_argument if there is none of that shape.
+const Kernels& scalar_kernels(size_t lanes, size_t panel);
+
 #if LCNET_X86
 extern const Kernels kernels__avx2;
 extern const Kernels kernels__avx512;

@@ -1,0 +1,160 @@
+// The whole network in every layout against the scalar kernels in theirs: random small networks, odd input sizes, teams of
+// one to three, and a count of allocations. Under the sanitizers this covers packing, planning and running as well.
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "../../native/dispatch.h"
+#include "../../native/engine.h"
+#include "../../native/tables.h"
+
+static std::atomic<size_t> allocations{0};
+
+void* operator new(size_t n) {
+  ++allocations;
+  if (void* p = std::malloc(n ? n : 1)) return p;
+  throw std::bad_alloc();
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, size_t) noexcept { std::free(p); }
+
+using lcnet::Dense;
+using lcnet::Engine;
+using lcnet::Outputs;
+using lcnet::Spatial;
+
+static std::mt19937 rng(11);
+
+// A network of the family with random weights of a scale that keeps signals alive.
+struct Weights {
+  std::vector<std::vector<float>> kept;
+  lcnet::NetworkSource source;
+
+  const float* random(size_t n, float scale) {
+    std::vector<float> values(n);
+    for (float& v : values) v = scale * std::normal_distribution<float>()(rng);
+    kept.push_back(std::move(values));
+    return kept.back().data();
+  }
+  Dense dense(size_t in, size_t out) {
+    return {random(in * out, std::sqrt(2.5f / static_cast<float>(in))), random(out, 0.2f), in, out};
+  }
+  Spatial spatial(size_t channels, size_t in_chans, size_t k) {
+    const size_t n = in_chans * k * k;
+    return {random(channels * n, std::sqrt(2.5f / static_cast<float>(n))), random(channels, 0.2f), channels, in_chans, k};
+  }
+  Weights(size_t width, size_t in_chans, size_t classes) {
+    const size_t outs[13] = {2, 4, 4, 8, 8, 16, 16, 16, 16, 16, 16, 32, 32};
+    const size_t kernels[13] = {3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 5, 5, 5}, strides[13] = {1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1};
+    source.stem = spatial(width, in_chans, 3);
+    size_t in = width;
+    for (size_t i = 0; i < 13; ++i) {
+      lcnet::BlockSource b{};
+      const size_t out = outs[i] * width;
+      b.depthwise = spatial(in, 1, kernels[i]);
+      b.stride = strides[i];
+      b.pointwise = dense(in, out);
+      if ((b.se = i >= 11)) b.reduce = dense(in, in / 4), b.expand = dense(in / 4, in);
+      source.blocks.push_back(b);
+      in = out;
+    }
+    source.head = dense(in, 70);
+    source.classifier = dense(70, classes);
+  }
+};
+
+struct Results {
+  std::vector<float> logits, embedding, maps[lcnet::kFeatureMaps];
+};
+
+static Results run(Engine& engine, const std::vector<float>& x, size_t images, size_t height, size_t width, bool maps) {
+  Results r;
+  Outputs out;
+  r.logits.resize(images * engine.network().classes);
+  r.embedding.resize(images * engine.network().head_features);
+  out.logits = r.logits.data(), out.embedding = r.embedding.data();
+  size_t h = height, w = width;
+  for (size_t f = 0; f < lcnet::kFeatureMaps; ++f) {
+    h = (h - 1) / 2 + 1, w = (w - 1) / 2 + 1;
+    if (!maps) continue;
+    r.maps[f].resize(images * engine.network().blocks[lcnet::kFeatureMapIndex[f] - 1].out_channels * h * w);
+    out.maps[f] = r.maps[f].data();
+  }
+  engine.run(x.data(), images, height, width, out);
+  return r;
+}
+
+static void fail(const std::string& what) {
+  std::printf("%s\n", what.c_str());
+  std::exit(1);
+}
+
+static void near(const std::vector<float>& found, const std::vector<float>& expected, const std::string& what) {
+  float low = expected[0], high = expected[0], worst = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    low = std::min(low, expected[i]), high = std::max(high, expected[i]);
+    worst = std::max(worst, std::isnan(found[i]) ? INFINITY : std::fabs(found[i] - expected[i]));
+  }
+  if (!(worst <= 1e-4f * (high - low))) fail(what + " differs by " + std::to_string(worst / (high - low)) + " of its range");
+}
+
+static void compare(const Results& found, const Results& expected, const std::string& what) {
+  near(found.logits, expected.logits, what + " logits");
+  near(found.embedding, expected.embedding, what + " embedding");
+  for (size_t f = 0; f < lcnet::kFeatureMaps; ++f)
+    if (!found.maps[f].empty()) near(found.maps[f], expected.maps[f], what + " map " + std::to_string(f));
+}
+
+static void hot_path_allocates_nothing(const lcnet::Kernels& kernels, const Weights& weights) {
+  for (size_t threads : {1, 2}) {
+    Engine engine(kernels, weights.source, threads);
+    std::vector<float> x(3 * 3 * 64 * 64), logits(3 * engine.network().classes);
+    Outputs out;
+    out.logits = logits.data();
+    for (size_t images : {1, 3}) {
+      for (int warm = 0; warm < 3; ++warm) engine.run(x.data(), images, 64, 64, out);
+      const size_t before = allocations, arenas = lcnet::Buffer::count();
+      for (int i = 0; i < 20; ++i) engine.run(x.data(), images, 64, 64, out);
+      if (allocations != before || lcnet::Buffer::count() != arenas) fail("a warm call allocates");
+    }
+  }
+}
+
+int main() {
+  std::vector<std::pair<std::string, const lcnet::Kernels*>> tables;
+  for (size_t lanes : {8, 16}) tables.emplace_back("scalar x" + std::to_string(lanes), &lcnet::scalar_kernels(lanes, 2));
+  for (const lcnet::Isa& isa : lcnet::isas()) {
+#if defined(LCNET_EMULATE_AVX512)
+    const bool runs = isa.supported || std::string(isa.kernels->isa).find("avx512") == 0;
+#else
+    const bool runs = isa.supported;
+#endif
+    if (runs) tables.emplace_back(isa.kernels->isa, isa.kernels);
+  }
+  const size_t sizes[][2] = {{32, 32}, {33, 40}, {47, 35}, {64, 97}, {130, 34}};
+  for (size_t width : {8, 12}) {
+    const Weights weights(width, width == 8 ? 3 : 1, 11);
+    Engine reference(lcnet::kernels__scalar, weights.source, 1);
+    for (const auto& [height, columns] : sizes) {
+      std::vector<float> x(2 * reference.network().in_chans * height * columns);
+      for (float& v : x) v = std::normal_distribution<float>()(rng);
+      const Results expected = run(reference, x, 2, height, columns, true);
+      for (const auto& [name, kernels] : tables)
+        for (size_t threads : {1, 2, 3}) {
+          Engine engine(*kernels, weights.source, threads);
+          compare(run(engine, x, 2, height, columns, true), expected, name);
+          Results one = expected;
+          one.logits.resize(11), one.embedding.resize(70);
+          compare(run(engine, x, 1, height, columns, false), one, name + " alone");
+        }
+    }
+    if (width == 8)
+      for (const auto& table : tables) hot_path_allocates_nothing(*table.second, weights);
+  }
+  for (const auto& table : tables) std::printf("%s: whole networks equal the scalar ones\n", table.first.c_str());
+}

@@ -1,0 +1,218 @@
+// Every kernel of every ISA that this CPU has, against the scalar one in the same layout: random shapes below, at and above
+// the tiles, buffers that end at a page which may not be touched, and errors bounded by terms x epsilon x sum|a*b|.
+//
+// Prints one line an ISA and exits 0, or the first difference and exits 1.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "../../native/dispatch.h"
+#include "../../native/tables.h"
+
+using lcnet::Activation;
+using lcnet::Kernels;
+
+static std::mt19937 rng(7);
+static const char* context = "";
+
+static size_t pick(size_t low, size_t high) { return std::uniform_int_distribution<size_t>(low, high)(rng); }
+
+// Floats between two pages that fault when touched. The values end exactly at the second, or begin exactly at the first; the
+// address is then aligned to a float and to no more.
+class Guarded {
+ public:
+  explicit Guarded(size_t n) : n_(n) {
+    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    bytes_ = (n * sizeof(float) + page - 1) / page * page + 2 * page;
+    base_ = static_cast<char*>(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (base_ == MAP_FAILED) std::abort();
+    mprotect(base_, page, PROT_NONE);
+    mprotect(base_ + bytes_ - page, page, PROT_NONE);
+    const bool at_end = pick(0, 1);
+    data = reinterpret_cast<float*>(at_end ? base_ + bytes_ - page - n * sizeof(float) : base_ + page);
+    for (size_t i = 0; i < n; ++i) data[i] = std::normal_distribution<float>()(rng);
+  }
+  ~Guarded() { munmap(base_, bytes_); }
+  Guarded(const Guarded&) = delete;
+
+  Guarded& absolute_of(const Guarded& other) {
+    for (size_t i = 0; i < n_; ++i) data[i] = std::fabs(other.data[i]);
+    return *this;
+  }
+  size_t size() const { return n_; }
+  float* data;
+
+ private:
+  size_t n_, bytes_;
+  char* base_;
+};
+
+// The sum that hswish6 was given, for sums that are not negative.
+static double before_hswish6(double y) { return y >= 18 ? y / 6 : (std::sqrt(9 + 4 * y) - 3) / 2; }
+
+// `magnitude`: the same sum over absolute values. hswish6 has a slope of at most 9; its own rounding is relative to itself.
+static void compare(const std::vector<float>& found, const std::vector<float>& expected, const std::vector<float>& magnitude,
+                    size_t terms, bool hswish) {
+  for (size_t i = 0; i < found.size(); ++i) {
+    const double sum = hswish ? before_hswish6(magnitude[i]) : magnitude[i];
+    const double bound = (hswish ? 9 : 1) * static_cast<double>(terms + 4) * FLT_EPSILON * (sum + (hswish ? 3 : 0));
+    if (!(std::fabs(static_cast<double>(found[i]) - expected[i]) <= bound)) {
+      std::printf("%s: value %zu of %zu is %.9g, expected %.9g (bound %.3g)\n", context, i, found.size(), found[i],
+                  expected[i], bound);
+      std::exit(1);
+    }
+  }
+}
+
+// Runs `kernel(inputs..., out)` for the fast and the scalar table on the same values, then the scalar one on absolute values.
+template <class Run>
+static void check(size_t outputs, size_t terms, bool hswish, const Kernels& fast, const Kernels& scalar,
+                  std::vector<Guarded*> inputs, Run run) {
+  std::vector<float> results[3];
+  for (int round = 0; round < 3; ++round) {
+    if (round == 2)
+      for (Guarded* g : inputs) g->absolute_of(*g);
+    Guarded out(outputs);
+    for (size_t i = 0; i < outputs; ++i) out.data[i] = 0.0f;
+    run(round == 0 ? fast : scalar, out.data);
+    results[round].assign(out.data, out.data + outputs);
+  }
+  compare(results[0], results[1], results[2], terms, hswish);
+}
+
+static void stem(const Kernels& fast, const Kernels& scalar) {
+  const size_t L = fast.lanes, in_chans = pick(1, 5), channels = L * pick(1, 5), width = pick(1, 40);
+  const size_t pitch = width + pick(0, 4), ky0 = pick(0, 1), ky1 = pick(ky0 + 1, 3);
+  std::vector<std::unique_ptr<Guarded>> rows;
+  std::vector<Guarded*> inputs;
+  std::vector<const float*> in(3 * in_chans, nullptr);
+  for (size_t r = ky0 * in_chans; r < ky1 * in_chans; ++r) {
+    rows.push_back(std::make_unique<Guarded>(2 * width + 1));
+    in[r] = rows.back()->data;
+    inputs.push_back(rows.back().get());
+  }
+  Guarded w(channels * 9 * in_chans), bias(channels);
+  inputs.push_back(&w), inputs.push_back(&bias);
+  check(channels * pitch - (pitch - width) * L, 9 * in_chans, true, fast, scalar, inputs, [&](const Kernels& k, float* out) {
+    k.f32_stem_3x3s2(in.data(), w.data, bias.data, out, width, pitch, in_chans, channels, ky0, ky1);
+  });
+}
+
+static void dwconv(const Kernels& fast, const Kernels& scalar) {
+  const size_t K = pick(0, 1) ? 5 : 3, S = pick(1, 2), L = fast.lanes, channels = L * pick(1, 5), width = pick(1, 40);
+  const size_t needed = S * (width - 1) + K, pitch = needed + pick(0, 3);
+  const size_t ky0 = pick(0, K / 2), ky1 = pick(K / 2 + 1, K);
+  std::vector<std::unique_ptr<Guarded>> rows;
+  std::vector<Guarded*> inputs;
+  const float* in[5] = {};
+  for (size_t ky = ky0; ky < ky1; ++ky) {
+    rows.push_back(std::make_unique<Guarded>(channels * pitch - (pitch - needed) * L));
+    in[ky] = rows.back()->data;
+    inputs.push_back(rows.back().get());
+  }
+  Guarded w(channels * K * K), bias(channels);
+  inputs.push_back(&w), inputs.push_back(&bias);
+  check(width * channels, K * K, true, fast, scalar, inputs, [&](const Kernels& k, float* out) {
+    auto* kernel = K == 3 ? (S == 1 ? k.f32_dwconv_3x3s1 : k.f32_dwconv_3x3s2)
+                          : (S == 1 ? k.f32_dwconv_5x5s1 : k.f32_dwconv_5x5s2);
+    kernel(in, w.data, bias.data, out, width, pitch, channels, ky0, ky1);
+  });
+}
+
+// Pixels are written in a random order, with gaps, as the rows of a map are.
+static void gemm(const Kernels& fast, const Kernels& scalar) {
+  const size_t L = fast.lanes, pixels = pick(1, 60), depth = pick(1, 70), channels = L * pick(1, 9);
+  const bool hswish = pick(0, 1), dense = pick(0, 1);
+  std::vector<size_t> order(pixels);
+  for (size_t p = 0; p < pixels; ++p) order[p] = p;
+  std::shuffle(order.begin(), order.end(), rng);
+  const size_t stride = dense ? L : pixels * L, step = dense ? channels : L;
+  Guarded a(pixels * depth), w(depth * channels), bias(channels);
+  check(pixels * channels, depth, hswish, fast, scalar, {&a, &w, &bias}, [&](const Kernels& k, float* out) {
+    std::vector<float*> at(pixels);
+    for (size_t p = 0; p < pixels; ++p) at[p] = out + order[p] * step;
+    k.f32_gemm(a.data, w.data, bias.data, at.data(), pixels, depth, channels, stride,
+               hswish ? Activation::hswish6 : Activation::none);
+  });
+}
+
+static void gemv(const Kernels& fast, const Kernels& scalar) {
+  const Activation acts[] = {Activation::none, Activation::relu, Activation::hswish6, Activation::hsigmoid6};
+  const size_t depth = pick(1, 300), channels = fast.lanes * pick(1, 40);
+  const Activation act = acts[pick(0, 3)];
+  Guarded x(depth), w(depth * channels), bias(channels);
+  // A gate is at most 6 even where the sum of absolute values is not: bound it by that sum, as the others.
+  std::vector<float> magnitude(channels);
+  {
+    Guarded ax(depth), aw(depth * channels), ab(channels);
+    scalar.f32_gemv(ax.absolute_of(x).data, aw.absolute_of(w).data, ab.absolute_of(bias).data, magnitude.data(), depth,
+                    channels, Activation::none);
+  }
+  Guarded out(channels), expected(channels);
+  fast.f32_gemv(x.data, w.data, bias.data, out.data, depth, channels, act);
+  scalar.f32_gemv(x.data, w.data, bias.data, expected.data, depth, channels, act);
+  for (float& m : magnitude) m = act == Activation::hswish6 ? 9 * (m + 3) : m + 3;
+  compare({out.data, out.data + channels}, {expected.data, expected.data + channels}, magnitude, depth, false);
+}
+
+static void channel(const Kernels& fast, const Kernels& scalar) {
+  const size_t pixels = pick(1, 70), channels = fast.lanes * pick(1, 20);
+  const float scale = 1.0f / static_cast<float>(pixels);
+  Guarded x(pixels * channels), s(channels);
+  check(channels, pixels, false, fast, scalar, {&x}, [&](const Kernels& k, float* out) {
+    k.f32_channel_sum(x.data, out, pixels, channels, scale);
+  });
+  check(pixels * channels, 1, false, fast, scalar, {&x, &s}, [&](const Kernels& k, float* out) {
+    std::memcpy(out, x.data, pixels * channels * sizeof(float));
+    k.f32_channel_scale(out, s.data, pixels, channels);
+  });
+}
+
+// NaN in, NaN out, through every activation: vector minima and maxima would swallow it in the wrong order of operands.
+static void nan_stays(const Kernels& k) {
+  const size_t L = k.lanes;
+  std::vector<float> x(1, NAN), w(L, 1.0f), bias(L, 0.0f), out(L);
+  for (Activation act : {Activation::none, Activation::relu, Activation::hswish6, Activation::hsigmoid6}) {
+    k.f32_gemv(x.data(), w.data(), bias.data(), out.data(), 1, L, act);
+    for (float y : out)
+      if (!std::isnan(y)) std::printf("%s: NaN became %g\n", k.isa, y), std::exit(1);
+  }
+}
+
+int main(int argc, char** argv) {
+  const int rounds = argc > 1 ? std::atoi(argv[1]) : 300;
+  for (const lcnet::Isa& isa : lcnet::isas()) {
+#if defined(LCNET_EMULATE_AVX512)
+    const bool runs = isa.supported || std::string(isa.kernels->isa).find("avx512") == 0;
+#else
+    const bool runs = isa.supported;
+#endif
+    if (!runs) {
+      std::printf("%s: not on this CPU\n", isa.kernels->isa);
+      continue;
+    }
+    const Kernels& fast = *isa.kernels;
+    const Kernels& scalar = lcnet::scalar_kernels(fast.lanes, fast.panel);
+    struct {
+      const char* name;
+      void (*test)(const Kernels&, const Kernels&);
+    } const tests[] = {{"stem", stem}, {"dwconv", dwconv}, {"gemm", gemm}, {"gemv", gemv}, {"channel", channel}};
+    for (const auto& t : tests) {
+      const std::string name = std::string(fast.isa) + " " + t.name;
+      context = name.c_str();
+      for (int i = 0; i < rounds; ++i) t.test(fast, scalar);
+    }
+    nan_stays(fast);
+    std::printf("%s: 5 kernels x %d shapes equal the scalar ones\n", fast.isa, rounds);
+  }
+}
