@@ -29,7 +29,9 @@ struct Engine::Shape {
 // An arena for one run, given back to its shape's list afterwards.
 class Engine::Lease {
  public:
-  Lease(Engine& engine, size_t height, size_t width, size_t threads) : shape_(find(engine, height, width, threads)) {
+  // `leases`: how many will be wanted at the same time.
+  Lease(Engine& engine, size_t height, size_t width, size_t threads, size_t leases)
+      : shape_(find(engine, height, width, threads, leases)) {
     {
       std::lock_guard<std::mutex> lock(lists_lock());
       if (!shape_->free.empty()) {
@@ -50,7 +52,7 @@ class Engine::Lease {
   float* arena() { return arena_.data(); }
 
  private:
-  static std::shared_ptr<Shape> find(Engine& engine, size_t height, size_t width, size_t threads) {
+  static std::shared_ptr<Shape> find(Engine& engine, size_t height, size_t width, size_t threads, size_t leases) {
     std::lock_guard<std::mutex> lock(lists_lock());
     auto& shapes = engine.shapes_;
     const auto same = [&](const std::shared_ptr<Shape>& s) {
@@ -62,9 +64,8 @@ class Engine::Lease {
     } else {
       shapes.push_front(std::make_shared<Shape>(Shape{Plan(engine.network_, height, width, threads), {}}));
       shapes.front()->free.reserve(kCachedArenas);
-      // A team shares one arena; threads that work apart need one each, from the first call on.
-      for (size_t n = threads == 1 ? engine.threads() : 1; n > 0; --n)
-        shapes.front()->free.emplace_back(shapes.front()->plan.arena_floats());
+      // All at once, so that the calls after this one find them: whether threads overlap is a matter of chance.
+      for (size_t n = 0; n < leases; ++n) shapes.front()->free.emplace_back(shapes.front()->plan.arena_floats());
       if (shapes.size() > kCachedShapes) shapes.pop_back();
     }
     return shapes.front();
@@ -110,7 +111,7 @@ void Engine::run(const float* x, size_t images, size_t height, size_t width, con
 
 // One image, all threads.
 void Engine::run_together(const float* x, size_t height, size_t width, const Outputs& out) {
-  Lease lease(*this, height, width, threads());
+  Lease lease(*this, height, width, threads(), 1);
   Team together(threads()), alone(1);
   auto job = [&](size_t member, size_t members) {
     Team& team = members == 1 ? alone : together;
@@ -128,7 +129,7 @@ void Engine::each_member(size_t images, size_t height, size_t width, Work&& work
     if (member >= images) return;
     try {
       Team alone(1);
-      Lease lease(*this, height, width, 1);
+      Lease lease(*this, height, width, 1, std::min(images, threads()));
       work(lease, alone);
     } catch (...) {
       std::lock_guard<std::mutex> lock(error_lock);

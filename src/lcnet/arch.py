@@ -1,7 +1,7 @@
 """The LCNet family as data: one stage table widened into typed layers, shapes, parameters and multiply-adds.
 
-Owns the numbers of the architecture (PP-LCNet, arXiv 2109.15099, table 1; widths as in timm and PaddleClas). It builds no
-tensors and imports nothing of ours.
+Owns the numbers of the architecture (PP-LCNet, arXiv 2109.15099, table 1; widths as in timm and PaddleClas). It builds
+no tensors and imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ class Arch:
         """The six stages of blocks."""
         return tuple(self._stage(*row) for row in STAGES)
 
-    def _stage(self, cin: int, cout: int, kernels: tuple, strides: tuple, se: bool) -> tuple[Block, ...]:
+    def _stage(
+        self, cin: int, cout: int, kernels: tuple[int, ...], strides: tuple[int, ...], se: bool
+    ) -> tuple[Block, ...]:
         c, n = round_channels(cin * self.width), round_channels(cout * self.width)
         ins = (c,) + (n,) * (len(kernels) - 1)
         return tuple(Block(i, n, k, s, i // 4 if se else 0) for i, k, s in zip(ins, kernels, strides, strict=True))

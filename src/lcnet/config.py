@@ -1,17 +1,19 @@
 """What a model file says besides its weights: architecture, labels, preprocessing, decisions, provenance.
 
-Plain frozen records with JSON in and out. Unknown keys and impossible values raise `ModelFileError`; after that the records
-are trusted everywhere. docs/model-file.md is the specification.
+Plain frozen records with JSON in and out. Unknown keys and impossible values raise `ModelFileError`; after that the
+records are trusted everywhere. docs/model-file.md is the specification.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 from .arch import BN_EPS, WIDTHS, Arch
 from .errors import ModelFileError, suggest
+
+T = TypeVar("T")
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -21,7 +23,7 @@ CROP_MODES = ("center", "squash", "border")
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a picture becomes the network's input; the first seven fields mean what timm's `pretrained_cfg` means by them.
+    """How a picture becomes the network's input; the first six fields mean what timm's `pretrained_cfg` means by them.
 
     `exif`: turn the picture upright as its EXIF orientation says (timm does not). `background`: the RGB colour on which
     transparent pixels are composited.
@@ -37,17 +39,27 @@ class Preprocessing:
     background: tuple[int, int, int] = (255, 255, 255)
 
     def __post_init__(self) -> None:
-        channels = self.input_size[0] if len(self.input_size) == 3 else 0
-        _check(channels > 0 and all(_whole(n, 1, 65536) for n in self.input_size), "input_size", self.input_size)
-        _check(self.interpolation in INTERPOLATIONS, "interpolation", self.interpolation, INTERPOLATIONS)
-        _check(self.crop_mode in CROP_MODES, "crop_mode", self.crop_mode, CROP_MODES)
-        _check(_real(self.crop_pct) and 0.01 <= self.crop_pct <= 8, "crop_pct", self.crop_pct, "a number from 0.01 to 8")
-        _check(all(map(_real, self.mean)) and len(self.mean) == channels, "mean", self.mean, f"{channels} numbers")
+        def check(name: str, good: bool, expected: str | tuple[str, ...]) -> None:
+            _check(good, f"preprocessing.{name}", getattr(self, name), expected)
+
+        size = len(self.input_size) == 3 and all(_whole(n, 1, 65536) for n in self.input_size)
+        check("input_size", size, "[channels, height, width], whole numbers from 1 to 65536")
+        channels = self.input_size[0]
+        check("interpolation", self.interpolation in INTERPOLATIONS, INTERPOLATIONS)
+        check("crop_mode", self.crop_mode in CROP_MODES, CROP_MODES)
+        check("crop_pct", _real(self.crop_pct) and 0.01 <= self.crop_pct <= 8, "a number from 0.01 to 8")
+        check("mean", all(map(_real, self.mean)) and len(self.mean) == channels, f"{channels} numbers")
         positive = all(_real(s) and s > 0 for s in self.std)
-        _check(positive and len(self.std) == channels, "std", self.std, f"{channels} numbers above 0")
-        _check(isinstance(self.exif, bool), "exif", self.exif, "true or false")
+        check("std", positive and len(self.std) == channels, f"{channels} numbers above 0")
+        check("exif", isinstance(self.exif, bool), "true or false")
         rgb = len(self.background) == 3 and all(_whole(n, 0, 255) for n in self.background)
-        _check(rgb, "background", self.background, "three whole numbers from 0 to 255")
+        check("background", rgb, "three whole numbers from 0 to 255")
+
+    def with_channels(self, channels: int) -> Preprocessing:
+        """The same for another number of channels, for which no statistics are known: mean and deviation become 0.5."""
+        if channels == self.input_size[0]:
+            return self
+        return replace(self, input_size=(channels, *self.input_size[1:]), mean=(0.5,) * channels, std=(0.5,) * channels)
 
     @classmethod
     def from_timm(cls, cfg: dict[str, Any]) -> Preprocessing:
@@ -64,15 +76,15 @@ class Labels:
     ids: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        _check(all(isinstance(n, str) for n in self.names), "labels.names", self.names, "texts")
+        _check(_texts(self.names), "labels.names", self.names, "a list of texts")
         if self.ids is not None:
-            _check(all(isinstance(i, str) for i in self.ids), "labels.ids", self.ids, "texts")
+            _check(_texts(self.ids), "labels.ids", self.ids, "a list of texts")
             _check(len(self.ids) == len(self.names), "labels.ids", f"{len(self.ids)} ids", f"{len(self.names)} ids")
 
 
 @dataclass(frozen=True)
 class Decision:
-    """From probabilities to an answer: softmax temperature, and per-label thresholds below which the answer is unknown."""
+    """From logits to an answer: softmax temperature, and thresholds by label, below which the answer is unknown."""
 
     temperature: float | None = None
     thresholds: dict[str, float] | None = None
@@ -81,7 +93,8 @@ class Decision:
         good = self.temperature is None or (_real(self.temperature) and self.temperature > 0)
         _check(good, "decision.temperature", self.temperature, "a number above 0")
         if self.thresholds is not None:
-            _check(all(_real(v) and 0 <= v <= 1 for v in self.thresholds.values()), "decision.thresholds", self.thresholds)
+            good = all(_real(v) and 0 <= v <= 1 for v in self.thresholds.values())
+            _check(good, "decision.thresholds", self.thresholds, "numbers from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -96,12 +109,17 @@ class ModelConfig:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        good = _real(self.bn_eps) and 0 < self.bn_eps < 1
+        _check(good, "architecture.bn_eps", self.bn_eps, "a number between 0 and 1")
         count, classes = len(self.labels.names) if self.labels else None, self.arch.num_classes
         if count is not None and count != classes:
             raise ModelFileError(f"{count} labels for {classes} classes: one label per class is needed, in logit order")
+        unknown = set(self.decision.thresholds or ()) - set(self.labels.names if self.labels else ())
+        if unknown:
+            raise ModelFileError(f"decision.thresholds has {min(unknown)!r}, which is none of the labels")
         if self.preprocessing.input_size[0] != self.arch.in_chans:
-            raise ModelFileError(f"preprocessing.input_size is {self.preprocessing.input_size}, expected {self.arch.in_chans}"
-                                 " channels as the network has")  # fmt: skip
+            raise ModelFileError(f"preprocessing.input_size is {self.preprocessing.input_size}, expected"
+                                 f" {self.arch.in_chans} channels as the network has")  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of docs/model-file.md, without the format version."""
@@ -132,9 +150,9 @@ class ModelConfig:
         )
 
 
-def from_json(cls: type, data: Any, where: str) -> Any:
+def from_json(cls: type[T], data: Any, where: str) -> T:
     """Build record `cls` from a JSON object: lists become tuples, unknown and missing keys raise `ModelFileError`."""
-    _known_keys(data, tuple(f.name for f in fields(cls)), where)
+    _known_keys(data, tuple(f.name for f in fields(cls)), where)  # type: ignore[arg-type]
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
     try:
         return cls(**values)
@@ -146,11 +164,12 @@ def _arch_from_json(data: Any) -> tuple[Arch, float]:
     _known_keys(data, ("family", "width", "in_chans", "num_classes", "bn_eps"), "architecture")
     _check(data.get("family") == "lcnet", "architecture.family", data.get("family"), "'lcnet'")
     width, bn_eps = data.get("width"), data.get("bn_eps", BN_EPS)
-    _check(width in WIDTHS.values(), "architecture.width", width, f"one of {', '.join(map(str, WIDTHS.values()))}")
-    _check(_whole(data.get("in_chans"), 1, 1024), "architecture.in_chans", data.get("in_chans"), "1 to 1024")
-    _check(_whole(data.get("num_classes"), 0, 1 << 20), "architecture.num_classes", data.get("num_classes"), "0 or more")
-    _check(_real(bn_eps) and 0 < bn_eps < 1, "architecture.bn_eps", bn_eps, "a number between 0 and 1")
-    return Arch(float(width), data["in_chans"], data["num_classes"]), float(bn_eps)
+    widths = ", ".join(map(str, WIDTHS.values()))
+    _check(_real(width) and width in WIDTHS.values(), "architecture.width", width, f"one of {widths}")
+    channels, classes = data.get("in_chans"), data.get("num_classes")
+    _check(_whole(channels, 1, 1024), "architecture.in_chans", channels, "1 to 1024")
+    _check(_whole(classes, 0, 1 << 20), "architecture.num_classes", classes, "0 to 1048576")
+    return Arch(float(width), channels, classes), bn_eps
 
 
 def _known_keys(data: Any, known: tuple[str, ...], where: str) -> None:
@@ -161,14 +180,21 @@ def _known_keys(data: Any, known: tuple[str, ...], where: str) -> None:
             raise ModelFileError(f"{where} has an unknown key {key!r}{suggest(key, known)} (known: {', '.join(known)})")
 
 
-def _check(good: bool, name: str, found: Any, expected: Any = "whole numbers from 1 to 65536") -> None:
+def _check(good: bool, name: str, found: Any, expected: str | tuple[str, ...]) -> None:
     if not good:
         text = repr(found) if len(repr(found)) < 80 else repr(found)[:77] + "..."
-        raise ModelFileError(f"{name} is {text}, expected {expected if isinstance(expected, str) else ' or '.join(expected)}")
+        wanted = expected if isinstance(expected, str) else " or ".join(expected)
+        raise ModelFileError(f"{name} is {text}, expected {wanted}")
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(text, str) for text in value)
 
 
 def _real(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, int):  # isfinite overflows on integers of more than 308 digits
+        return not isinstance(value, bool) and abs(value) < 1 << 63
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _whole(value: Any, low: int, high: int) -> bool:

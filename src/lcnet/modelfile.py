@@ -1,4 +1,4 @@
-"""The model file: one `.safetensors` with weights in timm's keys and the rest as JSON in its metadata. Read, validate, write.
+"""The model file: one `.safetensors` with weights in timm's keys and the rest as JSON in its metadata.
 
 The specification is docs/model-file.md. Refuses what does not describe the network it claims to, and never unpickles.
 Plain timm files (no metadata) are read too: their description comes from a `config.json` beside them or from the zoo.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,15 @@ import numpy as np
 
 from . import zoo
 from .arch import BN_EPS, WIDTHS, Arch
-from .config import ModelConfig, Preprocessing
+from .config import ModelConfig
 from .errors import ModelFileError
+from .labels import load_labels
 from .plainconfig import from_config_json
 
 FORMAT_VERSION = 1
 METADATA_KEY = "lcnet"
 COUNTER = "num_batches_tracked"  # batch-norm's int64 step counter: kept where it exists, never needed
+MAX_HEADER = 100_000_000  # bytes; safetensors refuses longer ones
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def read(path: str | os.PathLike[str], default: ModelConfig | None = None) -> Mo
 
     Raises `ModelFileError` naming the file and what is wrong with it.
     """
-    with _naming(path), _open(path) as file:
+    with naming(path), _open(path) as file:
         config = _config_of(file, Path(path), default)
         shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
         check_shapes(shapes, config.arch)
@@ -52,37 +55,54 @@ def read(path: str | os.PathLike[str], default: ModelConfig | None = None) -> Mo
 
 def read_config(path: str | os.PathLike[str], default: ModelConfig | None = None) -> ModelConfig:
     """Read the description alone, without the weights."""
-    with _naming(path), _open(path) as file:
+    with naming(path), _open(path) as file:
         return _config_of(file, Path(path), default)
 
 
 def write(path: str | os.PathLike[str], model: ModelFile) -> None:
-    """Check and write a model file: to a temporary name first, then renamed, so that no half-written file is ever seen."""
+    """Check and write a model file: under a temporary name, then renamed, so that no half-written file is ever seen."""
+    with naming(path):
+        data = to_bytes(model)
+    write_atomically(path, data)
+
+
+def to_bytes(model: ModelFile) -> bytes:
+    """The file's bytes, the same for equal models every time. Raises `ModelFileError` for what `read` would refuse."""
     from safetensors.numpy import save
 
-    with _naming(path):
-        check_shapes({k: v.shape for k, v in model.weights.items()}, model.config.arch)
-        check_values(model.weights)
-    description = {"format_version": FORMAT_VERSION, **model.config.to_json()}
+    check_shapes({k: v.shape for k, v in model.weights.items()}, model.config.arch)
+    check_values(model.weights)
     # One metadata key: the library writes several in an order that changes from run to run.
-    metadata = {METADATA_KEY: json.dumps(description, ensure_ascii=False, separators=(",", ":"))}
-    write_atomically(path, save({k: np.ascontiguousarray(v) for k, v in model.weights.items()}, metadata))
+    metadata = {METADATA_KEY: _description(model.config)}
+    return save({k: np.asarray(v, order="C") for k, v in model.weights.items()}, metadata)
+
+
+def _description(config: ModelConfig) -> str:
+    data = {"format_version": FORMAT_VERSION, **config.to_json()}
+    try:
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"the model's description cannot be stored as JSON: {error}") from None
+    parse_config(text)
+    return text
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` beside `path` under a temporary name and rename it; on an error nothing is left and the old file stays."""
+    """Write `data` beside `path` under a temporary name and rename it; on an error the old file stays as it was."""
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
-    except OSError as error:
-        raise ModelFileError(f"cannot write {target}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"cannot write {target}: {getattr(error, 'strerror', None) or error}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError, ValueError):
+            temporary.unlink(missing_ok=True)
 
 
 def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch) -> None:
@@ -95,6 +115,8 @@ def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch) -> None:
                 problems.append(f"{key} has shape {list(shape)}, expected {list(expected[key])}")
         elif not (key.endswith(COUNTER) and f"{key[: -len(COUNTER)]}running_mean" in expected):
             problems.append(f"{key} {list(shape)} does not belong to the network")
+        elif tuple(shape) != ():
+            problems.append(f"{key} has shape {list(shape)}, expected a scalar, []")
     if problems:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise ModelFileError(f"the tensors do not fit {arch.name} with {arch.num_classes} classes: "
@@ -102,12 +124,14 @@ def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch) -> None:
 
 
 def check_values(weights: Mapping[str, np.ndarray]) -> None:
-    """Raise `ModelFileError` naming the first tensor with NaN, Inf or a negative variance, or of a dtype other than float32."""
+    """Raise `ModelFileError` naming the first tensor with NaN, Inf or a negative variance, or that is not float32.
+
+    The counters must be int64.
+    """
     for key, value in weights.items():
-        if key.endswith(COUNTER):
-            continue
-        if value.dtype != np.float32:
-            raise ModelFileError(f"{key} has dtype {value.dtype}, expected float32")
+        expected = np.int64 if key.endswith(COUNTER) else np.float32
+        if value.dtype != expected:
+            raise ModelFileError(f"{key} has dtype {value.dtype}, expected {np.dtype(expected)}")
         bad = value.size - np.count_nonzero(np.isfinite(value))
         if bad:
             raise ModelFileError(f"{key} has {bad} NaN or Inf values of {value.size}: the weights are damaged")
@@ -130,7 +154,7 @@ def infer_arch(shapes: Mapping[str, tuple[int, ...]]) -> Arch:
 
 
 def plain_config(path: Path, shapes: Mapping[str, tuple[int, ...]], default: ModelConfig | None = None) -> ModelConfig:
-    """Describe weights that carry no description: from `default`, a `config.json` beside `path`, or the zoo, in that order."""
+    """Describe weights that carry no description: from `default`, a `config.json` beside `path`, or the zoo."""
     arch = infer_arch(shapes)
     beside = path.with_name("config.json")
     if default is not None:
@@ -140,9 +164,9 @@ def plain_config(path: Path, shapes: Mapping[str, tuple[int, ...]], default: Mod
     known = zoo.find(arch.name).config()
     if arch.num_classes == known.arch.num_classes and arch.in_chans == 3:
         note = "no description stored: preprocessing and ImageNet-1k labels assumed"
-        return replace(known, provenance={"source": path.name, "note": note})
-    gray = Preprocessing((arch.in_chans, 224, 224), mean=(0.5,) * arch.in_chans, std=(0.5,) * arch.in_chans)
-    pre = known.preprocessing if arch.in_chans == 3 else gray
+        labels = known.labels or load_labels("imagenet1k")
+        return replace(known, labels=labels, provenance={"source": path.name, "note": note})
+    pre = known.preprocessing.with_channels(arch.in_chans)
     note = "no description stored: timm's default preprocessing assumed, labels unknown"
     return ModelConfig(arch, pre, bn_eps=BN_EPS, provenance={"source": path.name, "note": note})
 
@@ -151,14 +175,26 @@ def _config_of(file: Any, path: Path, default: ModelConfig | None) -> ModelConfi
     text = (file.metadata() or {}).get(METADATA_KEY)
     if text is None:
         return plain_config(path, {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}, default)  # noqa: SIM118
+    return parse_config(text)
+
+
+def parse_config(text: str) -> ModelConfig:
+    """Read the JSON text of a model file's metadata. Raises `ModelFileError`."""
     try:
-        data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+        data = json.loads(text, parse_constant=_no_constant)
+        if not isinstance(data, dict):
+            raise ModelFileError(f"its {METADATA_KEY!r} metadata is {type(data).__name__}, expected a JSON object")
+        version = data.pop("format_version", None)
+        if type(version) is not int or version != FORMAT_VERSION:
+            found = f"{version!r:.40}"
+            raise ModelFileError(f"format_version is {found}, expected {FORMAT_VERSION}: a newer lcnet may read it")
+        return ModelConfig.from_json(data)
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"its {METADATA_KEY!r} metadata is not JSON: {error}") from None
-    version = data.pop("format_version", None) if isinstance(data, dict) else None
-    if version != FORMAT_VERSION:
-        raise ModelFileError(f"format version {version!r}, expected {FORMAT_VERSION}: a newer lcnet may read it")
-    return ModelConfig.from_json(data)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
 
 
 @contextmanager
@@ -167,9 +203,12 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Any]:
 
     try:
         with open(path, "rb") as file:
-            start = file.read(8)
-        if start[:2] == b"PK" or (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05"):
-            raise ModelFileError("this is a pickled checkpoint, which is not loaded: run `lcnet convert IN OUT.safetensors`")
+            start, size = file.read(8), os.fstat(file.fileno()).st_size
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if is_pickled(start, size):
+        raise ModelFileError("this is a pickled checkpoint, not loaded: run `lcnet convert IN OUT.safetensors`")
+    try:
         with safe_open(path, framework="numpy") as file:
             yield file
     except SafetensorError as error:
@@ -178,14 +217,27 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Any]:
         raise ModelFileError(f"cannot be read: {error.strerror or error}") from None
 
 
+def is_pickled(start: bytes, size: int) -> bool:
+    """Whether a file of `size` bytes that begins with these 8 is a zip archive or a pickle, not safetensors.
+
+    A safetensors file begins with the length of its header, whose low bytes can be those of a zip archive or a pickle:
+    it is one if a header of that length fits into the file.
+    """
+    length = int.from_bytes(start[:8], "little")
+    if len(start) == 8 and length <= min(size - 8, MAX_HEADER):
+        return False
+    return start[:2] == b"PK" or (start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"))
+
+
 @contextmanager
-def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Put the file's name in front of what is wrong with it."""
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Put the file's name in front of what is wrong with it; what the file itself says is cut short and made printable."""
     try:
         yield
     except ModelFileError as error:
-        name = os.fspath(path)
-        raise ModelFileError(str(error) if name in str(error) else f"{name}: {error}") from None
+        text, name = str(error)[:1000], os.fspath(path)
+        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+        raise ModelFileError(text if text.startswith(f"{name}: ") else f"{name}: {text}") from None
 
 
 def _check_dtypes(dtypes: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from .arch import BN_EPS, WIDTHS, Arch
 from .config import Labels, ModelConfig, Preprocessing
 from .errors import ModelFileError, suggest
+from .labels import load_labels
 
 # model_args that change nothing about the folded network, or that the weights themselves show.
 HARMLESS_ARGS = ("num_classes", "in_chans", "drop_rate", "drop_path_rate", "bn_momentum", "bn_eps")
@@ -23,34 +24,44 @@ def from_config_json(path: Path, found: Arch) -> ModelConfig:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: cannot be read as JSON: {error}") from None
+    try:
+        return _config(data, found)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from None
+    except (AttributeError, LookupError, TypeError) as error:
+        raise ModelFileError(f"{path}: not of the form that timm writes ({error})") from None
+
+
+def _config(data: Any, found: Arch) -> ModelConfig:
     if not isinstance(data, dict):
-        raise ModelFileError(f"{path}: expected a JSON object")
+        raise ModelFileError(f"expected a JSON object, found {type(data).__name__}")
     cfg = data.get("pretrained_cfg", data)  # the legacy form is flat
-    if not isinstance(cfg, dict):
-        raise ModelFileError(f"{path}: pretrained_cfg is {type(cfg).__name__}, expected an object")
-    arch = _arch(path, data, cfg, found)
+    args = data.get("model_args") or {}
+    arch = _arch(data, cfg, args, found)
     provenance = {"source": f"{data['architecture']}.{cfg['tag']}" if cfg.get("tag") else data["architecture"]}
-    bn_eps = data.get("model_args", {}).get("bn_eps", BN_EPS)
+    bn_eps = args.get("bn_eps") or BN_EPS
     return ModelConfig(arch, _preprocessing(cfg, arch), _labels(data, cfg, arch), bn_eps=bn_eps, provenance=provenance)
 
 
-def _arch(path: Path, data: dict[str, Any], cfg: dict[str, Any], found: Arch) -> Arch:
+def _arch(data: dict[str, Any], cfg: dict[str, Any], args: dict[str, Any], found: Arch) -> Arch:
     name = data.get("architecture")
     if name not in WIDTHS:
-        raise ModelFileError(f"{path}: architecture {name!r} is not an LCNet{suggest(str(name), list(WIDTHS))}")
-    odd = [k for k, v in data.get("model_args", {}).items() if k not in HARMLESS_ARGS and v is not None]
+        raise ModelFileError(f"architecture {name!r} is not an LCNet{suggest(str(name), list(WIDTHS))}")
+    odd = [k for k, v in args.items() if k not in HARMLESS_ARGS and v is not None]
     if odd or data.get("global_pool", "avg") not in ("avg", None):
-        raise ModelFileError(f"{path}: the runtime does not have {', '.join(odd) or 'this global_pool'}: only plain LCNets")
+        raise ModelFileError(f"the runtime does not have {', '.join(odd) or 'this global_pool'}: only plain LCNets")
     classes = data.get("num_classes", cfg.get("num_classes", found.num_classes))
+    if type(classes) is not int:
+        raise ModelFileError(f"num_classes is {classes!r}, expected a whole number")
     return Arch(WIDTHS[name], found.in_chans, classes)
 
 
 def _preprocessing(cfg: dict[str, Any], arch: Arch) -> Preprocessing:
     size = [arch.in_chans, *(cfg.get("input_size") or (3, 224, 224))[1:]]
+    # Statistics for another number of channels belong to the weights before they were adapted.
     stats = {k: cfg[k] for k in ("mean", "std") if cfg.get(k) and len(cfg[k]) == arch.in_chans}
-    if arch.in_chans != 3:
-        stats = {"mean": [0.5] * arch.in_chans, "std": [0.5] * arch.in_chans} | stats
-    return Preprocessing.from_timm({**cfg, "input_size": size, "mean": None, "std": None, **stats})
+    unknown = Preprocessing().with_channels(arch.in_chans)
+    return Preprocessing.from_timm({**cfg, "input_size": size, "mean": unknown.mean, "std": unknown.std, **stats})
 
 
 def _labels(data: dict[str, Any], cfg: dict[str, Any], arch: Arch) -> Labels | None:
@@ -61,7 +72,5 @@ def _labels(data: dict[str, Any], cfg: dict[str, Any], arch: Arch) -> Labels | N
             return Labels(tuple(texts[n] for n in names), tuple(names))
         return Labels(tuple(names))
     if arch.num_classes == 1000:  # timm stores no labels for ImageNet-1k
-        from .labels import load_labels
-
         return load_labels("imagenet1k")
     return None

@@ -6,7 +6,8 @@ Rows of data. Sources: timm 1.0.31's registry and result tables, PaddleClas's PP
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 from .arch import BN_EPS, WIDTHS, Arch
 from .config import ModelConfig, Preprocessing
@@ -32,7 +33,7 @@ Accuracy = tuple[float | None, float | None]  # top-1, top-5 in percent
 
 @dataclass(frozen=True)
 class Entry:
-    """One set of weights. Exactly one of `hub_id`, `bundled`, `url` says where it is; none: an architecture without weights."""
+    """One set of weights. `hub_id`, `bundled` or `url` says where it is; none does: an architecture without weights."""
 
     name: str  # arch.tag
     hub_id: str | None = None
@@ -71,8 +72,8 @@ class Entry:
         return ModelConfig(self.arch, self.preprocessing, labels, bn_eps=BN_EPS, provenance={"source": self.name})
 
 
-def _timm(name: str, accuracy: dict[str, Accuracy], size: int, revision: str = "main", sha256: str | None = None) -> Entry:
-    return Entry(name, hub_id=f"timm/{name}", revision=revision, size=size, sha256=sha256, accuracy=accuracy, source=TIMM)
+def _timm(name: str, accuracy: dict[str, Accuracy], **where: Any) -> Entry:
+    return Entry(name, hub_id=f"timm/{name}", accuracy=accuracy, source=TIMM, **where)
 
 
 def _untrained(name: str) -> Entry:
@@ -81,7 +82,7 @@ def _untrained(name: str) -> Entry:
 
 def _paddle(arch: str, kind: str, top1: float, top5: float | None) -> Entry:
     tag, file = ("paddle_ssld_in1k", "ssld_pretrained") if kind == "ssld" else ("paddle_in1k", "pretrained")
-    url = _PADDLE_URL.format(f"{WIDTHS[arch]:g}".replace(".", "_") if WIDTHS[arch] % 1 else f"{WIDTHS[arch]:.1f}".replace(".", "_"), file)
+    url = _PADDLE_URL.format(str(WIDTHS[arch]).replace(".", "_"), file)
     pre = Preprocessing(interpolation="bilinear")
     return Entry(f"{arch}.{tag}", url=url, preprocessing=pre, accuracy={"imagenet": (top1, top5)}, source=PADDLE)
 
@@ -138,8 +139,11 @@ ENTRIES: tuple[Entry, ...] = (
     _paddle("lcnet_250", "ssld", 80.82, 95.33),
 )  # fmt: skip
 
-# The tag that a bare architecture name stands for.
-DEFAULT_TAGS = {"lcnet_050": "ra2_in1k", "lcnet_075": "ra2_in1k", "lcnet_100": "ra2_in1k"}
+# The tag that a bare architecture name stands for: timm's.
+DEFAULT_TAGS = {
+    "lcnet_035": "untrained", "lcnet_050": "ra2_in1k", "lcnet_075": "ra2_in1k", "lcnet_100": "ra2_in1k",
+    "lcnet_150": "untrained",
+}  # fmt: skip
 
 
 def find(name: str) -> Entry:
@@ -154,13 +158,13 @@ def find(name: str) -> Entry:
     if arch in WIDTHS:
         tags = [e.name for e in ENTRIES if e.arch_name == arch]
         raise InputError(f"no weights {name!r}: {arch} has {', '.join(tags) or 'no published weights'}")
-    raise InputError(f"unknown model {name!r}{suggest(name, _names())}: `lcnet models` lists all; a file needs its path")
+    hint = "`lcnet models` lists all; a file needs its path"
+    raise InputError(f"unknown model {name!r}{suggest(name, _names())}: {hint}")
 
 
 def search(pattern: str = "*", pretrained: bool = False) -> list[Entry]:
-    """Entries whose name or architecture matches the shell pattern; architectures without any entry are included."""
-    bare = [replace(Entry(a), labels=None) for a in WIDTHS if not any(e.arch_name == a for e in ENTRIES)]
-    rows = sorted((*ENTRIES, *bare), key=lambda e: (e.arch_name, not e.pretrained, e.name))
+    """Entries whose name matches the shell pattern, or contains it; by architecture, loadable ones first."""
+    rows = sorted(ENTRIES, key=lambda e: (e.arch_name, not e.pretrained, e.name))
     wanted = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
     return [e for e in rows if fnmatch.fnmatch(e.name, wanted) and (e.pretrained or not pretrained)]
 
