@@ -6,6 +6,7 @@
 #include "channel/simd.h"
 #include "dwconv/simd.h"
 #include "gemm/simd.h"
+#include "peak/simd.h"
 #include "stem/simd.h"
 #include "tables.h"
 
@@ -16,14 +17,16 @@ const Kernels kernels__avx2 = {
     .lanes = Vec::L,
     .panel = 2,
     .f32_stem_3x3s2 = f32_stem<12, 6>,
-    .f32_dwconv_3x3s1 = f32_dwconv<3, 1, 8>,
-    .f32_dwconv_3x3s2 = f32_dwconv<3, 2, 8>,
-    .f32_dwconv_5x5s1 = f32_dwconv<5, 1, 8>,
-    .f32_dwconv_5x5s2 = f32_dwconv<5, 2, 8>,
-    .f32_gemm = f32_gemm<6, 2>,  // 12 accumulators, 2 weights, 1 broadcast
-    .f32_gemv = f32_gemv<6, 2>,
+    .f32_dwconv_3x3s1 = dwconv<3, 1, 8, float>,
+    .f32_dwconv_3x3s2 = dwconv<3, 2, 8, float>,
+    .f32_dwconv_5x5s1 = dwconv<5, 1, 8, float>,
+    .f32_dwconv_5x5s2 = dwconv<5, 2, 8, float>,
+    .f32_gemm = gemm<6, 2, F32Dot>,  // 12 accumulators, 2 weights, 1 broadcast
+    .f32_gemv = gemv<6, 2, F32Dot>,
     .f32_channel_sum = f32_channel_sum,
     .f32_channel_scale = f32_channel_scale,
+    .f32_peak = f32_peak,
+    .bf16 = nullptr,
 };
 
 }  // namespace lcnet

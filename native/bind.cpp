@@ -6,6 +6,8 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+#include <chrono>
 #include <stdexcept>
 
 #include "dispatch.h"
@@ -137,6 +139,26 @@ static void run_head(Engine& engine, const In<4>& features, const std::optional<
   engine.run_head(features.data(), images, height, width, out);
 }
 
+// Multiply-adds a second that one thread can do: the best of short bursts, so that an interruption does not count.
+static double fma_peak(double seconds) {
+  using Clock = std::chrono::steady_clock;
+  const lcnet::Kernels& kernels = lcnet::select_kernels("");
+  std::vector<float> sink(kernels.lanes, 1.0f);
+  double best = 0;
+  for (const auto end = Clock::now() + std::chrono::duration<double>(seconds); Clock::now() < end;) {
+    const auto start = Clock::now();
+    const size_t count = kernels.f32_peak(sink.data(), 10000);
+    best = std::max(best, static_cast<double>(count) / std::chrono::duration<double>(Clock::now() - start).count());
+  }
+  return best;
+}
+
+#if defined(__clang__)
+#define LCNET_COMPILER "clang " __clang_version__
+#else
+#define LCNET_COMPILER "GCC " __VERSION__
+#endif
+
 NB_MODULE(_native, m) {
   nb::class_<Layers>(m, "Layers")
       .def(nb::init<>())
@@ -148,17 +170,20 @@ NB_MODULE(_native, m) {
 
   nb::class_<Engine>(m, "Engine")
       .def("__init__",
-           [](Engine* self, const Layers& layers, size_t threads, const std::string& isa) {
+           [](Engine* self, const Layers& layers, size_t threads, const std::string& isa, bool bf16) {
              require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024");
-             new (self) Engine(lcnet::select_kernels(isa), layers.source(), threads);
+             const lcnet::Precision precision = bf16 ? lcnet::Precision::bf16 : lcnet::Precision::f32;
+             new (self) Engine(lcnet::select_kernels(isa, precision), layers.source(), threads, precision);
            },
-           nb::arg("layers"), nb::arg("threads"), nb::arg("isa"))
+           nb::arg("layers"), nb::arg("threads"), nb::arg("isa"), nb::arg("bf16"))
       .def_prop_ro("isa", [](const Engine& e) { return e.network().kernels.isa; })
       .def_prop_ro("threads", &Engine::threads)
       .def_prop_ro("cached_arenas", &Engine::cached_arenas)
       .def("run", &run, nb::arg("x"), nb::arg("logits").none(), nb::arg("embeddings").none(), nb::arg("maps"))
       .def("run_head", &run_head, nb::arg("features"), nb::arg("logits").none(), nb::arg("embeddings").none());
 
+  m.def("fma_peak", &fma_peak, nb::arg("seconds"), nb::call_guard<nb::gil_scoped_release>());
+  m.attr("compiler") = LCNET_COMPILER;
   m.def("selected_isa", [] { return lcnet::select_kernels("").isa; });
   m.def("isas", [] {
     std::vector<std::tuple<std::string, bool>> rows;

@@ -17,7 +17,7 @@ struct Isa {
 std::vector<Isa> isas();
 
 // The kernels of the named ISA; an empty name means the environment variable LCNET_ISA, or else the fastest supported one.
-// Throws std::invalid_argument for an ISA that this build or this CPU does not have.
-const Kernels& select_kernels(const std::string& name);
+// Throws std::invalid_argument for an ISA that this build or this CPU does not have, or that lacks the precision.
+const Kernels& select_kernels(const std::string& name, Precision precision = Precision::f32);
 
 }  // namespace lcnet

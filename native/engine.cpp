@@ -75,8 +75,8 @@ class Engine::Lease {
   Buffer arena_;
 };
 
-Engine::Engine(const Kernels& kernels, const NetworkSource& source, size_t threads)
-    : network_(kernels, source), pool_(threads) {
+Engine::Engine(const Kernels& kernels, const NetworkSource& source, size_t threads, Precision precision)
+    : network_(kernels, source, precision), pool_(threads) {
   lists_lock();  // installs the fork handlers before anyone can fork with the lock held
 }
 

@@ -13,7 +13,7 @@ namespace lcnet {
 
 class Engine {
  public:
-  Engine(const Kernels& kernels, const NetworkSource& source, size_t threads);
+  Engine(const Kernels& kernels, const NetworkSource& source, size_t threads, Precision precision = Precision::f32);
 
   // `images` pictures of the same size, [images][in_chans][height][width]. The outputs of the first picture are where `out`
   // says, the others follow without gaps. Callable from many threads at once.

@@ -14,9 +14,11 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 namespace lcnet {
 
+enum class Precision { f32, bf16 };
 enum class Activation { none, relu, hswish6, hsigmoid6 };  // hsigmoid6(x) = clamp(x + 3, 0, 6)
 
 // One output row of the stem: 3x3, stride 2, all input channels, then hswish6.
@@ -54,6 +56,38 @@ using F32ChannelSum = void(const float* x, float* out, size_t pixels, size_t cha
 // x[p][c] *= s[c], in place;  x dense [pixels][channels].
 using F32ChannelScale = void(float* x, const float* s, size_t pixels, size_t channels);
 
+// bfloat16: the upper half of a float, rounded to nearest even. Rows between layers stay float; what a GEMM reads is bfloat16,
+// its sums are float. Depths are even, as every padded channel count is.
+using BF16 = uint16_t;
+
+// As F32Dwconv, with a dense result in bfloat16.
+using Bf16Dwconv = void(const float* const* in, const float* w, const float* bias, BF16* out, size_t width,
+                        size_t in_pitch, size_t channels, size_t ky0, size_t ky1);
+
+// As F32Gemm and F32Gemv; w in panels of pairs along the depth: [depth/2][panel * L][2].
+using Bf16Gemm = void(const BF16* a, const BF16* w, const float* bias, float* const* out, size_t pixels, size_t depth,
+                      size_t channels, size_t block_stride, Activation act);
+using Bf16Gemv = void(const BF16* x, const BF16* w, const float* bias, float* out, size_t depth, size_t channels,
+                      Activation act);
+
+// out[p][c] = x[p][c] * s[c];  dense [pixels][channels].
+using Bf16ChannelScale = void(const float* x, const float* s, BF16* out, size_t pixels, size_t channels);
+
+// Null in tables of ISAs that have no bfloat16 arithmetic.
+struct Bf16Kernels {
+  Bf16Dwconv* dwconv_3x3s1;
+  Bf16Dwconv* dwconv_3x3s2;
+  Bf16Dwconv* dwconv_5x5s1;
+  Bf16Dwconv* dwconv_5x5s2;
+  Bf16Gemm* gemm;
+  Bf16Gemv* gemv;
+  Bf16ChannelScale* channel_scale;
+};
+
+// Multiply-adds on registers and nothing else, `rounds` times over all of them; returns how many it did. For the bench, which
+// states speeds as fractions of it. `sink` takes L floats, so that the work is not optimised away.
+using F32Peak = size_t(float* sink, size_t rounds);
+
 struct Kernels {
   const char* isa;
   size_t lanes;  // L
@@ -67,6 +101,8 @@ struct Kernels {
   F32Gemv* f32_gemv;
   F32ChannelSum* f32_channel_sum;
   F32ChannelScale* f32_channel_scale;
+  F32Peak* f32_peak;
+  const Bf16Kernels* bf16;
 };
 
 }  // namespace lcnet

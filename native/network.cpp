@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "bf16.h"
+
 namespace lcnet {
 
 constexpr float kSixth = 1.0f / 6.0f;
@@ -38,30 +40,64 @@ static std::vector<size_t> stem_order(size_t in_chans) {
   return taps;
 }
 
-// [out][in] -> panels [depth][vectors * L]; see F32Gemm.
-static PackedDense pack_dense(const Network& net, const Dense& d, float scale) {
-  const size_t L = net.kernels.lanes, in = net.padded(d.in), out = net.padded(d.out);
-  Buffer w(in * out);
-  for (size_t block = 0; block < out / L;) {
-    const size_t vectors = out / L - block < net.kernels.panel ? 1 : net.kernels.panel, columns = vectors * L;
-    float* panel = w.data() + block * L * in;
-    for (size_t n = block * L; n < std::min(block * L + columns, d.out); ++n)
-      for (size_t k = 0; k < d.in; ++k) panel[k * columns + n - block * L] = d.w[n * d.in + k] * scale;
-    block += vectors;
+// Calls work(first column, columns) for each panel of `out` columns.
+template <class Work>
+static void for_panels(const Network& net, size_t out, Work work) {
+  const size_t L = net.kernels.lanes, full = net.kernels.panel * L;
+  for (size_t first = 0; first < out;) {
+    const size_t columns = out - first < full ? L : full;
+    work(first, columns);
+    first += columns;
   }
-  return {std::move(w), pack_bias(d.b, d.out, out), in, out};
 }
 
-static F32Dwconv* pick_dwconv(const Kernels& k, size_t kernel, size_t stride) {
-  if (kernel == 3 && stride <= 2) return stride == 1 ? k.f32_dwconv_3x3s1 : k.f32_dwconv_3x3s2;
-  if (kernel == 5 && stride <= 2) return stride == 1 ? k.f32_dwconv_5x5s1 : k.f32_dwconv_5x5s2;
+// [out][in] -> panels [depth][vectors * L]; see F32Gemm.
+static PackedDense pack_dense(const Network& net, const Dense& d, float scale) {
+  const size_t in = net.padded(d.in), out = net.padded(d.out);
+  PackedDense packed{Buffer(in * out), pack_bias(d.b, d.out, out), in, out, false};
+  for_panels(net, out, [&](size_t first, size_t columns) {
+    float* panel = packed.w.data() + first * in;
+    for (size_t n = first; n < std::min(first + columns, d.out); ++n)
+      for (size_t k = 0; k < d.in; ++k) panel[k * columns + n - first] = d.w[n * d.in + k] * scale;
+  });
+  return packed;
+}
+
+// [out][in] -> panels [depth/2][vectors * L][2] of bfloat16; see Bf16Gemm.
+static PackedDense pack_dense_bf16(const Network& net, const Dense& d, float scale) {
+  const size_t in = net.padded(d.in), out = net.padded(d.out);
+  PackedDense packed{Buffer(in * out / 2), pack_bias(d.b, d.out, out), in, out, true};
+  for_panels(net, out, [&](size_t first, size_t columns) {
+    BF16* panel = reinterpret_cast<BF16*>(packed.w.data()) + first * in;
+    for (size_t n = first; n < std::min(first + columns, d.out); ++n)
+      for (size_t k = 0; k < d.in; ++k)
+        panel[(k / 2 * columns + n - first) * 2 + k % 2] = to_bf16(d.w[n * d.in + k] * scale);
+  });
+  return packed;
+}
+
+// Where there are many multiply-adds, the network's precision decides.
+static PackedDense pack_large(const Network& net, const Dense& d, float scale) {
+  return net.precision == Precision::bf16 ? pack_dense_bf16(net, d, scale) : pack_dense(net, d, scale);
+}
+
+// One of four kernels by size and stride.
+template <class Kernel>
+static Kernel* pick(size_t kernel, size_t stride, Kernel* k3s1, Kernel* k3s2, Kernel* k5s1, Kernel* k5s2) {
+  if (kernel == 3 && (stride == 1 || stride == 2)) return stride == 1 ? k3s1 : k3s2;
+  if (kernel == 5 && (stride == 1 || stride == 2)) return stride == 1 ? k5s1 : k5s2;
   throw std::invalid_argument("no depthwise kernel of this size and stride");
 }
 
 static Block pack_block(const Network& net, const BlockSource& s) {
   Block b;
   b.depthwise = pack_spatial(net, s.depthwise, in_order(s.depthwise.kernel * s.depthwise.kernel), kSixth);
-  b.kernel_fn = pick_dwconv(net.kernels, s.depthwise.kernel, s.stride);
+  const Kernels& k = net.kernels;
+  b.f32_dwconv = pick(s.depthwise.kernel, s.stride, k.f32_dwconv_3x3s1, k.f32_dwconv_3x3s2, k.f32_dwconv_5x5s1,
+                      k.f32_dwconv_5x5s2);
+  if (net.precision == Precision::bf16)
+    b.bf16_dwconv = pick(s.depthwise.kernel, s.stride, k.bf16->dwconv_3x3s1, k.bf16->dwconv_3x3s2, k.bf16->dwconv_5x5s1,
+                         k.bf16->dwconv_5x5s2);
   b.kernel = s.depthwise.kernel;
   b.stride = s.stride;
   b.se = s.se;
@@ -70,17 +106,17 @@ static Block pack_block(const Network& net, const BlockSource& s) {
     b.expand = pack_dense(net, s.expand, 1.0f);
   }
   // Behind squeeze-and-excite the values carry two sixes: hard-swish's and the gate's.
-  b.pointwise = pack_dense(net, s.pointwise, s.se ? kSixth * kSixth : kSixth);
+  b.pointwise = pack_large(net, s.pointwise, s.se ? kSixth * kSixth : kSixth);
   b.out_channels = s.pointwise.out;
   return b;
 }
 
-Network::Network(const Kernels& k, const NetworkSource& s)
-    : kernels(k), in_chans(s.stem.in_chans), features(s.head.in), head_features(s.head.out), classes(s.classifier.out) {
+Network::Network(const Kernels& k, const NetworkSource& s, Precision p)
+    : kernels(k), precision(p), in_chans(s.stem.in_chans), features(s.head.in), head_features(s.head.out), classes(s.classifier.out) {
   stem = pack_spatial(*this, s.stem, stem_order(in_chans), 1.0f);
   for (const BlockSource& block : s.blocks) blocks.push_back(pack_block(*this, block));
-  head = pack_dense(*this, s.head, kSixth);
-  if (classes) classifier = pack_dense(*this, s.classifier, kSixth);
+  head = pack_large(*this, s.head, kSixth);
+  if (classes) classifier = pack_large(*this, s.classifier, kSixth);
 }
 
 }  // namespace lcnet

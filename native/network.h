@@ -35,8 +35,13 @@ struct NetworkSource {
 
 // The same layers in the layouts of kernels.h. `in` and `out` are padded to whole vectors.
 struct PackedDense {
-  Buffer w, b;
+  Buffer w, b;  // w holds pairs of bfloat16 where `bf16`
   size_t in = 0, out = 0;
+  bool bf16 = false;
+
+  // The weights from output `n` on; n a multiple of the panel.
+  const float* panel(size_t n) const { return w.data() + n * (bf16 ? in / 2 : in); }
+  const BF16* bf16_panel(size_t n) const { return reinterpret_cast<const BF16*>(panel(n)); }
 };
 struct PackedSpatial {
   Buffer w, b;
@@ -44,7 +49,8 @@ struct PackedSpatial {
 };
 struct Block {
   PackedSpatial depthwise;
-  F32Dwconv* kernel_fn = nullptr;
+  F32Dwconv* f32_dwconv = nullptr;
+  Bf16Dwconv* bf16_dwconv = nullptr;  // where the pointwise layer reads bfloat16
   size_t kernel = 0, stride = 0;
   bool se = false;
   PackedDense reduce, expand, pointwise;
@@ -52,9 +58,10 @@ struct Block {
 };
 
 struct Network {
-  Network(const Kernels& kernels, const NetworkSource& source);
+  Network(const Kernels& kernels, const NetworkSource& source, Precision precision = Precision::f32);
 
   const Kernels& kernels;
+  const Precision precision;
   size_t in_chans;
   PackedSpatial stem;
   std::vector<Block> blocks;

@@ -80,7 +80,10 @@ Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
   sums = own.take(net.head.in);
   squeezed = own.take(reduced);
   gate = own.take(net.head.in);
+  const bool bf16 = net.precision == Precision::bf16;
+  narrow = own.take(bf16 ? std::max(net.head.in, net.head.out) / 2 : 0);
   depthwise_map = shared.take(depthwise);
+  gated_map = shared.take(bf16 ? depthwise / 2 : 0);
   embedding = shared.take(net.head.out);
   logits = shared.take(net.classifier.out);
   private_floats = own.size();

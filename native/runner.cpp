@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "bf16.h"
+
 namespace lcnet {
 
 constexpr float kSixth = 1.0f / 6.0f;
@@ -41,27 +43,41 @@ void Runner::stem_row(size_t y) {
                               m.channels, ky0, ky1);
 }
 
-// `columns` output pixels from x0 of output row y of block i's depthwise layer; out: dense.
-void Runner::depthwise_row(size_t i, size_t y, size_t x0, size_t columns, float* out) {
+// `columns` output pixels from x0 of output row y of block i's depthwise layer; out: dense, float or bfloat16.
+template <class Dwconv, class Out>
+void Runner::depthwise_row(size_t i, size_t y, size_t x0, size_t columns, Dwconv* kernel, Out* out) {
   const Block& b = net_.blocks[i];
   const Map& m = plan_.maps[i];
   const size_t pad = b.kernel / 2, top = y * b.stride;  // input row of the kernel's first row, plus pad
   const size_t ky0 = top < pad ? pad - top : 0, ky1 = std::min(b.kernel, m.height + pad - top);
   const float* in[kMaxKernel] = {};
   for (size_t ky = ky0; ky < ky1; ++ky) in[ky] = row(i, top + ky - pad) + x0 * b.stride * net_.kernels.lanes;
-  b.kernel_fn(in, b.depthwise.w.data(), b.depthwise.b.data(), out, columns, m.pitch, m.channels, ky0, ky1);
+  kernel(in, b.depthwise.w.data(), b.depthwise.b.data(), out, columns, m.pitch, m.channels, ky0, ky1);
+}
+
+// A pointwise layer on dense input, which is bfloat16 where the layer's weights are.
+void Runner::gemm(const PackedDense& d, const float* x, float* const* out, size_t pixels, size_t block_stride) {
+  const Kernels& k = net_.kernels;
+  if (d.bf16)
+    k.bf16->gemm(reinterpret_cast<const BF16*>(x), d.bf16_panel(0), d.b.data(), out, pixels, d.in, d.out, block_stride,
+                 Activation::hswish6);
+  else
+    k.f32_gemm(x, d.panel(0), d.b.data(), out, pixels, d.in, d.out, block_stride, Activation::hswish6);
 }
 
 void Runner::tile(size_t i, size_t y, size_t rows, size_t x0, size_t columns) {
-  const PackedDense& pointwise = net_.blocks[i].pointwise;
+  const Block& b = net_.blocks[i];
   float* dense = own(plan_.dense_tile);
   float** out = reinterpret_cast<float**>(own(plan_.pixel_pointers));
   for (size_t r = 0; r < rows; ++r) {
-    depthwise_row(i, y + r, x0, columns, dense + r * columns * pointwise.in);
+    const size_t at = r * columns * b.pointwise.in;
+    if (b.pointwise.bf16)
+      depthwise_row(i, y + r, x0, columns, b.bf16_dwconv, reinterpret_cast<BF16*>(dense) + at);
+    else
+      depthwise_row(i, y + r, x0, columns, b.f32_dwconv, dense + at);
     for (size_t x = 0; x < columns; ++x) out[r * columns + x] = pixel(i + 1, y + r, x0 + x);
   }
-  net_.kernels.f32_gemm(dense, pointwise.w.data(), pointwise.b.data(), out, rows * columns, pointwise.in, pointwise.out,
-                        block_stride(i + 1), Activation::hswish6);
+  gemm(b.pointwise, dense, out, rows * columns, block_stride(i + 1));
 }
 
 // Output rows [y0, y1) of block i.
@@ -117,17 +133,24 @@ void Runner::squeeze_excite_block(size_t i) {
   const size_t channels = b.depthwise.channels, pixels = m.height * m.width;
   float* x = shared(plan_.depthwise_map);  // dense [pixels][channels]
   const Team::Range rows = team_.share(t_, m.height);
-  for (size_t y = rows.begin; y < rows.end; ++y) depthwise_row(i, y, 0, m.width, x + y * m.width * channels);
+  for (size_t y = rows.begin; y < rows.end; ++y)
+    depthwise_row(i, y, 0, m.width, b.f32_dwconv, x + y * m.width * channels);
   team_.barrier();
   const float* gates = gate(b, x, pixels);
   team_.barrier();  // the gates of all members need the ungated map
   const Team::Range mine = team_.share(t_, pixels);
   float** out = reinterpret_cast<float**>(own(plan_.pixel_pointers));
   for (size_t p = mine.begin; p < mine.end; ++p) out[p - mine.begin] = pixel(i + 1, p / m.width, p % m.width);
+  const size_t n = mine.end - mine.begin;
   x += mine.begin * channels;
-  net_.kernels.f32_channel_scale(x, gates, mine.end - mine.begin, channels);
-  net_.kernels.f32_gemm(x, b.pointwise.w.data(), b.pointwise.b.data(), out, mine.end - mine.begin, b.pointwise.in,
-                        b.pointwise.out, block_stride(i + 1), Activation::hswish6);
+  if (b.pointwise.bf16) {
+    float* gated = shared(plan_.gated_map) + mine.begin * channels / 2;
+    net_.kernels.bf16->channel_scale(x, gates, reinterpret_cast<BF16*>(gated), n, channels);
+    x = gated;
+  } else {
+    net_.kernels.f32_channel_scale(x, gates, n, channels);
+  }
+  gemm(b.pointwise, x, out, n, block_stride(i + 1));
 }
 
 // Rows [y0, y1) of a map as the feature map it is, if it is one and is wanted.
@@ -149,7 +172,14 @@ void Runner::dense(const PackedDense& d, const float* x, float* out, Activation 
   const size_t step = net_.kernels.panel * net_.kernels.lanes;
   const Team::Range n = team_.share(t_, d.out, step);
   if (n.begin == n.end) return;
-  net_.kernels.f32_gemv(x, d.w.data() + n.begin * d.in, d.b.data() + n.begin, out + n.begin, d.in, n.end - n.begin, act);
+  const float* bias = d.b.data() + n.begin;
+  if (d.bf16) {
+    BF16* narrow = reinterpret_cast<BF16*>(own(plan_.narrow));
+    std::transform(x, x + d.in, narrow, to_bf16);
+    net_.kernels.bf16->gemv(narrow, d.bf16_panel(n.begin), bias, out + n.begin, d.in, n.end - n.begin, act);
+  } else {
+    net_.kernels.f32_gemv(x, d.panel(n.begin), bias, out + n.begin, d.in, n.end - n.begin, act);
+  }
   for (size_t i = n.begin; copy && i < std::min(n.end, copied); ++i) copy[i] = out[i] * scale;
 }
 

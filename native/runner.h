@@ -37,7 +37,9 @@ class Runner {
   void demand(size_t map, size_t rows);
   void block_rows(size_t i, size_t y0, size_t y1);
   void tile(size_t i, size_t y, size_t rows, size_t x0, size_t columns);
-  void depthwise_row(size_t i, size_t y, size_t x0, size_t columns, float* out);
+  template <class Dwconv, class Out>
+  void depthwise_row(size_t i, size_t y, size_t x0, size_t columns, Dwconv* kernel, Out* out);
+  void gemm(const PackedDense& d, const float* x, float* const* out, size_t pixels, size_t block_stride);
   void squeeze_excite_block(size_t i);
   const float* gate(const Block& b, const float* x, size_t pixels);
   void export_rows(size_t map, size_t y0, size_t y1);

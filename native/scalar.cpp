@@ -7,9 +7,21 @@
 #include "channel/scalar.h"
 #include "dwconv/scalar.h"
 #include "gemm/scalar.h"
+#include "peak/scalar.h"
 #include "stem/scalar.h"
 
 namespace lcnet {
+
+template <size_t L, size_t P>
+constexpr Bf16Kernels bf16_scalar = {
+    .dwconv_3x3s1 = dwconv__scalar<L, 3, 1, BF16>,
+    .dwconv_3x3s2 = dwconv__scalar<L, 3, 2, BF16>,
+    .dwconv_5x5s1 = dwconv__scalar<L, 5, 1, BF16>,
+    .dwconv_5x5s2 = dwconv__scalar<L, 5, 2, BF16>,
+    .gemm = gemm__scalar<L, P, BF16>,
+    .gemv = gemv__scalar<L, P, BF16>,
+    .channel_scale = bf16_channel_scale__scalar,
+};
 
 template <size_t L, size_t P>
 constexpr Kernels scalar_table() {
@@ -18,14 +30,16 @@ constexpr Kernels scalar_table() {
       .lanes = L,
       .panel = P,
       .f32_stem_3x3s2 = f32_stem_3x3s2__scalar<L>,
-      .f32_dwconv_3x3s1 = f32_dwconv__scalar<L, 3, 1>,
-      .f32_dwconv_3x3s2 = f32_dwconv__scalar<L, 3, 2>,
-      .f32_dwconv_5x5s1 = f32_dwconv__scalar<L, 5, 1>,
-      .f32_dwconv_5x5s2 = f32_dwconv__scalar<L, 5, 2>,
-      .f32_gemm = f32_gemm__scalar<L, P>,
-      .f32_gemv = f32_gemv__scalar<L, P>,
+      .f32_dwconv_3x3s1 = dwconv__scalar<L, 3, 1, float>,
+      .f32_dwconv_3x3s2 = dwconv__scalar<L, 3, 2, float>,
+      .f32_dwconv_5x5s1 = dwconv__scalar<L, 5, 1, float>,
+      .f32_dwconv_5x5s2 = dwconv__scalar<L, 5, 2, float>,
+      .f32_gemm = gemm__scalar<L, P, float>,
+      .f32_gemv = gemv__scalar<L, P, float>,
       .f32_channel_sum = f32_channel_sum__scalar,
       .f32_channel_scale = f32_channel_scale__scalar,
+      .f32_peak = f32_peak__scalar<L>,
+      .bf16 = &bf16_scalar<L, P>,
   };
 }
 

@@ -1,7 +1,7 @@
 // Sums and products along channels in plain loops: the specification.
 #pragma once
 
-#include "../kernels.h"
+#include "../bf16.h"
 
 namespace lcnet {
 
@@ -15,6 +15,11 @@ inline void f32_channel_sum__scalar(const float* x, float* out, size_t pixels, s
 inline void f32_channel_scale__scalar(float* x, const float* s, size_t pixels, size_t channels) {
   for (size_t p = 0; p < pixels; ++p)
     for (size_t c = 0; c < channels; ++c) x[p * channels + c] *= s[c];
+}
+
+inline void bf16_channel_scale__scalar(const float* x, const float* s, BF16* out, size_t pixels, size_t channels) {
+  for (size_t p = 0; p < pixels; ++p)
+    for (size_t c = 0; c < channels; ++c) out[p * channels + c] = to_bf16(x[p * channels + c] * s[c]);
 }
 
 }  // namespace lcnet

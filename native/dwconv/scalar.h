@@ -2,11 +2,15 @@
 #pragma once
 
 #include "../activation.h"
+#include "../bf16.h"
 
 namespace lcnet {
 
-template <size_t L, size_t K, size_t S>
-void f32_dwconv__scalar(const float* const* in, const float* w, const float* bias, float* out, size_t width,
+inline void put(float* at, float x) { *at = x; }
+inline void put(BF16* at, float x) { *at = to_bf16(x); }
+
+template <size_t L, size_t K, size_t S, class Out>
+void dwconv__scalar(const float* const* in, const float* w, const float* bias, Out* out, size_t width,
                         size_t in_pitch, size_t channels, size_t ky0, size_t ky1) {
   for (size_t block = 0; block < channels / L; ++block)
     for (size_t x = 0; x < width; ++x) {
@@ -18,7 +22,7 @@ void f32_dwconv__scalar(const float* const* in, const float* w, const float* bia
           const float* tap = w + (block * K * K + ky * K + kx) * L;
           for (size_t l = 0; l < L; ++l) acc[l] += pixel[l] * tap[l];
         }
-      for (size_t l = 0; l < L; ++l) out[x * channels + block * L + l] = hswish6(acc[l]);
+      for (size_t l = 0; l < L; ++l) put(out + x * channels + block * L + l, hswish6(acc[l]));
     }
 }
 

@@ -19,8 +19,8 @@ LCNET_INLINE void dwconv_row(const float* in, const float* w, Vec (&acc)[T]) {
   }
 }
 
-template <size_t K, size_t S, size_t T>
-LCNET_INLINE void dwconv_tile(const float* const* in, size_t offset, const float* w, const float* bias, float* out,
+template <size_t K, size_t S, size_t T, class Out>
+LCNET_INLINE void dwconv_tile(const float* const* in, size_t offset, const float* w, const float* bias, Out* out,
                               size_t channels, size_t ky0, size_t ky1) {
   Vec acc[T];
   const Vec b = load(bias);
@@ -29,13 +29,13 @@ LCNET_INLINE void dwconv_tile(const float* const* in, size_t offset, const float
   LCNET_UNROLL for (size_t t = 0; t < T; ++t) store(out + t * channels, hswish6(acc[t]));
 }
 
-template <size_t K, size_t S, size_t T>
-static void f32_dwconv(const float* const* in, const float* w, const float* bias, float* out, size_t width,
-                       size_t in_pitch, size_t channels, size_t ky0, size_t ky1) {
+template <size_t K, size_t S, size_t T, class Out>
+static void dwconv(const float* const* in, const float* w, const float* bias, Out* out, size_t width,
+                   size_t in_pitch, size_t channels, size_t ky0, size_t ky1) {
   constexpr size_t L = Vec::L;
   for (size_t block = 0; block < channels / L; ++block)
     for_tiles<T>(width, [&]<size_t N>(size_t x) {
-      dwconv_tile<K, S, N>(in, (block * in_pitch + S * x) * L, w + block * K * K * L, bias + block * L,
+      dwconv_tile<K, S, N, Out>(in, (block * in_pitch + S * x) * L, w + block * K * K * L, bias + block * L,
                            out + x * channels + block * L, channels, ky0, ky1);
     });
 }

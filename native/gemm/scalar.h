@@ -2,30 +2,41 @@
 #pragma once
 
 #include "../activation.h"
+#include "../bf16.h"
 
 namespace lcnet {
 
 // N columns of one panel for one pixel: a [depth], w [depth][N].
 template <size_t N>
-inline void f32_panel__scalar(const float* a, const float* w, const float* bias, float* acc, size_t depth) {
+inline void panel__scalar(const float* a, const float* w, const float* bias, float* acc, size_t depth) {
   for (size_t n = 0; n < N; ++n) acc[n] = bias[n];
   for (size_t k = 0; k < depth; ++k)
     for (size_t n = 0; n < N; ++n) acc[n] += a[k] * w[k * N + n];
 }
 
-template <size_t L, size_t P>
-void f32_gemm__scalar(const float* a, const float* w, const float* bias, float* const* out, size_t pixels, size_t depth,
-                      size_t channels, size_t block_stride, Activation act) {
+template <size_t N>
+inline void panel__scalar(const BF16* a, const BF16* w, const float* bias, float* acc, size_t depth) {
+  for (size_t n = 0; n < N; ++n) acc[n] = bias[n];
+  for (size_t k = 0; k < depth; k += 2)
+    for (size_t n = 0; n < N; ++n) {
+      const BF16* pair = w + (k / 2 * N + n) * 2;
+      acc[n] += to_float(a[k]) * to_float(pair[0]) + to_float(a[k + 1]) * to_float(pair[1]);
+    }
+}
+
+template <size_t L, size_t P, class In>
+void gemm__scalar(const In* a, const In* w, const float* bias, float* const* out, size_t pixels, size_t depth,
+                  size_t channels, size_t block_stride, Activation act) {
   const size_t blocks = channels / L;
   for (size_t block = 0; block < blocks;) {
     const size_t vectors = blocks - block < P ? 1 : P;  // leftover blocks form panels of one vector
     for (size_t p = 0; p < pixels; ++p) {
       float acc[P * L];
-      const float* panel = w + block * L * depth;
+      const In* panel = w + block * L * depth;
       if (vectors == P)
-        f32_panel__scalar<P * L>(a + p * depth, panel, bias + block * L, acc, depth);
+        panel__scalar<P * L>(a + p * depth, panel, bias + block * L, acc, depth);
       else
-        f32_panel__scalar<L>(a + p * depth, panel, bias + block * L, acc, depth);
+        panel__scalar<L>(a + p * depth, panel, bias + block * L, acc, depth);
       for (size_t v = 0; v < vectors; ++v)
         for (size_t l = 0; l < L; ++l) out[p][(block + v) * block_stride + l] = activate(acc[v * L + l], act);
     }
@@ -33,10 +44,10 @@ void f32_gemm__scalar(const float* a, const float* w, const float* bias, float* 
   }
 }
 
-template <size_t L, size_t P>
-void f32_gemv__scalar(const float* x, const float* w, const float* bias, float* out, size_t depth, size_t channels,
-                      Activation act) {
-  f32_gemm__scalar<L, P>(x, w, bias, &out, 1, depth, channels, L, act);
+template <size_t L, size_t P, class In>
+void gemv__scalar(const In* x, const In* w, const float* bias, float* out, size_t depth, size_t channels,
+                  Activation act) {
+  gemm__scalar<L, P>(x, w, bias, &out, 1, depth, channels, L, act);
 }
 
 }  // namespace lcnet

@@ -6,7 +6,12 @@
 
 namespace {
 
-template <size_t R, size_t V, Activation A>
+// How a unit of the depth is multiplied: a float, or where the ISA has it a pair of bfloat16 that is as wide as one.
+struct F32Dot {
+  LCNET_INLINE Vec madd(Vec x, Vec w, Vec acc) { return fma(x, w, acc); }
+};
+
+template <size_t R, size_t V, Activation A, class Dot>
 LCNET_INLINE void gemm_tile(const float* a, const float* w, const float* bias, float* const* out, size_t depth,
                             size_t block_stride) {
   constexpr size_t L = Vec::L;
@@ -20,7 +25,7 @@ LCNET_INLINE void gemm_tile(const float* a, const float* w, const float* bias, f
     LCNET_UNROLL for (size_t v = 0; v < V; ++v) b[v] = load(w + (k * V + v) * L);
     LCNET_UNROLL for (size_t r = 0; r < R; ++r) {
       const Vec x = broadcast(a + r * depth + k);
-      LCNET_UNROLL for (size_t v = 0; v < V; ++v) acc[r][v] = fma(x, b[v], acc[r][v]);
+      LCNET_UNROLL for (size_t v = 0; v < V; ++v) acc[r][v] = Dot::madd(x, b[v], acc[r][v]);
     }
   }
   LCNET_UNROLL for (size_t r = 0; r < R; ++r)
@@ -28,7 +33,7 @@ LCNET_INLINE void gemm_tile(const float* a, const float* w, const float* bias, f
 }
 
 // Weights of one panel stay in the first-level cache while all pixels go over them.
-template <size_t R, size_t V, Activation A>
+template <size_t R, size_t V, Activation A, class Dot>
 static void gemm_panels(const float* a, const float* w, const float* bias, float* const* out, size_t pixels, size_t depth,
                         size_t channels, size_t block_stride) {
   constexpr size_t L = Vec::L;
@@ -39,7 +44,7 @@ static void gemm_panels(const float* a, const float* w, const float* bias, float
     for_tiles<R>(pixels, [&]<size_t N>(size_t p) {
       float* at[N];
       for (size_t r = 0; r < N; ++r) at[r] = out[p + r] + offset;
-      gemm_tile<N, V, A>(a + p * depth, w + block * L * depth, bias + block * L, at, depth, block_stride);
+      gemm_tile<N, V, A, Dot>(a + p * depth, w + block * L * depth, bias + block * L, at, depth, block_stride);
     });
   }
   for (; block < blocks; ++block) {
@@ -47,23 +52,23 @@ static void gemm_panels(const float* a, const float* w, const float* bias, float
     for_tiles<R>(pixels, [&]<size_t N>(size_t p) {
       float* at[N];
       for (size_t r = 0; r < N; ++r) at[r] = out[p + r] + offset;
-      gemm_tile<N, 1, A>(a + p * depth, w + block * L * depth, bias + block * L, at, depth, block_stride);
+      gemm_tile<N, 1, A, Dot>(a + p * depth, w + block * L * depth, bias + block * L, at, depth, block_stride);
     });
   }
 }
 
-template <size_t R, size_t V>
-static void f32_gemm(const float* a, const float* w, const float* bias, float* const* out, size_t pixels, size_t depth,
-                     size_t channels, size_t block_stride, Activation act) {
+template <size_t R, size_t V, class Dot>
+static void gemm(const float* a, const float* w, const float* bias, float* const* out, size_t pixels, size_t depth,
+                 size_t channels, size_t block_stride, Activation act) {
   if (act == Activation::hswish6)
-    gemm_panels<R, V, Activation::hswish6>(a, w, bias, out, pixels, depth, channels, block_stride);
+    gemm_panels<R, V, Activation::hswish6, Dot>(a, w, bias, out, pixels, depth, channels, block_stride);
   else
-    gemm_panels<R, V, Activation::none>(a, w, bias, out, pixels, depth, channels, block_stride);
+    gemm_panels<R, V, Activation::none, Dot>(a, w, bias, out, pixels, depth, channels, block_stride);
 }
 
 // P panels of V vectors side by side, so that the P * V accumulators hide the latency of the multiply-add. The panels are
 // `stride` floats apart.
-template <size_t P, size_t V, Activation A>
+template <size_t P, size_t V, Activation A, class Dot>
 LCNET_INLINE void gemv_tile(const float* x, const float* w, size_t stride, const float* bias, float* out, size_t depth) {
   constexpr size_t L = Vec::L;
   Vec acc[P][V];
@@ -72,32 +77,32 @@ LCNET_INLINE void gemv_tile(const float* x, const float* w, size_t stride, const
   for (size_t k = 0; k < depth; ++k) {
     const Vec a = broadcast(x + k);
     LCNET_UNROLL for (size_t p = 0; p < P; ++p)
-      LCNET_UNROLL for (size_t v = 0; v < V; ++v) acc[p][v] = fma(a, load(w + p * stride + (k * V + v) * L), acc[p][v]);
+      LCNET_UNROLL for (size_t v = 0; v < V; ++v) acc[p][v] = Dot::madd(a, load(w + p * stride + (k * V + v) * L), acc[p][v]);
   }
   LCNET_UNROLL for (size_t p = 0; p < P; ++p)
     LCNET_UNROLL for (size_t v = 0; v < V; ++v) store(out + (p * V + v) * L, activate<A>(acc[p][v]));
 }
 
-template <size_t P, size_t V, Activation A>
+template <size_t P, size_t V, Activation A, class Dot>
 static void gemv_panels(const float* x, const float* w, const float* bias, float* out, size_t depth, size_t channels) {
   constexpr size_t L = Vec::L;
   const size_t blocks = channels / L, panels = blocks / V, full = panels * V;
   for_tiles<P>(panels, [&]<size_t N>(size_t p) {
     const size_t at = p * V * L;
-    gemv_tile<N, V, A>(x, w + at * depth, V * L * depth, bias + at, out + at, depth);
+    gemv_tile<N, V, A, Dot>(x, w + at * depth, V * L * depth, bias + at, out + at, depth);
   });
   for (size_t at = full * L; at < channels; at += L)
-    gemv_tile<1, 1, A>(x, w + at * depth, 0, bias + at, out + at, depth);
+    gemv_tile<1, 1, A, Dot>(x, w + at * depth, 0, bias + at, out + at, depth);
 }
 
-template <size_t P, size_t V>
-static void f32_gemv(const float* x, const float* w, const float* bias, float* out, size_t depth, size_t channels,
+template <size_t P, size_t V, class Dot>
+static void gemv(const float* x, const float* w, const float* bias, float* out, size_t depth, size_t channels,
                      Activation act) {
   switch (act) {
-    case Activation::relu: return gemv_panels<P, V, Activation::relu>(x, w, bias, out, depth, channels);
-    case Activation::hswish6: return gemv_panels<P, V, Activation::hswish6>(x, w, bias, out, depth, channels);
-    case Activation::hsigmoid6: return gemv_panels<P, V, Activation::hsigmoid6>(x, w, bias, out, depth, channels);
-    case Activation::none: return gemv_panels<P, V, Activation::none>(x, w, bias, out, depth, channels);
+    case Activation::relu: return gemv_panels<P, V, Activation::relu, Dot>(x, w, bias, out, depth, channels);
+    case Activation::hswish6: return gemv_panels<P, V, Activation::hswish6, Dot>(x, w, bias, out, depth, channels);
+    case Activation::hsigmoid6: return gemv_panels<P, V, Activation::hsigmoid6, Dot>(x, w, bias, out, depth, channels);
+    case Activation::none: return gemv_panels<P, V, Activation::none, Dot>(x, w, bias, out, depth, channels);
   }
 }
 

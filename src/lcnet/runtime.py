@@ -17,9 +17,11 @@ from .arch import REDUCTIONS, Arch
 from .config import Labels, ModelConfig, Preprocessing
 from .cpus import usable_cpus
 from .errors import InputError
+from .fold import fold
 from .modelfile import ModelFile
 
 MIN_SIZE = 32  # pixels a side: below it the last maps would be all padding
+PRECISIONS = ("fp32", "bf16")
 CHUNK = 32  # images that are decoded before they run: bounds the memory of a long list
 
 
@@ -53,18 +55,20 @@ def load(
     name: str | os.PathLike[str],
     threads: int | None = None,
     isa: str | None = None,
+    precision: str = "fp32",
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> Classifier:
     """Load a model by name (`lcnet_050`, `hf-hub:owner/repo`, `local-dir:DIR`) or by the path of its file.
 
     threads: processors to use, by default all that this process may use. isa: kernels to use (`lcnet info --cpu` lists
-    them), by default the environment variable LCNET_ISA or the fastest that this CPU has. Raises `WeightsError`,
-    `ModelFileError` or `InputError`.
+    them), by default the environment variable LCNET_ISA or the fastest that this CPU has. precision: `fp32`, or `bf16`
+    where the CPU has it: activations and weights of the large layers in bfloat16, sums in float32. Raises `WeightsError`,
+    `ModelFileError`, or `InputError` for options that this CPU cannot serve.
     """
     from . import hub, modelfile
 
     found = hub.locate(name, cache_dir)
-    return Classifier(modelfile.read(found.path, found.config), threads, isa)
+    return Classifier(modelfile.read(found.path, found.config), threads, isa, precision)
 
 
 class Classifier:
@@ -74,13 +78,18 @@ class Classifier:
     or a float32 array [N,C,H,W] that is preprocessed already. Pictures that cannot be read raise `ImageError`.
     """
 
-    def __init__(self, model: ModelFile, threads: int | None = None, isa: str | None = None) -> None:
+    def __init__(
+        self, model: ModelFile, threads: int | None = None, isa: str | None = None, precision: str = "fp32"
+    ) -> None:
         self.config: ModelConfig = model.config
+        self.precision = precision
+        if precision not in PRECISIONS:
+            raise InputError(f"precision is {precision!r}, expected {' or '.join(PRECISIONS)}")
         threads = usable_cpus() if threads is None else threads
         if not isinstance(threads, int) or not 1 <= threads <= 1024:
             raise InputError(f"threads is {threads!r}, expected a whole number from 1 to 1024")
         try:
-            self._engine = _native.Engine(_layers(model), threads, isa or "")
+            self._engine = _native.Engine(_layers(model), threads, isa or "", precision == "bf16")
         except ValueError as error:
             raise InputError(str(error)) from None
 
@@ -111,7 +120,7 @@ class Classifier:
 
     def __repr__(self) -> str:
         source = self.config.provenance.get("source", "")
-        return f"<lcnet.Classifier {self.arch.name} {source} isa={self.isa} threads={self.threads}>"
+        return f"<lcnet.Classifier {self.arch.name} {source} isa={self.isa} {self.precision} threads={self.threads}>"
 
     def classify(self, images: Any, top_k: int = 5) -> list[Result]:
         """Return the `top_k` most probable classes of each image; always a list, one `Result` an image."""
@@ -204,7 +213,7 @@ class Classifier:
 
         sources = as_list(images)
         for start in range(0, len(sources), CHUNK):
-            yield batch(sources[start : start + CHUNK], self.preprocessing)
+            yield batch(sources[start : start + CHUNK], self.preprocessing, first=start)
 
     def _result(self, probs: np.ndarray, top_k: int) -> Result:
         names = self.labels.names if self.labels else None
@@ -240,27 +249,15 @@ def _indices(out_indices: Sequence[int] | None) -> list[int]:
 
 
 def _layers(model: ModelFile) -> _native.Layers:
-    """Fold batch norm into the convs before it and hand the layers to the native core."""
-    weights, eps, layers = model.weights, model.config.bn_eps, _native.Layers()
-
-    def folded(conv: str, bn: str) -> tuple[np.ndarray, np.ndarray]:
-        gamma, beta, mean, var = (
-            weights[f"{bn}.{k}"].astype(np.float64) for k in ("weight", "bias", "running_mean", "running_var")
-        )
-        w, scale = weights[f"{conv}.weight"], gamma / np.sqrt(var + eps)
-        return (w * scale[:, None, None, None]).astype(np.float32), (beta - mean * scale).astype(np.float32)
-
-    def plain(name: str) -> tuple[np.ndarray, np.ndarray]:
-        w = weights[f"{name}.weight"]
-        return w.reshape(w.shape[:2]), weights[f"{name}.bias"]
-
-    layers.stem(*folded("conv_stem", "bn1"))
-    for name, block in model.config.arch.blocks():
-        w, b = folded(f"{name}.conv_pw", f"{name}.bn2")
-        layers.block(block.stride, *folded(f"{name}.conv_dw", f"{name}.bn1"), w.reshape(w.shape[:2]), b)
-        if block.se_channels:
-            layers.squeeze_excite(*plain(f"{name}.se.conv_reduce"), *plain(f"{name}.se.conv_expand"))
-    layers.head(*plain("conv_head"))
-    if model.config.arch.num_classes:
-        layers.classifier(*plain("classifier"))
+    """Hand the folded layers to the native core."""
+    folded, layers = fold(model), _native.Layers()
+    layers.stem(*folded.stem)
+    for block in folded.blocks:
+        layers.block(block.stride, *block.depthwise, *block.pointwise)
+        if block.squeeze_excite:
+            reduce, expand = block.squeeze_excite
+            layers.squeeze_excite(*reduce, *expand)
+    layers.head(*folded.head)
+    if folded.classifier:
+        layers.classifier(*folded.classifier)
     return layers

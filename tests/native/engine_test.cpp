@@ -94,13 +94,14 @@ static void fail(const std::string& what) {
   std::exit(1);
 }
 
-static void near(const std::vector<float>& found, const std::vector<float>& expected, const std::string& what) {
+static void near(const std::vector<float>& found, const std::vector<float>& expected, const std::string& what,
+                 float tolerance = 1e-4f) {
   float low = expected[0], high = expected[0], worst = 0;
   for (size_t i = 0; i < expected.size(); ++i) {
     low = std::min(low, expected[i]), high = std::max(high, expected[i]);
     worst = std::max(worst, std::isnan(found[i]) ? INFINITY : std::fabs(found[i] - expected[i]));
   }
-  if (!(worst <= 1e-4f * (high - low))) fail(what + " differs by " + std::to_string(worst / (high - low)) + " of its range");
+  if (!(worst <= tolerance * (high - low))) fail(what + " differs by " + std::to_string(worst / (high - low)) + " of its range");
 }
 
 static void compare(const Results& found, const Results& expected, const std::string& what) {
@@ -123,6 +124,23 @@ static void hot_path_allocates_nothing(const lcnet::Kernels& kernels, const Weig
       if (allocations != before || lcnet::Buffer::count() != arenas) fail("a warm call allocates");
     }
   }
+}
+
+// bfloat16 in every layout against the scalar bfloat16 kernels: the same roundings, so nearly the same numbers; and not too far
+// from float.
+static void bf16_is_near(const Weights& weights, const std::vector<std::pair<std::string, const lcnet::Kernels*>>& tables) {
+  Engine reference(lcnet::scalar_kernels(16, 2), weights.source, 1, lcnet::Precision::bf16);
+  Engine exact(lcnet::kernels__scalar, weights.source, 1);
+  std::vector<float> x(2 * reference.network().in_chans * 47 * 66);
+  for (float& v : x) v = std::normal_distribution<float>()(rng);
+  const Results expected = run(reference, x, 2, 47, 66, true);
+  near(expected.logits, run(exact, x, 2, 47, 66, true).logits, "scalar bf16", 0.1f);
+  for (const auto& [name, kernels] : tables)
+    for (size_t threads : {1, 3}) {
+      if (!kernels->bf16) continue;
+      Engine engine(*kernels, weights.source, threads, lcnet::Precision::bf16);
+      near(run(engine, x, 2, 47, 66, true).logits, expected.logits, name + " bf16", 0.02f);
+    }
 }
 
 int main() {
@@ -153,6 +171,7 @@ int main() {
           compare(run(engine, x, 1, height, columns, false), one, name + " alone");
         }
     }
+    bf16_is_near(weights, tables);
     if (width == 8)
       for (const auto& table : tables) hot_path_allocates_nothing(*table.second, weights);
   }

@@ -1,0 +1,79 @@
+"""A model as an ncnn network: its text of layers and its stream of weights, written as ncnn's own tools would.
+
+The format is that of ncnn's documentation (param and model file structure): every layer line is `type name inputs outputs
+input-names output-names key=value...`; a conv's weights follow a four-byte zero that says float32, its bias does not.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..fold import FoldedBlock, Layer, fold
+from ..modelfile import ModelFile
+
+
+class _Network:
+    def __init__(self) -> None:
+        self.lines: list[str] = ["Input input 0 1 input"]
+        self.data = bytearray()
+        self.blobs = 1
+
+    def add(self, kind: str, inputs: list[str], outputs: list[str], **values: Any) -> str:
+        self.blobs += len(outputs)
+        keys = " ".join(f"{key[1:]}={value}" for key, value in values.items())
+        names = " ".join([*inputs, *outputs])
+        self.lines.append(f"{kind} {outputs[0]}_ {len(inputs)} {len(outputs)} {names} {keys}")
+        return outputs[0]
+
+    def weights(self, layer: Layer) -> None:
+        w, b = layer
+        self.data += b"\0\0\0\0" + np.ascontiguousarray(w).tobytes() + b.tobytes()
+
+    def conv(self, x: str, layer: Layer, name: str, stride: int = 1, group: int = 1) -> str:
+        w, b = layer
+        k = w.shape[2] if w.ndim == 4 else 1
+        self.weights(layer)
+        kind = "ConvolutionDepthWise" if group > 1 else "Convolution"
+        values = {"_0": len(b), "_1": k, "_3": stride, "_4": k // 2, "_5": 1, "_6": w.size}
+        return self.add(kind, [x], [name], **values, **({"_7": group} if group > 1 else {}))
+
+    def hard_swish(self, x: str) -> str:
+        return self.add("HardSwish", [x], [f"{x}.act"], _0=1 / 6, _1=0.5)
+
+    def block(self, x: str, block: FoldedBlock) -> str:
+        name = block.name
+        x = self.hard_swish(self.conv(x, block.depthwise, f"{name}.dw", block.stride, group=len(block.depthwise[1])))
+        if block.squeeze_excite:
+            reduce, expand = block.squeeze_excite
+            self.add("Split", [x], [f"{name}.a", f"{name}.b"])
+            pooled = self.add("Pooling", [f"{name}.a"], [f"{name}.pool"], _0=1, _4=1)
+            squeezed = self.add("ReLU", [self.conv(pooled, reduce, f"{name}.reduce")], [f"{name}.relu"])
+            gate = self.conv(squeezed, expand, f"{name}.expand")
+            gate = self.add("HardSigmoid", [gate], [f"{name}.gate"], _0=1 / 6, _1=0.5)
+            x = self.add("BinaryOp", [f"{name}.b", gate], [f"{name}.se"], _0=2)
+        return self.hard_swish(self.conv(x, block.pointwise, f"{name}.pw"))
+
+
+def write_ncnn(model: ModelFile, net: Any) -> None:
+    """Load a model into an `ncnn.Net`: input blob `input`, output blob `logits`."""
+    folded, network = fold(model), _Network()
+    assert folded.classifier is not None
+    x = network.hard_swish(network.conv("input", folded.stem, "stem", stride=2))
+    for block in folded.blocks:
+        x = network.block(x, block)
+    x = network.add("Pooling", [x], ["pool"], _0=1, _4=1)
+    x = network.hard_swish(network.conv(x, folded.head, "head"))
+    w, b = folded.classifier
+    network.weights(folded.classifier)
+    network.add("InnerProduct", [x], ["logits"], _0=len(b), _1=1, _2=w.size)
+    text = "\n".join(["7767517", f"{len(network.lines)} {network.blobs}", *network.lines, ""])
+    with tempfile.TemporaryDirectory() as folder:
+        param, weights = Path(folder) / "net.param", Path(folder) / "net.bin"
+        param.write_text(text)
+        weights.write_bytes(network.data)
+        net.load_param(str(param))
+        net.load_model(str(weights))

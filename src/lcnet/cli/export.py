@@ -1,0 +1,25 @@
+"""`lcnet export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("model")
+@click.argument("output", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
+def export(model: str, output: Path, overwrite: bool) -> None:
+    """Write MODEL (a name or a file) as ONNX for other engines, checked against our runtime before it is kept."""
+    from .. import hub, modelfile
+    from ..errors import InputError
+    from ..export import export_onnx
+
+    if output.suffix != ".onnx":
+        raise InputError(f"{output}: the export is ONNX, expected a name that ends in .onnx")
+    found = hub.locate(model)
+    difference = export_onnx(modelfile.read(found.path, found.config), output, overwrite)
+    size = output.stat().st_size / 1e6
+    click.echo(f"{output}: {size:.2f} MB, equal to our runtime within {difference:.1e} of the range")

@@ -1,0 +1,154 @@
+"""A model file as ONNX, for other engines: built without torch, and checked against our runtime before it is kept.
+
+The graph has batch norm folded, float32 weights, NCHW layout, a free batch dimension and the model's own input size. Its
+metadata carries the model's description (preprocessing, labels, ...) as the model file's does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import InputError, LcnetError, MissingExtraError
+from .fold import Folded, FoldedBlock, Layer, fold
+from .modelfile import FORMAT_VERSION, METADATA_KEY, ModelFile, write_atomically
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 17
+IR_VERSION = 8  # of the same time as the opset: engines refuse what is newer than they are
+TOLERANCE = 1e-4  # of the range of the logits
+
+
+class ExportError(LcnetError):
+    """An export whose result differs from our runtime's: nothing is written."""
+
+
+def export_onnx(model: ModelFile, path: str | os.PathLike[str], overwrite: bool = False) -> float:
+    """Write a model as ONNX and return the largest difference from our runtime, as a part of the outputs' range.
+
+    Input `input` float32 [batch,C,H,W]; output `logits` float32 [batch,classes], or `embeddings` [batch,1280] for a model
+    without a classifier. Raises `InputError` if `path` exists, `ExportError` if the exported network computes something else.
+    """
+    if os.path.exists(path) and not overwrite:
+        raise InputError(f"{os.fspath(path)} exists: choose another name, or overwrite it explicitly")
+    graph = to_onnx(model)
+    data = graph.SerializeToString()
+    difference = _difference(model, graph, data)
+    if not difference <= TOLERANCE:
+        raise ExportError(f"the exported network differs by {difference:.1e} of the range, at most {TOLERANCE:.0e} is accepted:"
+                          " nothing is written")  # fmt: skip
+    write_atomically(path, data)
+    return difference
+
+
+def to_onnx(model: ModelFile) -> onnx.ModelProto:
+    """Build the ONNX graph of a model (opset 17)."""
+    onnx = _import_onnx()
+    size = model.config.preprocessing.input_size
+    graph = _Graph(onnx)
+    output, width = graph.network(fold(model))
+    made = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            graph.nodes,
+            model.config.arch.name,
+            [onnx.helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, ["batch", *size])],
+            [onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, ["batch", width])],
+            graph.weights,
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="lcnet",
+    )
+    description = {"format_version": FORMAT_VERSION, **model.config.to_json()}
+    onnx.helper.set_model_props(made, {METADATA_KEY: json.dumps(description, ensure_ascii=False)})
+    onnx.checker.check_model(made, full_check=True)
+    return made
+
+
+class _Graph:
+    """Nodes and weights as they are added; every method returns the name of the value that it makes."""
+
+    def __init__(self, onnx: Any) -> None:
+        self.onnx = onnx
+        self.nodes: list[Any] = []
+        self.weights: list[Any] = []
+
+    def add(self, op: str, inputs: list[str], name: str, **attributes: Any) -> str:
+        self.nodes.append(self.onnx.helper.make_node(op, inputs, [name], name=name, **attributes))
+        return name
+
+    def weight(self, name: str, value: np.ndarray) -> str:
+        self.weights.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def conv(self, x: str, layer: Layer, name: str, stride: int = 1, group: int = 1) -> str:
+        w, b = layer
+        w = w if w.ndim == 4 else w[:, :, None, None]
+        pad = w.shape[2] // 2
+        inputs = [x, self.weight(f"{name}.weight", w), self.weight(f"{name}.bias", b)]
+        attributes = {"kernel_shape": w.shape[2:], "strides": [stride] * 2, "pads": [pad] * 4, "group": group}
+        return self.add("Conv", inputs, name, **attributes)
+
+    def hard_swish(self, x: str) -> str:
+        return self.add("HardSwish", [x], f"{x}.act")
+
+    def block(self, x: str, block: FoldedBlock) -> str:
+        channels = len(block.depthwise[1])
+        x = self.hard_swish(self.conv(x, block.depthwise, f"{block.name}.conv_dw", block.stride, group=channels))
+        if block.squeeze_excite:
+            reduce, expand = block.squeeze_excite
+            pooled = self.add("GlobalAveragePool", [x], f"{block.name}.se.pool")
+            squeezed = self.add("Relu", [self.conv(pooled, reduce, f"{block.name}.se.conv_reduce")], f"{block.name}.se.act")
+            expanded = self.conv(squeezed, expand, f"{block.name}.se.conv_expand")
+            gate = self.add("HardSigmoid", [expanded], f"{block.name}.se.gate", alpha=1 / 6, beta=0.5)
+            x = self.add("Mul", [x, gate], f"{block.name}.se")
+        return self.hard_swish(self.conv(x, block.pointwise, f"{block.name}.conv_pw"))
+
+    def network(self, folded: Folded) -> tuple[str, int]:
+        """Add everything; returns the name and the width of the output."""
+        x = self.hard_swish(self.conv("input", folded.stem, "conv_stem", stride=2))
+        for block in folded.blocks:
+            x = self.block(x, block)
+        x = self.hard_swish(self.conv(self.add("GlobalAveragePool", [x], "global_pool"), folded.head, "conv_head"))
+        name = "flatten" if folded.classifier else "embeddings"
+        x = self.add("Flatten", [x], name)
+        if folded.classifier is None:
+            return x, len(folded.head[1])
+        w, b = folded.classifier
+        inputs = [x, self.weight("classifier.weight", w), self.weight("classifier.bias", b)]
+        return self.add("Gemm", inputs, "logits", transB=1), len(b)
+
+
+def _difference(model: ModelFile, graph: Any, data: bytes) -> float:
+    """Run two pictures of noise through both; by ONNX Runtime where it is installed, else by onnx's own reference."""
+    from .runtime import Classifier
+
+    x = np.random.default_rng(0).normal(size=(2, *model.config.preprocessing.input_size)).astype(np.float32)
+    ours = Classifier(model, threads=1)
+    expected = ours.run(x) if model.config.arch.num_classes else ours.embeddings(x)
+    try:
+        import onnxruntime  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+        session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    except ImportError:
+        from onnx.reference import ReferenceEvaluator
+
+        session = ReferenceEvaluator(graph)
+    found = session.run(None, {"input": x})[0]
+    return float(np.abs(found - expected).max() / np.ptp(expected))
+
+
+def _import_onnx() -> Any:
+    try:
+        import onnx
+        import onnx.checker
+        import onnx.helper
+        import onnx.numpy_helper
+    except ImportError as error:
+        raise MissingExtraError(f"the export needs the package onnx ({error}): pip install 'lcnet[export]'") from None
+    return onnx
