@@ -1,0 +1,125 @@
+"""A small hub on 127.0.0.1 that speaks as much of the Hugging Face protocol as a download needs, counting requests."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import BinaryIO
+from urllib.parse import unquote
+
+FIRST, SECOND = "1" * 40, "2" * 40  # commits
+
+Send = Callable[[BinaryIO, bytes], None]
+
+
+def whole(out: BinaryIO, data: bytes) -> None:
+    out.write(data)
+
+
+def half(out: BinaryIO, data: bytes) -> None:
+    """The connection closes in the middle of the file."""
+    out.write(data[: len(data) // 2])
+
+
+def altered(out: BinaryIO, data: bytes) -> None:
+    """Another file of the same size under the same ETag."""
+    out.write(bytes([data[0] ^ 1]) + data[1:])
+
+
+@dataclass
+class Repo:
+    """Files by commit, commits by revision, and what stands in the way of getting them."""
+
+    commits: dict[str, dict[str, bytes]]
+    revisions: dict[str, str] = field(default_factory=lambda: {"main": FIRST})
+    status: int = 200
+    code: str = ""
+    token: str = ""
+
+
+class Hub:
+    """The state of the server: `send` puts the bytes of weights on the wire, `requests` lists (method, path)."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.repos: dict[str, Repo] = {}
+        self.send: Send = whole
+        self.requests: list[tuple[str, str]] = []
+
+    def count(self, method: str, file: str) -> int:
+        return sum(m == method and path.endswith(f"/{file}") for m, path in self.requests)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    hub: Hub
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def answer(self, body: bool) -> None:
+        self.hub.requests.append((self.command, self.path))
+        match = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.path)
+        repo = self.hub.repos.get(match[1]) if match else None
+        if match is None or repo is None:
+            return self.refuse(401, "RepoNotFound")
+        if repo.status != 200:
+            return self.refuse(repo.status, repo.code)
+        if repo.token and self.headers["Authorization"] != f"Bearer {repo.token}":
+            return self.refuse(401, "RepoNotFound")
+        revision = unquote(match[2])
+        commit = repo.revisions.get(revision, revision)
+        if commit not in repo.commits:
+            return self.refuse(404, "RevisionNotFound")
+        if match[3] not in repo.commits[commit]:
+            return self.refuse(404, "EntryNotFound", commit)
+        self.give(match[3], repo.commits[commit][match[3]], commit, body)
+
+    def refuse(self, status: int, code: str, commit: str = "") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        for name, value in (("X-Error-Code", code), ("X-Repo-Commit", commit)):
+            if value:
+                self.send_header(name, value)
+        self.end_headers()
+
+    def give(self, file: str, data: bytes, commit: str, body: bool) -> None:
+        large = file.endswith((".safetensors", ".bin"))
+        etag = hashlib.sha256(data).hexdigest() if large else hashlib.sha1(data).hexdigest()
+        self.send_response(200)
+        if commit:  # one without a name makes an answer that is not a hub's
+            self.send_header("X-Repo-Commit", commit)
+        self.send_header("X-Linked-Etag" if large else "ETag", f'"{etag}"')
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if body:
+            (self.hub.send if large else whole)(self.wfile, data)
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet: a test reads `requests`."""
+
+
+@contextmanager
+def serve() -> Iterator[Hub]:
+    """Run a hub on a free port of the loopback interface."""
+    handler = type("Handler", (_Handler,), {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    handler.hub = hub = Hub(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
