@@ -1,0 +1,310 @@
+"""From any source to pixels: uint8 RGB (or grey) by the policy of docs/pixels.md, with Pillow and numpy alone.
+
+Refuses what is missing, damaged, cut short, too large or no picture: whatever the bytes are, `ImageError` names the
+source and nothing else is raised. A file is shown only to the one Pillow reader that its first bytes ask for, and
+Pillow is imported only when there is something to decode.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+
+import numpy as np
+
+from .config import Preprocessing
+from .errors import ImageError, InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
+
+MAX_PIXELS = 178_956_970  # width * height where Pillow, left at its own default, gives up too
+DEFAULT = Preprocessing()
+
+# First bytes (a pattern), Pillow's name of the format, the module that reads it. Left out are formats for which Pillow
+# runs another program (EPS) and those that almost any bytes pass for (TGA).
+READERS = (
+    (rb"\xff\xd8\xff", "JPEG", "PIL.JpegImagePlugin"),
+    (rb"\x89PNG\r\n\x1a\n", "PNG", "PIL.PngImagePlugin"),
+    (rb"GIF8[79]a", "GIF", "PIL.GifImagePlugin"),
+    (rb"RIFF....WEBP", "WEBP", "PIL.WebPImagePlugin"),
+    (rb"II[*+]\0|MM\0[*+]", "TIFF", "PIL.TiffImagePlugin"),
+    (rb"BM", "BMP", "PIL.BmpImagePlugin"),
+    (rb"P[0-6fy]\s", "PPM", "PIL.PpmImagePlugin"),
+    (rb"....ftyp(avif|avis|mif1|msf1)", "AVIF", "PIL.AvifImagePlugin"),
+    (rb"....ftyphe[iv][cxms]", "HEIF", "pillow_heif.HeifImagePlugin"),
+    (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "JPEG2000", "PIL.Jpeg2KImagePlugin"),
+)
+
+# EXIF orientation -> what turns the picture upright (EXIF 2.32, tag 0x0112), by Pillow's names.
+ORIENTATION = 0x0112
+TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
+         6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"}  # fmt: skip
+
+
+def decode(source: Source, preprocessing: Preprocessing = DEFAULT, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode one picture to uint8 [H,W,3] RGB, or [H,W,1] grey for a network of one channel.
+
+    `source`: a path; the bytes of an image file; a binary file object (read from its start, not closed); a PIL image
+    (its current frame); a uint8 array [H,W,3] RGB, [H,W,4] RGBA, [H,W,1] or [H,W] grey. Networks of 2, 4 or more
+    channels take arrays of exactly as many channels. The result may be read-only, or share an array source's memory.
+
+    Raises `ImageError`, naming the source, for anything wrong with a picture, also for more than `max_pixels` pixels
+    (by its header, before decoding); `InputError` for an argument that is no picture: another type, dtype or shape.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, preprocessing)
+    name, channels = name_of(source), preprocessing.input_size[0]
+    if channels not in (1, 3):
+        raise InputError(f"{name}: a network of {channels} input channels takes uint8 arrays [H,W,{channels}] only")
+    try:
+        with _quiet_and_strict(), _opened(source) as image:
+            return _pixels(image, preprocessing, max_pixels)
+    except InputError:
+        raise
+    except Exception as error:
+        raise ImageError(f"{name}: {_reason(error)}") from error
+
+
+def name_of(source: Source) -> str:
+    """What messages call `source`: its path or its kind. Raises `InputError` for a type that cannot be a picture."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source) or "''"
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return "image bytes"
+    if isinstance(source, np.ndarray):
+        return "image array"
+    if hasattr(source, "read"):
+        name = getattr(source, "name", None)
+        return name if isinstance(name, str) and name else "file object"
+    from PIL import Image
+
+    if isinstance(source, Image.Image):
+        return str(getattr(source, "filename", "") or "PIL image")
+    raise InputError(f"an image is given as {type(source).__name__}, expected a path, bytes, a binary file object, "
+                     "a PIL image or a uint8 array [H,W,3]")  # fmt: skip
+
+
+def _from_array(array: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    channels = preprocessing.input_size[0]
+    pixels = array[:, :, None] if array.ndim == 2 else array
+    found = pixels.shape[2] if pixels.ndim == 3 else 0
+    allowed = (1, 3, 4) if channels in (1, 3) else (channels,)
+    if pixels.dtype != np.uint8 or found not in allowed or not pixels.size:
+        given = f"{array.dtype} {list(array.shape)}"
+        raise InputError(f"an image array is {given}, expected uint8 [H,W,{channels}]{_hint(array)}")
+    if found == channels:
+        return pixels
+    if found == 1:
+        return np.repeat(pixels, channels, axis=2)
+    from PIL import Image
+
+    return _as_array(_to_channels(Image.fromarray(pixels), preprocessing))
+
+
+def _hint(array: np.ndarray) -> str:
+    if array.dtype.kind == "f":
+        return ": turn 0..1 into 0..255, round, and use .astype(numpy.uint8)"
+    if array.ndim == 3 and array.shape[0] in (1, 3, 4):
+        return ": channels come last here, so .transpose(1, 2, 0) first"
+    return ": pass bytes of an encoded picture as bytes" if array.ndim == 1 and array.dtype == np.uint8 else ""
+
+
+@contextmanager
+def _opened(source: Any) -> Iterator[Image.Image]:
+    """The picture, its header read and its pixels not yet; what was opened here is closed."""
+    from PIL import Image
+
+    if isinstance(source, Image.Image):
+        yield source
+    else:
+        with _file(source) as file, Image.open(file, formats=(_format_of(file),)) as image:
+            yield image
+
+
+def _file(source: Any) -> AbstractContextManager[BinaryIO]:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return io.BytesIO(source if isinstance(source, bytes) else bytes(source))
+    if not hasattr(source, "read"):
+        return open(source, "rb")
+    if isinstance(source, io.TextIOBase):
+        raise InputError("a file object is open as text, expected binary: open the file with mode 'rb'")
+    seekable = source.seekable() if hasattr(source, "seekable") else hasattr(source, "seek")
+    return nullcontext(source if seekable else io.BytesIO(source.read()))
+
+
+def _format_of(file: BinaryIO) -> str:
+    """Pillow's name of the format that the first bytes of `file` announce, its reader imported."""
+    from PIL import Image
+
+    file.seek(0)
+    start = file.read(16)
+    if not start:
+        raise ImageError("it is empty (0 bytes): get it again")
+    for magic, name, module in READERS:
+        if re.match(magic, start, re.DOTALL):
+            if name not in Image.OPEN:
+                _import_reader(name, module)
+            return name
+    known = ", ".join(name for _, name, _ in READERS)
+    raise ImageError(f"it is not a picture of a known format ({known}): it starts with {start!r}")
+
+
+def _import_reader(name: str, module: str) -> None:
+    from importlib import import_module
+
+    try:
+        import_module(module)
+    except ImportError:
+        raise ImageError(f"it is a {name} picture and there is no {module} here: convert it to PNG or JPEG") from None
+
+
+def _pixels(image: Image.Image, preprocessing: Preprocessing, max_pixels: int) -> np.ndarray:
+    from PIL import Image
+
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(f"it has {width} x {height} pixels, more than max_pixels = {max_pixels}: make it smaller, "
+                         "or allow more if it can be trusted")  # fmt: skip
+    if not width * height:
+        raise ImageError(f"it has no pixels: its size is {width} x {height}")
+    image.load()
+    turn = _turn(image) if preprocessing.exif else None
+    upright = _to_channels(image, preprocessing)
+    return _as_array(upright.transpose(Image.Transpose[turn]) if turn else upright)
+
+
+def _turn(image: Image.Image) -> str | None:
+    try:
+        return TURNS.get(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # whatever a damaged EXIF block raises: it says nothing about the picture, which is whole
+        return None
+
+
+def _to_channels(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """Convert any mode of Pillow's to "RGB", or to "L" for a network of one channel."""
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _to_8_bit(image)
+    if _is_transparent(image):
+        image = _on_background(image, preprocessing.background)
+    mode = "L" if preprocessing.input_size[0] == 1 else "RGB"
+    if image.mode not in (mode, "RGB"):
+        image = image.convert("RGB")  # also on the way to "L", to which not every mode can go
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    """Scale the modes "I;16", "I" and "F" to "L", or to "LA" if one of their values means transparent."""
+    from PIL import Image
+
+    values = np.asarray(image)
+    grey = _scale_float(values) if image.mode == "F" else _scale_16_bit(values)
+    clear = image.info.get("transparency")
+    if clear is None:
+        return Image.fromarray(grey)
+    alpha = np.where(values == clear, 0, 255).astype(np.uint8)
+    return Image.fromarray(np.stack([grey, alpha], axis=2))
+
+
+def _scale_16_bit(values: np.ndarray) -> np.ndarray:
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise ImageError(f"its pixels range from {low} to {high}, expected 16 bits (0 to 65535): scale them first")
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _scale_float(values: np.ndarray) -> np.ndarray:
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= 255):  # NaN fails too
+        raise ImageError(f"its pixels range from {low:g} to {high:g}, expected 0 to 1 or 0 to 255: scale them first")
+    return np.rint(values * np.float32(255 if high <= 1 else 1)).astype(np.uint8)
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    clear = image.info.get("transparency")
+    of_16_bits = isinstance(clear, tuple) and max(clear) > 255  # but Pillow kept 8 of the pixels, so none can be told
+    return image.has_transparency_data and not of_16_bits
+
+
+def _on_background(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    from PIL import Image
+
+    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    canvas = Image.new("RGB", image.size, background)
+    canvas.paste(rgba, mask=rgba)
+    return canvas
+
+
+def _as_array(image: Image.Image) -> np.ndarray:
+    pixels = np.asarray(image)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong and what to do, in words that follow a name and a colon."""
+    from PIL import Image, UnidentifiedImageError
+
+    reasons: dict[type[Exception], str] = {
+        ImageError: str(error),
+        FileNotFoundError: "there is no such file: check the path",
+        IsADirectoryError: "this is a folder: name the pictures in it",
+        PermissionError: "permission denied: check the access rights",
+        MemoryError: "there is not enough memory to decode it: make it smaller",
+        UnidentifiedImageError: "its header is damaged: get it again",
+        Image.DecompressionBombError: f"{error} Pillow's own limit, PIL.Image.MAX_IMAGE_PIXELS, holds too",
+    }
+    for kind, reason in reasons.items():
+        if isinstance(error, kind):
+            return reason
+    if isinstance(error, OSError) and error.strerror:
+        return f"it cannot be read: {error.strerror}"
+    return f"it is damaged or cut short ({error or type(error).__name__}): get it again"
+
+
+class _Decoding(threading.local):
+    """Whether this thread is decoding here, asked by Pillow and by `warnings` through switches that all threads share.
+
+    As a warning filter's module pattern it matches Pillow then; as `LOAD_TRUNCATED_IMAGES` it is false then, else true.
+    """
+
+    active = False
+
+    def match(self, module: str) -> bool:
+        return self.active and module.startswith("PIL.")
+
+    def __bool__(self) -> bool:
+        return not self.active
+
+
+_decoding = _Decoding()
+_SILENCE: Any = ("ignore", None, Warning, _decoding, 0)
+
+
+@contextmanager
+def _quiet_and_strict() -> Iterator[None]:
+    """Silence Pillow's warnings and have it refuse truncated files, in this thread and while decoding here only.
+
+    `warnings.catch_warnings` is not for threads: it replaces the filters of all, and restores over what others changed.
+    """
+    from PIL import ImageFile
+
+    filters: Any = warnings.filters
+    if not filters or filters[0] is not _SILENCE:
+        if _SILENCE in filters:
+            filters.remove(_SILENCE)
+        filters.insert(0, _SILENCE)
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        ImageFile.LOAD_TRUNCATED_IMAGES = _decoding  # type: ignore[assignment]
+    before, _decoding.active = _decoding.active, True
+    try:
+        yield
+    finally:
+        _decoding.active = before
