@@ -41,6 +41,12 @@ class _Network:
         values = {"_0": len(b), "_1": k, "_3": stride, "_4": k // 2, "_5": 1, "_6": w.size}
         return self.add(kind, [x], [name], **values, **({"_7": group} if group > 1 else {}))
 
+    def dense(self, x: str, layer: Layer, name: str) -> str:
+        """A layer on pooled values, which ncnn keeps without height and width."""
+        w, b = layer
+        self.weights(layer)
+        return self.add("InnerProduct", [x], [name], _0=len(b), _1=1, _2=w.size)
+
     def hard_swish(self, x: str) -> str:
         return self.add("HardSwish", [x], [f"{x}.act"], _0=1 / 6, _1=0.5)
 
@@ -51,8 +57,8 @@ class _Network:
             reduce, expand = block.squeeze_excite
             self.add("Split", [x], [f"{name}.a", f"{name}.b"])
             pooled = self.add("Pooling", [f"{name}.a"], [f"{name}.pool"], _0=1, _4=1)
-            squeezed = self.add("ReLU", [self.conv(pooled, reduce, f"{name}.reduce")], [f"{name}.relu"])
-            gate = self.conv(squeezed, expand, f"{name}.expand")
+            squeezed = self.add("ReLU", [self.dense(pooled, reduce, f"{name}.reduce")], [f"{name}.relu"])
+            gate = self.dense(squeezed, expand, f"{name}.expand")
             gate = self.add("HardSigmoid", [gate], [f"{name}.gate"], _0=1 / 6, _1=0.5)
             x = self.add("BinaryOp", [f"{name}.b", gate], [f"{name}.se"], _0=2)
         return self.hard_swish(self.conv(x, block.pointwise, f"{name}.pw"))
@@ -66,10 +72,8 @@ def write_ncnn(model: ModelFile, net: Any) -> None:
     for block in folded.blocks:
         x = network.block(x, block)
     x = network.add("Pooling", [x], ["pool"], _0=1, _4=1)
-    x = network.hard_swish(network.conv(x, folded.head, "head"))
-    w, b = folded.classifier
-    network.weights(folded.classifier)
-    network.add("InnerProduct", [x], ["logits"], _0=len(b), _1=1, _2=w.size)
+    x = network.hard_swish(network.dense(x, folded.head, "head"))
+    network.dense(x, folded.classifier, "logits")
     text = "\n".join(["7767517", f"{len(network.lines)} {network.blobs}", *network.lines, ""])
     with tempfile.TemporaryDirectory() as folder:
         param, weights = Path(folder) / "net.param", Path(folder) / "net.bin"
