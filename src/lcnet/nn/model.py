@@ -1,0 +1,214 @@
+"""The LCNet classifier and the feature extractor, NCHW float tensors in and out, with timm's state-dict keys and order.
+
+Owns the forward passes and the head. Weights and names come from elsewhere: see `factory` and `weights`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..arch import FEATURE_STAGES, HEAD_CHANNELS, Arch, Block
+from ..errors import InputError
+from .features import FeatureInfo, Indices, take_indices
+from .layers import DepthwiseSeparable, GlobalPool, Style, initialise
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A block where it stands: the stride and dilation it is built with, and input pixels per pixel after it."""
+
+    block: Block
+    stride: int
+    dilation: int
+    reduction: int
+
+
+def place(arch: Arch, output_stride: int = 32) -> list[list[Placed]]:
+    """Turn the strides beyond `output_stride` into dilation of the blocks after them, stage by stage (timm's rule)."""
+    reduction, dilation, stages = 2, 1, []
+    for stage in arch.stages:
+        placed = []
+        for block in stage:
+            stride = block.stride if reduction * block.stride <= output_stride else 1
+            reduction *= stride
+            placed.append(Placed(block, stride, dilation, reduction))
+            dilation *= block.stride // stride
+        stages.append(placed)
+    return stages
+
+
+class Trunk(nn.Module):
+    """Stem and six stages: what the classifier and the feature extractor share."""
+
+    def __init__(self, arch: Arch, style: Style, output_stride: int = 32) -> None:
+        super().__init__()
+        self.arch = arch
+        self.pretrained_cfg: dict[str, Any] = {}
+        self.default_cfg: dict[str, Any] = {}
+        self.conv_stem = nn.Conv2d(arch.in_chans, arch.stem_channels, 3, stride=2, padding=1, bias=False)
+        self.bn1 = style.bn(arch.stem_channels)
+        self.act1 = style.act()
+        plan = place(arch, output_stride)
+        self.blocks = nn.Sequential(*(nn.Sequential(*(self._block(p, style) for p in stage)) for stage in plan))
+        self.feature_info = FeatureInfo(
+            [
+                {"index": i, "stage": s + 1, "reduction": plan[s][-1].reduction, "module": f"blocks.{s}", "num_chs": c}
+                for i, (s, c) in enumerate(zip(FEATURE_STAGES, arch.feature_channels, strict=True))
+            ]
+        )
+
+    @staticmethod
+    def _block(placed: Placed, style: Style) -> DepthwiseSeparable:
+        return DepthwiseSeparable(placed.block, placed.stride, placed.dilation, style)
+
+    @property
+    def in_chans(self) -> int:
+        """Input channels."""
+        return self.arch.in_chans
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """N,in_chans,H,W -> the last feature map: N,num_features,ceil(H/32),ceil(W/32)."""
+        return self.blocks(self.act1(self.bn1(self.conv_stem(x))))
+
+    def _collect(self, x: Tensor, taps: Sequence[int], stop_early: bool) -> tuple[Tensor, list[Tensor]]:
+        """Run the trunk and keep the outputs of `taps` (0 the stem, s + 1 stage s), in the order of `taps`."""
+        x = self.act1(self.bn1(self.conv_stem(x)))
+        kept = {0: x}
+        for number, stage in enumerate(self.blocks, 1):
+            if stop_early and number > max(taps):
+                break
+            x = stage(x)
+            if number in taps:
+                kept[number] = x
+        return x, [kept[tap] for tap in taps]
+
+
+class LCNetFeatures(Trunk):
+    """The trunk as a backbone for detection and segmentation: no head; the output is a list of feature maps."""
+
+    def __init__(self, arch: Arch, style: Style, out_indices: Indices = None, output_stride: int = 32) -> None:
+        super().__init__(replace(arch, num_classes=0), style, output_stride)
+        self.feature_info = FeatureInfo(self.feature_info.info, out_indices)
+        self.taps = self.feature_info.get("stage")
+        initialise(self)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """N,in_chans,H,W -> maps N,C,ceil(H/reduction),ceil(W/reduction), as many as `out_indices` asks for.
+
+        They come in the order of `out_indices` (by default the finest first), which is also that of `feature_info`.
+        """
+        return self._collect(x, self.taps, stop_early=True)[1]
+
+
+class LCNet(Trunk):
+    """The classifier (PP-LCNet, arXiv 2109.15099): trunk, pooling, 1x1 conv to 1280, activation, dropout, linear.
+
+    `drop_rate` is the dropout of the 1280 features. Raises `InputError` if there are classes but no pooling.
+    """
+
+    def __init__(
+        self, arch: Arch, style: Style, global_pool: str = "avg", drop_rate: float = 0.0, head_bias: bool = True
+    ) -> None:
+        super().__init__(arch, style)
+        self.drop_rate = drop_rate
+        self.global_pool = GlobalPool(global_pool)
+        self._last_pooling = global_pool or "avg"
+        pooled = self.num_features * self.global_pool.multiplier
+        self.conv_head = nn.Conv2d(pooled, HEAD_CHANNELS, 1, bias=head_bias)
+        self.act2 = style.act()
+        self.flatten: nn.Module = nn.Flatten(1)
+        self.classifier: nn.Module = nn.Identity()
+        self.reset_classifier(arch.num_classes, global_pool)
+        initialise(self)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of logits; 0 if there is no classifier."""
+        return self.arch.num_classes
+
+    @property
+    def num_features(self) -> int:
+        """Channels of the last feature map."""
+        return self.arch.num_features
+
+    @property
+    def head_hidden_size(self) -> int:
+        """Size of the embeddings: 1280."""
+        return HEAD_CHANNELS
+
+    def get_classifier(self) -> nn.Module:
+        """The linear layer, or an identity if there are no classes."""
+        return self.classifier
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the classifier by a fresh `torch.nn.Linear` (0 classes: by nothing), and the pooling if one is given.
+
+        The pooling stays as it is by default; where it had been switched off and classes are added, the last one used
+        (or 'avg') comes back. Raises `InputError` for classes without pooling, and for a pooling of another width than
+        the head conv was made for ('catavgmax' is twice as wide as the others).
+        """
+        if not isinstance(num_classes, int) or num_classes < 0:
+            raise InputError(f"num_classes is {num_classes!r}, expected a whole number, 0 or more")
+        pool = self.global_pool.pool_type if global_pool is None else global_pool
+        if num_classes and not pool:
+            if global_pool is not None:
+                raise InputError(f"global_pool='' leaves no vector for {num_classes} classes: use num_classes=0")
+            pool = self._last_pooling
+        pooling = GlobalPool(pool)
+        if self.num_features * pooling.multiplier != self.conv_head.in_channels:
+            width = self.conv_head.in_channels
+            raise InputError(f"global_pool={pool!r} does not fit the head conv, which reads {width} channels: "
+                             "create the model with this pooling instead")  # fmt: skip
+        self._last_pooling = pool or self._last_pooling
+        self.arch = replace(self.arch, num_classes=num_classes)
+        self.global_pool = pooling.train(self.training)
+        self.flatten = nn.Flatten(1) if pool else nn.Identity()
+        self.classifier = self._linear(num_classes).train(self.training)
+
+    def _linear(self, num_classes: int) -> nn.Module:
+        if not num_classes:
+            return nn.Identity()
+        like = self.conv_head.weight
+        return nn.Linear(HEAD_CHANNELS, num_classes, device=like.device, dtype=like.dtype)
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """N,num_features,H,W -> logits N,num_classes, or with `pre_logits` embeddings N,1280.
+
+        Embeddings are taken after dropout, as timm does for this family. Without pooling they are N,1280,H,W.
+        """
+        x = self.flatten(self.act2(self.conv_head(self.global_pool(x))))
+        x = functional.dropout(x, self.drop_rate, self.training)
+        return x if pre_logits else self.classifier(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N,in_chans,H,W -> logits N,num_classes (embeddings N,1280 without a classifier)."""
+        return self.forward_head(self.forward_features(x))
+
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: Indices = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+        extra_blocks: bool = False,
+    ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
+        """Run the trunk and return (last map, maps), or the maps alone with `intermediates_only`.
+
+        Maps come in the order of `indices` (None: all, an int: the last n); with `extra_blocks` these count the stem
+        and all six stages instead of the five feature maps. `stop_early` skips the stages after the last map asked for.
+        `norm` has no effect: there is no final norm. Raises `InputError`.
+        """
+        if output_fmt != "NCHW":
+            raise InputError(f"output_fmt is {output_fmt!r}, expected 'NCHW': this network has no other layout")
+        if stop_early and not intermediates_only:
+            raise InputError("stop_early leaves no last map to return: use it with intermediates_only=True")
+        every = range(len(self.blocks) + 1) if extra_blocks else [row["stage"] for row in self.feature_info.info]
+        x, maps = self._collect(x, [every[i] for i in take_indices(len(every), indices)], stop_early)
+        return maps if intermediates_only else (x, maps)
