@@ -7,6 +7,8 @@
 #include "dwconv/simd.h"
 #include "gemm/simd.h"
 #include "peak/simd.h"
+#include "resize/avx2.h"
+#include "resize/simd.h"
 #include "stem/simd.h"
 #include "tables.h"
 
@@ -16,7 +18,7 @@ const Kernels kernels__avx2 = {
     .isa = "avx2",
     .lanes = Vec::L,
     .panel = 2,
-    .f32_stem_3x3s2 = f32_stem<12, 6>,
+    .f32_stem_3x3s2 = f32_stem<12, 4>,
     .f32_dwconv_3x3s1 = dwconv<3, 1, 8, float>,
     .f32_dwconv_3x3s2 = dwconv<3, 2, 8, float>,
     .f32_dwconv_5x5s1 = dwconv<5, 1, 8, float>,
@@ -27,6 +29,8 @@ const Kernels kernels__avx2 = {
     .f32_channel_scale = f32_channel_scale,
     .f32_peak = f32_peak,
     .bf16 = nullptr,
+    .u8_resize_rows = u8_resize_rows,
+    .u8_resize_columns = u8_resize_columns,
 };
 
 }  // namespace lcnet

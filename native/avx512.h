@@ -9,6 +9,8 @@
 #include "dwconv/simd.h"
 #include "gemm/simd.h"
 #include "peak/simd.h"
+#include "resize/avx512.h"
+#include "resize/simd.h"
 #include "stem/simd.h"
 #include "tables.h"
 
@@ -30,6 +32,8 @@ constexpr lcnet::Kernels avx512_table(const char* isa, const lcnet::Bf16Kernels*
       .f32_channel_scale = f32_channel_scale,
       .f32_peak = f32_peak,
       .bf16 = bf16,
+      .u8_resize_rows = u8_resize_rows,
+      .u8_resize_columns = u8_resize_columns,
   };
 }
 

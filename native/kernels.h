@@ -88,6 +88,31 @@ struct Bf16Kernels {
 // states speeds as fractions of it. `sink` takes L floats, so that the work is not optimised away.
 using F32Peak = size_t(float* sink, size_t rounds);
 
+// Resampling of bytes in Pillow's arithmetic: coefficients are fixed-point numbers with 22 bits after the point, and
+//   out = clamp((2^21 + sum over the taps of pixel * coefficient) >> 22, 0, 255).
+// A coefficient is kept in two halves that fit the 16-bit multiplications of every ISA: k = low + 2^15 * high, with low from 0 to
+// 2^15 - 1. Sums wrap modulo 2^32, so any order of additions and of putting the halves together gives the same bits, and they
+// are right since the whole sum fits: the magnitudes of a pixel's coefficients add up to less than 2 * 2^22.
+
+// What one output pixel is made of: the input pixels first .. first + count - 1, at least one.
+struct ResizeTaps {
+  uint32_t first, count;
+};
+
+// Four rows made narrower or wider.
+//   in    [4] rows of pixels [channels]; up to 15 bytes beyond a row's end are read and have no effect
+//   taps  [width]
+//   k     for each output pixel [ceil(count / 4)][2 pairs of taps][low, high][2], zero beyond its count
+//   out   [4] rows [width][channels], channels <= 4; up to 3 bytes beyond a row's end are written. Rows may be the same
+//         twice, if their inputs are.
+using U8ResizeRows = void(const uint8_t* const* in, const ResizeTaps* taps, const int16_t* k, uint8_t* const* out,
+                          size_t width, size_t channels);
+
+// One row out of several, by the taps of one output pixel.
+//   in    [count, rounded up to even] rows [bytes]      k  [ceil(count / 2)][low, high][2], zero beyond the count
+//   out   [bytes]; in all rows, up to the next multiple of 64 bytes may be read and written
+using U8ResizeColumns = void(const uint8_t* const* in, const int16_t* k, size_t count, uint8_t* out, size_t bytes);
+
 struct Kernels {
   const char* isa;
   size_t lanes;  // L
@@ -103,6 +128,8 @@ struct Kernels {
   F32ChannelScale* f32_channel_scale;
   F32Peak* f32_peak;
   const Bf16Kernels* bf16;
+  U8ResizeRows* u8_resize_rows;
+  U8ResizeColumns* u8_resize_columns;
 };
 
 }  // namespace lcnet

@@ -79,7 +79,7 @@ Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
   pixel_pointers = own.take(pixels * kFloatsPerPointer);
   sums = own.take(net.head.in);
   squeezed = own.take(reduced);
-  gate = own.take(net.head.in);
+  gate = shared.take(net.head.in);
   const bool bf16 = net.precision == Precision::bf16;
   narrow = own.take(bf16 ? std::max(net.head.in, net.head.out) / 2 : 0);
   depthwise_map = shared.take(depthwise);

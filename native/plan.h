@@ -36,8 +36,8 @@ struct Plan {
   std::vector<Tile> tiles;  // [i]: of block i
 
   // Offsets in floats. Private ones count from a thread's part of the arena, shared ones from its start.
-  size_t stem_rows, stem_row_floats, stem_pointers, dense_tile, pixel_pointers, sums, squeezed, gate, narrow;  // private
-  size_t depthwise_map, gated_map, embedding, logits;                                                         // shared
+  size_t stem_rows, stem_row_floats, stem_pointers, dense_tile, pixel_pointers, sums, squeezed, narrow;  // private
+  size_t depthwise_map, gated_map, gate, embedding, logits;                                              // shared
   size_t private_floats, shared_floats;
 
   size_t arena_floats() const { return shared_floats + threads * private_floats; }

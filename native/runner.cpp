@@ -8,6 +8,8 @@
 namespace lcnet {
 
 constexpr float kSixth = 1.0f / 6.0f;
+constexpr size_t kGatedPieces = 2;  // a member: fewer would leave one waiting, more would read the weights too often
+constexpr size_t kDensePanels = 6;  // of weights a piece: what f32_gemv does side by side
 
 float* Runner::row(size_t map, size_t y) const {
   const Map& m = plan_.maps[map];
@@ -75,7 +77,8 @@ void Runner::tile(size_t i, size_t y, size_t rows, size_t x0, size_t columns) {
       depthwise_row(i, y + r, x0, columns, b.bf16_dwconv, reinterpret_cast<BF16*>(dense) + at);
     else
       depthwise_row(i, y + r, x0, columns, b.f32_dwconv, dense + at);
-    for (size_t x = 0; x < columns; ++x) out[r * columns + x] = pixel(i + 1, y + r, x0 + x);
+    float* first = pixel(i + 1, y + r, x0);
+    for (size_t x = 0; x < columns; ++x) out[r * columns + x] = first + x * net_.kernels.lanes;
   }
   gemm(b.pointwise, dense, out, rows * columns, block_stride(i + 1));
 }
@@ -105,26 +108,28 @@ void Runner::demand(size_t map, size_t rows) {
   }
 }
 
-// This member's rows of the first shared map, depth-first through the rings from the image on.
-void Runner::front() {
-  const Team::Range rows = team_.share(t_, plan_.maps[plan_.front].height);
-  if (rows.begin == rows.end) return;
-  size_t first = rows.begin;
+// A band of rows of the first shared map, depth-first through this member's rings from the image on. Bands overlap a little in
+// the rows that they need of earlier maps: those are computed twice, which costs less than to wait for each other.
+void Runner::front(size_t band) {
+  const size_t height = plan_.maps[plan_.front].height;
+  const size_t begin = height * band / team_.size(), end = height * (band + 1) / team_.size();
+  if (begin == end) return;
+  image_rows_ = 0;
+  size_t first = begin;
   for (size_t i = plan_.front; i-- > 0;) {
     const Block& b = net_.blocks[i];
     done_[i] = first = first * b.stride < b.kernel / 2 ? 0 : first * b.stride - b.kernel / 2;
   }
-  block_rows(plan_.front - 1, rows.begin, rows.end);
+  block_rows(plan_.front - 1, begin, end);
 }
 
-// The gates of squeeze-and-excite, [channels], six times too large. Every member computes them: cheaper than to wait.
-const float* Runner::gate(const Block& b, const float* x, size_t pixels) {
-  float *sums = own(plan_.sums), *squeezed = own(plan_.squeezed), *gate = own(plan_.gate);
+// The gates of squeeze-and-excite, [channels], six times too large.
+void Runner::gate(const Block& b, const float* x, size_t pixels) {
+  float *sums = own(plan_.sums), *squeezed = own(plan_.squeezed), *gate = shared(plan_.gate);
   const Kernels& k = net_.kernels;
   k.f32_channel_sum(x, sums, pixels, b.depthwise.channels, 1.0f / static_cast<float>(pixels));
   k.f32_gemv(sums, b.reduce.w.data(), b.reduce.b.data(), squeezed, b.reduce.in, b.reduce.out, Activation::relu);
   k.f32_gemv(squeezed, b.expand.w.data(), b.expand.b.data(), gate, b.expand.in, b.expand.out, Activation::hsigmoid6);
-  return gate;
 }
 
 void Runner::squeeze_excite_block(size_t i) {
@@ -132,25 +137,29 @@ void Runner::squeeze_excite_block(size_t i) {
   const Map& m = plan_.maps[i + 1];
   const size_t channels = b.depthwise.channels, pixels = m.height * m.width;
   float* x = shared(plan_.depthwise_map);  // dense [pixels][channels]
-  const Team::Range rows = team_.share(t_, m.height);
-  for (size_t y = rows.begin; y < rows.end; ++y)
-    depthwise_row(i, y, 0, m.width, b.f32_dwconv, x + y * m.width * channels);
-  team_.barrier();
-  const float* gates = gate(b, x, pixels);
-  team_.barrier();  // the gates of all members need the ungated map
-  const Team::Range mine = team_.share(t_, pixels);
+  share(m.height, [&](size_t y) { depthwise_row(i, y, 0, m.width, b.f32_dwconv, x + y * m.width * channels); });
+  share(1, [&](size_t) { gate(b, x, pixels); });
+  const size_t pieces = team_.size() == 1 ? 1 : std::min(pixels, kGatedPieces * team_.size());
+  share(pieces, [&](size_t piece) {
+    const size_t begin = pixels * piece / pieces, n = pixels * (piece + 1) / pieces - begin;
+    gated_pixels(i, x + begin * channels, shared(plan_.gate), begin, n);
+  });
+}
+
+// Pixels [begin, begin + n) of a block behind its gates; x: their depthwise output.
+void Runner::gated_pixels(size_t i, float* x, const float* gates, size_t begin, size_t n) {
+  const Block& b = net_.blocks[i];
+  const size_t width = plan_.maps[i + 1].width, channels = b.depthwise.channels;
   float** out = reinterpret_cast<float**>(own(plan_.pixel_pointers));
-  for (size_t p = mine.begin; p < mine.end; ++p) out[p - mine.begin] = pixel(i + 1, p / m.width, p % m.width);
-  const size_t n = mine.end - mine.begin;
-  x += mine.begin * channels;
+  for (size_t p = 0; p < n; ++p) out[p] = pixel(i + 1, (begin + p) / width, (begin + p) % width);
   if (b.pointwise.bf16) {
-    float* gated = shared(plan_.gated_map) + mine.begin * channels / 2;
+    float* gated = shared(plan_.gated_map) + begin * channels / 2;
     net_.kernels.bf16->channel_scale(x, gates, reinterpret_cast<BF16*>(gated), n, channels);
-    x = gated;
+    gemm(b.pointwise, gated, out, n, block_stride(i + 1));
   } else {
     net_.kernels.f32_channel_scale(x, gates, n, channels);
+    gemm(b.pointwise, x, out, n, block_stride(i + 1));
   }
-  gemm(b.pointwise, x, out, n, block_stride(i + 1));
 }
 
 // Rows [y0, y1) of a map as the feature map it is, if it is one and is wanted.
@@ -166,53 +175,60 @@ void Runner::export_rows(size_t map, size_t y0, size_t y1) {
         out[(c * m.height + y) * m.width + x] = pixel(map, y, x)[c / L * stride + c % L] * kSixth;
 }
 
-// This member's share of a dense layer; `copied` of its outputs also go to `copy`, scaled, if that is wanted.
+// A dense layer of one pixel; `copied` of its outputs also go to `copy`, scaled, if that is wanted.
 void Runner::dense(const PackedDense& d, const float* x, float* out, Activation act, float* copy, size_t copied,
                    float scale) {
-  const size_t step = net_.kernels.panel * net_.kernels.lanes;
-  const Team::Range n = team_.share(t_, d.out, step);
-  if (n.begin == n.end) return;
-  const float* bias = d.b.data() + n.begin;
-  if (d.bf16) {
-    BF16* narrow = reinterpret_cast<BF16*>(own(plan_.narrow));
-    std::transform(x, x + d.in, narrow, to_bf16);
-    net_.kernels.bf16->gemv(narrow, d.bf16_panel(n.begin), bias, out + n.begin, d.in, n.end - n.begin, act);
-  } else {
-    net_.kernels.f32_gemv(x, d.panel(n.begin), bias, out + n.begin, d.in, n.end - n.begin, act);
-  }
-  for (size_t i = n.begin; copy && i < std::min(n.end, copied); ++i) copy[i] = out[i] * scale;
+  const size_t step = kDensePanels * net_.kernels.panel * net_.kernels.lanes;
+  const size_t pieces = team_.size() == 1 ? 1 : (d.out + step - 1) / step;
+  if (d.bf16) std::transform(x, x + d.in, reinterpret_cast<BF16*>(own(plan_.narrow)), to_bf16);
+  share(pieces, [&](size_t piece) {
+    const size_t begin = piece * step, end = pieces == 1 ? d.out : std::min(d.out, begin + step);
+    dense_columns(d, x, out, act, begin, end);
+    for (size_t i = begin; copy && i < std::min(end, copied); ++i) copy[i] = out[i] * scale;
+  });
+}
+
+void Runner::dense_columns(const PackedDense& d, const float* x, float* out, Activation act, size_t begin, size_t end) {
+  const float* bias = d.b.data() + begin;
+  if (d.bf16)
+    net_.kernels.bf16->gemv(reinterpret_cast<const BF16*>(own(plan_.narrow)), d.bf16_panel(begin), bias, out + begin, d.in,
+                            end - begin, act);
+  else
+    net_.kernels.f32_gemv(x, d.panel(begin), bias, out + begin, d.in, end - begin, act);
 }
 
 void Runner::head() {
   const Map& m = plan_.maps.back();
   const size_t pixels = m.height * m.width;
   float *pooled = own(plan_.sums), *embedding = shared(plan_.embedding);
+  // Every member pools for itself: that is quicker than a phase of its own.
   net_.kernels.f32_channel_sum(pixel(plan_.maps.size() - 1, 0, 0), pooled, pixels, m.channels,
                                1.0f / static_cast<float>(pixels));
   dense(net_.head, pooled, embedding, Activation::hswish6, out_.embedding, net_.head_features, kSixth);
-  if (!out_.logits) return;
-  team_.barrier();
-  dense(net_.classifier, embedding, shared(plan_.logits), Activation::none, out_.logits, net_.classes, 1.0f);
+  if (out_.logits)
+    dense(net_.classifier, embedding, shared(plan_.logits), Activation::none, out_.logits, net_.classes, 1.0f);
 }
 
 void Runner::run(const float* image, const Outputs& out) {
   image_ = image;
   out_ = out;
-  front();
+  share(team_.size(), [&](size_t band) { front(band); });
   for (size_t i = plan_.front; i < net_.blocks.size(); ++i) {
-    team_.barrier();
-    const Team::Range rows = team_.share(t_, plan_.maps[i + 1].height);
     if (net_.blocks[i].se)
       squeeze_excite_block(i);
     else
-      block_rows(i, rows.begin, rows.end);
+      shared_block(i);
   }
-  team_.barrier();
-  for (size_t map = plan_.front; map < plan_.maps.size(); ++map) {
-    const Team::Range rows = team_.share(t_, plan_.maps[map].height);
-    export_rows(map, rows.begin, rows.end);
-  }
+  share(plan_.maps.size() - plan_.front, [&](size_t n) {
+    export_rows(plan_.front + n, 0, plan_.maps[plan_.front + n].height);
+  });
   if (out_.head()) head();
+}
+
+// A block between shared maps, a tile of rows at a time.
+void Runner::shared_block(size_t i) {
+  const size_t height = plan_.maps[i + 1].height, rows = plan_.tiles[i].rows;
+  share((height + rows - 1) / rows, [&](size_t n) { block_rows(i, n * rows, std::min(height, (n + 1) * rows)); });
 }
 
 void Runner::run_head(const float* features, const Outputs& out) {
@@ -220,9 +236,9 @@ void Runner::run_head(const float* features, const Outputs& out) {
   const Map& m = plan_.maps.back();
   const size_t pixels = m.height * m.width;
   float* dense = pixel(plan_.maps.size() - 1, 0, 0);
-  for (size_t c = 0; c < net_.features && t_ == 0; ++c)
+  share(net_.features, [&](size_t c) {
     for (size_t p = 0; p < pixels; ++p) dense[p * m.channels + c] = features[c * pixels + p] * 6.0f;
-  team_.barrier();
+  });
   head();
 }
 

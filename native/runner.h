@@ -32,7 +32,11 @@ class Runner {
   void run_head(const float* features, const Outputs& out);
 
  private:
-  void front();
+  void front(size_t band);
+  template <class Work>
+  void share(size_t pieces, Work&& work) {
+    team_.share(phase_++, pieces, work);
+  }
   void stem_row(size_t y);
   void demand(size_t map, size_t rows);
   void block_rows(size_t i, size_t y0, size_t y1);
@@ -41,10 +45,13 @@ class Runner {
   void depthwise_row(size_t i, size_t y, size_t x0, size_t columns, Dwconv* kernel, Out* out);
   void gemm(const PackedDense& d, const float* x, float* const* out, size_t pixels, size_t block_stride);
   void squeeze_excite_block(size_t i);
-  const float* gate(const Block& b, const float* x, size_t pixels);
+  void shared_block(size_t i);
+  void gate(const Block& b, const float* x, size_t pixels);
+  void gated_pixels(size_t i, float* x, const float* gates, size_t begin, size_t n);
   void export_rows(size_t map, size_t y0, size_t y1);
   void head();
   void dense(const PackedDense& d, const float* x, float* out, Activation act, float* copy, size_t copied, float scale);
+  void dense_columns(const PackedDense& d, const float* x, float* out, Activation act, size_t begin, size_t end);
 
   float* shared(size_t offset) const { return arena_ + offset; }
   float* own(size_t offset) const { return arena_ + plan_.shared_floats + t_ * plan_.private_floats + offset; }
@@ -59,6 +66,7 @@ class Runner {
   const size_t t_;
   const float* image_ = nullptr;
   Outputs out_;
+  size_t phase_ = 0;
   size_t image_rows_ = 0;         // image rows copied so far for the stem
   size_t done_[kMaxBlocks] = {};  // rows of each private map produced so far
 };

@@ -8,6 +8,7 @@
 #include "dwconv/scalar.h"
 #include "gemm/scalar.h"
 #include "peak/scalar.h"
+#include "resize/scalar.h"
 #include "stem/scalar.h"
 
 namespace lcnet {
@@ -40,6 +41,8 @@ constexpr Kernels scalar_table() {
       .f32_channel_scale = f32_channel_scale__scalar,
       .f32_peak = f32_peak__scalar<L>,
       .bf16 = &bf16_scalar<L, P>,
+      .u8_resize_rows = u8_resize_rows__scalar,
+      .u8_resize_columns = u8_resize_columns__scalar,
   };
 }
 

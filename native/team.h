@@ -1,4 +1,6 @@
-// The threads that work on one image together: who am I, how many are we, wait for the others.
+// The threads that work on one image together. Work is cut into phases and phases into pieces; whoever is free takes the next
+// piece, and a phase is over when its pieces are done. So a thread that is late or interrupted is not waited for unless it
+// holds a piece, and the calling thread alone would finish as well.
 #pragma once
 
 #include <atomic>
@@ -9,22 +11,38 @@ namespace lcnet {
 class Team {
  public:
   explicit Team(size_t size) : size_(size) {}
-  size_t size() const { return size_; }
-  void barrier();  // returns when every member has called it
 
-  // The part of [0, n) that belongs to member `t`, in steps of `step`.
-  struct Range {
-    size_t begin, end;
-  };
-  Range share(size_t t, size_t n, size_t step = 1) const {
-    const size_t steps = (n + step - 1) / step;
-    const size_t begin = steps * t / size_ * step, end = steps * (t + 1) / size_ * step;
-    return {begin < n ? begin : n, end < n ? end : n};
+  size_t size() const { return size_; }
+
+  // Called by every member with the same sequence of phases: calls work(piece) for pieces of [0, pieces) that nobody else has
+  // taken, and returns when all are done. Everything done in a phase is visible to all after it.
+  template <class Work>
+  void share(size_t phase, size_t pieces, Work&& work) {
+    if (size_ == 1) {
+      for (size_t i = 0; i < pieces; ++i) work(i);
+      return;
+    }
+    Phase& p = phases_[phase];
+    for (size_t i; (i = p.taken.fetch_add(1, std::memory_order_relaxed)) < pieces;) {
+      work(i);
+      p.done.fetch_add(1, std::memory_order_release);
+    }
+    wait(p, pieces);
   }
 
+  static constexpr size_t kPhases = 40;  // blocks twice, and the head
+
  private:
+  struct alignas(64) Phase {
+    std::atomic<size_t> taken{0}, done{0};
+  };
+  void wait(const Phase& phase, size_t pieces) const;
+
   const size_t size_;
-  std::atomic<size_t> arrived_{0}, round_{0};
+  Phase phases_[kPhases];
 };
+
+// Tells the processor that this is a loop that waits.
+void relax();
 
 }  // namespace lcnet

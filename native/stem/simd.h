@@ -1,6 +1,7 @@
 // The stem conv for any vector width. Included after simd/<isa>.h and simd/common.h.
 //
-// The tile is T output pixels x V blocks of channels. Pixels are broadcast, channels are in the lanes.
+// The tile is T output pixels x V blocks of channels. Pixels are broadcast, channels are in the lanes. Each pixel is broadcast
+// once: every other one belongs to two outputs.
 #pragma once
 
 namespace {
@@ -17,12 +18,14 @@ LCNET_INLINE void stem_tile(const float* const* in, size_t x, const float* w, co
   }
   for (size_t row = ky0 * in_chans; row < ky1 * in_chans; ++row) {
     const float* pixel = in[row] + 2 * x;
-    LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) {
-      Vec tap[V];
-      LCNET_UNROLL for (size_t v = 0; v < V; ++v) tap[v] = load(w + v * block + (row * 3 + kx) * L);
-      LCNET_UNROLL for (size_t t = 0; t < T; ++t) {
-        const Vec p = broadcast(pixel + 2 * t + kx);
-        LCNET_UNROLL for (size_t v = 0; v < V; ++v) acc[v][t] = fma(p, tap[v], acc[v][t]);
+    Vec tap[V][3];
+    LCNET_UNROLL for (size_t v = 0; v < V; ++v)
+      LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) tap[v][kx] = load(w + v * block + (row * 3 + kx) * L);
+    LCNET_UNROLL for (size_t i = 0; i < 2 * T + 1; ++i) {
+      const Vec p = broadcast(pixel + i);
+      LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) {
+        if (i < kx || (i - kx) % 2 || (i - kx) / 2 >= T) continue;
+        LCNET_UNROLL for (size_t v = 0; v < V; ++v) acc[v][(i - kx) / 2] = fma(p, tap[v][kx], acc[v][(i - kx) / 2]);
       }
     }
   }

@@ -1,0 +1,100 @@
+// Pillow's resampling of bytes for any vector width: exact, since every product and sum is one of whole numbers modulo 2^32.
+// Included after resize/<isa>.h and simd/common.h.
+//
+// One instruction multiplies pairs of 16-bit numbers and adds each pair of products: two taps of eight sums (AVX2) or sixteen
+// (AVX-512). A pixel is at most 255 and half a coefficient less than 2^15 in magnitude, so a pair of products fits by far.
+#pragma once
+
+namespace {
+
+using lcnet::ResizeTaps;
+
+// The sums of the low and of the high halves.
+struct Halves {
+  Ints low, high;
+};
+
+LCNET_INLINE Halves start() { return {all(1 << 21), all(0)}; }
+
+LCNET_INLINE Ints finish(Halves sum) { return shift_right<22>(add(sum.low, shift_left<15>(sum.high))); }
+
+// `k`: one pair of taps, [low, high][2].
+LCNET_INLINE Halves coefficients(const int16_t* k) {
+  int pair[2];
+  __builtin_memcpy(pair, k, sizeof pair);
+  return {all(pair[0]), all(pair[1])};
+}
+
+LCNET_INLINE Halves multiply_add(Ints pixels, Halves k, Halves sum) {
+  return {add(sum.low, multiply_pairs(pixels, k.low)), add(sum.high, multiply_pairs(pixels, k.high))};
+}
+
+// Which of the 16 bytes of a lane, four or more pixels, make the pairs of 16-bit numbers (pixel `tap`, pixel `tap` + 1) of each
+// channel. -1 makes a zero; channels that there are not stay zero.
+template <size_t C>
+LCNET_INLINE Ints pairs_of_taps(size_t tap) {
+  signed char from[16];
+  for (size_t c = 0; c < 4; ++c) {
+    from[4 * c] = c < C ? static_cast<signed char>(tap * C + c) : -1;
+    from[4 * c + 2] = c < C ? static_cast<signed char>((tap + 1) * C + c) : -1;
+    from[4 * c + 1] = from[4 * c + 3] = -1;
+  }
+  return all_lanes(from);
+}
+
+// A lane is a row, its four sums are the channels of a pixel: V registers for four rows.
+template <size_t C>
+static void resize_rows(const uint8_t* const* in, const ResizeTaps* taps, const int16_t* k, uint8_t* const* out, size_t width) {
+  constexpr size_t V = 4 / Ints::Lanes;
+  const Ints first_pair = pairs_of_taps<C>(0), second_pair = pairs_of_taps<C>(2);
+  for (size_t x = 0; x < width; ++x) {
+    Halves sum[V];
+    LCNET_UNROLL for (size_t v = 0; v < V; ++v) sum[v] = start();
+    for (size_t t = 0; t < taps[x].count; t += 4, k += 8) {
+      const Halves k0 = coefficients(k), k1 = coefficients(k + 4);
+      LCNET_UNROLL for (size_t v = 0; v < V; ++v) {
+        const Ints pixels = load_lanes(in + v * Ints::Lanes, (taps[x].first + t) * C);
+        sum[v] = multiply_add(shuffle(pixels, first_pair), k0, sum[v]);
+        sum[v] = multiply_add(shuffle(pixels, second_pair), k1, sum[v]);
+      }
+    }
+    // Clamped twice: to 16 bits, which no sum exceeds, and to bytes. Four bytes of each lane are a pixel, in the order of lanes
+    // for one register and v * 4 bytes further for the second.
+    const Ints halves = pack_sums(finish(sum[0]), finish(sum[V - 1]));
+    uint8_t pixels[Ints::Bytes];
+    store_bytes(pixels, pack_halves(halves, halves));
+    LCNET_UNROLL for (size_t row = 0; row < 4; ++row)
+      __builtin_memcpy(out[row] + x * C, pixels + row % Ints::Lanes * 16 + row / Ints::Lanes * 4, 4);
+  }
+}
+
+static void u8_resize_rows(const uint8_t* const* in, const ResizeTaps* taps, const int16_t* k, uint8_t* const* out,
+                           size_t width, size_t channels) {
+  switch (channels) {
+    case 1: return resize_rows<1>(in, taps, k, out, width);
+    case 2: return resize_rows<2>(in, taps, k, out, width);
+    case 3: return resize_rows<3>(in, taps, k, out, width);
+    case 4: return resize_rows<4>(in, taps, k, out, width);
+  }
+}
+
+// The bytes of two rows are interleaved to pairs, then widened by interleaving zeros; packing undoes both, lane by lane.
+static void u8_resize_columns(const uint8_t* const* in, const int16_t* k, size_t count, uint8_t* out, size_t bytes) {
+  const Ints zero = all(0);
+  for (size_t i = 0; i < bytes; i += Ints::Bytes) {
+    Halves sum[4] = {start(), start(), start(), start()};
+    for (size_t t = 0; t < count; t += 2) {
+      const Halves pair = coefficients(k + 2 * t);
+      const Ints a = load_bytes(in[t] + i), b = load_bytes(in[t + 1] + i);
+      const Ints low = interleave_low(a, b), high = interleave_high(a, b);
+      sum[0] = multiply_add(interleave_low(low, zero), pair, sum[0]);
+      sum[1] = multiply_add(interleave_high(low, zero), pair, sum[1]);
+      sum[2] = multiply_add(interleave_low(high, zero), pair, sum[2]);
+      sum[3] = multiply_add(interleave_high(high, zero), pair, sum[3]);
+    }
+    const Ints low = pack_sums(finish(sum[0]), finish(sum[1])), high = pack_sums(finish(sum[2]), finish(sum[3]));
+    store_bytes(out + i, pack_halves(low, high));
+  }
+}
+
+}  // namespace
