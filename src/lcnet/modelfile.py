@@ -28,6 +28,7 @@ FORMAT_VERSION = 1
 METADATA_KEY = "lcnet"
 COUNTER = "num_batches_tracked"  # batch-norm's int64 step counter: kept where it exists, never needed
 MAX_HEADER = 100_000_000  # bytes; safetensors refuses longer ones
+MAX_DEPTH = 32  # of the description; the JSON parser's own limit differs from one Python to the next
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+        temporary.replace(target)
     except (OSError, ValueError) as error:
         raise ModelFileError(f"cannot write {target}: {getattr(error, 'strerror', None) or error}") from None
     finally:
@@ -188,9 +189,24 @@ def parse_config(text: str) -> ModelConfig:
         if type(version) is not int or version != FORMAT_VERSION:
             found = f"{version!r:.40}"
             raise ModelFileError(f"format_version is {found}, expected {FORMAT_VERSION}: a newer lcnet may read it")
+        _check_depth(data, MAX_DEPTH)
         return ModelConfig.from_json(data)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ModelFileError(f"its {METADATA_KEY!r} metadata is not JSON: {error}") from None
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _check_depth(value: Any, left: int) -> None:
+    if isinstance(value, (dict, list)):
+        if not left:
+            raise _too_deep()
+        for child in value.values() if isinstance(value, dict) else value:
+            _check_depth(child, left - 1)
+
+
+def _too_deep() -> ModelFileError:
+    return ModelFileError(f"its {METADATA_KEY!r} metadata is nested more than {MAX_DEPTH} levels deep")
 
 
 def _no_constant(name: str) -> None:
@@ -231,7 +247,7 @@ def is_pickled(start: bytes, size: int) -> bool:
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Put the file's name in front of what is wrong with it; what the file itself says is cut short and made printable."""
+    """Put the file's name in front of what is wrong with it, and make what the file itself says short and printable."""
     try:
         yield
     except ModelFileError as error:
