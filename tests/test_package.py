@@ -8,13 +8,26 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "timm", "torchvision", "huggingface_hub", "scipy", "pandas", "matplotlib", "onnx", "unittest", "asyncio")
+HEAVY = (
+    "torch",
+    "timm",
+    "torchvision",
+    "huggingface_hub",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "onnx",
+    "unittest",
+    "asyncio",
+)
 
 
 def modules_after(code, **environment):
     """Names of the modules that a fresh interpreter has loaded after running `code`."""
     program = f"{code}\nimport sys, json; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment or None)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment or None
+    )
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -24,11 +37,7 @@ def test_import_lcnet_loads_next_to_nothing():
 
 
 def test_loading_and_classifying_needs_no_heavy_module():
-    code = (
-        "import lcnet, numpy\n"
-        "m = lcnet.load('lcnet_050.cifar10')\n"
-        "m.classify(numpy.zeros((50, 60, 3), numpy.uint8))"
-    )
+    code = "import lcnet, numpy\nm = lcnet.load('lcnet_050.cifar10')\nm.classify(numpy.zeros((50, 60, 3), numpy.uint8))"
     loaded = modules_after(code)
     assert not [name for name in HEAVY if name in loaded]
     # Pillow's plugins stay out until a file is opened.
@@ -41,7 +50,9 @@ def test_opening_one_png_loads_few_plugins(tmp_path):
     Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
     loaded = modules_after(f"import lcnet; lcnet.load('lcnet_050.cifar10').classify({str(tmp_path / 'a.png')!r})")
     plugins = {name for name in loaded if name.endswith("ImagePlugin")}
-    assert plugins <= {f"PIL.{p}ImagePlugin" for p in ("Bmp", "Gif", "Jpeg", "Ppm", "Png", "Tiff", "Mpo", "WebP", "Dib")}
+    assert plugins <= {
+        f"PIL.{p}ImagePlugin" for p in ("Bmp", "Gif", "Jpeg", "Ppm", "Png", "Tiff", "Mpo", "WebP", "Dib")
+    }
 
 
 def test_base_dependencies_stay_small():

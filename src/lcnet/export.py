@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def export_onnx(model: ModelFile, path: str | os.PathLike[str], overwrite: bool 
     Input `input` float32 [batch,C,H,W]; output `logits` float32 [batch,classes], or `embeddings` [batch,1280] for a model
     without a classifier. Raises `InputError` if `path` exists, `ExportError` if the exported network computes something else.
     """
-    if os.path.exists(path) and not overwrite:
+    if Path(path).exists() and not overwrite:
         raise InputError(f"{os.fspath(path)} exists: choose another name, or overwrite it explicitly")
     graph = to_onnx(model)
     data = graph.SerializeToString()
@@ -103,7 +104,9 @@ class _Graph:
         if block.squeeze_excite:
             reduce, expand = block.squeeze_excite
             pooled = self.add("GlobalAveragePool", [x], f"{block.name}.se.pool")
-            squeezed = self.add("Relu", [self.conv(pooled, reduce, f"{block.name}.se.conv_reduce")], f"{block.name}.se.act")
+            squeezed = self.add(
+                "Relu", [self.conv(pooled, reduce, f"{block.name}.se.conv_reduce")], f"{block.name}.se.act"
+            )
             expanded = self.conv(squeezed, expand, f"{block.name}.se.conv_expand")
             gate = self.add("HardSigmoid", [expanded], f"{block.name}.se.gate", alpha=1 / 6, beta=0.5)
             x = self.add("Mul", [x, gate], f"{block.name}.se")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from .errors import InputError
 from .fold import fold
 from .modelfile import ModelFile
 
+if TYPE_CHECKING:
+    from .stream import Streamed
+
 MIN_SIZE = 32  # pixels a side: below it the last maps would be all padding
 PRECISIONS = ("fp32", "bf16")
 CHUNK = 32  # images that are decoded before they run: bounds the memory of a long list
@@ -28,7 +31,7 @@ CHUNK = 32  # images that are decoded before they run: bounds the memory of a lo
 class Prediction(NamedTuple):
     """One class of one image."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody asks a prediction for
     label: str
     id: str | None  # WordNet id for ImageNet, None where the model has none
     probability: float  # 0 to 1
@@ -160,6 +163,32 @@ class Classifier:
         from .image import as_list, batch
 
         return batch(as_list(images), self.preprocessing)
+
+    def stream(
+        self,
+        images: Any,
+        kind: str = "classify",
+        *,
+        top_k: int = 5,
+        out_indices: Sequence[int] | None = None,
+        errors: str = "raise",
+        recursive: bool = False,
+        batch_size: int | None = None,
+        workers: int | None = None,
+    ) -> Iterator[Streamed]:
+        """Yield `Streamed(source, value, error, seconds)` for each image, in order, with threads and bounded memory.
+
+        images: one or an iterable, which may never end and is read a little ahead, in a thread; paths may be folders
+        (`recursive`: with those below), globs, zip and tar archives. kind: `classify` gives a `Result`, `probs` and `logits`
+        float32 [num_classes], `embeddings` [1280], `feature_maps` a list of [C,H,W]. errors: `raise` at an unreadable image,
+        or `yield` it with its `error`. batch_size: images a worker takes at once at most. workers: threads that decode and
+        run, by default as many as the model's; 0 does everything in the caller's. Closing the iterator stops the threads.
+        """
+        from .sources import find
+        from .stream import stream
+
+        found = find(images, recursive)
+        return stream(self, found, kind, top_k, out_indices, errors, batch_size, workers)
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """Return the logits float32 [N, num_classes] of ready input, float32 [N,C,H,W] with H and W of at least 32."""

@@ -123,7 +123,9 @@ def _ready(
     ready = {}
     for engine in engines:
         if engine not in known_engines():
-            raise InputError(f"unknown engine {engine!r}{suggest(engine, known_engines())}: known are {known_engines()}")
+            raise InputError(
+                f"unknown engine {engine!r}{suggest(engine, known_engines())}: known are {known_engines()}"
+            )
         try:
             run, version = (ours if engine == OURS else PEERS[engine])(model, setting)
         except Unavailable as error:

@@ -1,0 +1,69 @@
+"""ONNX exports against our runtime and against torch, with ONNX Runtime as the judge where it is installed."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from weights import pictures, random_weights, reacting_weights
+
+import lcnet
+from lcnet.arch import Arch
+from lcnet.cli import main
+from lcnet.config import ModelConfig, Preprocessing
+from lcnet.modelfile import ModelFile
+
+onnx = pytest.importorskip("onnx", reason="onnx (extra: export) is not installed")
+
+
+def model(arch, weights=None, size=(3, 64, 64)):
+    pre = Preprocessing(size, mean=(0.5,) * size[0], std=(0.5,) * size[0])
+    return ModelFile(ModelConfig(arch, pre), weights or random_weights(arch))
+
+
+def test_onnx_runtime_computes_the_same(tmp_path, torch):
+    ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    from lcnet.export import export_onnx
+
+    arch = Arch(0.5, num_classes=7)
+    source = model(arch, reacting_weights(arch), (3, 64, 96))
+    assert export_onnx(source, tmp_path / "m.onnx") < 1e-5
+    x = pictures(3, 64, 96)  # a batch other than that of the check
+    (found,) = ort.InferenceSession(tmp_path / "m.onnx").run(["logits"], {"input": x})
+    expected = lcnet.Classifier(source).run(x)
+    assert np.abs(found - expected).max() < 1e-5 * np.ptp(expected)
+
+
+def test_description_travels_in_the_metadata(tmp_path):
+    result = CliRunner().invoke(main, ["export", "lcnet_050.cifar10", str(tmp_path / "c.onnx")])
+    assert result.exit_code == 0 and "equal to our runtime" in result.output
+    graph = onnx.load(tmp_path / "c.onnx")
+    description = json.loads({p.key: p.value for p in graph.metadata_props}["lcnet"])
+    assert description["labels"]["names"][3] == "cat" and description["preprocessing"]["crop_mode"] == "squash"
+    assert [d.dim_param or d.dim_value for d in graph.graph.input[0].type.tensor_type.shape.dim] == ["batch", 3, 64, 64]
+
+
+def test_no_classifier_gives_embeddings_and_one_channel_works(tmp_path):
+    from lcnet.export import export_onnx
+
+    assert export_onnx(model(Arch(0.25, 1, 0), size=(1, 33, 47)), tmp_path / "e.onnx") < 1e-5
+    assert onnx.load(tmp_path / "e.onnx").graph.output[0].name == "embeddings"
+
+
+def test_a_wrong_export_is_not_kept(tmp_path, monkeypatch):
+    from lcnet import export
+
+    original = export._Graph.hard_swish
+    monkeypatch.setattr(export._Graph, "hard_swish", lambda self, x: x if x == "conv_head" else original(self, x))
+    with pytest.raises(export.ExportError, match="nothing is written"):
+        export.export_onnx(model(Arch(0.25, num_classes=5)), tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_file_is_not_replaced_unasked(tmp_path):
+    (tmp_path / "m.onnx").write_bytes(b"precious")
+    result = CliRunner().invoke(main, ["export", "lcnet_050.cifar10", str(tmp_path / "m.onnx")])
+    assert result.exit_code == 1 and "exists" in result.output
+    assert (tmp_path / "m.onnx").read_bytes() == b"precious"
+    result = CliRunner().invoke(main, ["export", "lcnet_050.cifar10", str(tmp_path / "m.txt")])
+    assert result.exit_code == 1 and ".onnx" in result.output
