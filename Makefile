@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 IMAGES ?=
 
-.PHONY: demo test check clean
+.PHONY: demo test check sanitize clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
 
@@ -36,6 +36,12 @@ $(VENV)/.test: $(VENV)/.base
 $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
+
+# The C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer.
+sanitize: $(VENV)/.test
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/sanitize -G Ninja -DLCNET_KERNEL_TESTS=ON -DLCNET_SANITIZE=ON
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/sanitize
+	build/sanitize/kernels_test && build/sanitize/engine_test
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -353,3 +353,13 @@ def test_unwritable_paths(tmp_path, weights, name):
     with pytest.raises(ModelFileError, match="cannot write"):
         write(f"{tmp_path}/{name}", ModelFile(FULL, weights))
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_mapped_tensors_are_the_same_and_cannot_be_changed(path, weights):
+    counter = {"bn1.num_batches_tracked": np.array(7, np.int64)}
+    write(path, ModelFile(FULL, weights | counter))
+    whole, mapped = read(path), read(path, mapped=True)
+    assert mapped.config == whole.config and mapped.weights.keys() == whole.weights.keys()
+    for key, value in whole.weights.items():
+        assert np.array_equal(mapped.weights[key], value) and mapped.weights[key].dtype == value.dtype
+        assert mapped.weights[key].shape == value.shape and not mapped.weights[key].flags.writeable

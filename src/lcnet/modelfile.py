@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -39,8 +38,12 @@ class ModelFile:
     weights: dict[str, np.ndarray]
 
 
-def read(path: str | os.PathLike[str], default: ModelConfig | None = None) -> ModelFile:
+def read(
+    path: str | os.PathLike[str], default: ModelConfig | None = None, mapped: bool = False
+) -> ModelFile:
     """Read and check a model file; `default` describes a file that carries no description of its own.
+
+    `mapped`: the tensors are read-only views of the file on disk, for a reader that is done with them soon.
 
     Raises `ModelFileError` naming the file and what is wrong with it.
     """
@@ -49,7 +52,7 @@ def read(path: str | os.PathLike[str], default: ModelConfig | None = None) -> Mo
         shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
         check_shapes(shapes, config.arch)
         _check_dtypes({key: file.get_slice(key).get_dtype() for key in shapes})
-        weights = {key: file.get_tensor(key) for key in shapes}
+        weights = _mapped(path) if mapped else {key: file.get_tensor(key) for key in shapes}
         check_values(weights)
         return ModelFile(config, weights)
 
@@ -92,7 +95,7 @@ def _description(config: ModelConfig) -> str:
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` beside `path` under a temporary name and rename it; on an error the old file stays as it was."""
     target = Path(path)
-    temporary = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
+    temporary = target.parent / f".{target.name}.{os.urandom(4).hex()}.tmp"
     try:
         with open(temporary, "xb") as file:
             file.write(data)
@@ -231,6 +234,20 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Any]:
         raise ModelFileError(f"not a valid safetensors file ({error}): it may be cut short; get it again") from None
     except OSError as error:
         raise ModelFileError(f"cannot be read: {error.strerror or error}") from None
+
+
+def _mapped(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """View the tensors of a file that `_open` has validated, and of checked dtypes, without reading them."""
+    data = np.memmap(path, np.uint8, "r")
+    start = 8 + int.from_bytes(data[:8].tobytes(), "little")
+    header = json.loads(data[8:start].tobytes())
+    header.pop("__metadata__", None)
+
+    def view(dtype: str, shape: list[int], data_offsets: list[int]) -> np.ndarray:
+        begin, end = (start + offset for offset in data_offsets)
+        return np.asarray(data[begin:end]).view({"F32": "<f4", "I64": "<i8"}[dtype]).reshape(shape)
+
+    return {key: view(**fields) for key, fields in header.items()}
 
 
 def is_pickled(start: bytes, size: int) -> bool:
