@@ -340,7 +340,7 @@ def test_an_interruption_leaves_the_old_file(path, weights, monkeypatch):
         assert source.stat().st_size > 1_000_000
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os, "replace", interrupted)
+    monkeypatch.setattr(Path, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write(path, ModelFile(FULL, weights))
     assert list(path.parent.iterdir()) == [path]

@@ -2,9 +2,14 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from weights import pictures
+
+import lcnet
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,3 +33,24 @@ def test_every_isa_equals_the_specification(programs, program):
     done = subprocess.run([programs / program], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "avx2" in done.stdout or "scalar" in done.stdout
+
+
+OLD_CPU = """
+import sys, numpy, lcnet
+model = lcnet.load("lcnet_050.cifar10", threads=2)
+assert model.isa == "scalar", model.isa
+numpy.save(sys.argv[1], model.run(numpy.load(sys.argv[2])))
+"""
+
+
+def test_an_old_cpu_meets_no_illegal_instruction(tmp_path):
+    """An emulated Nehalem (2008: SSE4.2, no AVX) runs the installed extension: dispatch, packing, threads, scalar kernels."""
+    emulator = shutil.which("qemu-x86_64")
+    if not emulator:
+        pytest.skip("qemu-x86_64 (Debian: qemu-user) is not installed")
+    np.save(tmp_path / "x.npy", pictures(2, 64, 64))
+    command = [emulator, "-cpu", "Nehalem", sys.executable, "-c", OLD_CPU, tmp_path / "y.npy", tmp_path / "x.npy"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    expected = lcnet.load("lcnet_050.cifar10", isa="scalar").run(pictures(2, 64, 64))
+    assert np.array_equal(np.load(tmp_path / "y.npy"), expected)
