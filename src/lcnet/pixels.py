@@ -12,7 +12,7 @@ import os
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
@@ -48,14 +48,23 @@ READERS = (
 ORIENTATION = 0x0112
 TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
          6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"}  # fmt: skip
+LYING = ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
 
 
-def decode(source: Source, preprocessing: Preprocessing = DEFAULT, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode(
+    source: Source,
+    preprocessing: Preprocessing = DEFAULT,
+    max_pixels: int = MAX_PIXELS,
+    needed: Callable[[int, int], tuple[int, int]] | None = None,
+) -> np.ndarray:
     """Decode one picture to uint8 [H,W,3] RGB, or [H,W,1] grey for a network of one channel.
 
     `source`: a path; the bytes of an image file; a binary file object (read from its start, not closed); a PIL image
     (its current frame); a uint8 array [H,W,3] RGB, [H,W,4] RGBA, [H,W,1] or [H,W] grey. Networks of 2, 4 or more
     channels take arrays of exactly as many channels. The result may be read-only, or share an array source's memory.
+
+    `needed`: for a JPEG file that may lose detail. Maps its height and width to those that it will be scaled to; a file
+    that is at least twice as large is decoded at a half, quarter or eighth, in its DCT, but not smaller than needed.
 
     Raises `ImageError`, naming the source, for anything wrong with a picture, also for more than `max_pixels` pixels
     (by its header, before decoding); `InputError` for an argument that is no picture: another type, dtype or shape.
@@ -67,7 +76,7 @@ def decode(source: Source, preprocessing: Preprocessing = DEFAULT, max_pixels: i
         raise InputError(f"{name}: a network of {channels} input channels takes uint8 arrays [H,W,{channels}] only")
     try:
         with _quiet_and_strict(), _opened(source) as image:
-            return _pixels(image, preprocessing, max_pixels)
+            return _pixels(image, preprocessing, max_pixels, needed if image is not source else None)
     except InputError:
         raise
     except Exception as error:
@@ -167,7 +176,12 @@ def _import_reader(name: str, module: str) -> None:
         raise ImageError(f"it is a {name} picture and there is no {module} here: convert it to PNG or JPEG") from None
 
 
-def _pixels(image: Image.Image, preprocessing: Preprocessing, max_pixels: int) -> np.ndarray:
+def _pixels(
+    image: Image.Image,
+    preprocessing: Preprocessing,
+    max_pixels: int,
+    needed: Callable[[int, int], tuple[int, int]] | None,
+) -> np.ndarray:
     from PIL import Image
 
     width, height = image.size
@@ -176,6 +190,9 @@ def _pixels(image: Image.Image, preprocessing: Preprocessing, max_pixels: int) -
                          "or allow more if it can be trusted")  # fmt: skip
     if not width * height:
         raise ImageError(f"it has no pixels: its size is {width} x {height}")
+    if needed and image.format == "JPEG":
+        lying = preprocessing.exif and _turn(image) in LYING
+        image.draft(None, needed(width, height) if lying else needed(height, width)[::-1])  # takes (width, height)
     image.load()
     turn = _turn(image) if preprocessing.exif else None
     upright = _to_channels(image, preprocessing)
