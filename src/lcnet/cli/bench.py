@@ -13,7 +13,7 @@ from .options import columns, json_text
 
 @click.command()
 @click.option("--model", "-m", "models", multiple=True, default=("lcnet_050",), show_default=True,
-              help="A name or a file; may be repeated. An architecture without weights here runs with random ones.")  # fmt: skip
+              help="A name or a file; may be repeated. Without its weights here it runs with random ones.")  # fmt: skip
 @click.option("--engines", default="all", show_default=True, help="Names with commas between; ours is always there.")
 @click.option("--threads", default="1", show_default=True, help="Numbers with commas between.")
 @click.option("--batch", default="1", show_default=True, help="Numbers with commas between.")
@@ -83,7 +83,19 @@ def _whole(text: str) -> int:
 
 def table(rows: list[Any]) -> str:
     """Align the results; a ratio says how many times as long as ours an engine takes."""
-    head = ["model", "size", "threads", "batch", "precision", "engine", "ms", "10% .. 90%", "ratio", "GMAC/s", "of peak"]
+    head = [
+        "model",
+        "size",
+        "threads",
+        "batch",
+        "precision",
+        "engine",
+        "ms",
+        "10% .. 90%",
+        "ratio",
+        "GMAC/s",
+        "of peak",
+    ]
     lines = [
         [
             r.model, f"{r.height}x{r.width}", str(r.threads), str(r.batch), r.precision, f"{r.engine} {r.version}",

@@ -31,6 +31,8 @@ def convert(
     model = run(source, target, name=name, labels=labels, use_ema=not no_ema, dropout_scale=scale, overwrite=overwrite)
     config = model.config
     labelled = f"{config.arch.num_classes} classes, {'labelled' if config.labels else 'without labels'}"
-    click.echo(f"{target}: {config.arch.name}, {labelled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB")
+    click.echo(
+        f"{target}: {config.arch.name}, {labelled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB"
+    )
     if note := config.provenance.get("note"):
         click.echo(f"note: {note}", err=True)
