@@ -12,6 +12,7 @@
 
 #include "dispatch.h"
 #include "engine.h"
+#include "resize/sinks.h"
 
 namespace nb = nanobind;
 using lcnet::Dense;
@@ -153,6 +154,55 @@ static double fma_peak(double seconds) {
   return best;
 }
 
+using Pixels = nb::ndarray<const uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;  // [H,W,C]
+using PixelsOut = nb::ndarray<uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using PlanesOut = nb::ndarray<float, nb::ndim<3>, nb::device::cpu>;  // [C,h,w], rows without gaps
+using Scaled = std::tuple<size_t, size_t>;                              // height, width
+using Box = std::tuple<size_t, size_t, size_t, size_t>;                 // left, top, right, bottom, as Pillow has it
+
+static lcnet::Picture picture(const Pixels& image) {
+  const lcnet::Picture p{image.data(), image.shape(0), image.shape(1), image.shape(2)};
+  const auto side = [](size_t n) { return n >= 1 && n <= lcnet::kMaxSide; };
+  require(side(p.height) && side(p.width), "a picture's sides must be 1 to 2^24");
+  require(p.channels >= 1 && p.channels <= lcnet::kMaxResizeChannels, "pictures have 1 to 4 channels here");
+  return p;
+}
+
+static lcnet::Resize resize_to(const Scaled& scaled, const Box& box, const std::string& filter) {
+  const auto [height, width] = scaled;
+  const auto [left, top, right, bottom] = box;
+  require(height <= lcnet::kMaxSide && width <= lcnet::kMaxSide, "a scaled picture's sides must be 1 to 2^24");
+  require(left < right && right <= width && top < bottom && bottom <= height, "the box is not within the scaled picture");
+  return {height, width, left, top, right, bottom, lcnet::filter_named(filter)};
+}
+
+static void resize(const Pixels& image, const Scaled& scaled, const Box& box, const std::string& filter,
+                   const PixelsOut& out, const std::string& isa) {
+  const lcnet::Picture in = picture(image);
+  const lcnet::Resize to = resize_to(scaled, box, filter);
+  const size_t height = to.bottom - to.top, width = to.right - to.left;
+  require(out.shape(0) == height && out.shape(1) == width && out.shape(2) == in.channels, "the output does not fit");
+  const lcnet::Kernels& kernels = lcnet::select_kernels(isa);
+  nb::gil_scoped_release released;
+  lcnet::ByteSink sink(out.data(), width * in.channels);
+  lcnet::resize(kernels, in, to, sink);
+}
+
+static void prepare(const Pixels& image, const Scaled& scaled, const Box& box, const std::string& filter,
+                    const In<2>& table, const PlanesOut& out, const std::string& isa) {
+  const lcnet::Picture in = picture(image);
+  const lcnet::Resize to = resize_to(scaled, box, filter);
+  const size_t height = to.bottom - to.top, width = to.right - to.left;
+  require(out.shape(0) == in.channels && out.shape(1) == height && out.shape(2) == width, "the output does not fit");
+  require(width == 1 || out.stride(2) == 1, "the output has gaps");
+  require(table.shape(0) == in.channels && table.shape(1) == 256, "the table is not [C,256]");
+  const lcnet::Kernels& kernels = lcnet::select_kernels(isa);
+  nb::gil_scoped_release released;
+  const auto plane = static_cast<size_t>(out.stride(0)), pitch = static_cast<size_t>(out.stride(1));
+  lcnet::PlaneSink sink({out.data(), width, in.channels, plane, pitch}, table.data());
+  lcnet::resize(kernels, in, to, sink);
+}
+
 #if defined(__clang__)
 #define LCNET_COMPILER "clang " __clang_version__
 #else
@@ -181,6 +231,11 @@ NB_MODULE(_native, m) {
       .def_prop_ro("cached_arenas", &Engine::cached_arenas)
       .def("run", &run, nb::arg("x"), nb::arg("logits").none(), nb::arg("embeddings").none(), nb::arg("maps"))
       .def("run_head", &run_head, nb::arg("features"), nb::arg("logits").none(), nb::arg("embeddings").none());
+
+  m.def("resize", &resize, nb::arg("image"), nb::arg("scaled"), nb::arg("box"), nb::arg("filter"),
+        nb::arg("out").noconvert(), nb::arg("isa"));
+  m.def("prepare", &prepare, nb::arg("image"), nb::arg("scaled"), nb::arg("box"), nb::arg("filter"), nb::arg("table"),
+        nb::arg("out").noconvert(), nb::arg("isa"));
 
   m.def("fma_peak", &fma_peak, nb::arg("seconds"), nb::call_guard<nb::gil_scoped_release>());
   m.attr("compiler") = LCNET_COMPILER;

@@ -92,7 +92,8 @@ using F32Peak = size_t(float* sink, size_t rounds);
 //   out = clamp((2^21 + sum over the taps of pixel * coefficient) >> 22, 0, 255).
 // A coefficient is kept in two halves that fit the 16-bit multiplications of every ISA: k = low + 2^15 * high, with low from 0 to
 // 2^15 - 1. Sums wrap modulo 2^32, so any order of additions and of putting the halves together gives the same bits, and they
-// are right since the whole sum fits: the magnitudes of a pixel's coefficients add up to less than 2 * 2^22.
+// are right since the whole sum fits: the magnitudes of a pixel's coefficients add up to less than 2 * 2^22 (by lanczos, the
+// worst, to 11/7 * 2^22), so that it is below 255 * 2^23 + 2^21 < 2^31.
 
 // What one output pixel is made of: the input pixels first .. first + count - 1, at least one.
 struct ResizeTaps {
@@ -102,7 +103,7 @@ struct ResizeTaps {
 // Four rows made narrower or wider.
 //   in    [4] rows of pixels [channels]; up to 15 bytes beyond a row's end are read and have no effect
 //   taps  [width]
-//   k     for each output pixel [ceil(count / 4)][2 pairs of taps][low, high][2], zero beyond its count
+//   k     for each output pixel [ceil(count / 2)][low, high][2], zero beyond its count
 //   out   [4] rows [width][channels], channels <= 4; up to 3 bytes beyond a row's end are written. Rows may be the same
 //         twice, if their inputs are.
 using U8ResizeRows = void(const uint8_t* const* in, const ResizeTaps* taps, const int16_t* k, uint8_t* const* out,

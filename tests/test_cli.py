@@ -90,7 +90,7 @@ def test_embed_and_features_equal_the_library(folder):
     assert np.array_equal(saved["embeddings"], model.embeddings([folder / "a.jpg", folder / "b.png"]))
     run("features", folder, *MODEL, "-o", folder / "f.npz", "--stride", 4, "--stride", 32)
     saved = np.load(folder / "f.npz")
-    assert set(saved) == {"paths", "stride_4", "stride_32"}
+    assert set(saved) == {"paths", "stride_4", "stride_32", "error_paths", "errors"}
     expected = model.feature_maps([folder / "a.jpg", folder / "b.png"], [1, 4])
     assert np.array_equal(saved["stride_4"], expected[0]) and np.array_equal(saved["stride_32"], expected[1])
 
@@ -134,7 +134,7 @@ def test_convert_and_use_the_result(tmp_path, folder):
 
     source = hub.locate("lcnet_050.cifar10").path
     labels = tmp_path / "labels.txt"
-    labels.write_text("\n".join("zero one two three four five six seven eight nine".split()))
+    labels.write_text("\n".join(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]))
     run("convert", source, tmp_path / "m.safetensors", "--labels", labels)
     assert "exists" in run("convert", source, tmp_path / "m.safetensors", code=1).output
     model = lcnet.load(tmp_path / "m.safetensors", threads=1)

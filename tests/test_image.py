@@ -9,7 +9,7 @@ from PIL import Image
 
 from lcnet.config import CROP_MODES, INTERPOLATIONS, Preprocessing
 from lcnet.errors import ImageError, InputError
-from lcnet.image import MAX_SCALED_PIXELS, as_list, batch, decode, normalize, prepare, resize_crop
+from lcnet.image import MAX_SIDE, as_list, batch, decode, normalize, prepare, resize_crop
 
 AS_TIMM = Preprocessing(exif=False)
 SMALL = Preprocessing((3, 32, 32))
@@ -75,9 +75,10 @@ def test_extreme_shapes_do_what_they_do_in_timm(peer, crop_mode, shape, size):
 
 
 def test_a_thread_like_picture_is_refused_before_its_memory_is_needed():
-    with pytest.raises(ImageError, match=rf"1 x 10000 .* 256 x 2560000, expected 1 to {MAX_SCALED_PIXELS}"):
-        prepare(np.zeros((10000, 1, 3), np.uint8))
-    assert prepare(np.zeros((10000, 1, 3), np.uint8), Preprocessing(crop_mode="squash")).shape == (3, 224, 224)
+    with pytest.raises(ImageError, match=rf"1 x 66000 .* 256 x 16896000, expected sides of 1 to {MAX_SIDE}"):
+        prepare(np.zeros((66000, 1, 3), np.uint8))
+    assert prepare(np.zeros((66000, 1, 3), np.uint8), Preprocessing(crop_mode="squash")).shape == (3, 224, 224)
+    assert prepare(np.zeros((10000, 1, 3), np.uint8)).shape == (3, 224, 224)
 
 
 def test_a_crop_that_leaves_nothing_is_an_input_error():
@@ -166,7 +167,7 @@ def test_a_batch_keeps_the_order_and_takes_any_mix(tmp_path):
     ([b"bad"], 32, ImageError, "image 32: image bytes: it is not"),
     ([picture(), None], 0, InputError, "image 1: an image is given as NoneType"),
     ([picture(), picture(2)], 4, InputError, "image 5: an image array is uint8 [24, 36, 2]"),
-    ([picture(), np.zeros((1, 9999, 3), np.uint8)], 0, ImageError, "image 1: image array: a picture of 9999 x 1 "),
+    ([picture(), np.zeros((1, 66000, 3), np.uint8)], 0, ImageError, "image 1: image array: a picture of 66000 x 1 "),
 ])  # fmt: skip
 def test_a_batch_says_which_picture_is_at_fault(sources, first, error, start):
     with pytest.raises(error) as caught:

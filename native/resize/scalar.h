@@ -28,7 +28,7 @@ inline void u8_resize_rows__scalar(const uint8_t* const* in, const ResizeTaps* t
         sum += in[row][(taps[x].first + t) * channels + c] * resize_coefficient(k, t);
       out[row][x * channels + c] = resize_clamp(sum);
     }
-    k += (taps[x].count + 3) / 4 * 8;
+    k += (taps[x].count + 1) / 2 * 4;
   }
 }
 

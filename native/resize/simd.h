@@ -18,25 +18,28 @@ LCNET_INLINE Halves start() { return {all(1 << 21), all(0)}; }
 
 LCNET_INLINE Ints finish(Halves sum) { return shift_right<22>(add(sum.low, shift_left<15>(sum.high))); }
 
-// `k`: one pair of taps, [low, high][2].
-LCNET_INLINE Halves coefficients(const int16_t* k) {
-  int pair[2];
-  __builtin_memcpy(pair, k, sizeof pair);
-  return {all(pair[0]), all(pair[1])};
+// Two halves of coefficients, everywhere.
+LCNET_INLINE Ints all(const int16_t* k) {
+  int pair;
+  __builtin_memcpy(&pair, k, sizeof pair);
+  return all(pair);
 }
+
+// `k`: one pair of taps, [low, high][2].
+LCNET_INLINE Halves coefficients(const int16_t* k) { return {all(k), all(k + 2)}; }
 
 LCNET_INLINE Halves multiply_add(Ints pixels, Halves k, Halves sum) {
   return {add(sum.low, multiply_pairs(pixels, k.low)), add(sum.high, multiply_pairs(pixels, k.high))};
 }
 
-// Which of the 16 bytes of a lane, four or more pixels, make the pairs of 16-bit numbers (pixel `tap`, pixel `tap` + 1) of each
-// channel. -1 makes a zero; channels that there are not stay zero.
+// Which bytes of a lane, of the two pixels at its start, make a pair of 16-bit numbers for each channel. -1 makes a zero;
+// channels that there are not stay zero.
 template <size_t C>
-LCNET_INLINE Ints pairs_of_taps(size_t tap) {
+LCNET_INLINE Ints pair_of_pixels() {
   signed char from[16];
   for (size_t c = 0; c < 4; ++c) {
-    from[4 * c] = c < C ? static_cast<signed char>(tap * C + c) : -1;
-    from[4 * c + 2] = c < C ? static_cast<signed char>((tap + 1) * C + c) : -1;
+    from[4 * c] = c < C ? static_cast<signed char>(c) : -1;
+    from[4 * c + 2] = c < C ? static_cast<signed char>(C + c) : -1;
     from[4 * c + 1] = from[4 * c + 3] = -1;
   }
   return all_lanes(from);
@@ -46,20 +49,18 @@ LCNET_INLINE Ints pairs_of_taps(size_t tap) {
 template <size_t C>
 static void resize_rows(const uint8_t* const* in, const ResizeTaps* taps, const int16_t* k, uint8_t* const* out, size_t width) {
   constexpr size_t V = 4 / Ints::Lanes;
-  const Ints first_pair = pairs_of_taps<C>(0), second_pair = pairs_of_taps<C>(2);
+  const Ints pair = pair_of_pixels<C>();
   for (size_t x = 0; x < width; ++x) {
     Halves sum[V];
     LCNET_UNROLL for (size_t v = 0; v < V; ++v) sum[v] = start();
-    for (size_t t = 0; t < taps[x].count; t += 4, k += 8) {
-      const Halves k0 = coefficients(k), k1 = coefficients(k + 4);
-      LCNET_UNROLL for (size_t v = 0; v < V; ++v) {
-        const Ints pixels = load_lanes(in + v * Ints::Lanes, (taps[x].first + t) * C);
-        sum[v] = multiply_add(shuffle(pixels, first_pair), k0, sum[v]);
-        sum[v] = multiply_add(shuffle(pixels, second_pair), k1, sum[v]);
-      }
+    const size_t begin = taps[x].first * C, end = begin + taps[x].count * C;
+    for (size_t at = begin; at < end; at += 2 * C, k += 4) {
+      const Halves both = coefficients(k);
+      LCNET_UNROLL for (size_t v = 0; v < V; ++v)
+        sum[v] = multiply_add(shuffle(load_lanes(in + v * Ints::Lanes, at), pair), both, sum[v]);
     }
-    // Clamped twice: to 16 bits, which no sum exceeds, and to bytes. Four bytes of each lane are a pixel, in the order of lanes
-    // for one register and v * 4 bytes further for the second.
+    // The first packing cuts nothing, as a sum of 32 bits shifted by 22 fits 16; the second clamps. Then the first four bytes
+    // of a lane are its row's pixel, and the next four that of the second register's row.
     const Ints halves = pack_sums(finish(sum[0]), finish(sum[V - 1]));
     uint8_t pixels[Ints::Bytes];
     store_bytes(pixels, pack_halves(halves, halves));

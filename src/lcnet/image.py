@@ -1,42 +1,52 @@
 """From pixels to the network's input: resize, crop and normalise as timm 1.0.31 does for evaluation, to the bit.
 
-Sources of any kind become pixels in `lcnet.pixels`, whose `decode` is offered here too. Refuses arrays of another dtype
-or shape, and pictures so narrow that scaling them would leave no pixels or an absurd number.
+Sources of any kind become pixels in `lcnet.pixels`, whose `decode` is offered here too. Only what is in the crop is
+computed, by the native core with Pillow's arithmetic. Refuses arrays of another dtype or shape, and pictures so narrow
+that scaling them would leave no pixels or an absurd number.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .config import Preprocessing
-from .errors import ImageError, InputError, LcnetError
+from . import _native
+from .config import INTERPOLATIONS, Preprocessing
+from .errors import ImageError, InputError, LcnetError, suggest
 from .pixels import DEFAULT, MAX_PIXELS, decode, name_of
 
 if TYPE_CHECKING:
     from .pixels import Source
 
-__all__ = ["MAX_PIXELS", "MAX_SCALED_PIXELS", "as_list", "batch", "decode", "normalize", "prepare", "resize_crop"]
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "as_list", "batch", "decode", "normalize", "prepare", "resize", "resize_crop"]
 
-MAX_SCALED_PIXELS = 1 << 26  # a whole scaled picture, before the crop: 256 MiB in Pillow
+MAX_SIDE = 1 << 24  # of a picture, before and after scaling: Pillow counts pixels in float32, exact up to here
+NATIVE_CHANNELS = 4  # as many at once as the native core takes
 
 
 def batch(
-    sources: Any, preprocessing: Preprocessing = DEFAULT, max_pixels: int = MAX_PIXELS, first: int = 0
+    sources: Any,
+    preprocessing: Preprocessing = DEFAULT,
+    max_pixels: int = MAX_PIXELS,
+    first: int = 0,
+    fast: bool = False,
 ) -> np.ndarray:
     """Decode and prepare one picture or several: float32 [N,C,H,W] in the order given.
 
     `sources`: as `as_list` takes them. Raises as `decode` and `prepare` do; the message names the source and, among
-    several, its index, counted from `first` where `sources` is a part of more.
+    several, its index, counted from `first` where `sources` is a part of more. `fast`: JPEG files at least twice as
+    large as needed are decoded at a fraction of their size, so that their pixels are no longer timm's to the bit.
     """
     images = as_list(sources)
     inputs = np.empty((len(images), *preprocessing.input_size), np.float32)
     for i, source in enumerate(images):
         try:
-            inputs[i] = _input(source, preprocessing, max_pixels)
+            _input(source, preprocessing, max_pixels, fast, inputs[i])
         except LcnetError as error:
             place = f"image {first + i}: " if first or len(images) > 1 else ""
             raise type(error)(f"{place}{error}") from error
@@ -55,56 +65,167 @@ def as_list(images: Any) -> list[Source]:
 
 
 def prepare(image: np.ndarray, preprocessing: Preprocessing = DEFAULT) -> np.ndarray:
-    """Make the network's input of one decoded picture: uint8 [H,W,C] to float32 [C,height,width], normalised."""
-    return normalize(resize_crop(image, preprocessing), preprocessing)
+    """Make the network's input of one decoded picture: uint8 [H,W,C] to float32 [C,height,width], normalised.
+
+    The same as `normalize(resize_crop(...))`, to the bit and in one go; raises as they do.
+    """
+    _check(image, preprocessing)
+    x = np.empty(preprocessing.input_size, np.float32)
+    _prepare(image, preprocessing, x)
+    return x
 
 
 def resize_crop(image: np.ndarray, preprocessing: Preprocessing = DEFAULT) -> np.ndarray:
     """Scale and crop one picture as timm 1.0.31's evaluation transform does: uint8 [H,W,C] to uint8 [height,width,C].
 
-    The filters are Pillow's, on each channel by itself; the result may be read-only. Raises `InputError` for another
-    dtype or shape, `ImageError` if the scaled picture would have no pixels (timm fails there too) or more than
-    `MAX_SCALED_PIXELS`.
+    The filters are Pillow's, on each channel by itself. Raises `InputError` for another dtype or shape, `ImageError` if
+    the scaled picture would have no pixels (timm fails there too) or a side of more than `MAX_SIDE`.
     """
     _check(image, preprocessing)
-    _, height, width = preprocessing.input_size
-    scaled = _scaled_size(image.shape[0], image.shape[1], preprocessing)
-    rows, top = _centred(scaled[0], height)
-    columns, left = _centred(scaled[1], width)
-    pixels = _resize(image, scaled, preprocessing.interpolation, (columns.start, rows.start, columns.stop, rows.stop))
-    if pixels.shape[:2] == (height, width):
+    crop = _crop(image, preprocessing)
+    pixels = resize(image, crop.scaled, preprocessing.interpolation, crop.box)
+    if not crop.surrounded(preprocessing):
         return pixels
-    canvas = np.empty((height, width, pixels.shape[2]), np.uint8)
+    canvas = np.empty((*preprocessing.input_size[1:], image.shape[2]), np.uint8)
     canvas[:] = _fill(preprocessing)
-    canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+    canvas[crop.rows, crop.columns] = pixels
     return canvas
+
+
+def resize(
+    image: np.ndarray,
+    size: tuple[int, int],
+    interpolation: str = "bicubic",
+    box: tuple[int, int, int, int] | None = None,
+) -> np.ndarray:
+    """Scale one picture as Pillow 13's `Image.resize` does, to the bit: uint8 [H,W,C] to uint8 [h,w,C].
+
+    `size`: height and width of the whole scaled picture. `box`: left, top, right and bottom of the part of it that is
+    computed and returned; all of it if left out. Each channel is scaled by itself, alpha too. Raises `InputError`.
+    """
+    _check_pixels(image)
+    height, width = _whole("size", size, 2)
+    left, top, right, bottom = _whole("box", box, 4) if box is not None else (0, 0, width, height)
+    if interpolation not in INTERPOLATIONS:
+        near = suggest(str(interpolation), INTERPOLATIONS)
+        raise InputError(f"interpolation is {interpolation!r}{near}: expected one of {', '.join(INTERPOLATIONS)}")
+    sides = (*image.shape[:2], height, width)
+    if not 0 < min(sides) <= max(sides) <= MAX_SIDE:
+        raise InputError(f"a picture of {sides[1]} x {sides[0]} pixels cannot be scaled to {width} x {height}: sides "
+                         f"are 1 to {MAX_SIDE}")  # fmt: skip
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        raise InputError(f"box is {(left, top, right, bottom)}, expected left < right and top < bottom within the "
+                         f"scaled picture of {width} x {height} pixels")  # fmt: skip
+    out = np.empty((bottom - top, right - left, image.shape[2]), np.uint8)
+    for part, pixels in _parts(image):
+        scaled = np.ascontiguousarray(out[:, :, part])  # `out` itself, or a copy of some of its channels
+        _call(_native.resize, pixels, (height, width), (left, top, right, bottom), interpolation, scaled)
+        out[:, :, part] = scaled
+    return out
 
 
 def normalize(pixels: np.ndarray, preprocessing: Preprocessing = DEFAULT) -> np.ndarray:
     """Map uint8 [H,W,C] to float32 [C,H,W]: (x / 255 - mean) / std, in float32 after each step as torch computes it."""
     _check(pixels, preprocessing)
-    mean, std = (np.array(v, np.float32)[:, None, None] for v in (preprocessing.mean, preprocessing.std))
-    x = pixels.transpose(2, 0, 1).astype(np.float32, order="C")
+    return _normalize(pixels.transpose(2, 0, 1), preprocessing.mean, preprocessing.std)
+
+
+def _normalize(pixels: np.ndarray, mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
+    """uint8 [C,H,W] to float32 [C,H,W]."""
+    x = pixels.astype(np.float32, order="C")
     x /= np.float32(255)
-    x -= mean
-    x /= std
+    x -= np.array(mean, np.float32)[:, None, None]
+    x /= np.array(std, np.float32)[:, None, None]
     return x
 
 
-def _input(source: Source, preprocessing: Preprocessing, max_pixels: int) -> np.ndarray:
-    pixels = decode(source, preprocessing, max_pixels)
+@lru_cache(maxsize=64)
+def _table(mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
+    """float32 [C,256]: every byte of every channel, normalised."""
+    every = np.broadcast_to(np.arange(256, dtype=np.uint8), (len(mean), 1, 256))
+    return _normalize(every, mean, std)[:, 0]
+
+
+class _Crop(NamedTuple):
+    """Which part of the scaled picture is kept, and which rows and columns of the network's input it fills."""
+
+    scaled: tuple[int, int]  # height, width
+    box: tuple[int, int, int, int]  # left, top, right, bottom
+    rows: slice
+    columns: slice
+
+    def surrounded(self, preprocessing: Preprocessing) -> bool:
+        """Whether some of the input is left to fill."""
+        left, top, right, bottom = self.box
+        return (bottom - top, right - left) != tuple(preprocessing.input_size[1:])
+
+
+def _crop(image: np.ndarray, preprocessing: Preprocessing) -> _Crop:
+    _, height, width = preprocessing.input_size
+    scaled = _scaled_size(image.shape[0], image.shape[1], preprocessing)
+    rows, top = _centred(scaled[0], height)
+    columns, left = _centred(scaled[1], width)
+    box = (columns.start, rows.start, columns.stop, rows.stop)
+    return _Crop(scaled, box, slice(top, top + min(scaled[0], height)), slice(left, left + min(scaled[1], width)))
+
+
+def _prepare(image: np.ndarray, preprocessing: Preprocessing, out: np.ndarray) -> None:
+    """`prepare`, into `out` float32 [C,height,width]."""
+    crop = _crop(image, preprocessing)
+    table = _table(tuple(preprocessing.mean), tuple(preprocessing.std))
+    if crop.surrounded(preprocessing):
+        for plane, values, fill in zip(out, table, _fill(preprocessing), strict=True):
+            plane[:] = values[fill]
+    window = out[:, crop.rows, crop.columns]
+    for part, pixels in _parts(image):
+        _call(_native.prepare, pixels, crop.scaled, crop.box, preprocessing.interpolation, table[part], window[part])
+
+
+def _parts(image: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Cut the channels into as few parts as the native core takes, each contiguous."""
+    for first in range(0, image.shape[2], NATIVE_CHANNELS):
+        part = slice(first, first + NATIVE_CHANNELS)
+        yield part, np.ascontiguousarray(image[:, :, part])
+
+
+def _call(native: Any, *arguments: Any) -> None:
     try:
-        return prepare(pixels, preprocessing)
+        native(*arguments, isa="")
+    except ValueError as error:  # of an ISA in the environment that is not to be had
+        raise InputError(str(error)) from None
+
+
+def _input(source: Source, preprocessing: Preprocessing, max_pixels: int, fast: bool, out: np.ndarray) -> None:
+    def needed(height: int, width: int) -> tuple[int, int]:
+        return _scaled_size(height, width, preprocessing)
+
+    pixels = decode(source, preprocessing, max_pixels, needed if fast else None)
+    _check(pixels, preprocessing)
+    try:
+        _prepare(pixels, preprocessing, out)
     except ImageError as error:
         raise ImageError(f"{name_of(source)}: {error}") from None
 
 
 def _check(image: np.ndarray, preprocessing: Preprocessing) -> None:
-    channels = preprocessing.input_size[0]
-    good = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == channels
-    if not good or not image.size:
+    _check_pixels(image, preprocessing.input_size[0])
+
+
+def _check_pixels(image: Any, channels: int | None = None) -> None:
+    good = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.size > 0
+    if not good or image.shape[2] != (channels or image.shape[2]):
         found = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise InputError(f"pixels are {found}, expected uint8 [H,W,{channels}]: lcnet.image.decode makes them")
+        raise InputError(f"pixels are {found}, expected uint8 [H,W,{channels or 'C'}]: lcnet.image.decode makes them")
+
+
+def _whole(name: str, values: Any, count: int) -> tuple[int, ...]:
+    try:
+        numbers = tuple(operator.index(value) for value in values)
+    except TypeError:
+        numbers = ()
+    if len(numbers) != count:
+        raise InputError(f"{name} is {values!r}, expected {count} whole numbers")
+    return numbers
 
 
 def _scaled_size(height: int, width: int, preprocessing: Preprocessing) -> tuple[int, int]:
@@ -123,9 +244,9 @@ def _scaled_size(height: int, width: int, preprocessing: Preprocessing) -> tuple
         ratios = height / target_h, width / target_w
         ratio = max(ratios) if mode == "border" else min(ratios)
         scaled = round(height / ratio), round(width / ratio)
-    if not 0 < scaled[0] * scaled[1] <= MAX_SCALED_PIXELS:
+    if not (min(scaled) > 0 and max(height, width, *scaled) <= MAX_SIDE):
         raise ImageError(f"a picture of {width} x {height} pixels would be scaled to {scaled[1]} x {scaled[0]}, "
-                         f"expected 1 to {MAX_SCALED_PIXELS} pixels: crop it, or use crop_mode 'squash'")  # fmt: skip
+                         f"expected sides of 1 to {MAX_SIDE} pixels: crop it, or use crop_mode 'squash'")  # fmt: skip
     return scaled
 
 
@@ -142,13 +263,3 @@ def _fill(preprocessing: Preprocessing) -> list[int]:
     if preprocessing.crop_mode != "border":
         return [0] * len(preprocessing.mean)
     return [min(max(round(255 * m), 0), 255) for m in preprocessing.mean]
-
-
-def _resize(image: np.ndarray, size: tuple[int, int], by: str, box: tuple[int, int, int, int]) -> np.ndarray:
-    """The part `box` (left, top, right, bottom) of `image` [H,W,C] scaled to `size` (height, width)."""
-    from PIL import Image
-
-    bands = [image] if image.shape[2] == 3 else [image[:, :, c] for c in range(image.shape[2])]
-    filter_ = Image.Resampling[by.upper()]
-    scaled = [np.asarray(Image.fromarray(b).resize((size[1], size[0]), filter_).crop(box)) for b in bands]
-    return scaled[0] if image.shape[2] == 3 else np.stack(scaled, axis=2)

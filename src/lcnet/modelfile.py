@@ -38,9 +38,7 @@ class ModelFile:
     weights: dict[str, np.ndarray]
 
 
-def read(
-    path: str | os.PathLike[str], default: ModelConfig | None = None, mapped: bool = False
-) -> ModelFile:
+def read(path: str | os.PathLike[str], default: ModelConfig | None = None, mapped: bool = False) -> ModelFile:
     """Read and check a model file; `default` describes a file that carries no description of its own.
 
     `mapped`: the tensors are read-only views of the file on disk, for a reader that is done with them soon.

@@ -6,7 +6,7 @@ Owns loading (name -> folded, packed network) and the `Classifier`. Pixels are i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MIN_SIZE = 32  # pixels a side: below it the last maps would be all padding
 PRECISIONS = ("fp32", "bf16")
+DECODES = ("exact", "fast")
 CHUNK = 32  # images that are decoded before they run: bounds the memory of a long list
 
 
@@ -59,19 +60,21 @@ def load(
     threads: int | None = None,
     isa: str | None = None,
     precision: str = "fp32",
+    decode: str = "exact",
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> Classifier:
     """Load a model by name (`lcnet_050`, `hf-hub:owner/repo`, `local-dir:DIR`) or by the path of its file.
 
     threads: processors to use, by default all that this process may use. isa: kernels to use (`lcnet info --cpu` lists
     them), by default the environment variable LCNET_ISA or the fastest that this CPU has. precision: `fp32`, or `bf16`
-    where the CPU has it: activations and weights of the large layers in bfloat16, sums in float32. Raises `WeightsError`,
-    `ModelFileError`, or `InputError` for options that this CPU cannot serve.
+    where the CPU has it: activations and weights of the large layers in bfloat16, sums in float32. decode: `exact`, or
+    `fast`, which decodes JPEG files far larger than the input at a fraction of their size (docs/pixels.md says what that
+    changes). Raises `WeightsError`, `ModelFileError`, or `InputError` for options that this CPU cannot serve.
     """
     from . import hub, modelfile
 
     found = hub.locate(name, cache_dir)
-    return Classifier(modelfile.read(found.path, found.config), threads, isa, precision)
+    return Classifier(modelfile.read(found.path, found.config, mapped=True), threads, isa, precision, decode)
 
 
 class Classifier:
@@ -82,12 +85,18 @@ class Classifier:
     """
 
     def __init__(
-        self, model: ModelFile, threads: int | None = None, isa: str | None = None, precision: str = "fp32"
+        self,
+        model: ModelFile,
+        threads: int | None = None,
+        isa: str | None = None,
+        precision: str = "fp32",
+        decode: str = "exact",
     ) -> None:
         self.config: ModelConfig = model.config
-        self.precision = precision
-        if precision not in PRECISIONS:
-            raise InputError(f"precision is {precision!r}, expected {' or '.join(PRECISIONS)}")
+        self.precision, self.decode = precision, decode
+        for name, value, known in (("precision", precision, PRECISIONS), ("decode", decode, DECODES)):
+            if value not in known:
+                raise InputError(f"{name} is {value!r}, expected {' or '.join(known)}")
         threads = usable_cpus() if threads is None else threads
         if not isinstance(threads, int) or not 1 <= threads <= 1024:
             raise InputError(f"threads is {threads!r}, expected a whole number from 1 to 1024")
@@ -162,7 +171,7 @@ class Classifier:
         """Return the network's input for images, float32 [N,C,H,W]; all in memory at once."""
         from .image import as_list, batch
 
-        return batch(as_list(images), self.preprocessing)
+        return batch(as_list(images), self.preprocessing, fast=self.decode == "fast")
 
     def stream(
         self,
@@ -175,7 +184,7 @@ class Classifier:
         recursive: bool = False,
         batch_size: int | None = None,
         workers: int | None = None,
-    ) -> Iterator[Streamed]:
+    ) -> Generator[Streamed, None, None]:
         """Yield `Streamed(source, value, error, seconds)` for each image, in order, with threads and bounded memory.
 
         images: one or an iterable, which may never end and is read a little ahead, in a thread; paths may be folders
@@ -242,7 +251,8 @@ class Classifier:
 
         sources = as_list(images)
         for start in range(0, len(sources), CHUNK):
-            yield batch(sources[start : start + CHUNK], self.preprocessing, first=start)
+            part = sources[start : start + CHUNK]
+            yield batch(part, self.preprocessing, first=start, fast=self.decode == "fast")
 
     def _result(self, probs: np.ndarray, top_k: int) -> Result:
         names = self.labels.names if self.labels else None

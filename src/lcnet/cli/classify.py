@@ -3,52 +3,65 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import Inputs, csv_text, format_option, load_model, model_options
+from ..errors import InputError
+from ..sources import one_line, shown
+from .bulk import Bulk
+from .options import csv_text, format_option, model_options, output_options, search_options
 
 if TYPE_CHECKING:
-    from ..runtime import Result
+    from ..stream import Streamed
 
 
 @click.command()
+@search_options
 @model_options
 @click.option("--top", "-k", default=5, show_default=True, type=click.IntRange(1), help="Classes to print an image.")
 @format_option
 @click.option("--timing", is_flag=True, help="Print the milliseconds from file to classes.")
+@output_options(None)
 @click.pass_context
 def classify(
-    ctx: click.Context, images: tuple[Path, ...], model: str, threads: int | None, isa: str | None, top: int,
-    style: str, timing: bool,
-) -> None:  # fmt: skip
-    """Print the best classes of each image (files, or folders of them)."""
-    inputs = Inputs(load_model(model, threads, isa), images)
-    printer = PRINTERS[style](inputs)
-    started = time.perf_counter()
-    for path, x in inputs:
-        result = inputs.model.classify(x, top_k=top)[0]
-        milliseconds = (time.perf_counter() - started) * 1e3
-        printer.image(path, result, milliseconds if timing else None)
-        started = time.perf_counter()
-    printer.end()
-    inputs.finish(ctx)
+    ctx: click.Context, top: int, style: str, timing: bool, output: Path | None, resume: bool, overwrite: bool, **_: Any
+) -> None:
+    """Print the best classes of each image, or write them to a file.
+
+    IMAGES are files, folders, patterns in quotes, and zip or tar archives.
+    """
+    if output is None:
+        if resume or overwrite:
+            raise InputError("--resume and --overwrite are about an --output file: name it")
+        bulk = Bulk(ctx, "classify", top_k=top)
+        printer = PRINTERS[style](timing)
+        bulk.show(printer.image, printer.end)
+        return
+    from ..outputs import check
+    from ..rows import Classes
+
+    if timing or style != "table":
+        raise InputError("--format and --timing are about what is printed: the ending of --output says what is written")
+    check(output, resume, overwrite)
+    bulk = Bulk(ctx, "classify", top_k=top)
+    bulk.write(output, Classes(bulk.model.labels, bulk.model.arch.num_classes, top), resume, overwrite)
 
 
 class TablePrinter:
     """A line an image: file, classes with percent."""
 
-    def __init__(self, inputs: Inputs) -> None:
-        self.width = min(40, max(len(str(path)) for path in inputs.paths))
+    def __init__(self, timing: bool) -> None:
+        self.timing, self.width = timing, 0
 
-    def image(self, path: Path, result: Result, milliseconds: float | None) -> None:
+    def image(self, item: Streamed) -> None:
         """Print one line; of a class with several names the first."""
-        classes = "   ".join(f"{p.label.split(',')[0]} {100 * p.probability:.1f}%" for p in result.top)
-        time_text = "" if milliseconds is None else f"{milliseconds:7.2f} ms  "
-        click.echo(f"{path!s:<{self.width}}  {time_text}{classes}")
+        classes = "   ".join(f"{p.label.split(',')[0]} {100 * p.probability:.1f}%" for p in item.value.top)
+        time_text = f"{item.seconds * 1e3:7.2f} ms  " if self.timing else ""
+        name = one_line(shown(item.source))
+        self.width = min(40, max(self.width, len(name)))  # of the names so far: the others are not known yet
+        click.echo(f"{name:<{self.width}}  {time_text}{classes}")
 
     def end(self) -> None:
         """Nothing closes a table."""
@@ -57,36 +70,38 @@ class TablePrinter:
 class JsonPrinter:
     """An array with an object an image, printed as the images are done."""
 
-    def __init__(self, inputs: Inputs) -> None:
-        self.separator = "["
+    def __init__(self, timing: bool) -> None:
+        self.timing, self.separator = timing, ""
+        click.echo("[", nl=False)
 
-    def image(self, path: Path, result: Result, milliseconds: float | None) -> None:
+    def image(self, item: Streamed) -> None:
         """Print one element."""
-        row = {"file": str(path), "top": [p._asdict() for p in result.top]}
-        if milliseconds is not None:
-            row["milliseconds"] = round(milliseconds, 3)
+        row: dict[str, Any] = {"file": shown(item.source), "top": [p._asdict() for p in item.value.top]}
+        if self.timing:
+            row["milliseconds"] = round(1e3 * item.seconds, 3)
         click.echo(f"{self.separator}\n  {json.dumps(row, ensure_ascii=False)}", nl=False)
         self.separator = ","
 
     def end(self) -> None:
-        """Close the array."""
-        click.echo("[]" if self.separator == "[" else "\n]")
+        """Close the array, which may have been interrupted after any element."""
+        click.echo("\n]")
 
 
 class CsvPrinter:
     """A row a class: file, rank, index, id, label, probability."""
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, timing: bool) -> None:
+        self.timing = timing
         click.echo("file,rank,index,id,label,probability,milliseconds")
 
-    def image(self, path: Path, result: Result, milliseconds: float | None) -> None:
+    def image(self, item: Streamed) -> None:
         """Print the rows of one image."""
-        spent = "" if milliseconds is None else f"{milliseconds:.3f}"
-        rows = ([path, r, p.index, p.id, p.label, f"{p.probability:.6f}", spent] for r, p in enumerate(result.top, 1))
-        click.echo(csv_text(rows))
+        name, spent = shown(item.source), f"{item.seconds * 1e3:.3f}" if self.timing else ""
+        best = enumerate(item.value.top, 1)
+        click.echo(csv_text([name, r, p.index, p.id, p.label, f"{p.probability:.6f}", spent] for r, p in best))
 
     def end(self) -> None:
         """Nothing closes a CSV file."""
 
 
-PRINTERS = {"table": TablePrinter, "json": JsonPrinter, "csv": CsvPrinter}
+PRINTERS: dict[str, Any] = {"table": TablePrinter, "json": JsonPrinter, "csv": CsvPrinter}

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from .options import Inputs, load_model, model_options, output_options, refuse_existing, write_npz
+from .bulk import Bulk
+from .options import model_options, output_options, search_options
 
 
 @click.command()
+@search_options
 @model_options
 @output_options("embeddings.npz")
 @click.pass_context
-def embed(
-    ctx: click.Context, images: tuple[Path, ...], model: str, threads: int | None, isa: str | None, output: Path,
-    overwrite: bool,
-) -> None:  # fmt: skip
-    """Write the embeddings of images: an .npz file with `paths` [N] and `embeddings` float32 [N,1280]."""
-    import numpy as np
+def embed(ctx: click.Context, output: Path, resume: bool, overwrite: bool, **_: Any) -> None:
+    """Write the embeddings of images, 1280 values each.
 
-    refuse_existing(output, overwrite)
-    inputs = Inputs(load_model(model, threads, isa), images)
-    rows = [(str(path), inputs.model.embeddings(x)) for path, x in inputs]
-    embeddings = np.concatenate([e for _, e in rows]) if rows else np.empty((0, 1280), np.float32)
-    write_npz(output, paths=np.array([path for path, _ in rows], dtype=str), embeddings=embeddings)
-    click.echo(f"{output}: {len(rows)} embeddings of {embeddings.shape[1]} values")
-    inputs.finish(ctx)
+    IMAGES are files, folders, patterns in quotes, and zip or tar archives. An .npz file has `paths` [N], `embeddings`
+    float32 [N,1280], `error_paths` and `errors`.
+    """
+    from ..outputs import check
+    from ..rows import Arrays
+
+    check(output, resume, overwrite)
+    bulk = Bulk(ctx, "embeddings")
+    bulk.write(output, Arrays({"embeddings": (1280,)}), resume, overwrite)

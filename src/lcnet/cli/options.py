@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, and the way from arguments to inputs."""
+"""Options and arguments that several commands share, and how text is laid out."""
 
 from __future__ import annotations
 
@@ -9,24 +9,42 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import ImageError, InputError
+from ..sources import MAX_MEMBER
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ..runtime import Classifier
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_MODEL = "lcnet_050"
-SUFFIXES = frozenset(".avif .bmp .gif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split())
 
 
 def model_options(command: F) -> F:
-    """Add IMAGES, --model, --threads and --isa."""
+    """Add --model, --threads, --isa, --precision and --decode."""
+    command = click.option(
+        "--decode", type=click.Choice(["exact", "fast"]), default="exact", show_default=True,
+        help="fast: JPEG files far larger than the input are decoded at a fraction of their size.",
+    )(command)  # fmt: skip
+    command = click.option(
+        "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True,
+        help="bf16 where the CPU has it.",
+    )(command)  # fmt: skip
     command = click.option("--isa", help="Kernels to use; `lcnet info --cpu` lists them.")(command)
     command = click.option("--threads", type=int, help="Processors to use.  [default: all that may be used]")(command)
-    command = click.option("--model", "-m", default=DEFAULT_MODEL, show_default=True, help="A name or a file.")(command)
-    return click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))(command)
+    return click.option("--model", "-m", default=DEFAULT_MODEL, show_default=True, help="A name or a file.")(command)
+
+
+def search_options(command: F) -> F:
+    """Add IMAGES, --recursive, --files-from and --max-member."""
+    command = click.option(
+        "--max-member", default=MAX_MEMBER >> 20, show_default=True, type=click.IntRange(1), metavar="MIB",
+        help="The largest picture in an archive that is read.",
+    )(command)  # fmt: skip
+    command = click.option(
+        "--files-from", metavar="LIST", type=click.Path(allow_dash=True),
+        help="Read paths from a file, or with - from standard input: one a line, or with NULs between.",
+    )(command)  # fmt: skip
+    command = click.option("--recursive", "-r", is_flag=True, help="Take the folders in folders too.")(command)
+    return click.argument("images", nargs=-1, type=click.Path())(command)
 
 
 def format_option(command: F) -> F:
@@ -35,77 +53,31 @@ def format_option(command: F) -> F:
     return click.option("--format", "-f", "style", type=kinds, default="table", show_default=True)(command)
 
 
-def output_options(default: str) -> Callable[[F], F]:
-    """Add --output and --overwrite."""
+def output_options(default: str | None) -> Callable[[F], F]:
+    """Add --output, --resume and --overwrite."""
 
     def add(command: F) -> F:
         command = click.option("--overwrite", is_flag=True, help="Replace the output file if it exists.")(command)
+        command = click.option("--resume", is_flag=True, help="Go on with a file whose run was stopped.")(command)
         path = click.Path(path_type=Path, dir_okay=False)
-        return click.option("--output", "-o", type=path, default=default, show_default=True)(command)
+        return click.option("--output", "-o", type=path, default=default, show_default=default is not None,
+                            help="A file that ends in .csv, .jsonl, .npz or .parquet.")(command)  # fmt: skip
 
     return add
 
 
-def load_model(name: str, threads: int | None, isa: str | None) -> Classifier:
+def load_model(given: dict[str, Any]) -> Classifier:
     """Load the model that the options name."""
     from ..runtime import load
 
-    return load(name, threads=threads, isa=isa)
+    return load(given["model"], **{key: given[key] for key in ("threads", "isa", "precision", "decode")})
 
 
-def expand(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield each file, and for a folder the image files in it, sorted."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-        else:
-            yield path
+def expand(paths: Iterable[Path]) -> Iterator[Any]:
+    """Yield each file, for a folder the pictures in it, sorted, and for an archive those in that."""
+    from ..sources import find
 
-
-class Inputs:
-    """The inputs of many images, one at a time; an unreadable one is reported on stderr and the rest goes on."""
-
-    def __init__(self, model: Classifier, paths: Iterable[Path]) -> None:
-        self.model = model
-        self.paths = list(expand(paths))
-        self.failed = 0
-        if not self.paths:
-            raise InputError("no images: the folders given hold no file with a known image suffix")
-
-    def __iter__(self) -> Iterator[tuple[Path, np.ndarray]]:
-        for path in self.paths:
-            try:
-                yield path, self.model.preprocess(path)
-            except ImageError as error:
-                self.failed += 1
-                click.echo(f"lcnet: {error}", err=True)
-
-    def finish(self, ctx: click.Context) -> None:
-        """Sum the failures up and leave with exit code 1 if there were any."""
-        if self.failed:
-            click.echo(f"lcnet: {self.failed} of {len(self.paths)} images could not be read", err=True)
-            ctx.exit(1)
-
-
-def refuse_existing(output: Path, overwrite: bool) -> None:
-    """Raise `InputError` before the work starts if the result would replace a file or has no folder to go to."""
-    if output.exists() and not overwrite:
-        raise InputError(f"{output} exists: choose another --output, or replace it with --overwrite")
-    if not output.parent.is_dir():
-        raise InputError(f"{output}: the folder {output.parent} does not exist")
-
-
-def write_npz(output: Path, **arrays: Any) -> None:
-    """Write arrays as a .npz file, whole or not at all."""
-    import io
-
-    import numpy as np
-
-    from ..modelfile import write_atomically
-
-    data = io.BytesIO()
-    np.savez(data, **arrays)
-    write_atomically(output, data.getvalue())
+    yield from find(iter(paths))
 
 
 def columns(rows: list[list[str]], right: Iterable[int] = ()) -> str:

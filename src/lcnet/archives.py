@@ -1,0 +1,174 @@
+"""Pictures in zip and tar archives, read in place: nothing is written, no link is followed, no name is used as a path.
+
+A member is shown as `archive.zip!/member`. A link, a device, an encrypted or a damaged member, and one larger than the
+limit become a `Found` that says so when it is opened; what is no picture by its suffix is passed over, archives included.
+What is held in memory is bounded by the limit for a member and by `MAX_HEADER`, whatever an archive claims.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .errors import ImageError
+from .sources import MAX_MEMBER, Found, is_picture, problem, reason
+
+if TYPE_CHECKING:
+    import tarfile
+    import zipfile
+
+MAX_HEADER = 1 << 20  # bytes of what a tar archive says of one member: names and extended attributes
+MAX_RATIO = 200  # a compressed tar that grows beyond this, and beyond MAX_MEMBER, is not read any further
+
+_LINK = "a link in an archive is not followed"
+_SPECIAL = "a device or pipe in an archive is not read"
+_STEP = 1 << 20
+_STORED, _DEFLATED = 0, 8  # zipfile expands the other methods, bzip2 and LZMA, without a bound: gigabytes from 4 kB
+
+
+def members(path: Any, limit: int) -> Iterator[Found]:
+    """Yield the pictures of an archive in its order, of at most `limit` bytes each; nothing is raised here."""
+    name = os.fspath(path)
+    kind = _zip_members if name.lower().endswith(".zip") else _tar_members
+    try:
+        yield from kind(name, limit)
+    except Exception as error:  # whatever the archive modules raise for hostile bytes
+        how = "cannot be read" if kind is _zip_members else "cannot be read to its end"
+        yield problem(name, f"this archive {how}: {reason(error)}")
+
+
+def _read(file: Any, limit: int) -> bytes:
+    parts, size = [], 0
+    while chunk := file.read(_STEP):
+        parts.append(chunk)
+        size += len(chunk)
+        if size > limit:
+            raise ValueError(_too_large(size, limit))
+    return b"".join(parts)
+
+
+def _too_large(size: int, limit: int) -> str:
+    return f"it has {size} bytes or more, the limit for a picture in an archive is {limit}: --max-member allows more"
+
+
+def _zip_members(path: str, limit: int) -> Iterator[Found]:
+    import zipfile
+
+    archive = _Zip(zipfile.ZipFile(path), limit)
+    for info in archive.file.infolist():
+        name, kind = f"{path}!/{info.filename}", stat.S_IFMT(info.external_attr >> 16)
+        if info.is_dir() or not is_picture(info.filename):
+            continue
+        if kind not in (0, stat.S_IFREG):
+            yield problem(name, _LINK if kind == stat.S_IFLNK else _SPECIAL)
+        else:
+            yield Found(name, partial(archive.read, info, name))
+
+
+class _Zip:
+    """A zip archive whose members can be read by several threads at the same time."""
+
+    def __init__(self, file: zipfile.ZipFile, limit: int) -> None:
+        from threading import Lock
+
+        self.file, self.limit = file, limit
+        self.lock = Lock()  # zipfile counts its open members without one
+
+    def read(self, info: zipfile.ZipInfo, name: str) -> bytes:
+        """Decompress one member. Raises `ImageError`."""
+        try:
+            if info.flag_bits & 1:
+                raise ValueError("it is encrypted: extract it with its password first")
+            if info.file_size > self.limit:
+                raise ValueError(_too_large(info.file_size, self.limit))
+            if info.compress_type not in (_STORED, _DEFLATED):
+                raise ValueError(
+                    f"it is packed by method {info.compress_type}, only deflated and stored pictures are read"
+                )
+            return self._decompress(info)
+        except Exception as error:  # BadZipFile, zlib's, bz2's and lzma's errors, NotImplementedError, ...
+            raise ImageError(f"{name}: {reason(error)}") from error
+
+    def _decompress(self, info: zipfile.ZipInfo) -> bytes:
+        with self.lock:
+            member = self.file.open(info)
+        try:
+            return _read(member, self.limit)
+        finally:
+            with self.lock:
+                member.close()
+
+
+def _tar_members(path: str, limit: int) -> Iterator[Found]:
+    import tarfile
+
+    with open(path, "rb") as raw:
+        file = _Metered(_decompressed(raw))
+        most = max(MAX_MEMBER, MAX_RATIO * os.fstat(raw.fileno()).st_size) if file.file is not raw else None
+        with tarfile.open(fileobj=file, mode="r:") as archive:  # type: ignore[call-overload]
+            for info in _headers(archive, file, most):
+                if not info.isdir() and is_picture(info.name):
+                    yield _tar_member(archive, file, info, f"{path}!/{info.name}", limit)
+
+
+def _headers(archive: tarfile.TarFile, file: _Metered, most: int | None) -> Iterator[tarfile.TarInfo]:
+    before = -1
+    while info := archive.next():
+        if archive.offset <= before:
+            raise ValueError("its headers lead backwards")
+        before = archive.offset
+        yield info
+        archive.members.clear()  # type: ignore[attr-defined]  # which would grow with the archive
+        if most is not None and before > most:
+            raise ValueError(f"it grows to more than {MAX_RATIO} times its size")
+        file.left = MAX_HEADER
+    if file.last.strip(b"\0"):  # tarfile takes a damaged header for the end
+        raise ValueError("it is damaged or cut short")
+
+
+def _tar_member(archive: Any, file: _Metered, info: tarfile.TarInfo, name: str, limit: int) -> Found:
+    if not info.isreg():
+        return problem(name, _LINK if info.issym() or info.islnk() else _SPECIAL)
+    if info.size > limit:
+        return problem(name, _too_large(info.size, limit))
+    file.left = info.size + MAX_HEADER
+    data = _read(archive.extractfile(info), limit)
+    return Found(name, lambda: data, len(data))
+
+
+def _decompressed(raw: Any) -> Any:
+    """`raw` itself, or a file of what it expands to, by its first bytes."""
+    start = raw.read(6)
+    raw.seek(0)
+    if start.startswith(b"\x1f\x8b"):
+        from gzip import GzipFile
+
+        return GzipFile(fileobj=raw)
+    if start.startswith(b"BZh"):
+        from bz2 import BZ2File
+
+        return BZ2File(raw)
+    if start == b"\xfd7zXZ\0":
+        from lzma import LZMAFile
+
+        return LZMAFile(raw)
+    return raw
+
+
+class _Metered:
+    """What tarfile reads from: gives at most `left` bytes, for a header may claim to be as long as it likes."""
+
+    def __init__(self, file: Any) -> None:
+        self.file, self.left, self.last = file, MAX_HEADER, b""
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int) -> bytes:
+        """Read `size` bytes or what there is."""
+        if not 0 <= size <= self.left:
+            raise ValueError("what it says of a member is too long")
+        self.left -= size
+        self.last = self.file.read(size)
+        return self.last

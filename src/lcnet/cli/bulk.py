@@ -1,0 +1,157 @@
+"""What `classify`, `embed` and `features` do with any number of pictures: find, skip what is done, run, write, sum up."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import InputError
+from ..sources import find, find_listed
+from .options import load_model
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from ..rows import Rows
+    from ..runtime import Classifier
+    from ..stream import Streamed
+
+TOLD = 10  # unreadable pictures that are told one by one when a file of results names them all
+# Options that change no result, or that the file of results does not depend on: the pictures are compared one by one.
+FREE = frozenset("images recursive files_from threads output resume overwrite style timing isa model".split())
+
+
+class Bulk:
+    """One run of a command over the pictures that its options name."""
+
+    def __init__(self, ctx: click.Context, kind: str, **options: Any) -> None:
+        """Find the first picture and load the model. kind and options: as `Classifier.stream` takes them."""
+        self.ctx, self.kind, self.options = ctx, kind, options
+        given = ctx.params
+        if not given["images"] and given["files_from"] is None:
+            raise InputError("name IMAGES (files, folders, patterns, archives), or a list of them with --files-from")
+        self.look = 0 if given["files_from"] == "-" else 2  # how far to look ahead: standard input may be slow
+        self.sources = _settle(self._found(), self.look)
+        self.model: Classifier = load_model(given)
+        self.done = self.failed = 0
+
+    def _found(self) -> Iterator[Any]:
+        given = self.ctx.params
+        limits = {"recursive": given["recursive"], "max_member": given["max_member"] << 20}
+        found = iter(find(given["images"], **limits))
+        if given["files_from"] is not None:
+            found = chain(found, find_listed(_listed(given["files_from"]), **limits))
+        first = next(found, None)
+        if first is None:
+            raise InputError("no images: the folders, lists or archives given hold no file with a known image suffix")
+        return chain([first], found)
+
+    def count(self) -> int | None:
+        """How many pictures there are, or None if that takes too long to find out."""
+        from ..sources import count
+
+        given = self.ctx.params
+        if given["files_from"] == "-":
+            return None
+        known = count(given["images"], given["recursive"])
+        listed = count(_listed(given["files_from"]), given["recursive"]) if given["files_from"] is not None else 0
+        return None if known is None or listed is None else known + listed
+
+    def show(self, each: Callable[[Streamed], None], end: Callable[[], None]) -> None:
+        """Call `each` for every picture that could be read, in order, and `end` at the end, however it comes."""
+        progress = Progress(sys.stderr, self.count, draw=not sys.stdout.isatty())
+        try:
+            for item in self._stream(self.sources, progress):
+                if item.error is None:
+                    each(item)
+        except KeyboardInterrupt:
+            self._stopped(progress, "")
+        finally:
+            end()
+        self._finish(progress)
+
+    def write(self, path: Path, rows: Rows, resume: bool, overwrite: bool) -> None:
+        """Write every picture to a file of results."""
+        from ..outputs import Output
+
+        progress = Progress(sys.stderr, self.count)
+        sources, output = iter(self.sources), None
+        try:
+            with Output(path, rows, self._begun_with(), resume, overwrite) as output:
+                self.done = progress.first = progress.done = output.skip_done(sources)
+                self.failed = output.failed
+                for item in self._stream(_settle(sources, self.look), progress):
+                    output.write(item.source, item.value, item.error)
+        except KeyboardInterrupt:
+            self.done = output.done if output else 0
+            self._stopped(progress, f"; {path} holds them, and the same command with --resume goes on")
+        progress.clear()
+        click.echo(f"{path}: {self.done - self.failed} images")
+        self._finish(progress)
+
+    def _stream(self, sources: Iterable[Any], progress: Progress) -> Iterator[Streamed]:
+        """Yield the results, and report and count them."""
+        from ..stream import stream
+
+        told = TOLD if self.ctx.params["output"] is not None else sys.maxsize
+        with closing(stream(self.model, sources, self.kind, errors="yield", **self.options)) as items:
+            for item in items:
+                if item.error is not None:
+                    self.failed += 1
+                    if self.failed <= told:
+                        progress.say(str(item.error))
+                yield item
+                self.done += 1
+                progress.advance()
+
+    def _begun_with(self) -> dict[str, Any]:
+        given = self.ctx.params
+        name = f"{given['model']} (sha256 {_fingerprint(given['model'], self.model)})"
+        free = {"command": self.ctx.info_name, "model": name, "isa": self.model.isa}
+        return {**free, **{f"--{k.replace('_', '-')}": v for k, v in given.items() if k not in FREE}}
+
+    def _stopped(self, progress: Progress, kept: str) -> None:
+        progress.say(f"stopped after {self.done} images{kept}")
+        self.ctx.exit(130)  # what a shell expects of a command that was interrupted
+
+    def _finish(self, progress: Progress) -> None:
+        progress.clear()
+        if self.failed:
+            progress.say(f"{self.failed} of {self.done} images could not be read")
+            self.ctx.exit(1)
+
+
+def _settle(sources: Iterator[Any], look: int) -> Any:
+    """The sources, as a list if there are fewer than `look`: for one picture no thread is started."""
+    first = list(islice(sources, look))
+    return first if len(first) < look else chain(first, sources)
+
+
+def _listed(name: str) -> Iterator[str]:
+    from ..sources import read_list
+
+    if name == "-":
+        yield from read_list(sys.stdin.buffer)
+        return
+    try:
+        with open(name, "rb") as file:
+            yield from read_list(file)
+    except OSError as error:
+        raise InputError(f"--files-from {name}: {error.strerror or error}") from None
+
+
+def _fingerprint(name: str, model: Classifier) -> str:
+    """What tells two models apart: their files' bytes, and all that is known of them."""
+    from hashlib import sha256
+
+    from .. import hub
+
+    digest = sha256(json.dumps(model.config.to_json(), sort_keys=True).encode())
+    digest.update(hub.locate(name).path.read_bytes())
+    return digest.hexdigest()[:16]

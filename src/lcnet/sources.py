@@ -1,0 +1,226 @@
+"""Where pictures are: files, folders, globs, lists of paths, and archives read in place. What is in them is not looked at.
+
+Everything is found lazily, in an order that is the same every time; in memory are at most the names of one folder, or of
+what one glob matches, since they are sorted. What cannot be listed becomes a `Found` that says why when it is opened.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from .errors import ImageError, InputError
+
+SUFFIXES = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
+            ".tif", ".tiff", ".webp")  # fmt: skip
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+MAX_MEMBER = 256 << 20  # bytes of one picture in an archive, uncompressed
+MAX_PATH = 1 << 16  # bytes of one line of a list
+
+_CHUNK = 1 << 16
+
+
+class Found:
+    """A picture inside something else, such as an archive, or the reason why there is none.
+
+    `str()` is its name, `open()` gives its bytes as a file or raises `ImageError`; `weight` is what it keeps in memory.
+    """
+
+    __slots__ = ("_read", "name", "weight")
+
+    def __init__(self, name: str, read: Callable[[], bytes], weight: int = 0) -> None:
+        self.name, self._read, self.weight = name, read, weight
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<lcnet.sources.Found {self.name}>"
+
+    def open(self) -> BinaryIO:
+        """Return the encoded picture as a binary file with a `name`. Raises `ImageError`."""
+        return _NamedBytes(self._read(), self.name)
+
+
+class _NamedBytes(BytesIO):
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data)
+        self.name = name
+
+
+def problem(name: str, reason: str) -> Found:
+    """Stand for something that is no readable picture: opening it raises `ImageError`."""
+
+    def read() -> bytes:
+        raise ImageError(f"{name}: {reason}")
+
+    return Found(name, read)
+
+
+def reason(error: Exception) -> str:
+    """What is wrong, without the name that an `OSError` repeats."""
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file: check the path"
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)
+
+
+def shown(source: Any) -> str:
+    """The name of a source as text that every encoding can write; bytes that are no UTF-8 appear as `\\xNN`."""
+    name = os.fsdecode(source) if isinstance(source, (str, bytes, os.PathLike)) else str(source)
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def one_line(text: str) -> str:
+    """Text as one line without control characters, which a hostile file name could send to a terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def find(images: Any, recursive: bool = False, max_member: int = MAX_MEMBER) -> Iterable[Any]:
+    """Find the pictures in what is given, lazily: one source, or an iterable of them, which may never end.
+
+    A path may be a file, a folder (the pictures in it by their suffix, with `recursive` also below it, without hidden
+    ones), a glob pattern, or a zip or tar archive; every other source is passed on as it is. Yields paths, `Found` and what
+    was passed on; for one plain picture, a list of it.
+    """
+    if isinstance(images, (list, tuple)) and len(images) == 1 and _is_one(images[0]):
+        images = images[0]
+    if _is_one(images):
+        if not isinstance(images, (str, os.PathLike)) or _is_plain_file(images):
+            return [images]
+        images = [images]
+    return _pictures(_files(images, recursive), max_member)
+
+
+def find_listed(paths: Iterable[str], recursive: bool = False, max_member: int = MAX_MEMBER) -> Iterator[Any]:
+    """Find the pictures that a list names, as `find` does, but take `*`, `?` and `[` as parts of a name."""
+    return _pictures(_files(paths, recursive, globs=False), max_member)
+
+
+def count(paths: Iterable[Any], recursive: bool = False) -> int | None:
+    """Return how many sources `find` will yield for these paths, or None if only reading a whole archive would tell."""
+    total = 0
+    for path in _files(paths, recursive):
+        if not is_archive(path):
+            total += 1
+        elif not os.fspath(path).lower().endswith(".zip"):
+            return None
+        else:
+            total += sum(1 for _ in _pictures([path], MAX_MEMBER))
+    return total
+
+
+def is_archive(source: Any) -> bool:
+    """Whether this is the path of an archive, by its name."""
+    return isinstance(source, (str, os.PathLike)) and os.fspath(source).lower().endswith(ARCHIVES)
+
+
+def is_picture(name: str) -> bool:
+    """Whether a name has the suffix of a picture and is not hidden."""
+    base = name.rpartition("/")[2]
+    return not base.startswith(".") and base.lower().endswith(SUFFIXES)
+
+
+def read_list(file: BinaryIO) -> Iterator[str]:
+    """Yield the paths of a list as they come, one a line, or separated by NULs if the list's beginning has one.
+
+    Blank lines are skipped. Raises `InputError` if what should be a path has more than `MAX_PATH` bytes.
+    """
+    read = getattr(file, "raw", file).read  # a raw read returns what a pipe has, without waiting for a full buffer
+    rest, separator = b"", b""
+    while chunk := read(_CHUNK):
+        rest += chunk
+        separator = separator or next((s for s in (b"\0", b"\n") if s in rest), b"")
+        *lines, rest = rest.split(separator) if separator else [rest]
+        yield from _paths(lines, separator)
+        if len(rest) > MAX_PATH:
+            raise InputError(f"the list has a line of more than {MAX_PATH} bytes: expected one path a line")
+    yield from _paths([rest], separator)
+
+
+def _paths(lines: list[bytes], separator: bytes) -> Iterator[str]:
+    for line in lines:
+        path = line if separator == b"\0" else line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r")
+        if path.strip():
+            yield os.fsdecode(path)
+
+
+def _is_one(images: Any) -> bool:
+    if isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(images, "read"):
+        return True
+    return getattr(images, "ndim", 4) < 4 or not hasattr(images, "__iter__")
+
+
+def _is_plain_file(path: Any) -> bool:
+    return os.path.isfile(path) and not is_archive(path)  # noqa: PTH113
+
+
+def _pictures(files: Iterable[Any], max_member: int) -> Iterator[Any]:
+    for source in files:
+        if is_archive(source):
+            from .archives import members
+
+            yield from members(source, max_member)
+        else:
+            yield source
+
+
+def _files(images: Iterable[Any], recursive: bool, globs: bool = True) -> Iterator[Any]:
+    """Expand folders and globs; archives stay what they are."""
+    for source in images:
+        if not isinstance(source, (str, os.PathLike)):
+            yield source
+        elif globs and _is_pattern(source):
+            yield from _matches(os.fspath(source), recursive)
+        else:
+            # A Path would keep a trace of every name: pathlib interns them.
+            yield from _walk(source, recursive) if os.path.isdir(source) else [source]  # noqa: PTH112
+
+
+def _is_pattern(path: Any) -> bool:
+    text = os.fspath(path)
+    return any(c in text for c in "*?[") and not os.path.lexists(text)
+
+
+def _matches(pattern: str, recursive: bool) -> Iterator[Any]:
+    from glob import iglob
+
+    matches = sorted(iglob(pattern, recursive=True))  # noqa: PTH207  # pathlib refuses absolute patterns
+    if not matches:
+        yield problem(pattern, "no file matches this pattern")
+    yield from _files(map(Path, matches), recursive, globs=False)
+
+
+def _walk(top: Any, recursive: bool) -> Iterator[Any]:
+    """Yield the pictures of a folder, sorted, then those of its folders; each real folder once, whatever links there are."""
+    seen: set[tuple[int, int]] = set()
+    folders = [Path(top)]
+    while folders:
+        folder = folders.pop()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            names, below = _entries(folder, recursive)
+        except OSError as error:
+            yield problem(str(folder), f"this folder cannot be read: {reason(error)}")
+            continue
+        yield from (folder / name for name in names)
+        folders.extend(folder / name for name in reversed(below))
+
+
+def _entries(folder: Path, recursive: bool) -> tuple[list[str], list[str]]:
+    """The names of the pictures in a folder and, if `recursive`, of the folders in it, both sorted."""
+    names, below = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                below.append(entry.name)
+            elif is_picture(entry.name) and (entry.is_file() or entry.is_symlink()):  # no pipes; broken links are told
+                names.append(entry.name)
+    return sorted(names), sorted(below) if recursive else []
