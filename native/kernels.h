@@ -90,10 +90,10 @@ using F32Peak = size_t(float* sink, size_t rounds);
 
 // Resampling of bytes in Pillow's arithmetic: coefficients are fixed-point numbers with 22 bits after the point, and
 //   out = clamp((2^21 + sum over the taps of pixel * coefficient) >> 22, 0, 255).
-// A coefficient is kept in two halves that fit the 16-bit multiplications of every ISA: k = low + 2^15 * high, with low from 0 to
-// 2^15 - 1. Sums wrap modulo 2^32, so any order of additions and of putting the halves together gives the same bits, and they
-// are right since the whole sum fits: the magnitudes of a pixel's coefficients add up to less than 2 * 2^22 (by lanczos, the
-// worst, to 11/7 * 2^22), so that it is below 255 * 2^23 + 2^21 < 2^31.
+// A coefficient is kept in two halves that fit the 16-bit multiplications of every ISA: k = low + 2^15 * high, with low from 0
+// to 2^15 - 1. Sums wrap modulo 2^32, so any order of additions and of putting the halves together gives the same bits; and
+// they are right since the whole sum fits: the magnitudes of a pixel's coefficients add up to less than 2 * 2^22 (by lanczos,
+// the worst, to 11/7 * 2^22), so that it is below 255 * 2^23 + 2^21 < 2^31.
 
 // What one output pixel is made of: the input pixels first .. first + count - 1, at least one.
 struct ResizeTaps {

@@ -101,7 +101,7 @@ def test_the_pixel_limit_is_checked_by_the_header():
     huge = png(np.zeros((1, 1), np.uint8), 8, 0)
     size = struct.pack(">II", 50000, 50000)
     bomb = huge[:16] + size + huge[24:29] + struct.pack(">I", zlib.crc32(b"IHDR" + size + huge[24:29])) + huge[33:]
-    with pytest.raises(ImageError, match="2500000000 pixels"):
+    with pytest.raises(ImageError, match="50000 x 50000 pixels, more than"):
         decode(bomb)
 
 
