@@ -97,6 +97,32 @@ def compare(
     return rows
 
 
+def compare_apart(
+    model: ModelFile,
+    name: str,
+    engines: Sequence[str],
+    setting: Setting,
+    rounds: int,
+    report: Callable[[str], None],
+) -> list[Timing]:
+    """Do what `compare` does in a process of its own: engines look at the processors once, when they are first used."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        rows, said = process.submit(_compare_and_tell, model, name, engines, setting, rounds).result()
+    for text in said:
+        report(text)
+    return rows
+
+
+def _compare_and_tell(
+    model: ModelFile, name: str, engines: Sequence[str], setting: Setting, rounds: int
+) -> tuple[list[Timing], list[str]]:
+    said: list[str] = []
+    return compare(model, name, engines, setting, rounds, report=said.append), said
+
+
 def known_engines() -> list[str]:
     """Ours and every peer that we know how to run."""
     return [OURS, *PEERS]

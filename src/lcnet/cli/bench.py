@@ -27,7 +27,7 @@ def bench(
     json_file: Path | None, plot: Path | None,
 ) -> None:  # fmt: skip
     """Time our engine and every installed peer side by side on this machine, on the same weights and input."""
-    from ..bench import OURS, compare, known_engines, machine
+    from ..bench import OURS, compare_apart, known_engines, machine
     from ..modelfile import write_atomically
 
     wanted = known_engines() if engines == "all" else list(dict.fromkeys([OURS, *engines.split(",")]))
@@ -35,7 +35,7 @@ def bench(
     for name in models:
         model = load(name)
         for setting in settings(model, threads, batch, precision, size):
-            rows += compare(model, name, wanted, setting, rounds, report=lambda text: click.echo(text, err=True))
+            rows += compare_apart(model, name, wanted, setting, rounds, report=lambda text: click.echo(text, err=True))
     click.echo(table(rows))
     result = {"machine": machine(), "timings": [asdict(row) for row in rows]}
     if json_file:
