@@ -11,6 +11,7 @@ alternates the contestants and reports medians. timm needs torchvision's Python 
 from __future__ import annotations
 
 import argparse
+import compileall
 import io
 import json
 import os
@@ -192,9 +193,21 @@ with torch.inference_mode():
 """
 
 
+# Starts commands from a small process: a child's peak memory counts what it had before it became the command.
+STARTER = """
+import os, subprocess, sys, time
+start = time.perf_counter()
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+_, status, usage = os.wait4(child.pid, 0)
+print(time.perf_counter() - start, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6)
+sys.exit(status != 0)
+"""
+
+
 def process(model_path: str, photo: Path, rounds: int) -> dict[str, dict[str, float]]:
     """Seconds and megabytes of a new process, the commands in turn."""
     python = sys.executable
+    compileall.compile_dir(Path(lcnet.__file__).parent, quiet=1)  # as pip does when it installs
     commands = {
         "import numpy, PIL.Image": [python, "-c", "import numpy, PIL.Image"],
         "lcnet classify": [str(Path(python).with_name("lcnet")), "classify", str(photo), "--model", model_path],
@@ -204,13 +217,10 @@ def process(model_path: str, photo: Path, rounds: int) -> dict[str, dict[str, fl
     megabytes: dict[str, float] = {}
     for number in range(rounds + 1):
         for name, command in commands.items():
-            start = time.perf_counter()
-            child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            _, status, usage = os.wait4(child.pid, 0)
-            assert status == 0, name
+            starter = [python, "-S", "-c", STARTER, *command]
+            spent, megabytes[name] = map(float, subprocess.run(starter, capture_output=True, check=True).stdout.split())
             if number:
-                seconds[name].append(time.perf_counter() - start)
-            megabytes[name] = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+                seconds[name].append(spent)
     return {name: {"seconds": statistics.median(seconds[name]), "megabytes": megabytes[name]} for name in commands}
 
 

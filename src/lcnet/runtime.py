@@ -257,10 +257,16 @@ class Classifier:
     def _result(self, probs: np.ndarray, top_k: int) -> Result:
         names = self.labels.names if self.labels else None
         ids = self.labels.ids if self.labels else None
-        order = np.argsort(-probs, kind="stable")[:top_k].tolist()
+        order = _largest(probs, top_k)
         return Result(tuple(
             Prediction(i, names[i] if names else str(i), ids[i] if ids else None, float(probs[i])) for i in order
         ))  # fmt: skip
+
+
+def _largest(values: np.ndarray, count: int) -> list[int]:
+    """Return the indices of the `count` largest values, largest first, equal ones in their order."""
+    some = np.argpartition(-values, count)[:count] if count < len(values) else np.arange(len(values))
+    return some[np.lexsort((some, -values[some]))].tolist()
 
 
 def _is_ready(images: Any) -> bool:
