@@ -193,14 +193,37 @@ static void prepare(const Pixels& image, const Scaled& scaled, const Box& box, c
   const lcnet::Picture in = picture(image);
   const lcnet::Resize to = resize_to(scaled, box, filter);
   const size_t height = to.bottom - to.top, width = to.right - to.left;
-  require(out.shape(0) == in.channels && out.shape(1) == height && out.shape(2) == width, "the output does not fit");
+  const size_t planes = out.shape(0);
+  require(planes == in.channels || (planes == 3 && in.channels == 4), "the output has other channels");
+  require(out.shape(1) == height && out.shape(2) == width, "the output does not fit");
   require(width == 1 || out.stride(2) == 1, "the output has gaps");
-  require(table.shape(0) == in.channels && table.shape(1) == 256, "the table is not [C,256]");
+  require(table.shape(0) == planes && table.shape(1) == 256, "the table is not [C,256]");
   const lcnet::Kernels& kernels = lcnet::select_kernels(isa);
   nb::gil_scoped_release released;
   const auto plane = static_cast<size_t>(out.stride(0)), pitch = static_cast<size_t>(out.stride(1));
-  lcnet::PlaneSink sink({out.data(), width, in.channels, plane, pitch}, table.data());
+  lcnet::PlaneSink sink({out.data(), width, planes, in.channels, plane, pitch}, table.data());
   lcnet::resize(kernels, in, to, sink);
+}
+
+// Apache Arrow's C data interface: the layout that its specification fixes.
+struct ArrowArray {
+  int64_t length, null_count, offset, n_buffers, n_children;
+  const void** buffers;
+  ArrowArray** children;
+  ArrowArray* dictionary;
+  void (*release)(ArrowArray*);
+  void* private_data;
+};
+
+// The memory of a picture whose pixels are lists of four bytes, uint8 [height][width][4], without a copy: kept alive by `array`.
+static nb::ndarray<nb::numpy, const uint8_t, nb::ndim<3>> arrow_pixels(nb::object array, size_t height, size_t width) {
+  const auto* list = static_cast<const ArrowArray*>(PyCapsule_GetPointer(array.ptr(), "arrow_array"));
+  if (!list) throw nb::python_error();
+  const ArrowArray* bytes = list->n_children == 1 ? list->children[0] : nullptr;
+  require(bytes && bytes->n_buffers == 2 && list->offset == 0 && bytes->offset == 0, "no array of lists of bytes");
+  const auto length = static_cast<size_t>(list->length);
+  require(length == height * width && static_cast<size_t>(bytes->length) == 4 * length, "the array does not fit");
+  return {static_cast<const uint8_t*>(bytes->buffers[1]), {height, width, 4}, array};
 }
 
 #if defined(__clang__)
@@ -236,6 +259,8 @@ NB_MODULE(_native, m) {
         nb::arg("out").noconvert(), nb::arg("isa"));
   m.def("prepare", &prepare, nb::arg("image"), nb::arg("scaled"), nb::arg("box"), nb::arg("filter"), nb::arg("table"),
         nb::arg("out").noconvert(), nb::arg("isa"));
+
+  m.def("arrow_pixels", &arrow_pixels, nb::arg("array"), nb::arg("height"), nb::arg("width"));
 
   m.def("fma_peak", &fma_peak, nb::arg("seconds"), nb::call_guard<nb::gil_scoped_release>());
   m.attr("compiler") = LCNET_COMPILER;

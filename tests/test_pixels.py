@@ -1,5 +1,6 @@
 """Any source to pixels: the policy of docs/pixels.md against Pillow and hand-computed values."""
 
+import gc
 import io
 import os
 import subprocess
@@ -304,3 +305,24 @@ def test_the_first_frame_of_several(format):
     with Image.open(io.BytesIO(data)) as image:
         assert image.n_frames == 2
     np.testing.assert_array_equal(decode(data), picture(seed=7))
+
+
+def test_a_padded_picture_is_the_same_without_a_copy():
+    data = encoded(picture(), "PNG")
+    padded = decode(data, padded=True)
+    assert padded.shape == (24, 36, 4) and not padded.flags.writeable
+    np.testing.assert_array_equal(padded[:, :, :3], picture())
+    image = Image.open(io.BytesIO(data))
+    shared = decode(image, padded=True)
+    image.putpixel((3, 2), (1, 2, 3))
+    assert shared[2, 3, :3].tolist() == [1, 2, 3]
+    del image, data
+    gc.collect()
+    assert shared[2, 3, :3].tolist() == [1, 2, 3]  # the array keeps Pillow's memory
+
+
+def test_a_picture_in_pieces_is_copied():
+    large = Image.new("RGB", (3000, 2000), (1, 2, 3))  # 24 MB: more than one of Pillow's blocks
+    assert decode(large, padded=True).shape == (2000, 3000, 3)
+    grey = Image.new("L", (8, 4), 7)
+    assert decode(grey, padded=True)[..., :3].tolist() == [[[7] * 3] * 8] * 4

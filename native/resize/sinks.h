@@ -18,10 +18,11 @@ class ByteSink final : public RowSink {
   size_t row_bytes_;
 };
 
-// float [channels] planes, `plane` floats apart, of rows `pitch` floats apart: out = table[channel][pixel].
+// float [channels] planes, `plane` floats apart, of rows `pitch` floats apart: out = table[channel][pixel]. A pixel has `step`
+// bytes, of which the first are the channels.
 struct Planes {
   float* out;
-  size_t width, channels, plane, pitch;
+  size_t width, channels, step, plane, pitch;
 };
 
 class PlaneSink final : public RowSink {

@@ -199,8 +199,10 @@ def _input(source: Source, preprocessing: Preprocessing, max_pixels: int, fast: 
     def needed(height: int, width: int) -> tuple[int, int]:
         return _scaled_size(height, width, preprocessing)
 
-    pixels = decode(source, preprocessing, max_pixels, needed if fast else None)
-    _check(pixels, preprocessing)
+    padded = preprocessing.input_size[0] == 3 and not isinstance(source, np.ndarray)
+    pixels = decode(source, preprocessing, max_pixels, needed if fast else None, padded)
+    if not padded:
+        _check(pixels, preprocessing)
     try:
         _prepare(pixels, preprocessing, out)
     except ImageError as error:

@@ -56,6 +56,7 @@ def decode(
     preprocessing: Preprocessing = DEFAULT,
     max_pixels: int = MAX_PIXELS,
     needed: Callable[[int, int], tuple[int, int]] | None = None,
+    padded: bool = False,
 ) -> np.ndarray:
     """Decode one picture to uint8 [H,W,3] RGB, or [H,W,1] grey for a network of one channel.
 
@@ -65,6 +66,7 @@ def decode(
 
     `needed`: for a JPEG file that may lose detail. Maps its height and width to those that it will be scaled to; a file
     that is at least twice as large is decoded at a half, quarter or eighth, in its DCT, but not smaller than needed.
+    `padded`: an RGB picture may come as [H,W,4] with a meaningless fourth byte, which saves a copy.
 
     Raises `ImageError`, naming the source, for anything wrong with a picture, also for more than `max_pixels` pixels
     (by its header, before decoding); `InputError` for an argument that is no picture: another type, dtype or shape.
@@ -76,7 +78,7 @@ def decode(
         raise InputError(f"{name}: a network of {channels} input channels takes uint8 arrays [H,W,{channels}] only")
     try:
         with _quiet_and_strict(), _opened(source) as image:
-            return _pixels(image, preprocessing, max_pixels, needed if image is not source else None)
+            return _pixels(image, preprocessing, max_pixels, needed if image is not source else None, padded)
     except InputError:
         raise
     except Exception as error:
@@ -185,6 +187,7 @@ def _pixels(
     preprocessing: Preprocessing,
     max_pixels: int,
     needed: Callable[[int, int], tuple[int, int]] | None,
+    padded: bool,
 ) -> np.ndarray:
     from PIL import Image
 
@@ -203,7 +206,7 @@ def _pixels(
     image.load()
     turn = _turn(image) if preprocessing.exif else None
     upright = _to_channels(image, preprocessing)
-    return _as_array(upright.transpose(Image.Transpose[turn]) if turn else upright)
+    return _as_array(upright.transpose(Image.Transpose[turn]) if turn else upright, padded)
 
 
 def _turn(image: Image.Image) -> str | None:
@@ -267,9 +270,26 @@ def _on_background(image: Image.Image, background: tuple[int, int, int]) -> Imag
     return canvas
 
 
-def _as_array(image: Image.Image) -> np.ndarray:
+def _as_array(image: Image.Image, padded: bool = False) -> np.ndarray:
+    view = _padded_view(image) if padded and image.mode == "RGB" else None
+    if view is not None:
+        return view
     pixels = np.asarray(image)
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def _padded_view(image: Image.Image) -> np.ndarray | None:
+    """Pillow's own memory of an RGB picture, uint8 [H,W,4], its fourth byte without a meaning; None if it is in pieces.
+
+    The copy to three bytes a pixel takes as long as the resize.
+    """
+    from . import _native
+
+    try:
+        array = image.__arrow_c_array__()[1]
+    except (AttributeError, ValueError):  # a Pillow before 11.2; a picture of more than 16 MiB
+        return None
+    return _native.arrow_pixels(array, image.height, image.width)
 
 
 def _reason(error: Exception) -> str:
