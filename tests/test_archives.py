@@ -2,17 +2,16 @@
 
 import bz2
 import gzip
-import io
 import os
 import stat
 import struct
 import tarfile
 import threading
 import tracemalloc
-import warnings
 import zipfile
 
 import pytest
+from archived import write_tar, write_zip
 from pictures import encoded, picture
 
 import lcnet
@@ -21,27 +20,6 @@ from lcnet.sources import find, shown
 
 PNG = encoded(picture(), "PNG")
 TARS = {"tar": "w", "tar.gz": "w:gz", "tgz": "w:gz", "tar.bz2": "w:bz2", "tar.xz": "w:xz"}
-
-
-def write_zip(path, members, compression=zipfile.ZIP_DEFLATED):
-    with warnings.catch_warnings(), zipfile.ZipFile(path, "w", compression) as archive:
-        warnings.simplefilter("ignore")  # equal names
-        for name, data in members:
-            archive.writestr(name, data)
-    return path
-
-
-def write_tar(path, members, mode="w"):
-    """Members are (name, bytes) or ready TarInfos."""
-    with tarfile.open(path, mode) as archive:
-        for member in members:
-            if isinstance(member, tarfile.TarInfo):
-                archive.addfile(member)
-            else:
-                info = tarfile.TarInfo(member[0])
-                info.size = len(member[1])
-                archive.addfile(info, io.BytesIO(member[1]))
-    return path
 
 
 def special(name, kind, target=""):

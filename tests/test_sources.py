@@ -2,13 +2,11 @@
 
 import io
 import os
-import tarfile
 import tracemalloc
-import warnings
-import zipfile
 from pathlib import Path
 
 import pytest
+from archived import write_tar, write_zip
 from pictures import encoded, picture
 
 import lcnet
@@ -27,27 +25,6 @@ def tree(root, *files, data=PNG):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(data)
     return root
-
-
-def write_zip(path, members, compression=zipfile.ZIP_DEFLATED):
-    with warnings.catch_warnings(), zipfile.ZipFile(path, "w", compression) as archive:
-        warnings.simplefilter("ignore")  # equal names
-        for name, data in members:
-            archive.writestr(name, data)
-    return path
-
-
-def write_tar(path, members, mode="w"):
-    """Members are (name, bytes) or ready TarInfos."""
-    with tarfile.open(path, mode) as archive:
-        for member in members:
-            if isinstance(member, tarfile.TarInfo):
-                archive.addfile(member)
-            else:
-                info = tarfile.TarInfo(member[0])
-                info.size = len(member[1])
-                archive.addfile(info, io.BytesIO(member[1]))
-    return path
 
 
 def error_of(found):

@@ -12,6 +12,7 @@
 #include "../../native/dispatch.h"
 #include "../../native/engine.h"
 #include "../../native/tables.h"
+#include "isas.h"
 
 static std::atomic<size_t> allocations{0};
 
@@ -147,12 +148,7 @@ int main() {
   std::vector<std::pair<std::string, const lcnet::Kernels*>> tables;
   for (size_t lanes : {8, 16}) tables.emplace_back("scalar x" + std::to_string(lanes), &lcnet::scalar_kernels(lanes, 2));
   for (const lcnet::Isa& isa : lcnet::isas()) {
-#if defined(LCNET_EMULATE_AVX512)
-    const bool runs = isa.supported || std::string(isa.kernels->isa).find("avx512") == 0;
-#else
-    const bool runs = isa.supported;
-#endif
-    if (runs) tables.emplace_back(isa.kernels->isa, isa.kernels);
+    if (runs_here(isa)) tables.emplace_back(isa.kernels->isa, isa.kernels);
   }
   const size_t sizes[][2] = {{32, 32}, {33, 40}, {47, 35}, {64, 97}, {130, 34}};
   for (size_t width : {8, 12}) {

@@ -19,6 +19,7 @@
 #include "../../native/dispatch.h"
 #include "../../native/resize/resize.h"
 #include "../../native/tables.h"
+#include "isas.h"
 
 using lcnet::Activation;
 using lcnet::Kernels;
@@ -300,12 +301,7 @@ static void nan_stays(const Kernels& k) {
 int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 300;
   for (const lcnet::Isa& isa : lcnet::isas()) {
-#if defined(LCNET_EMULATE_AVX512)
-    const bool runs = isa.supported || std::string(isa.kernels->isa).find("avx512") == 0;
-#else
-    const bool runs = isa.supported;
-#endif
-    if (!runs) {
+    if (!runs_here(isa)) {
       std::printf("%s: not on this CPU\n", isa.kernels->isa);
       continue;
     }
