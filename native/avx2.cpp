@@ -5,6 +5,7 @@
 
 #include "channel/simd.h"
 #include "dwconv/simd.h"
+#include "dwgrad/simd.h"
 #include "gemm/simd.h"
 #include "peak/simd.h"
 #include "resize/avx2.h"
@@ -27,6 +28,10 @@ const Kernels kernels__avx2 = {
     .f32_gemv = gemv<6, 2, F32Dot>,
     .f32_channel_sum = f32_channel_sum,
     .f32_channel_scale = f32_channel_scale,
+    .f32_dwgrad_3x3s1 = dwgrad<3, 1>,
+    .f32_dwgrad_3x3s2 = dwgrad<3, 2>,
+    .f32_dwgrad_5x5s1 = dwgrad<5, 1>,
+    .f32_dwgrad_5x5s2 = dwgrad<5, 2>,
     .f32_peak = f32_peak,
     .bf16 = nullptr,
     .u8_resize_rows = u8_resize_rows,

@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "dispatch.h"
+#include "dwgrad/dwgrad.h"
 #include "engine.h"
 #include "resize/sinks.h"
 
@@ -140,6 +141,17 @@ static void run_head(Engine& engine, const In<4>& features, const std::optional<
   engine.run_head(features.data(), images, height, width, out);
 }
 
+// dw [k,k,C] of a depthwise conv with k/2 zeros around: x [N,H,W,C], dy [N,H/stride,W/stride,C], sizes rounded up.
+static void dwgrad(lcnet::Pool& pool, const In<4>& x, const In<4>& dy, size_t stride, const Out<3>& dw, const std::string& isa) {
+  const lcnet::DwgradShape s{x.shape(0), x.shape(1), x.shape(2), x.shape(3), dw.shape(0), stride};
+  require(lcnet::dwgrad_supported(s) && dw.shape(1) == s.kernel && dw.shape(2) == s.channels, "the weights do not fit");
+  require(dy.shape(0) == s.images && dy.shape(1) == s.out_height() && dy.shape(2) == s.out_width() &&
+              dy.shape(3) == s.channels, "the output's gradient does not fit");
+  const lcnet::Kernels& kernels = lcnet::select_kernels(isa);
+  nb::gil_scoped_release released;
+  lcnet::dwgrad(kernels, pool, s, x.data(), dy.data(), dw.data());
+}
+
 // Multiply-adds a second that one thread can do: the best of short bursts, so that an interruption does not count.
 static double fma_peak(double seconds) {
   using Clock = std::chrono::steady_clock;
@@ -255,6 +267,9 @@ NB_MODULE(_native, m) {
       .def("run", &run, nb::arg("x"), nb::arg("logits").none(), nb::arg("embeddings").none(), nb::arg("maps"))
       .def("run_head", &run_head, nb::arg("features"), nb::arg("logits").none(), nb::arg("embeddings").none());
 
+  nb::class_<lcnet::Pool>(m, "Pool").def(nb::init<size_t>(), nb::arg("threads"));
+  m.def("dwgrad", &dwgrad, nb::arg("pool"), nb::arg("x").noconvert(), nb::arg("dy").noconvert(), nb::arg("stride"),
+        nb::arg("dw").noconvert(), nb::arg("isa"));
   m.def("resize", &resize, nb::arg("image"), nb::arg("scaled"), nb::arg("box"), nb::arg("filter"),
         nb::arg("out").noconvert(), nb::arg("isa"));
   m.def("prepare", &prepare, nb::arg("image"), nb::arg("scaled"), nb::arg("box"), nb::arg("filter"), nb::arg("table"),

@@ -84,6 +84,13 @@ struct Bf16Kernels {
   Bf16ChannelScale* channel_scale;
 };
 
+// What one output row adds to the gradient of a depthwise conv's weights, K x K with stride S (both in the kernel's name), for
+// one of its K rows of weights.
+//   in    dense [S * (width - 1) + K][channels]: the input row under the weights, with its padding
+//   grad  dense [width][channels]
+//   sums  [K][channels], added to
+using F32Dwgrad = void(const float* in, const float* grad, float* sums, size_t width, size_t channels);
+
 // Multiply-adds on registers and nothing else, `rounds` times over all of them; returns how many it did. For the bench, which
 // states speeds as fractions of it. `sink` takes L floats, so that the work is not optimised away.
 using F32Peak = size_t(float* sink, size_t rounds);
@@ -127,6 +134,10 @@ struct Kernels {
   F32Gemv* f32_gemv;
   F32ChannelSum* f32_channel_sum;
   F32ChannelScale* f32_channel_scale;
+  F32Dwgrad* f32_dwgrad_3x3s1;
+  F32Dwgrad* f32_dwgrad_3x3s2;
+  F32Dwgrad* f32_dwgrad_5x5s1;
+  F32Dwgrad* f32_dwgrad_5x5s2;
   F32Peak* f32_peak;
   const Bf16Kernels* bf16;
   U8ResizeRows* u8_resize_rows;

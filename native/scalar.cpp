@@ -6,6 +6,7 @@
 
 #include "channel/scalar.h"
 #include "dwconv/scalar.h"
+#include "dwgrad/scalar.h"
 #include "gemm/scalar.h"
 #include "peak/scalar.h"
 #include "resize/scalar.h"
@@ -39,6 +40,10 @@ constexpr Kernels scalar_table() {
       .f32_gemv = gemv__scalar<L, P, float>,
       .f32_channel_sum = f32_channel_sum__scalar,
       .f32_channel_scale = f32_channel_scale__scalar,
+      .f32_dwgrad_3x3s1 = dwgrad__scalar<3, 1>,
+      .f32_dwgrad_3x3s2 = dwgrad__scalar<3, 2>,
+      .f32_dwgrad_5x5s1 = dwgrad__scalar<5, 1>,
+      .f32_dwgrad_5x5s2 = dwgrad__scalar<5, 2>,
       .f32_peak = f32_peak__scalar<L>,
       .bf16 = &bf16_scalar<L, P>,
       .u8_resize_rows = u8_resize_rows__scalar,

@@ -21,6 +21,10 @@ class WeightsError(LcnetError):
     """Weights that cannot be had: unknown name, not in the cache and not reachable, or not the file that was promised."""
 
 
+class TrainingError(LcnetError):
+    """Training that cannot go on: the loss is no number any more. Says what to try."""
+
+
 class MissingExtraError(LcnetError, ImportError):
     """An optional dependency that is not installed. Names the extra to install."""
 

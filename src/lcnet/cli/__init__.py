@@ -9,7 +9,19 @@ import click
 
 from ..errors import LcnetError
 
-COMMANDS = ("classify", "embed", "features", "models", "info", "download", "convert", "export", "bench")
+COMMANDS = (
+    "classify",
+    "embed",
+    "features",
+    "train",
+    "recipes",
+    "models",
+    "info",
+    "download",
+    "convert",
+    "export",
+    "bench",
+)
 
 
 class Commands(click.Group):

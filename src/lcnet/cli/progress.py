@@ -46,7 +46,7 @@ class Progress:
         speed = f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
         if self.total is None or self.total < self.done:
             return f"{self.done} images  {speed}"
-        left = _duration((self.total - self.done) / max(rate, 1e-9))
+        left = duration((self.total - self.done) / max(rate, 1e-9))
         return f"{self.done} of {self.total} images  {100 * self.done // max(self.total, 1)}%  {speed}  {left} left"
 
     def say(self, text: str) -> None:
@@ -74,7 +74,8 @@ class Progress:
             self.total = self.count()
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
     minutes, seconds = divmod(round(min(seconds, 1e9)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

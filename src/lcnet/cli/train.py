@@ -1,0 +1,95 @@
+"""`lcnet train`."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from ..train.events import Events
+
+
+@click.command()
+@click.argument("data", type=click.Path())
+@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="Folder for what comes of it.")
+@click.option("--model", "-m", default="lcnet_050", show_default=True,
+              help="An architecture starts from random weights; a name with a tag, or a file, from trained ones.")  # fmt: skip
+@click.option("--recipe", "-r", default="quick", show_default=True, help="A name (`lcnet recipes`) or a recipe.json.")
+@click.option("--set", "-s", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe.")
+@click.option("--freeze", is_flag=True, help="Train the classifier only.")
+@click.option("--in-chans", type=click.IntRange(1), help="Channels of the pictures, if not 3.")
+@click.option("--val-fraction", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True,
+              help="Share of the training pictures for validation, where the data has none.")  # fmt: skip
+@click.option("--metric", default="", help="Picks the best epoch.  [default: top1, or mAP]")
+@click.option("--patience", type=click.IntRange(0), default=0, help="Stop after so many epochs without a better one.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, or another that torch knows.")
+@click.option("--amp", type=click.Choice(["none", "bf16", "fp16"]), default="none", show_default=True,
+              help="Mixed precision.")  # fmt: skip
+@click.option("--channels-last/--channels-first", default=True, show_default=True, help="Memory layout.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the network first.")
+@click.option("--accumulate", type=click.IntRange(1), default=1, show_default=True,
+              help="Parts in which a process does its share of a step, to save memory.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(0), help="Processes that decode.  [default: by the processors]")
+@click.option("--threads", type=click.IntRange(1), help="Processors for torch.  [default: all that may be used]")
+@click.option("--checkpoint-minutes", type=click.FloatRange(0), default=10.0, show_default=True,
+              help="Between checkpoints within an epoch.")  # fmt: skip
+@click.option("--skip-unreadable", is_flag=True, help="Leave unreadable pictures out, and list them.")
+@click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard too.")
+@click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in the output folder.")
+def train(
+    data: str, output: Path, recipe: str, settings: tuple[str, ...], freeze: bool, compiled: bool, tensorboard: bool,
+    **values: Any,
+) -> None:  # fmt: skip
+    """Train a network on your own pictures; the result is a model file.
+
+    DATA is a folder with a folder of pictures a class (also below train/ and val/), a zip of such, a CSV or TSV table of
+    path,label[,split], or WebDataset shards. `lcnet check-data` looks it over first. Under `torchrun -m lcnet train ...`
+    several processes train together.
+    """
+    if values["resume"] and values["overwrite"]:
+        raise InputError("--resume and --overwrite contradict each other: give one of them")
+    _require_torch()
+    from ..train.fit import Options, fit
+    from ..train.recipes import recipe as find_recipe
+
+    chosen = find_recipe(recipe, settings)
+    if freeze:
+        chosen = chosen.change({"freeze": "trunk", "freeze_epochs": 0})
+    options = Options(compile=compiled, **values)
+    try:
+        done = fit(data, chosen, output, options=options, events=_watchers(output, tensorboard))
+    except KeyboardInterrupt:
+        click.echo(f"\nlcnet: stopped; the same command with --resume goes on from {output}", err=True)
+        raise SystemExit(130) from None
+    if _first():
+        best = ", ".join(f"{name} {value:.4f}" for name, value in done.metrics.items())
+        click.echo(f"{done.model}: epoch {done.best_epoch} of {done.epochs}" + (f": {best}" if best else ""))
+
+
+def _first() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _require_torch() -> None:
+    if find_spec("torch") is None:
+        raise MissingExtraError("training needs torch, which is not installed: pip install 'lcnet[train]'")
+
+
+def _watchers(output: Path, tensorboard: bool) -> Events:
+    from ..train.events import Both
+    from .watch import Screen
+
+    screen = Screen()
+    if not (tensorboard and _first()):
+        return screen
+    from ..train.board import Board
+
+    return Both(screen, Board(output))

@@ -1,0 +1,16 @@
+"""Training: a folder of pictures and a recipe in, a checked model file out. Needs torch, which is imported when it is used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PLACES = {"Recipe": ".recipe", "RECIPES": ".recipes", "fit": ".fit", "Options": ".fit"}
+__all__ = sorted(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_PLACES[name], __name__), name)

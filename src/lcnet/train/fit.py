@@ -1,0 +1,352 @@
+"""Train a network on a dataset by a recipe: checks everything first, then loops, then evaluates what will be served.
+
+The output folder (output.py) gets the model file, a checkpoint to resume from, the metrics of every epoch, the recipe and a
+report. Under torchrun every process calls `fit` alike; the first one writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..cpus import usable_cpus
+from ..dataset import Dataset, open_dataset, split
+from ..errors import InputError, LcnetError
+from . import state
+from .distributed import joined
+from .events import Events
+from .loader import LoaderOptions, Normalize, TrainLoader, read_pixels
+from .loop import Machine, Run
+from .losses import class_weights
+from .output import Output
+from .recipe import NONE, Recipe
+from .recipes import recipe as find_recipe
+from .sampler import Order
+from .start import start, write_model
+from .validation import METRICS, Validation
+
+AMP = ("none", "bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a recipe is run, which is not what it trains: places, processes, numbers of things at once.
+
+    val_fraction: of the training pictures, for validation, where the data has none; 0: no validation. accumulate: parts in
+    which a process does its share of a step. metric: picks the best epoch (top1, balanced_accuracy, macro_f1, loss, mAP);
+    patience: epochs without a better one after which training stops, 0: never. checkpoint_minutes: between checkpoints
+    within an epoch. workers: processes that decode, 0: none; None: a choice by the number of processors.
+    """
+
+    model: str = "lcnet_050"
+    seed: int = 0
+    val_fraction: float = 0.1
+    in_chans: int | None = None
+    metric: str = ""
+    patience: int = 0
+    resume: bool = False
+    overwrite: bool = False
+    skip_unreadable: bool = False
+    device: str = "auto"
+    amp: str = "none"
+    channels_last: bool = True
+    compile: bool = False
+    accumulate: int = 1
+    workers: int | None = None
+    threads: int | None = None
+    checkpoint_minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.amp not in AMP:
+            raise InputError(f"amp is {self.amp!r}, expected {' or '.join(AMP)}")
+        if not 0 <= self.val_fraction < 1:
+            raise InputError(f"val_fraction is {self.val_fraction}, expected a number from 0 to below 1")
+        for name, low in (("accumulate", 1), ("patience", 0), ("seed", 0)):
+            if getattr(self, name) < low:
+                raise InputError(f"{name} is {getattr(self, name)}, expected a whole number from {low} up")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What came of it. `metrics`: of the best epoch on the validation pictures, by name; empty without any."""
+
+    model: Path
+    epochs: int
+    best_epoch: int
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def fit(
+    data: str | os.PathLike[str],
+    recipe: str | Recipe = "quick",
+    output: str | os.PathLike[str] = "run",
+    settings: Iterable[str] = (),
+    options: Options | None = None,
+    events: Events | None = None,
+    **values: Any,
+) -> Fit:
+    """Train on `data` (whatever `lcnet.dataset.open_dataset` takes) by `recipe`, a name, a `recipe.json` or a `Recipe`.
+
+    settings: `key=value` texts that change the recipe. values: fields of `Options`. Raises `InputError` for data, recipes
+    and options that cannot be, before anything is written; `ImageError` for a picture that cannot be read; `TrainingError`
+    if the loss is no number any more.
+    """
+    options = replace(options or Options(), **values)
+    chosen = recipe if isinstance(recipe, Recipe) else find_recipe(recipe, settings)
+    device = _device(options)
+    torch.set_num_threads(options.threads or max(1, usable_cpus() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    with joined(device) as group:
+        if device.type == "cuda":
+            device = torch.device("cuda", group.local_rank)
+        machine = Machine(device, group, options.amp, options.channels_last, options.compile)
+        return _Training(os.fspath(data), chosen, Output(Path(output)), options, machine, events or Events()).run()
+
+
+def _device(options: Options) -> torch.device:
+    name = options.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device is {options.device!r}, which torch cannot use: {str(error).splitlines()[0]}"
+        ) from None
+    if options.amp == "fp16" and device.type == "cpu":
+        raise InputError("amp is 'fp16', which needs a GPU: use bf16 or none on a CPU")
+    return device
+
+
+class _Training:
+    """One call of `fit`: what is found out at the beginning and needed to the end."""
+
+    def __init__(
+        self, data: str, recipe: Recipe, output: Output, options: Options, machine: Machine, events: Events
+    ) -> None:
+        self.options, self.output, self.machine, self.group = options, output, machine, machine.group
+        self.events = events if self.group.first else Events()
+        self.train, self.val, self.skipped = self.group.from_first(self._data(data) if self.group.first else None)
+        self.recipe = _fitting(recipe, self.train, self.group.world * options.accumulate, self.events.note)
+        self.metric = _metric(options.metric, self.train.multi_label)
+        self.start = start(options.model, self.train, self.recipe, options.in_chans)
+        self.identity = {"recipe": self.recipe.to_json(), "model": options.model, "seed": options.seed,
+                         "data": _fingerprint(self.train)}  # fmt: skip
+        self.description = {
+            "data": data,
+            **{k: v for k, v in asdict(options).items() if k not in ("resume", "overwrite")},
+        }
+
+    def _data(self, data: str) -> tuple[Dataset, Dataset | None, list[str]]:
+        """Open, check and split the data."""
+        splits = open_dataset(data)
+        train, val = splits.train, splits.val
+        skipped: list[str] = []
+        if self.options.skip_unreadable:
+            train, skipped = _readable(train, self.options.in_chans or 3)
+            if val is not None:
+                val, more = _readable(val, self.options.in_chans or 3)
+                skipped += more
+            for name in skipped:
+                self.events.note(f"left out: {name}")
+        if val is None and self.options.val_fraction:
+            train, val = split(train, self.options.val_fraction, self.options.seed)
+        return train, val, skipped
+
+    def run(self) -> Fit:
+        """Train, and evaluate the result."""
+        options, group = self.options, self.group
+        order = Order(
+            len(self.train), self.recipe.batch_size, options.seed, self.recipe.repeats, self.recipe.sampler == "balanced",
+            None if self.train.multi_label else self.train.targets, group.world, group.rank, options.accumulate,
+        )  # fmt: skip
+        weights = class_weights(self.train.targets, len(self.train.classes)) if self._weighted else None
+        normalize = Normalize(self.start.preprocessing)
+        run = Run(
+            self.start.model, self.recipe, self.machine, order, normalize, options.seed, self.train.multi_label, weights
+        )
+        resumed = group.from_first(self.output.prepare(options.resume, options.overwrite) if group.first else None)
+        if resumed:
+            run.restore(*state.load(self.output.checkpoint, self.identity))
+        rows = self.output.rows(run.place.epoch) if resumed else []
+        if group.first:
+            self.output.write_recipe(self._recipe_json())
+            self.output.write_rows(rows)
+        self.events.start(run, self.train, self.val, self.start, resumed)
+        self._epochs(run, rows)
+        return self._finish(run, rows)
+
+    @property
+    def _weighted(self) -> bool:
+        return self.recipe.class_weights != NONE
+
+    def _epochs(self, run: Run, rows: list[dict[str, Any]]) -> None:
+        loaders = self._loader_options
+        loader = TrainLoader(self.train, self.recipe, self.start.preprocessing, run.order, loaders)
+        validation = self._validation(loaders)
+        saved = time.monotonic()
+
+        def after_step(loss: float, lr: float) -> None:
+            nonlocal saved
+            self.events.step(run, loss, lr)
+            if self.group.first and time.monotonic() - saved > 60 * self.options.checkpoint_minutes:
+                state.save(self.output.checkpoint, self.identity, *run.snapshot())
+                saved = time.monotonic()
+
+        while run.place.epoch < self.recipe.epochs and not self._stale(run):
+            began = time.monotonic()
+            lr = run.schedule.lr(run.place.updates)
+            loss = run.train_epoch(loader, after_step)
+            row: dict[str, Any] = {"epoch": run.place.epoch, "lr": lr, "train_loss": loss}
+            if validation:
+                row |= {f"val_{name}": value for name, value in validation(run.result).items()}
+            row["seconds"] = round(time.monotonic() - began, 3)
+            better = self._is_better(run, row)
+            if self.group.first:
+                rows.append(row)
+                self._write(run, rows, better)
+                saved = time.monotonic()
+            self.events.epoch(run, row, better)
+
+    def _validation(self, loaders: LoaderOptions) -> Validation | None:
+        if self.val is None or not len(self.val):
+            return None
+        share = max(1, min(256, self.recipe.batch_size // self.group.world))
+        return Validation(self.val, self.start.preprocessing, self.machine, share, loaders)
+
+    @property
+    def _loader_options(self) -> LoaderOptions:
+        gpu = self.machine.device.type == "cuda"
+        cpus = max(1, usable_cpus() // self.group.local_world)
+        workers = (
+            (max(1, cpus - 1) if gpu else max(1, cpus // 4)) if self.options.workers is None else self.options.workers
+        )
+        return LoaderOptions(workers, pin=gpu)
+
+    def _is_better(self, run: Run, row: dict[str, Any]) -> bool:
+        """Whether the epoch is the best so far; without validation the last one is."""
+        value, best = row.get(f"val_{self.metric}"), run.place.best
+        larger = METRICS[self.metric][0]
+        better = value is None or best is None or (value > best if larger else value < best)
+        if better:
+            run.place.best, run.place.best_epoch = value, row["epoch"]
+        return better
+
+    def _stale(self, run: Run) -> bool:
+        return bool(self.options.patience and self.val is not None
+                    and run.place.epoch - max(run.place.best_epoch, 0) >= self.options.patience)  # fmt: skip
+
+    def _write(self, run: Run, rows: list[dict[str, Any]], better: bool) -> None:
+        """Write the model if it is the best, the rows, and last the checkpoint, which vouches for both."""
+        if better:
+            provenance = {
+                "source": "lcnet train",
+                "recipe": self.recipe.to_json(),
+                "metrics": rows[-1],
+                **self.description,
+            }
+            preprocessing = self.start.preprocessing
+            write_model(self.output.model, run.result, run.model, self.train, preprocessing, provenance)
+        self.output.write_rows(rows)
+        state.save(self.output.checkpoint, self.identity, *run.snapshot())
+
+    def _finish(self, run: Run, rows: list[dict[str, Any]]) -> Fit:
+        best = run.place.best_epoch
+        done = Fit(self.output.model, run.place.epoch, best)
+        if self.group.first:
+            row = rows[best - 1]
+            done = replace(done, metrics={k.removeprefix("val_"): v for k, v in row.items() if k.startswith("val_")})
+            self._report(rows)
+        self.group.from_first(None)  # the others wait for the report
+        return done
+
+    def _report(self, rows: list[dict[str, Any]]) -> None:
+        """Evaluate the model file with the engine that will serve it, and write the report."""
+        if self.val is None or not len(self.val):
+            return
+        from ..evaluate import evaluate, write_report
+        from ..runtime import load
+
+        self.events.note("evaluating the model file with the native engine")
+        model = load(self.output.model)
+        write_report(self.output.report, evaluate(model, self.val), self.val, history=rows, overwrite=True)
+
+    def _recipe_json(self) -> dict[str, Any]:
+        from importlib.metadata import version
+
+        return {
+            "lcnet": version("lcnet"), "torch": torch.__version__, "recipe": self.recipe.to_json(), **self.description,
+            "world": self.group.world, "classes": list(self.train.classes), "train_images": len(self.train),
+            "val_images": 0 if self.val is None else len(self.val), "data_fingerprint": self.identity["data"],
+            "left_out": self.skipped,
+        }  # fmt: skip
+
+
+def _fitting(recipe: Recipe, train: Dataset, divisor: int, note: Callable[[str], None]) -> Recipe:
+    """Fit a recipe to the data: a batch no larger than it, losses that multi-label tasks have; refuse what cannot be."""
+    if recipe.batch_size % divisor:
+        raise InputError(f"batch_size is {recipe.batch_size}, which {divisor} processes or parts cannot share evenly: "
+                         f"--set batch_size={max(2, recipe.batch_size // divisor) * divisor}")  # fmt: skip
+    if recipe.batch_size > len(train):
+        size = len(train) // divisor * divisor
+        if size < 2 * divisor:
+            raise InputError(f"there are {len(train)} training images for {divisor} processes or parts: too few")
+        lr = recipe.lr * size / recipe.batch_size
+        note(
+            f"batch_size {recipe.batch_size} is more than the {len(train)} training images: now {size}, and lr {lr:.3g}"
+        )
+        recipe = recipe.change({"batch_size": size, "lr": lr})
+    if train.multi_label:
+        if recipe.sampler == "balanced":
+            raise InputError("sampler is 'balanced', which needs one label a picture: these have several")
+        if recipe.loss != "bce":
+            note("pictures have several labels each: the loss is bce")
+            recipe = recipe.change({"loss": "bce", "bce_threshold": -1.0})
+    return recipe
+
+
+def _metric(name: str, multi_label: bool) -> str:
+    name = name or ("mAP" if multi_label else "top1")
+    known = [key for key, (_, task) in METRICS.items() if task is None or task == multi_label]
+    if name not in known:
+        raise InputError(f"metric is {name!r}, expected {' or '.join(known)}")
+    return name
+
+
+def _fingerprint(dataset: Dataset) -> str:
+    """Tell datasets apart by their names and targets, wherever they lie."""
+    digest = hashlib.sha256(np.ascontiguousarray(dataset.targets).tobytes())
+    for name in dataset.names:
+        digest.update(
+            "/".join(str(name).replace("\\", "/").rsplit("/", 2)[-2:]).encode("utf-8", "surrogateescape") + b"\0"
+        )
+    return digest.hexdigest()
+
+
+def _readable(dataset: Dataset, channels: int) -> tuple[Dataset, list[str]]:
+    """Leave out the pictures that cannot be decoded; return the rest and why each of them is not in it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from ..config import Preprocessing
+
+    preprocessing = Preprocessing().with_channels(channels)
+
+    def problem(index: int) -> str | None:
+        try:
+            read_pixels(dataset, index, preprocessing)
+        except LcnetError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(usable_cpus()) as pool:
+        problems = list(pool.map(problem, range(len(dataset))))
+    kept = [i for i, found in enumerate(problems) if found is None]
+    return dataset.subset(kept), [found for found in problems if found is not None]

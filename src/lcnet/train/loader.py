@@ -1,0 +1,230 @@
+"""From pictures to batches: decode, crop, scale, flip, RandAugment in worker processes; normalise where the network is.
+
+Batches travel as uint8 in channels-last memory, a quarter of their float size. What is random about a picture comes from
+the seed that travels with its index, so that the number of workers changes nothing. An unreadable picture raises
+`ImageError` with its name: nothing takes its place.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from ..config import Preprocessing
+from ..dataset import Dataset
+from ..dataset.arrays import array_of, is_array
+from ..errors import ImageError, InputError, LcnetError
+from ..image import resize, resize_crop
+from ..pixels import decode
+from .augment.crop import random_resized_crop, shifted, shifted_crop
+from .augment.randaugment import RandAugment
+from .recipe import Recipe
+from .sampler import Item, Order
+
+FILTERS = ("bilinear", "bicubic")
+
+
+def read_pixels(dataset: Dataset, index: int, preprocessing: Preprocessing, needed: Any = None) -> np.ndarray:
+    """Decode one sample: uint8 [H,W,C], for an RGB file [H,W,4] with a meaningless fourth byte. Raises `ImageError`."""
+    name, data = dataset.names[index], dataset.read(index)
+    if is_array(data):
+        return _fitting(array_of(data, name), name, preprocessing.input_size[0])
+    try:
+        return decode(data, preprocessing, needed=needed, padded=True)
+    except LcnetError as error:
+        raise ImageError(f"{name}: {str(error).removeprefix('image bytes: ')}") from None
+
+
+def _fitting(pixels: np.ndarray, name: str, channels: int) -> np.ndarray:
+    if pixels.shape[2] != channels:
+        raise ImageError(f"{name}: it has {pixels.shape[2]} channels, the network takes {channels}")
+    return pixels
+
+
+@dataclass(frozen=True)
+class TrainTransform:
+    """The random part of a recipe that works on single pictures (timm's order: crop and scale, flip, RandAugment)."""
+
+    recipe: Recipe
+    preprocessing: Preprocessing
+
+    @cached_property
+    def randaugment(self) -> RandAugment:
+        """The ops; what comes into view is filled with the mean colour."""
+        fill = tuple(min(max(round(255 * m), 0), 255) for m in self.preprocessing.mean)
+        return RandAugment(self.recipe.randaugment, fill, self.recipe.interpolation)
+
+    def __call__(self, dataset: Dataset, index: int, seed: int) -> np.ndarray:
+        """Return uint8 [size,size,C]. Raises `ImageError`."""
+        rng, size, channels = random.Random(seed), self.recipe.input_size, self.preprocessing.input_size[0]
+        cut = self._resized if self.recipe.crop == "resized" else self._shifted
+        pixels = cut(dataset, index, rng, size)[:, :, :channels]
+        if rng.random() < self.recipe.hflip:
+            pixels = pixels[:, ::-1]
+        if rng.random() < self.recipe.vflip:
+            pixels = pixels[::-1]
+        return self._augmented(pixels, rng) if self.recipe.randaugment else pixels
+
+    def _resized(self, dataset: Dataset, index: int, rng: random.Random, size: int) -> np.ndarray:
+        box: list[int] = []  # top, left, height, width, of the picture at its full size
+
+        def needed(height: int, width: int) -> tuple[int, int]:
+            box[:] = random_resized_crop(rng, height, width, self.recipe.scale, self.recipe.ratio)
+            full.extend((height, width))
+            return -(-height * size // box[2]), -(-width * size // box[3])
+
+        full: list[int] = []
+        pixels = read_pixels(dataset, index, self.preprocessing, needed)
+        if not box:  # no JPEG: nobody asked
+            needed(*pixels.shape[:2])
+        top, left, height, width = _scaled(box, full, pixels.shape)
+        return resize(pixels[top : top + height, left : left + width], (size, size), self._filter(rng))
+
+    def _shifted(self, dataset: Dataset, index: int, rng: random.Random, size: int) -> np.ndarray:
+        pixels = read_pixels(dataset, index, self.preprocessing)
+        scaled = resize(pixels, (size, size), self._filter(rng))
+        return shifted(scaled, *shifted_crop(rng, size, self.recipe.shift))
+
+    def _filter(self, rng: random.Random) -> str:
+        return rng.choice(FILTERS) if self.recipe.interpolation == "random" else self.recipe.interpolation
+
+    def _augmented(self, pixels: np.ndarray, rng: random.Random) -> np.ndarray:
+        from PIL import Image
+
+        if pixels.shape[2] not in (1, 3):
+            raise InputError(f"randaugment needs grey or RGB pictures, these have {pixels.shape[2]} channels: "
+                             "--set randaugment=")  # fmt: skip
+        image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
+        out = np.asarray(self.randaugment(image, rng))
+        return out[:, :, None] if out.ndim == 2 else out
+
+
+def _scaled(box: list[int], full: list[int], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Fit a box to a picture that was decoded at a fraction of its size."""
+    if tuple(full) == shape[:2]:
+        return box[0], box[1], box[2], box[3]
+    y, x = shape[0] / full[0], shape[1] / full[1]
+    top, left = min(int(box[0] * y), shape[0] - 1), min(int(box[1] * x), shape[1] - 1)
+    height, width = max(1, min(round(box[2] * y), shape[0] - top)), max(1, min(round(box[3] * x), shape[1] - left))
+    return top, left, height, width
+
+
+@dataclass(frozen=True)
+class TestTransform:
+    """What the finished model does with a picture, to the bit, before it normalises."""
+
+    preprocessing: Preprocessing
+
+    def __call__(self, dataset: Dataset, index: int, seed: int) -> np.ndarray:
+        """Return uint8 [H,W,C]; `seed` changes nothing."""
+        pixels = read_pixels(dataset, index, self.preprocessing)[:, :, : self.preprocessing.input_size[0]]
+        return resize_crop(np.ascontiguousarray(pixels), self.preprocessing)
+
+
+@dataclass(frozen=True)
+class Pictures(TorchDataset[Any]):
+    """Pictures and targets for torch's DataLoader, asked for by (index, seed)."""
+
+    dataset: Dataset
+    transform: Any
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, item: Item) -> tuple[np.ndarray, np.ndarray]:
+        index, seed = item
+        return self.transform(self.dataset, index, seed), self.dataset.targets[index]
+
+
+def collate(samples: list[tuple[np.ndarray, np.ndarray]]) -> tuple[Tensor, Tensor]:
+    """Stack to uint8 [N,C,H,W] in channels-last memory, and targets int64 [N] or uint8 [N,K]."""
+    images = torch.from_numpy(np.stack([image for image, _ in samples]))
+    return images.permute(0, 3, 1, 2), torch.from_numpy(np.stack([target for _, target in samples]))
+
+
+class Batches:
+    """The part batches of one epoch after another, for torch's DataLoader."""
+
+    def __init__(self, order: Order) -> None:
+        self.order, self.epoch, self.first_step = order, 0, 0
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        return self.order.part_batches(self.epoch, self.first_step)
+
+    def __len__(self) -> int:
+        return (self.order.steps - self.first_step) * self.order.parts
+
+
+@dataclass(frozen=True)
+class LoaderOptions:
+    """How batches are made, which changes nothing in them. workers: processes; 0: the caller's own."""
+
+    workers: int = 1
+    pin: bool = False
+
+
+class TrainLoader:
+    """Batches of augmented pictures, epoch by epoch."""
+
+    def __init__(
+        self, dataset: Dataset, recipe: Recipe, preprocessing: Preprocessing, order: Order, options: LoaderOptions
+    ) -> None:
+        self.batches = Batches(order)
+        pictures = Pictures(dataset, TrainTransform(recipe, preprocessing))
+        self.loader = _loader(pictures, self.batches, options)
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield uint8 [n,C,H,W] and targets, one part of a step after another."""
+        self.batches.epoch, self.batches.first_step = epoch, first_step
+        return iter(self.loader)
+
+
+def test_loader(
+    dataset: Dataset, preprocessing: Preprocessing, batch_size: int, indices: range, options: LoaderOptions
+) -> DataLoader[Any]:
+    """Batches of the samples in `indices`, prepared as the finished model prepares them."""
+    starts = range(0, len(indices), batch_size)
+    batches = [[(i, 0) for i in indices[start : start + batch_size]] for start in starts]
+    return _loader(Pictures(dataset, TestTransform(preprocessing)), batches, options)
+
+
+def _loader(pictures: Pictures, batches: Any, options: LoaderOptions) -> DataLoader[Any]:
+    return DataLoader(
+        pictures, batch_sampler=batches, collate_fn=collate, num_workers=options.workers, pin_memory=options.pin,
+        persistent_workers=options.workers > 0, worker_init_fn=_start_worker,
+    )  # fmt: skip
+
+
+def _start_worker(_: int) -> None:
+    torch.set_num_threads(1)
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """uint8 batches to float32, on their device: (x - 255 mean) / (255 std), as timm's prefetcher does."""
+
+    preprocessing: Preprocessing
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """uint8 [N,C,H,W] -> float32 of the same memory layout."""
+        mean, std = (
+            torch.tensor(values, device=images.device).mul(255)[:, None, None]
+            for values in (self.preprocessing.mean, self.preprocessing.std)
+        )
+        return images.float().sub_(mean).div_(std)
+
+
+def for_training(preprocessing: Preprocessing, recipe: Recipe) -> Preprocessing:
+    """The finished model's preprocessing under a recipe: its size and crop; whole pictures if it was trained on such."""
+    channels, size = preprocessing.input_size[0], recipe.final_size
+    mode = "squash" if recipe.crop == "shifted" else preprocessing.crop_mode
+    return replace(preprocessing, input_size=(channels, size, size), crop_pct=recipe.crop_pct, crop_mode=mode)

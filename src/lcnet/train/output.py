@@ -1,0 +1,79 @@
+"""The output folder of a training run: what is in it, when it may be written, and the rows of its metrics.
+
+Refuses a folder that holds something unless it is told to resume or to overwrite; nothing is deleted before training starts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..modelfile import write_atomically
+
+MODEL, CHECKPOINT, METRICS, RECIPE, REPORT = "model.safetensors", "last.ckpt", "metrics.jsonl", "recipe.json", "report"
+
+
+@dataclass(frozen=True)
+class Output:
+    """The folder and the files in it."""
+
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """The model file."""
+        return self.folder / MODEL
+
+    @property
+    def checkpoint(self) -> Path:
+        """What `--resume` goes on from."""
+        return self.folder / CHECKPOINT
+
+    @property
+    def report(self) -> Path:
+        """The report's folder."""
+        return self.folder / REPORT
+
+    def prepare(self, resume: bool, overwrite: bool) -> bool:
+        """Make the folder ready; return whether there is a checkpoint to go on from. Raises `InputError`."""
+        known = [name for name in (MODEL, CHECKPOINT, METRICS, RECIPE, REPORT) if (self.folder / name).exists()]
+        if resume and not self.folder.is_dir():
+            raise InputError(f"{self.folder}: there is no such folder, so nothing to resume: leave out --resume")
+        if known and not (resume or overwrite):
+            raise InputError(f"{self.folder}: it has {', '.join(known)} of an earlier run: --resume goes on with it, "
+                             "--overwrite begins anew, or name another folder")  # fmt: skip
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._probe()
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot write there: {error.strerror or error}") from None
+        if resume and self.checkpoint.exists():
+            return True
+        for name in (CHECKPOINT, METRICS, MODEL):
+            (self.folder / name).unlink(missing_ok=True)
+        return False
+
+    def _probe(self) -> None:
+        probe = self.folder / f".{os.urandom(4).hex()}.tmp"
+        probe.write_bytes(b"")
+        probe.unlink()
+
+    def write_recipe(self, description: dict[str, Any]) -> None:
+        """Write everything that is needed to repeat the run."""
+        write_atomically(self.folder / RECIPE, (json.dumps(description, indent=2) + "\n").encode())
+
+    def rows(self, epochs: int) -> list[dict[str, Any]]:
+        """Read the rows of the first `epochs` epochs; those after them are of steps that are done again."""
+        try:
+            lines = (self.folder / METRICS).read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in lines[:epochs]]
+
+    def write_rows(self, rows: list[dict[str, Any]]) -> None:
+        """Write one JSON line an epoch."""
+        write_atomically(self.folder / METRICS, "".join(json.dumps(row) + "\n" for row in rows).encode())

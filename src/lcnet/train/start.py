@@ -1,0 +1,67 @@
+"""From a name to a network to train, and from the trained network to a model file.
+
+`lcnet_050` starts from random weights; `lcnet_050.ra2_in1k`, a file or a hub id from trained ones, whose classifier is kept
+only if its labels are the data's classes in the same order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from .. import zoo
+from ..arch import WIDTHS
+from ..config import Decision, Labels, ModelConfig, Preprocessing
+from ..dataset import Dataset
+from ..errors import InputError
+from ..modelfile import ModelFile, write
+from ..nn import LCNet, create_model, model_config, to_weights
+from .loader import for_training
+from .recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Start:
+    """A fresh network and the preprocessing of the model that it will become."""
+
+    model: LCNet
+    preprocessing: Preprocessing
+    pretrained: bool
+
+
+def start(name: str, dataset: Dataset, recipe: Recipe, in_chans: int | None) -> Start:
+    """Create the network for a dataset's classes. Raises as `lcnet.create_model` does."""
+    pretrained = name not in WIDTHS
+    if pretrained and name in {entry.name for entry in zoo.ENTRIES if not entry.pretrained}:
+        raise InputError(
+            f"{name} has no weights to start from: --model {name.partition('.')[0]} starts from random ones"
+        )
+    classes = len(dataset.classes)
+    model = create_model(name, pretrained, num_classes=classes, in_chans=in_chans, drop_rate=recipe.dropout)
+    assert isinstance(model, LCNet)
+    if pretrained and _labels(name, model.pretrained_cfg) != dataset.classes:
+        model.reset_classifier(classes)
+    return Start(model, for_training(model_config(model).preprocessing, recipe), pretrained)
+
+
+def _labels(name: str, cfg: dict[str, Any]) -> tuple[str, ...]:
+    if cfg.get("label_names"):
+        return tuple(cfg["label_names"])
+    labels = next((entry.config().labels for entry in zoo.ENTRIES if entry.name == name), None)
+    return labels.names if labels else ()
+
+
+def write_model(
+    path: Path, network: nn.Module, like: LCNet, dataset: Dataset, preprocessing: Preprocessing,
+    provenance: dict[str, Any],
+) -> None:  # fmt: skip
+    """Write the model file: weights of `network`, description of `like`, labels, preprocessing and where it came from."""
+    config = model_config(like, preprocessing, Labels(dataset.classes))
+    config = ModelConfig(
+        config.arch, config.preprocessing, config.labels, Decision(multi_label=dataset.multi_label), config.bn_eps,
+        provenance,
+    )  # fmt: skip
+    write(path, ModelFile(config, to_weights(network)))
