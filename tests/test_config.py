@@ -47,6 +47,8 @@ def path(tmp_path):
         ({"decision": {"thresholds": {"a": 0.5}}}, "decision.thresholds has 'a', which is none of the labels"),
         ({"decision": {"thresholds": [1]}}, "decision: "),
         ({"labels": {"names": ["a", "b"]}, "decision": {"thresholds": {"a": 1.5}}}, "decision.thresholds"),
+        ({"decision": {"multi_label": 1}}, "decision.multi_label is 1, expected true or false"),
+        ({"decision": {"threshold": {}}}, "decision has an unknown key 'threshold'; did you mean 'thresholds'"),
         ({"provenance": []}, "provenance is .*, expected an object"),
     ],
 )

@@ -30,10 +30,10 @@ BEGUN = {"command": "test", "model": "m", "--top": 2}
 
 
 def result(i):
+    """The best class is accepted, but of every second picture none is."""
     order = [(i + k) % 3 for k in range(2)]
-    return lcnet.Result(
-        tuple(lcnet.Prediction(n, LABELS.names[n], LABELS.ids[n], 1 / (3 + k + i)) for k, n in enumerate(order))
-    )
+    top = tuple(lcnet.Prediction(n, LABELS.names[n], LABELS.ids[n], 1 / (3 + k + i)) for k, n in enumerate(order))
+    return lcnet.Result(top, top[:1] if i % 2 else ())
 
 
 CLASSES = Classes(LABELS, 3, 2), result
@@ -82,6 +82,7 @@ def test_csv_of_classes(tmp_path):
     assert first == [{"rank": "1", "index": "1", "id": "n02", "label": 'a "big", dog'},
                      {"rank": "2", "index": "2", "id": "n03", "label": "Käfer"}]  # fmt: skip
     assert np.float32(rows[2]["probability"]) == np.float32(1 / 4) and not rows[2]["error"]
+    assert [r["accepted"] for r in rows[:4]] == ["false", "false", "true", "false"]
 
 
 def test_jsonl(tmp_path):
@@ -89,6 +90,7 @@ def test_jsonl(tmp_path):
     rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text(encoding="utf-8").split("\n")[:-1]]
     assert [r["file"] for r in rows] == shown_names() and rows[BAD] == {"file": NAMES[BAD], "error": "it is\\nbroken"}
     assert rows[1]["top"] == [p._asdict() for p in result(1).top] and rows[1]["error"] is None
+    assert [(r["known"], r["labels"]) for r in rows[:2]] == [(False, []), (True, [LABELS.names[1]])]
     complete(tmp_path / "m.jsonl", "maps")
     row = json.loads((tmp_path / "m.jsonl").read_text().splitlines()[1])
     assert np.array_equal(np.array(row["stride_2"], np.float32), MAPS[1](1)[0]) and np.shape(row["stride_4"]) == (
@@ -120,7 +122,8 @@ def test_npz(tmp_path, kind):
         assert saved[name].dtype == stack.dtype and np.array_equal(saved[name], stack)
     assert set(saved) == {"paths", "error_paths", "errors", *rows.shapes, *rows.extras}
     if kind == "classes":
-        assert saved["labels"][saved["indices"][0, 0]] == result(0).label
+        assert saved["labels"][saved["indices"][1, 0]] == result(1).label
+        assert saved["accepted"][:2].tolist() == [[False, False], [True, False]]
 
 
 def test_npz_of_nothing_has_its_shapes(tmp_path):
@@ -140,6 +143,7 @@ def test_parquet(tmp_path, monkeypatch):
     assert [r["file"] for r in rows] == shown_names() and [i for i, r in enumerate(rows) if r["error"]] == [BAD]
     assert rows[BAD]["top"] is None
     assert [(p["index"], p["label"], p["id"]) for p in rows[1]["top"]] == [p[:3] for p in result(1).top]
+    assert [[p["accepted"] for p in r["top"]] for r in rows[:2]] == [[False, False], [True, False]]
     complete(tmp_path / "m.parquet", "maps")
     table = pyarrow.parquet.read_table(tmp_path / "m.parquet")
     assert table.schema.field("stride_2").metadata == {b"shape": b"[2, 3, 3]"}

@@ -84,10 +84,14 @@ class Labels:
 
 @dataclass(frozen=True)
 class Decision:
-    """From logits to an answer: softmax temperature, and thresholds by label, below which the answer is unknown."""
+    """From logits to an answer: temperature, and thresholds by label, below which the answer is unknown.
+
+    `multi_label`: each label is decided by itself, by a sigmoid, instead of one of all by softmax.
+    """
 
     temperature: float | None = None
     thresholds: dict[str, float] | None = None
+    multi_label: bool = False
 
     def __post_init__(self) -> None:
         good = self.temperature is None or (_real(self.temperature) and self.temperature > 0)
@@ -95,6 +99,7 @@ class Decision:
         if self.thresholds is not None:
             good = all(_real(v) and 0 <= v <= 1 for v in self.thresholds.values())
             _check(good, "decision.thresholds", self.thresholds, "numbers from 0 to 1")
+        _check(isinstance(self.multi_label, bool), "decision.multi_label", self.multi_label, "true or false")
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,8 @@ def write_parquet(journal: BinaryIO, rows: Rows, target: BinaryIO) -> None:
 
 def _schema(pa: Any, rows: Rows) -> Any:
     if isinstance(rows, Classes):
-        best = {"index": pa.int32(), "label": pa.string(), "id": pa.string(), "probability": pa.float32()}
+        best = {"index": pa.int32(), "label": pa.string(), "id": pa.string(), "probability": pa.float32(),
+                "accepted": pa.bool_()}  # fmt: skip
         middle = [pa.field("top", pa.list_(pa.struct(best)))]
     else:
         middle = [pa.field(name, pa.list_(pa.float32(), int(np.prod(shape))), metadata={"shape": str(list(shape))})
@@ -163,7 +164,7 @@ def _stacked(journal: BinaryIO, rows: Rows, column: int, group: list[Record]) ->
 
 
 def _class_columns(pa: Any, journal: BinaryIO, rows: Any, group: list[Record]) -> dict[str, Any]:
-    top = rows.columns([_stacked(journal, rows, column, group) for column in range(2)])["top"]
+    top = rows.columns([_stacked(journal, rows, column, group) for column in range(len(rows.shapes))])["top"]
     return {"top": [None if record.error else best for record, best in zip(group, top, strict=True)]}
 
 

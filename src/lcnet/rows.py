@@ -20,35 +20,41 @@ if TYPE_CHECKING:
 
 
 class Classes:
-    """Rows of `classify`: the `top` best classes of a picture, one CSV line each."""
+    """Rows of `classify`: the `top` best classes of a picture, one CSV line each, and which of them are accepted."""
 
-    header: tuple[str, ...] = ("file", "rank", "index", "id", "label", "probability", "error")
+    header: tuple[str, ...] = ("file", "rank", "index", "id", "label", "probability", "accepted", "error")
 
     def __init__(self, labels: Labels | None, num_classes: int, top: int) -> None:
         self.names = labels.names if labels else tuple(map(str, range(num_classes)))
         self.ids = (labels.ids if labels else None) or (None,) * num_classes
         self.lines = min(top, num_classes)  # of CSV for a picture that could be read
-        self.shapes: dict[str, tuple[int, ...]] = {"indices": (self.lines,), "probabilities": (self.lines,)}
-        self.dtypes = {"indices": np.dtype("<i4"), "probabilities": np.dtype("<f4")}
+        self.dtypes = {"indices": np.dtype("<i4"), "probabilities": np.dtype("<f4"), "accepted": np.dtype("?")}
+        self.shapes: dict[str, tuple[int, ...]] = dict.fromkeys(self.dtypes, (self.lines,))
         self.extras = {"labels": self.names}  # stored once a file, where a file can
 
     def arrays(self, value: Result) -> list[np.ndarray]:
         """The arrays of `shapes` and `dtypes`."""
-        return [np.array([p.index for p in value.top], "<i4"), np.array([p.probability for p in value.top], "<f4")]
+        indices = np.array([p.index for p in value.top], "<i4")
+        return [indices, np.array([p.probability for p in value.top], "<f4"), np.array(self.accepted(value), "?")]
+
+    def accepted(self, value: Result) -> list[bool]:
+        """Which of the best classes are accepted."""
+        return [p in value.accepted for p in value.top]
 
     def json(self, value: Result) -> dict[str, Any]:
         """The members of a JSON object."""
-        return {"top": [p._asdict() for p in value.top]}
+        return {"known": value.known, "labels": list(value.labels), "top": [p._asdict() for p in value.top]}
 
     def csv(self, value: Result) -> list[list[Any]]:
         """The lines of a CSV file, without file and error."""
-        return [[r, p.index, p.id, p.label, f"{p.probability:.9g}"] for r, p in enumerate(value.top, 1)]
+        best = enumerate(zip(value.top, self.accepted(value), strict=True), 1)
+        return [[r, p.index, p.id, p.label, f"{p.probability:.9g}", str(a).lower()] for r, (p, a) in best]
 
     def columns(self, arrays: Sequence[np.ndarray]) -> dict[str, list[Any]]:
         """Python values for Parquet: `top`, a list of structures a picture."""
         rows = zip(*(a.tolist() for a in arrays), strict=True)
-        return {"top": [[{"index": i, "label": self.names[i], "id": self.ids[i], "probability": p}
-                         for i, p in zip(*row, strict=True)] for row in rows]}  # fmt: skip
+        return {"top": [[{"index": i, "label": self.names[i], "id": self.ids[i], "probability": p, "accepted": a}
+                         for i, p, a in zip(*row, strict=True)] for row in rows]}  # fmt: skip
 
 
 class Arrays:

@@ -6,7 +6,7 @@ Owns loading (name -> folded, packed network) and the `Classifier`. Pixels are i
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +16,7 @@ from . import _native
 from .arch import REDUCTIONS, Arch
 from .config import Labels, ModelConfig, Preprocessing
 from .cpus import usable_cpus
+from .decide import UNKNOWN, accepted, probabilities, thresholds
 from .errors import InputError
 from .fold import fold
 from .modelfile import ModelFile
@@ -40,18 +41,33 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """The most probable classes of one image, best first."""
+    """The most probable classes of one image, best first, and those that the model's decision layer accepts.
+
+    `accepted` is the best class, or nothing if its probability is below its threshold; a multi-label model accepts every
+    class that reaches its threshold, also beyond `top`.
+    """
 
     top: tuple[Prediction, ...]
+    accepted: tuple[Prediction, ...]
+
+    @property
+    def known(self) -> bool:
+        """Whether any class is accepted."""
+        return bool(self.accepted)
 
     @property
     def label(self) -> str:
-        """Name of the best class."""
-        return self.top[0].label
+        """Name of the best accepted class, or `unknown`."""
+        return self.accepted[0].label if self.accepted else UNKNOWN
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of all accepted classes, most probable first."""
+        return tuple(p.label for p in self.accepted)
 
     @property
     def probability(self) -> float:
-        """Probability of the best class, 0 to 1."""
+        """Probability of the best class, 0 to 1, accepted or not."""
         return self.top[0].probability
 
 
@@ -93,6 +109,7 @@ class Classifier:
         decode: str = "exact",
     ) -> None:
         self.config: ModelConfig = model.config
+        self._thresholds = thresholds(model.config)
         self.precision, self.decode = precision, decode
         for name, value, known in (("precision", precision, PRECISIONS), ("decode", decode, DECODES)):
             if value not in known:
@@ -145,11 +162,11 @@ class Classifier:
         return self._collect(images, self.run, (self.arch.num_classes,))
 
     def probs(self, images: Any) -> np.ndarray:
-        """Return the probabilities, float32 [N, num_classes]; the model's temperature is applied if it has one."""
-        logits = self.logits(images)
-        scaled = (logits - logits.max(axis=1, keepdims=True)) / (self.config.decision.temperature or 1.0)
-        exp = np.exp(scaled)
-        return exp / exp.sum(axis=1, keepdims=True)
+        """Return the probabilities, float32 [N, num_classes]; the model's temperature is applied if it has one.
+
+        They sum to 1, but for a multi-label model each is by itself.
+        """
+        return probabilities(self.logits(images), self.config.decision)
 
     def embeddings(self, images: Any) -> np.ndarray:
         """Return the 1280 values before the classifier, float32 [N, 1280] (timm's `num_classes=0` output)."""
@@ -257,10 +274,15 @@ class Classifier:
     def _result(self, probs: np.ndarray, top_k: int) -> Result:
         names = self.labels.names if self.labels else None
         ids = self.labels.ids if self.labels else None
-        order = _largest(probs, top_k)
-        return Result(tuple(
-            Prediction(i, names[i] if names else str(i), ids[i] if ids else None, float(probs[i])) for i in order
-        ))  # fmt: skip
+
+        def predictions(order: Iterable[int]) -> tuple[Prediction, ...]:
+            return tuple(
+                Prediction(i, names[i] if names else str(i), ids[i] if ids else None, float(probs[i])) for i in order
+            )
+
+        chosen = accepted(probs[None], self._thresholds, self.config.decision.multi_label)[0].nonzero()[0]
+        best_first = chosen[np.argsort(-probs[chosen], kind="stable")].tolist()
+        return Result(predictions(_largest(probs, top_k)), predictions(best_first))
 
 
 def _largest(values: np.ndarray, count: int) -> list[int]:

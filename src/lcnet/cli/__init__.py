@@ -10,18 +10,9 @@ import click
 from ..errors import LcnetError
 
 COMMANDS = (
-    "classify",
-    "embed",
-    "features",
-    "train",
-    "recipes",
-    "models",
-    "info",
-    "download",
-    "convert",
-    "export",
-    "bench",
-)
+    "classify", "embed", "features", "train", "evaluate", "check-data", "pack", "recipes", "models", "info", "download", "convert",
+    "export", "bench",
+)  # fmt: skip
 
 
 class Commands(click.Group):
@@ -33,7 +24,10 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import the command's module, which holds it under the command's name."""
-        return getattr(import_module(f".{name}", __package__), name) if name in COMMANDS else None
+        if name not in COMMANDS:
+            return None
+        module = name.replace("-", "_")
+        return getattr(import_module(f".{module}", __package__), module)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from .bulk import Bulk
 from .options import csv_text, format_option, model_options, output_options, search_options
 
 if TYPE_CHECKING:
+    from ..runtime import Prediction, Result
     from ..stream import Streamed
 
 
@@ -36,7 +38,7 @@ def classify(
         if resume or overwrite:
             raise InputError("--resume and --overwrite are about an --output file: name it")
         bulk = Bulk(ctx, "classify", top_k=top)
-        printer = PRINTERS[style](timing)
+        printer = PRINTERS[style](timing, bulk.model.config.decision.multi_label)
         bulk.show(printer.image, printer.end)
         return
     from ..outputs import check
@@ -49,19 +51,29 @@ def classify(
     bulk.write(output, Classes(bulk.model.labels, bulk.model.arch.num_classes, top), resume, overwrite)
 
 
-class TablePrinter:
-    """A line an image: file, classes with percent."""
+def _percents(classes: Iterable[Prediction]) -> str:
+    return "   ".join(f"{p.label.split(',')[0]} {100 * p.probability:.1f}%" for p in classes)
 
-    def __init__(self, timing: bool) -> None:
-        self.timing, self.width = timing, 0
+
+class TablePrinter:
+    """A line an image: file, classes with percent; in brackets after the answer those that are not accepted."""
+
+    def __init__(self, timing: bool, multi_label: bool) -> None:
+        self.timing, self.multi_label, self.width = timing, multi_label, 0
 
     def image(self, item: Streamed) -> None:
         """Print one line; of a class with several names the first."""
-        classes = "   ".join(f"{p.label.split(',')[0]} {100 * p.probability:.1f}%" for p in item.value.top)
+        classes = self._classes(item.value)
         time_text = f"{item.seconds * 1e3:7.2f} ms  " if self.timing else ""
         name = one_line(shown(item.source))
         self.width = min(40, max(self.width, len(name)))  # of the names so far: the others are not known yet
         click.echo(f"{name:<{self.width}}  {time_text}{classes}")
+
+    def _classes(self, result: Result) -> str:
+        if result.known and not self.multi_label:
+            return _percents(result.top)
+        others = _percents(p for p in result.top if p not in result.accepted)
+        return f"{_percents(result.accepted) or 'unknown'}{others and f' ({others})'}"
 
     def end(self) -> None:
         """Nothing closes a table."""
@@ -70,13 +82,15 @@ class TablePrinter:
 class JsonPrinter:
     """An array with an object an image, printed as the images are done."""
 
-    def __init__(self, timing: bool) -> None:
+    def __init__(self, timing: bool, multi_label: bool) -> None:
         self.timing, self.separator = timing, ""
         click.echo("[", nl=False)
 
     def image(self, item: Streamed) -> None:
         """Print one element."""
-        row: dict[str, Any] = {"file": shown(item.source), "top": [p._asdict() for p in item.value.top]}
+        result = item.value
+        row: dict[str, Any] = {"file": shown(item.source), "known": result.known, "labels": list(result.labels),
+                               "top": [p._asdict() for p in result.top]}  # fmt: skip
         if self.timing:
             row["milliseconds"] = round(1e3 * item.seconds, 3)
         click.echo(f"{self.separator}\n  {json.dumps(row, ensure_ascii=False)}", nl=False)
@@ -88,17 +102,20 @@ class JsonPrinter:
 
 
 class CsvPrinter:
-    """A row a class: file, rank, index, id, label, probability."""
+    """A row a class: file, rank, index, id, label, probability, whether it is accepted."""
 
-    def __init__(self, timing: bool) -> None:
+    def __init__(self, timing: bool, multi_label: bool) -> None:
         self.timing = timing
-        click.echo("file,rank,index,id,label,probability,milliseconds")
+        click.echo("file,rank,index,id,label,probability,accepted,milliseconds")
 
     def image(self, item: Streamed) -> None:
         """Print the rows of one image."""
         name, spent = shown(item.source), f"{item.seconds * 1e3:.3f}" if self.timing else ""
-        best = enumerate(item.value.top, 1)
-        click.echo(csv_text([name, r, p.index, p.id, p.label, f"{p.probability:.6f}", spent] for r, p in best))
+        good = item.value.accepted
+        click.echo(csv_text(
+            [name, rank, p.index, p.id, p.label, f"{p.probability:.6f}", str(p in good).lower(), spent]
+            for rank, p in enumerate(item.value.top, 1)
+        ))  # fmt: skip
 
     def end(self) -> None:
         """Nothing closes a CSV file."""

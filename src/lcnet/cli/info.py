@@ -94,9 +94,27 @@ def model_text(facts: dict[str, Any]) -> str:
         f"pixels         EXIF orientation {'honoured' if pre['exif'] else 'ignored'}, background {_numbers(pre['background'])}",
         f"labels         {len(labels['names'])}: {first}{', ...' if len(labels['names']) > 5 else ''}" if labels
         else f"labels         none stored for {facts['architecture']['num_classes']} classes",
-        f"decision       temperature {facts['decision']['temperature']}, thresholds {facts['decision']['thresholds']}",
-        *(f"{k:<14} {v}" for k, v in facts["provenance"].items()),
+        f"decision       {_decision(facts['decision'])}",
+        *(f"{k:<14} {_short(v)}" for k, v in facts["provenance"].items()),
     ])  # fmt: skip
+
+
+def _decision(decision: dict[str, Any]) -> str:
+    temperature, thresholds = decision["temperature"], decision["thresholds"]
+    kind = "every label by itself" if decision["multi_label"] else "one label"
+    held = (
+        f"{len(thresholds)} from {min(thresholds.values()):.3g} to {max(thresholds.values()):.3g}"
+        if thresholds
+        else "none"
+    )
+    return f"{kind}, temperature {temperature or 'none'}, thresholds {held}"
+
+
+def _short(value: Any) -> str:
+    """A text, or the values of a record that are not of its own kind, such as a whole recipe's."""
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{k}={v}" for k, v in value.items() if not isinstance(v, dict))
 
 
 def _numbers(values: Any) -> str:

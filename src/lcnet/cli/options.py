@@ -18,8 +18,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_MODEL = "lcnet_050"
 
 
-def model_options(command: F) -> F:
-    """Add --model, --threads, --isa, --precision and --decode."""
+def engine_options(command: F) -> F:
+    """Add --threads, --isa, --precision and --decode."""
     command = click.option(
         "--decode", type=click.Choice(["exact", "fast"]), default="exact", show_default=True,
         help="fast: JPEG files far larger than the input are decoded at a fraction of their size.",
@@ -29,7 +29,12 @@ def model_options(command: F) -> F:
         help="bf16 where the CPU has it.",
     )(command)  # fmt: skip
     command = click.option("--isa", help="Kernels to use; `lcnet info --cpu` lists them.")(command)
-    command = click.option("--threads", type=int, help="Processors to use.  [default: all that may be used]")(command)
+    return click.option("--threads", type=int, help="Processors to use.  [default: all that may be used]")(command)
+
+
+def model_options(command: F) -> F:
+    """Add --model and the engine's options."""
+    command = engine_options(command)
     return click.option("--model", "-m", default=DEFAULT_MODEL, show_default=True, help="A name or a file.")(command)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
               help="Share of the training pictures for validation, where the data has none.")  # fmt: skip
 @click.option("--metric", default="", help="Picks the best epoch.  [default: top1, or mAP]")
 @click.option("--patience", type=click.IntRange(0), default=0, help="Stop after so many epochs without a better one.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything that is random.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, or another that torch knows.")
 @click.option("--amp", type=click.Choice(["none", "bf16", "fp16"]), default="none", show_default=True,
               help="Mixed precision.")  # fmt: skip

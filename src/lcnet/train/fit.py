@@ -21,6 +21,7 @@ from ..cpus import usable_cpus
 from ..dataset import Dataset, open_dataset, split
 from ..errors import InputError, LcnetError
 from . import state
+from .augment.randaugment import parse
 from .distributed import joined
 from .events import Events
 from .loader import LoaderOptions, Normalize, TrainLoader, read_pixels
@@ -292,6 +293,8 @@ class _Training:
 
 def _fitting(recipe: Recipe, train: Dataset, divisor: int, note: Callable[[str], None]) -> Recipe:
     """Fit a recipe to the data: a batch no larger than it, losses that multi-label tasks have; refuse what cannot be."""
+    if recipe.randaugment:
+        parse(recipe.randaugment)
     if recipe.batch_size % divisor:
         raise InputError(f"batch_size is {recipe.batch_size}, which {divisor} processes or parts cannot share evenly: "
                          f"--set batch_size={max(2, recipe.batch_size // divisor) * divisor}")  # fmt: skip

@@ -50,7 +50,7 @@ def scores(logits: np.ndarray, dataset: Dataset) -> dict[str, float]:
         loss = functional.binary_cross_entropy_with_logits(x, targets.float())
         return {"loss": loss.item(), "mAP": metrics.mean_average_precision(logits, dataset.targets)[0].value}
     answers = logits.argmax(1)
-    _, recall, f1 = metrics.macro(metrics.count_classes(dataset.targets, answers, len(dataset.classes)))
+    _, recall, f1 = metrics.macro(*metrics.class_counts(dataset.targets, answers, len(dataset.classes)))
     return {
         "loss": functional.cross_entropy(x, targets).item(),
         "top1": float((answers == dataset.targets).mean()),

@@ -1,0 +1,88 @@
+"""`lcnet check-data`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..sources import one_line, shown
+from .options import columns, json_text
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from ..dataset.check import Finding, Report
+
+TOLD = 5  # items of a finding in a table
+
+
+@click.command(name="check-data")
+@click.argument("data", type=click.Path())
+@click.option("--format", "-f", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to a file.")
+@click.pass_context
+def check_data(ctx: click.Context, data: str, style: str, output: Path | None) -> None:
+    """Look at every picture and label of DATA: damaged files, copies, leaks between train and val, odd labels.
+
+    DATA is what `lcnet train` takes. The exit code is 1 if training would stop, else 0, whatever else is found.
+    """
+    from ..dataset import open_dataset
+    from ..dataset.check import check
+
+    splits = open_dataset(data)
+    progress = Progress(sys.stderr, lambda: sum(map(len, splits.parts().values())))
+    try:
+        report = check(splits, progress.advance)
+    finally:
+        progress.clear()
+    text = json_text(plain_names(report.to_json())) if style == "json" else table(report)
+    if output is None:
+        click.echo(text)
+    else:
+        from ..modelfile import write_atomically
+
+        write_atomically(output, f"{text}\n".encode())
+    ctx.exit(1 if report.stops_training else 0)
+
+
+def plain_names(value: Any) -> Any:
+    """Make every text one that JSON can hold: names of files have any bytes."""
+    if isinstance(value, dict):
+        return {key: plain_names(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [plain_names(child) for child in value]
+    return shown(value) if isinstance(value, str) else value
+
+
+def table(report: Report) -> str:
+    """Format a report for a terminal: numbers of pictures, then every finding with its first items."""
+    sizes = [c["train"] for c in report.classes]
+    rows = [[name, f"{count:,} pictures"] for name, count in report.pictures.items()]
+    rows.append(["classes", f"{len(sizes):,}, of {min(sizes):,} to {max(sizes):,} pictures in train"])
+    lines = [columns(rows), ""]
+    for finding in report.findings:
+        lines += [f"{finding.level}: {finding.text}: {len(finding.items):,}", *_items(finding)]
+    return "\n".join(lines if report.findings else [*lines, "nothing was found"])
+
+
+def _items(finding: Finding) -> list[str]:
+    lines = [f"  {one_line(shown(item_text(item)))}" for item in finding.items[:TOLD]]
+    more = len(finding.items) - TOLD
+    return [*lines, f"  ... and {more:,} more: --format json names all"] if more > 0 else lines
+
+
+def item_text(item: dict[str, Any]) -> str:
+    """Format one item of a finding, whatever it is about."""
+    if "pictures" in item:
+        return "  =  ".join(_picture(picture) for picture in item["pictures"][:TOLD])
+    if "file" in item:
+        return f"{item['file']}: {item['reason']}" if "reason" in item else item["file"]
+    if "names" in item:
+        return ", ".join(map(repr, item["names"]))
+    return f"{item['name']!r}: " + ", ".join(f"{count:,} in {part}" for part, count in item.items() if part != "name")
+
+
+def _picture(picture: dict[str, Any]) -> str:
+    return f"{picture['file']} ({' | '.join(picture['labels'])})"

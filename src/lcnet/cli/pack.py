@@ -1,0 +1,64 @@
+"""`lcnet pack`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import InputError
+from ..sources import one_line, shown
+from .progress import Progress
+
+UNITS = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+class Size(click.ParamType):
+    """A number of bytes, such as 256MiB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the number and its unit."""
+        found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) ?(\w*)", str(value))
+        if not found or found[2] not in UNITS:
+            self.fail(f"{value!r} is no size: expected a number of bytes, or one with {', '.join(list(UNITS)[1:])}")
+        return int(float(found[1]) * UNITS[found[2]])
+
+
+@click.command()
+@click.argument("data", type=click.Path())
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--shorter", default=288, show_default=True, type=click.IntRange(1, 65500), metavar="PIXELS",
+              help="Of the shorter side, at most; nothing is enlarged.")  # fmt: skip
+@click.option("--quality", default=95, show_default=True, type=click.IntRange(1, 100), help="Of JPEG.")
+@click.option("--shard-size", default="256MiB", show_default=True, type=Size(), help="Of one archive, at most.")
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it is a pack.")
+@click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read, and name them.")
+def pack(data: str, out: Path, overwrite: bool, **options: Any) -> None:
+    """Scale all pictures of DATA once and write them to tar shards in the folder OUT, which train as DATA does.
+
+    DATA is what `lcnet train` takes; so is OUT then, with the same classes, splits and order.
+    """
+    from ..dataset import open_dataset
+    from ..dataset.pack import Watcher, check_target
+    from ..dataset.pack import pack as write
+
+    check_target(out, overwrite)
+    if Path(data).resolve() in out.resolve().parents:
+        raise InputError(
+            f"{one_line(shown(out))} is inside {one_line(shown(data))}, where it would become a part of the data"
+        )
+    splits = open_dataset(data)
+    progress = Progress(sys.stderr, lambda: sum(map(len, splits.parts().values())))
+    try:
+        packed = write(splits, out, overwrite=overwrite, watcher=Watcher(progress.advance, progress.say), **options)
+    finally:
+        progress.clear()
+    parts = ", ".join(f"{count:,} of {part}" for part, count in packed.pictures.items())
+    click.echo(f"{one_line(shown(out))}: {parts} in {packed.shards} shards, {packed.bytes / 1e6:,.1f} MB")
+    if packed.skipped:
+        progress.say(f"{len(packed.skipped):,} pictures could not be read and were left out")

@@ -1,0 +1,64 @@
+"""Labelled pictures to train and to measure on: folders, tables, zip archives and tar shards, all as one `Dataset`.
+
+Nothing is decoded and no torch is needed here. What would make labels uncertain is refused with an `InputError` when the
+data is opened; a picture that cannot be read is told of when it is read.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import InputError
+from ..sources import ARCHIVES, reason
+from .arrays import array_of
+from .samples import Dataset, Splits, plain
+from .split import duplicate_groups, split
+
+__all__ = ["Dataset", "Splits", "array_of", "duplicate_groups", "open_dataset", "split"]
+
+KINDS = "a folder with a folder a class, a .csv or .tsv table of path,label[,split], .tar shards, or a .zip of folders"
+
+
+def open_dataset(path: str | os.PathLike[str]) -> Splits:
+    """Find labelled pictures; without parts named train, val or test all are in `train`. docs/data.md has the rules.
+
+    path: a folder with a folder a class, perhaps within folders train, val and test; a table (.csv, .tsv); a folder of
+    tar shards, one, or a pattern of them; a zip archive of folders. Raises `InputError`.
+    """
+    name = os.fspath(path)
+    kind = name.lower()
+    if os.path.isdir(name):  # noqa: PTH112
+        return _open_folder(name)
+    if not os.path.lexists(name):
+        if not any(c in name for c in "*?[{"):
+            raise InputError(f"{plain(name)}: there is no such file or folder: check the path")
+        from .shards import open_pattern
+
+        return open_pattern(name)
+    if kind.endswith(".zip"):
+        from .zips import open_zip
+
+        return open_zip(name)
+    if kind.endswith((".csv", ".tsv")):
+        from .tables import open_table
+
+        return open_table(name)
+    if kind.endswith(ARCHIVES):
+        from .shards import open_shards
+
+        return open_shards([name])
+    raise InputError(f"{plain(name)} is no data to train on: expected {KINDS}")
+
+
+def _open_folder(name: str) -> Splits:
+    from .shards import open_shards, shards_in
+
+    try:
+        shards = shards_in(name)
+    except OSError as error:
+        raise InputError(f"{plain(name)} cannot be listed: {reason(error)}") from None
+    if shards:
+        return open_shards(shards)
+    from .folders import open_folders
+
+    return open_folders(name)

@@ -1,0 +1,107 @@
+"""A zip archive of class folders, read in place: nothing is extracted, no member's name is used as a path.
+
+All may be in one common folder at the top. Members that are links, encrypted or packed in another way than by deflate are
+listed, and told of when they are read.
+"""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..sources import reason
+from .folders import Entries, open_tree
+from .samples import Names, Splits, Store, is_sample, plain
+from .stores import DEFLATED, ENCRYPTED, LINK, STORED, UNKNOWN, Zipped
+
+MAX_DEPTH = 64  # folders in folders
+_FAR = 1 << 62  # beyond any file: zip's numbers may have a bit more than int64 holds
+
+
+def open_zip(path: str) -> Splits:
+    """Open a zip archive. Raises `InputError`."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {name: info for info in archive.infolist() if (name := _name(info.filename))}
+    except Exception as error:  # whatever zipfile raises for hostile bytes
+        raise InputError(f"{plain(path)}: this archive cannot be read: {reason(error)}") from None
+    return open_tree(Zip(path, members))
+
+
+def _name(member: str) -> str:
+    """The path of a member within the archive, "" if it is no picture, hidden, or too deep to be sound."""
+    parts = [part for part in member.split("/") if part not in ("", ".")]
+    hidden = any(part.startswith(".") for part in parts)
+    return "" if hidden or len(parts) > MAX_DEPTH or not is_sample(member) else "/".join(parts)
+
+
+class Zip:
+    """The folders of an archive, as its members' names tell them."""
+
+    def __init__(self, path: str, members: dict[str, zipfile.ZipInfo]) -> None:
+        self.path, self.members = path, members
+        self.folders: dict[str, tuple[list[str], set[str]]] = {"": ([], set())}
+        for name in members:
+            folder, _, base = name.rpartition("/")
+            self._add(folder)[0].append(base)
+        self.top = self._common_top()
+
+    def _add(self, folder: str) -> tuple[list[str], set[str]]:
+        if folder not in self.folders:
+            self.folders[folder] = ([], set())
+            above, _, base = folder.rpartition("/")
+            self._add(above)[1].add(base)
+        return self.folders[folder]
+
+    def _common_top(self) -> str:
+        """The one folder that holds all, if it can hold classes; else ""."""
+        samples, below = self.folders[""]
+        if samples or len(below) != 1:
+            return ""
+        (only,) = below
+        inside, deeper = self.folders[only]
+        return f"{only}/" if len(deeper) > 1 or (deeper and not inside) else ""
+
+    def entries(self, folder: str) -> Entries:
+        """List a folder."""
+        samples, below = self.folders[(self.top + folder).rstrip("/")]
+        return sorted(samples), sorted(below)
+
+    def identity(self, folder: str) -> Hashable:
+        """Its name: there are no links."""
+        return folder
+
+    def prefix(self, folder: str) -> str:
+        """The archive's path, !/ and the folder."""
+        inside = (self.top + folder).rstrip("/")
+        return f"{self.path}!/{inside}/" if inside else f"{self.path}!/"
+
+    def store(self, names: Names) -> Store:
+        """The places of these members."""
+        skip = len(self.path) + 2
+        found = [self.members[name[skip:]] for name in names]
+
+        def column(dtype: Any, value: Callable[[zipfile.ZipInfo], int]) -> np.ndarray:
+            return np.fromiter((min(value(info), _FAR) for info in found), dtype, len(found))
+
+        return Zipped(
+            self.path,
+            offset=column(np.int64, lambda info: info.header_offset),
+            packed=column(np.int64, lambda info: info.compress_size),
+            size=column(np.int64, lambda info: info.file_size),
+            crc=column(np.uint32, lambda info: info.CRC),
+            method=column(np.uint8, _method),
+        )
+
+
+def _method(info: zipfile.ZipInfo) -> int:
+    if info.flag_bits & 1:
+        return ENCRYPTED
+    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+        return LINK
+    return info.compress_type if info.compress_type in (STORED, DEFLATED) else UNKNOWN
