@@ -22,7 +22,7 @@ def test_tables_equal_their_measurements():
 
 
 def test_every_command_is_in_the_readme_and_every_command_of_the_readme_exists():
-    shown = set(re.findall(r"^lcnet (\w+)", README, re.M))
+    shown = set(re.findall(r"^lcnet ([\w-]+)", README, re.M))
     assert shown <= set(COMMANDS)
     assert {c for c in COMMANDS if f"lcnet {c}" not in README} == set()
 

@@ -10,8 +10,8 @@ import click
 from ..errors import LcnetError
 
 COMMANDS = (
-    "classify", "embed", "features", "train", "evaluate", "check-data", "pack", "recipes", "models", "info", "download", "convert",
-    "export", "bench",
+    "classify", "embed", "features", "train", "evaluate", "check-data", "pack", "recipes", "models", "info", "download",
+    "convert", "export", "bench",
 )  # fmt: skip
 
 

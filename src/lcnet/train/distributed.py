@@ -94,7 +94,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         exact = x.float()
         count = exact.new_full((1,), x.numel() / x.shape[1])
         sums = torch.cat([exact.sum((0, 2, 3)), exact.square().sum((0, 2, 3)), count])
-        sums = all_reduce(sums)  # type: ignore[no-untyped-call]
+        sums = all_reduce(sums)
         total = sums[-1]
         mean, square = (sums[:-1] / total).chunk(2)
         variance = square - mean.square()
