@@ -77,7 +77,7 @@ def decode(
     if channels not in (1, 3):
         raise InputError(f"{name}: a network of {channels} input channels takes uint8 arrays [H,W,{channels}] only")
     try:
-        with _quiet_and_strict(), _opened(source) as image:
+        with quiet_and_strict(), opened(source) as image:
             return _pixels(image, preprocessing, max_pixels, needed if image is not source else None, padded)
     except InputError:
         raise
@@ -130,7 +130,7 @@ def _hint(array: np.ndarray) -> str:
 
 
 @contextmanager
-def _opened(source: Any) -> Iterator[Image.Image]:
+def opened(source: Any) -> Iterator[Image.Image]:
     """The picture, its header read and its pixels not yet; what was opened here is closed."""
     from PIL import Image
 
@@ -333,7 +333,7 @@ _SILENCE: Any = ("ignore", None, Warning, _decoding, 0)
 
 
 @contextmanager
-def _quiet_and_strict() -> Iterator[None]:
+def quiet_and_strict() -> Iterator[None]:
     """Silence Pillow's warnings and have it refuse truncated files, in this thread and while decoding here only.
 
     `warnings.catch_warnings` is not for threads: it replaces the filters of all, and restores over what others changed.

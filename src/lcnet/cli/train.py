@@ -57,8 +57,8 @@ def train(
     if values["resume"] and values["overwrite"]:
         raise InputError("--resume and --overwrite contradict each other: give one of them")
     _require_torch()
-    from ..train.fit import Options, fit
     from ..train.recipes import recipe as find_recipe
+    from ..train.training import Options, fit
 
     chosen = find_recipe(recipe, settings)
     if freeze:

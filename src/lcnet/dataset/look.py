@@ -13,7 +13,7 @@ import numpy as np
 from ..config import Preprocessing
 from ..errors import LcnetError
 from ..image import resize
-from ..pixels import ORIENTATION, TURNS, _opened, _quiet_and_strict, decode
+from ..pixels import ORIENTATION, TURNS, decode, opened, quiet_and_strict
 from .arrays import array_of, is_array
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def difference_hash(grey: np.ndarray) -> tuple[bytes, bool]:
 
 def _traits(data: bytes) -> int:
     """The traits that the header of a readable picture shows."""
-    with _quiet_and_strict(), _opened(data) as image:
+    with quiet_and_strict(), opened(data) as image:
         return (
             DEEP * (image.mode[0] in "IF" or ";16" in str(getattr(image, "tile", "")))
             | CMYK * (image.mode == "CMYK")

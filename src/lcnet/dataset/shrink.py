@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ImageError, LcnetError
 from ..image import resize
-from ..pixels import ORIENTATION, _opened, _quiet_and_strict, decode
+from ..pixels import ORIENTATION, decode, opened, quiet_and_strict
 from .arrays import array_of, is_array
 
 MAX_SIDE = 65500  # of a JPEG file, by libjpeg
@@ -37,7 +37,7 @@ def shrink(data: bytes, shorter: int, quality: int) -> tuple[str, bytes]:
 def _is_small_jpeg(data: bytes, shorter: int) -> bool:
     """Whether this is a baseline RGB JPEG file, upright and small enough."""
     try:
-        with _quiet_and_strict(), _opened(data) as image:
+        with quiet_and_strict(), opened(data) as image:
             plain = image.format == "JPEG" and image.mode == "RGB" and not image.info.get("progressive")
             return plain and min(image.size) <= shorter and image.getexif().get(ORIENTATION, 1) == 1
     except Exception:  # damaged: decoding tells how, or that only its EXIF block is

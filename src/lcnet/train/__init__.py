@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_PLACES = {"Recipe": ".recipe", "RECIPES": ".recipes", "fit": ".fit", "Options": ".fit"}
+_PLACES = {"Recipe": ".recipe", "RECIPES": ".recipes", "fit": ".training", "Options": ".training"}
 __all__ = sorted(_PLACES)
 
 

@@ -138,6 +138,7 @@ class _Training:
         self.train, self.val, self.skipped = self.group.from_first(self._data(data) if self.group.first else None)
         self.recipe = _fitting(recipe, self.train, self.group.world * options.accumulate, self.events.note)
         self.metric = _metric(options.metric, self.train.multi_label)
+        torch.manual_seed(options.seed)  # of fresh weights, alike in every process
         self.start = start(options.model, self.train, self.recipe, options.in_chans)
         self.identity = {"recipe": self.recipe.to_json(), "model": options.model, "seed": options.seed,
                          "data": _fingerprint(self.train)}  # fmt: skip
