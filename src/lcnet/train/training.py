@@ -260,6 +260,11 @@ class _Training:
         self.output.write_rows(rows)
         state.save(self.output.checkpoint, self.identity, *run.snapshot())
 
+    @property
+    def _names(self) -> dict[str, str]:
+        """What it was made from, without the folders: a model file travels."""
+        return {"data": Path(self.description["data"]).name, "started_from": Path(self.options.model).name}
+
     def _finish(self, run: Run, rows: list[dict[str, Any]]) -> Fit:
         best = run.place.best_epoch
         done = Fit(self.output.model, run.place.epoch, best)
