@@ -16,7 +16,7 @@ def folder(tmp_path_factory):
 
 
 def run(folder, output, settings, processes, *more):
-    launch = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "0"]
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--standalone"]
     command = [sys.executable, *(launch if processes > 1 else []), "-m", "lcnet", "train", str(folder),
                "--output", str(output), "--val-fraction", "0.25", "--workers", "0", "--threads", "1", *more]  # fmt: skip
     command += [argument for setting in settings for argument in ("--set", setting)]
@@ -65,7 +65,7 @@ if os.environ["RANK"] == "1":
     loop.Run._step = die
 fit({str(folder)!r}, "quick", {str(tmp_path / "out")!r}, {small()!r}, workers=0, threads=1)
 """)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0", str(script)]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script)]
     done = subprocess.run(launch, capture_output=True, text=True, timeout=300)
     assert done.returncode != 0
     assert not (tmp_path / "out" / "model.safetensors").exists()

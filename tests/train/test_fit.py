@@ -12,6 +12,10 @@ from lcnet.errors import ImageError, InputError, ModelFileError, TrainingError
 pytestmark = pytest.mark.usefixtures("torch")
 
 
+START = "lcnet_050.cifar10"
+SETTINGS = small(epochs=6, ema=0.5, lr=0.01)
+
+
 @pytest.fixture
 def fit(torch):
     from lcnet.train import fit
@@ -29,11 +33,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(torch, folder, tmp_path_factory):
-    """One run with all its parts: a pretrained start would need the network, so it starts from random weights."""
+    """One run with all its parts, from the bundled weights: random ones would need more steps to tell colours apart."""
     from lcnet.train import fit
 
     output = tmp_path_factory.mktemp("run") / "out"
-    done = fit(folder, "quick", output, small(epochs=6, ema=0.5), val_fraction=0.25, workers=1, threads=1)
+    done = fit(folder, "quick", output, SETTINGS, val_fraction=0.25, model=START, workers=1, threads=1)
     return done, output
 
 
@@ -68,7 +72,7 @@ def test_the_model_file_serves_what_was_validated(trained, folder):
 
 def test_the_recipe_file_repeats_the_run(trained, folder, fit, tmp_path, torch):
     _, output = trained
-    fit(folder, str(output / "recipe.json"), tmp_path / "again", val_fraction=0.25)
+    fit(folder, str(output / "recipe.json"), tmp_path / "again", val_fraction=0.25, model=START)
     ours, theirs = (torch.load(f / "last.ckpt", weights_only=True)["parts"] for f in (output, tmp_path / "again"))
     for part in ("model", "ema"):
         flat = [dict(_tensors(parts[part])) for parts in (ours, theirs)]
@@ -235,11 +239,11 @@ def test_an_output_that_cannot_be_written_is_an_error(folder, fit, tmp_path):
 def test_a_checkpoint_of_another_run_is_refused(trained, folder, fit):
     _, output = trained
     for values, message in [
-        ({"settings": small(epochs=6, ema=0.5, lr=0.01)}, "recipe lr=0.05, now it is 0.01"),
+        ({"settings": small(epochs=6, ema=0.5, lr=0.05)}, "recipe lr=0.01, now it is 0.05"),
         ({"model": "lcnet_100"}, "lcnet_100"),
         ({"seed": 1}, "seed"),
     ]:
-        arguments = {"settings": small(epochs=6, ema=0.5), **values}
+        arguments = {"settings": SETTINGS, "model": START, **values}
         with pytest.raises(ModelFileError, match=message):
             fit(folder, "quick", output, arguments.pop("settings"), resume=True, val_fraction=0.25, **arguments)
 
@@ -253,4 +257,4 @@ def test_a_damaged_checkpoint_is_refused(trained, folder, fit, tmp_path):
     data = (copy / "last.ckpt").read_bytes()
     (copy / "last.ckpt").write_bytes(data[: len(data) // 2])
     with pytest.raises(ModelFileError, match="no checkpoint of a training run"):
-        fit(folder, "quick", copy, small(epochs=6, ema=0.5), resume=True, val_fraction=0.25)
+        fit(folder, "quick", copy, SETTINGS, resume=True, val_fraction=0.25, model=START)

@@ -205,7 +205,7 @@ class _Training:
 
         while run.place.epoch < self.recipe.epochs and not self._stale(run):
             began = time.monotonic()
-            lr = run.schedule.lr(run.place.updates)
+            lr = run.schedule.lr(run.place.epoch * run.order.steps)  # of the first step, resumed or not
             loss = run.train_epoch(loader, after_step)
             row: dict[str, Any] = {"epoch": run.place.epoch, "lr": lr, "train_loss": loss}
             if validation:
