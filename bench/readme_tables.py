@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -56,27 +55,23 @@ def sizes() -> str:
 
 
 def training() -> str:
-    """Steps, loader and accuracy of training against timm's."""
-    step, loader, accuracy = (
-        json.loads((ROOT / f"results/train_{name}.json").read_text()) for name in ("step", "loader", "accuracy")
-    )
+    """Steps and loader of training against timm's."""
+    step, loader = (json.loads((ROOT / f"results/train_{name}.json").read_text()) for name in ("step", "loader"))
     lines = [row("training on a CPU", "lcnet", "timm"), row(*["---"] * 3)]
     steps = {(r["model"], r["size"], r["threads"], r["engine"]): r["images_per_second"] for r in step["rows"]}
     for (model, size, threads, engine), ours in steps.items():
         if engine == "lcnet":
             default, last = (steps[model, size, threads, e] for e in ("timm", "timm, channels-last"))
             cell = f"{default:.0f} ({ours / default:.2f}x); channels-last {last:.0f} ({ours / last:.2f}x)"
-            lines.append(row(f"`{model}` at {size}, {threads} thread{'s' * (threads > 1)}", f"**{ours:.0f} images/s**", cell))
+            lines.append(
+                row(f"`{model}` at {size}, {threads} thread{'s' * (threads > 1)}", f"**{ours:.0f} images/s**", cell)
+            )
     speeds = {r["loader"]: r["images_per_second"] for r in loader["rows"]}
     for name, ours in speeds.items():
         if name.startswith("lcnet"):
             theirs = speeds["timm, RandAugment" if "RandAugment" in name else "timm"]
             label = f"loader, one worker{name.removeprefix('lcnet')}"
             lines.append(row(label, f"**{ours:.0f} images/s**", f"{theirs:.0f} ({ours / theirs:.2f}x)"))
-    runs = {e: [100 * r["top1"] for r in accuracy["rows"] if r["engine"] == e] for e in ("lcnet", "timm")}
-    texts = [f"{statistics.mean(v):.2f} ± {statistics.stdev(v):.2f}" for v in runs.values()]
-    epochs = accuracy["recipe"]["epochs"]
-    lines.append(row(f"top-1 after {epochs} epochs, {len(runs['lcnet'])} seeds", f"**{texts[0]}**", texts[1]))
     return "\n".join(lines)
 
 
@@ -109,7 +104,12 @@ def whole_way() -> str:
     return "\n".join([*lines, "", notes, "", "```", *parts, "```"])
 
 
-TABLES: dict[str, Callable[[], str]] = {"engines": engines, "sizes": sizes, "whole way": whole_way, "training": training}
+TABLES: dict[str, Callable[[], str]] = {
+    "engines": engines,
+    "sizes": sizes,
+    "whole way": whole_way,
+    "training": training,
+}
 
 
 def render(text: str) -> str:
