@@ -6,6 +6,8 @@
 #include <atomic>
 #include <exception>
 
+#include "heads.h"
+
 namespace lcnet {
 
 constexpr size_t kCachedShapes = 4;  // input sizes whose plans and arenas are kept; older ones are freed
@@ -143,14 +145,21 @@ void Engine::each_member(size_t images, size_t height, size_t width, Work&& work
   if (error) std::rethrow_exception(error);
 }
 
-// Each thread takes the next image until none is left.
+// Each thread takes the next image until none is left. Heads wait until there are several.
 void Engine::run_apart(const float* x, size_t images, size_t height, size_t width, const Outputs& out) {
   std::atomic<size_t> next{0};
   const size_t floats = network_.in_chans * height * width;
   each_member(images, height, width, [&](Lease& lease, Team& alone) {
-    for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < images;)
-      Runner(network_, lease.plan(), lease.arena(), alone, 0)
-          .run(x + i * floats, outputs_of(network_, out, i, height, width));
+    Heads heads(network_, lease.plan(), lease.arena());
+    for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < images;) {
+      const Outputs one = outputs_of(network_, out, i, height, width);
+      Runner runner(network_, lease.plan(), lease.arena(), alone, 0);
+      runner.trunk(x + i * floats, one);
+      if (!one.head()) continue;
+      runner.pool(heads.next());
+      heads.add(one);
+    }
+    heads.flush();
   });
 }
 
@@ -158,9 +167,14 @@ void Engine::run_head(const float* features, size_t images, size_t height, size_
   std::atomic<size_t> next{0};
   const size_t floats = network_.features * height * width;
   each_member(images, height * kTrunkStride, width * kTrunkStride, [&](Lease& lease, Team& alone) {
-    for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < images;)
-      Runner(network_, lease.plan(), lease.arena(), alone, 0)
-          .run_head(features + i * floats, outputs_of(network_, out, i, height, width));
+    Heads heads(network_, lease.plan(), lease.arena());
+    for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < images;) {
+      Runner runner(network_, lease.plan(), lease.arena(), alone, 0);
+      runner.load_trunk(features + i * floats);
+      runner.pool(heads.next());
+      heads.add(outputs_of(network_, out, i, height, width));
+    }
+    heads.flush();
   });
 }
 

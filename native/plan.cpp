@@ -86,6 +86,11 @@ Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
   gated_map = shared.take(bf16 ? depthwise / 2 : 0);
   embedding = shared.take(net.head.out);
   logits = shared.take(net.classifier.out);
+  const size_t heads = threads == 1 ? kHeads : 0;
+  pooled = shared.take(heads * net.head.in);
+  embeddings = shared.take(heads * net.head.out);
+  all_logits = shared.take(heads * net.classifier.out);
+  narrow_heads = shared.take(bf16 ? heads * std::max(net.head.in, net.head.out) / 2 : 0);
   private_floats = own.size();
   shared_floats = shared.size();
 }

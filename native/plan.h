@@ -32,12 +32,15 @@ struct Plan {
   // Blocks [0, front) run depth-first through rings private to a thread: rows are consumed while they are in cache.
   // Later blocks run one after the other over whole shared maps: there the weights outgrow the rows.
   size_t front;
+  static constexpr size_t kHeads = 16;  // images whose head a thread of its own computes at once, at most
+
   std::vector<Map> maps;    // [i]: input of block i; the last: output of the network's trunk, dense
   std::vector<Tile> tiles;  // [i]: of block i
 
   // Offsets in floats. Private ones count from a thread's part of the arena, shared ones from its start.
   size_t stem_rows, stem_row_floats, stem_pointers, dense_tile, pixel_pointers, sums, squeezed, narrow;  // private
   size_t depthwise_map, gated_map, gate, embedding, logits;                                              // shared
+  size_t pooled, embeddings, all_logits, narrow_heads;  // shared, kHeads images each; in plans for one thread only
   size_t private_floats, shared_floats;
 
   size_t arena_floats() const { return shared_floats + threads * private_floats; }

@@ -197,19 +197,27 @@ void Runner::dense_columns(const PackedDense& d, const float* x, float* out, Act
     net_.kernels.f32_gemv(x, d.panel(begin), bias, out + begin, d.in, end - begin, act);
 }
 
-void Runner::head() {
+void Runner::pool(float* out) {
   const Map& m = plan_.maps.back();
   const size_t pixels = m.height * m.width;
-  float *pooled = own(plan_.sums), *embedding = shared(plan_.embedding);
-  // Every member pools for itself: that is quicker than a phase of its own.
-  net_.kernels.f32_channel_sum(pixel(plan_.maps.size() - 1, 0, 0), pooled, pixels, m.channels,
+  net_.kernels.f32_channel_sum(pixel(plan_.maps.size() - 1, 0, 0), out, pixels, m.channels,
                                1.0f / static_cast<float>(pixels));
+}
+
+void Runner::head() {
+  float *pooled = own(plan_.sums), *embedding = shared(plan_.embedding);
+  pool(pooled);  // every member for itself: that is quicker than a phase of its own
   dense(net_.head, pooled, embedding, Activation::hswish6, out_.embedding, net_.head_features, kSixth);
   if (out_.logits)
     dense(net_.classifier, embedding, shared(plan_.logits), Activation::none, out_.logits, net_.classes, 1.0f);
 }
 
 void Runner::run(const float* image, const Outputs& out) {
+  trunk(image, out);
+  if (out.head()) head();
+}
+
+void Runner::trunk(const float* image, const Outputs& out) {
   image_ = image;
   out_ = out;
   share(team_.size(), [&](size_t band) { front(band); });
@@ -222,7 +230,6 @@ void Runner::run(const float* image, const Outputs& out) {
   share(plan_.maps.size() - plan_.front, [&](size_t n) {
     export_rows(plan_.front + n, 0, plan_.maps[plan_.front + n].height);
   });
-  if (out_.head()) head();
 }
 
 // A block between shared maps, a tile of rows at a time.
@@ -231,15 +238,12 @@ void Runner::shared_block(size_t i) {
   share((height + rows - 1) / rows, [&](size_t n) { block_rows(i, n * rows, std::min(height, (n + 1) * rows)); });
 }
 
-void Runner::run_head(const float* features, const Outputs& out) {
-  out_ = out;
+void Runner::load_trunk(const float* features) {
   const Map& m = plan_.maps.back();
   const size_t pixels = m.height * m.width;
   float* dense = pixel(plan_.maps.size() - 1, 0, 0);
-  share(net_.features, [&](size_t c) {
+  for (size_t c = 0; c < net_.features; ++c)
     for (size_t p = 0; p < pixels; ++p) dense[p * m.channels + c] = features[c * pixels + p] * 6.0f;
-  });
-  head();
 }
 
 }  // namespace lcnet

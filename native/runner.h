@@ -28,8 +28,11 @@ class Runner {
   // image: [in_chans][height][width]. Maps of stride 2, 4 and 8 can be asked for only in a team of one.
   void run(const float* image, const Outputs& out);
 
-  // The part after the trunk, from the feature map of stride 32: [features][height][width].
-  void run_head(const float* features, const Outputs& out);
+  // In two parts, for a team of one whose heads others compute: everything before the pooling, by either of the first two; then
+  // the means of the last map's channels, [channels].
+  void trunk(const float* image, const Outputs& out);
+  void load_trunk(const float* features);  // the feature map of stride 32, [features][height][width], from outside
+  void pool(float* out);
 
  private:
   void front(size_t band);

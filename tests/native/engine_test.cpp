@@ -1,5 +1,6 @@
 // The whole network in every layout against the scalar kernels in theirs: random small networks, odd input sizes, teams of
 // one to three, and a count of allocations. Under the sanitizers this covers packing, planning and running as well.
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdio>
@@ -115,13 +116,14 @@ static void compare(const Results& found, const Results& expected, const std::st
 static void hot_path_allocates_nothing(const lcnet::Kernels& kernels, const Weights& weights) {
   for (size_t threads : {1, 2}) {
     Engine engine(kernels, weights.source, threads);
-    std::vector<float> x(3 * 3 * 64 * 64), logits(3 * engine.network().classes);
+    constexpr size_t kMost = lcnet::Plan::kHeads + 3;
+    std::vector<float> x(kMost * 3 * 64 * 64), logits(kMost * engine.network().classes);
     Outputs out;
     out.logits = logits.data();
-    for (size_t images : {1, 3}) {
+    for (size_t images : {size_t{1}, size_t{3}, kMost}) {
       for (int warm = 0; warm < 3; ++warm) engine.run(x.data(), images, 64, 64, out);
       const size_t before = allocations, arenas = lcnet::Buffer::count();
-      for (int i = 0; i < 20; ++i) engine.run(x.data(), images, 64, 64, out);
+      for (int i = 0; i < 5; ++i) engine.run(x.data(), images, 64, 64, out);
       if (allocations != before || lcnet::Buffer::count() != arenas) fail("a warm call allocates");
     }
   }
@@ -142,6 +144,38 @@ static void bf16_is_near(const Weights& weights, const std::vector<std::pair<std
       Engine engine(*kernels, weights.source, threads, lcnet::Precision::bf16);
       near(run(engine, x, 2, 47, 66, true).logits, expected.logits, name + " bf16", 0.02f);
     }
+}
+
+// To the bit: an image's results do not depend on the batch that it is in, on the threads, or on which images share a head.
+static void batches_change_nothing(const lcnet::Kernels& kernels, const Weights& weights, lcnet::Precision precision) {
+  constexpr size_t kImages = lcnet::Plan::kHeads + 3, kSide = 32;
+  Engine alone(kernels, weights.source, 1, precision);
+  const lcnet::Network& net = alone.network();
+  const size_t floats = net.in_chans * kSide * kSide, head_floats = net.features * 4;
+  std::vector<float> x(kImages * floats), features(kImages * head_floats);
+  for (float& v : x) v = std::normal_distribution<float>()(rng);
+  for (float& v : features) v = std::normal_distribution<float>()(rng);
+  for (size_t threads : {1, 2, 3}) {
+    Engine engine(kernels, weights.source, threads, precision);
+    for (size_t images : {size_t{2}, size_t{3}, kImages}) {
+      const Results batch = run(engine, x, images, kSide, kSide, false);
+      std::vector<float> logits(images * net.classes);
+      Outputs out;
+      out.logits = logits.data();
+      engine.run_head(features.data(), images, 2, 2, out);
+      for (size_t i = 0; i < images; ++i) {
+        std::vector<float> one(net.classes);
+        const auto equals = [&](const std::vector<float>& all) {
+          return std::equal(one.begin(), one.end(), all.begin() + static_cast<long>(i * net.classes));
+        };
+        out.logits = one.data();
+        alone.run(x.data() + i * floats, 1, kSide, kSide, out);
+        if (!equals(batch.logits)) fail("a batch changes the logits of an image");
+        alone.run_head(features.data() + i * head_floats, 1, 2, 2, out);
+        if (!equals(logits)) fail("a batch changes the logits of a feature map");
+      }
+    }
+  }
 }
 
 int main() {
@@ -168,8 +202,12 @@ int main() {
         }
     }
     bf16_is_near(weights, tables);
-    if (width == 8)
-      for (const auto& table : tables) hot_path_allocates_nothing(*table.second, weights);
+    if (width == 12) continue;
+    for (const auto& [name, kernels] : tables) {
+      hot_path_allocates_nothing(*kernels, weights);
+      batches_change_nothing(*kernels, weights, lcnet::Precision::f32);
+      if (kernels->bf16) batches_change_nothing(*kernels, weights, lcnet::Precision::bf16);
+    }
   }
   for (const auto& table : tables) std::printf("%s: whole networks equal the scalar ones\n", table.first.c_str());
 }
