@@ -9,7 +9,7 @@ import click
 
 from ..errors import LcnetError
 
-COMMANDS = ("classify", "embed", "features", "models", "info", "download", "convert", "export", "bench")
+COMMANDS = ("classify", "embed", "features", "models", "info", "download", "convert", "export", "quantize", "bench")
 
 
 class Commands(click.Group):
