@@ -6,6 +6,7 @@
 #include "channel/simd.h"
 #include "dwconv/simd.h"
 #include "gemm/simd.h"
+#include "int8/tables.h"
 #include "peak/simd.h"
 #include "resize/avx2.h"
 #include "resize/simd.h"
@@ -29,6 +30,7 @@ const Kernels kernels__avx2 = {
     .f32_channel_scale = f32_channel_scale,
     .f32_peak = f32_peak,
     .bf16 = nullptr,
+    .int8 = &int8_kernels__avx2,
     .u8_resize_rows = u8_resize_rows,
     .u8_resize_columns = u8_resize_columns,
 };

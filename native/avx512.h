@@ -8,6 +8,7 @@
 #include "channel/simd.h"
 #include "dwconv/simd.h"
 #include "gemm/simd.h"
+#include "int8/tables.h"
 #include "peak/simd.h"
 #include "resize/avx512.h"
 #include "resize/simd.h"
@@ -16,7 +17,7 @@
 
 namespace {
 
-constexpr lcnet::Kernels avx512_table(const char* isa, const lcnet::Bf16Kernels* bf16) {
+constexpr lcnet::Kernels avx512_table(const char* isa, const lcnet::Bf16Kernels* bf16, const lcnet::Int8Kernels* int8) {
   return {
       .isa = isa,
       .lanes = Vec::L,
@@ -32,6 +33,7 @@ constexpr lcnet::Kernels avx512_table(const char* isa, const lcnet::Bf16Kernels*
       .f32_channel_scale = f32_channel_scale,
       .f32_peak = f32_peak,
       .bf16 = bf16,
+      .int8 = int8,
       .u8_resize_rows = u8_resize_rows,
       .u8_resize_columns = u8_resize_columns,
   };
