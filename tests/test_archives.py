@@ -188,7 +188,7 @@ def test_a_tar_cut_short_anywhere_gives_what_was_whole_and_one_error(tmp_path, k
     path = write_tar(tmp_path / f"x.{kind}", [(f"{i}.png", os.urandom(700)) for i in range(4)], TARS[kind])
     whole = path.read_bytes()
     expected = [f.open().read() for f in find(path)]
-    for end in range(0, min(len(whole), 6144) - 8, 211):
+    for end in range(0, min(len(whole), 6144) - 16, 211):  # bzip2 ends in 10 bytes without data, the others in fewer
         path.write_bytes(whole[:end])
         found = list(find(path))
         if kind == "tar" and end and not end % 2048 and end < 6144:
