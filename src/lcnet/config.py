@@ -103,6 +103,29 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Quantization:
+    """How the weights of an int8 model are to be read, and what was measured when they were made.
+
+    `float_layers`: the parts that stayed in float, of `quantizable_units`. `verdict`: free, as provenance is.
+    """
+
+    scheme: str = "u8s8"
+    float_layers: tuple[str, ...] = ()
+    verdict: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check(self.scheme == "u8s8", "quantization.scheme", self.scheme, "'u8s8'")
+        good = _texts(self.float_layers) and len(set(self.float_layers)) == len(self.float_layers)
+        _check(good, "quantization.float_layers", self.float_layers, "a list of different texts")
+        _check(isinstance(self.verdict, dict), "quantization.verdict", self.verdict, "an object")
+
+
+def quantizable_units(arch: Arch) -> tuple[str, ...]:
+    """The parts of a network that are int8 or float as a whole: the blocks, the head conv and the classifier."""
+    return (*(name for name, _ in arch.blocks()), "conv_head", *(("classifier",) if arch.num_classes else ()))
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Everything about a model but its weights."""
 
@@ -112,6 +135,7 @@ class ModelConfig:
     decision: Decision = field(default_factory=Decision)
     bn_eps: float = BN_EPS
     provenance: dict[str, Any] = field(default_factory=dict)
+    quantization: Quantization | None = None
 
     def __post_init__(self) -> None:
         good = _real(self.bn_eps) and 0 < self.bn_eps < 1
@@ -125,26 +149,41 @@ class ModelConfig:
         if self.preprocessing.input_size[0] != self.arch.in_chans:
             raise ModelFileError(f"preprocessing.input_size is {self.preprocessing.input_size}, expected"
                                  f" {self.arch.in_chans} channels as the network has")  # fmt: skip
+        if self.quantization:
+            self._check_quantization(self.quantization)
+
+    def _check_quantization(self, quantization: Quantization) -> None:
+        known = quantizable_units(self.arch)
+        for name in quantization.float_layers:
+            if name not in known:
+                raise ModelFileError(f"quantization.float_layers has {name!r}{suggest(name, known)}, which is no part of the"
+                                     f" network (known: {', '.join(known)})")  # fmt: skip
+        inside = all(0 <= mean <= 1 for mean in self.preprocessing.mean)
+        _check(inside, "preprocessing.mean", self.preprocessing.mean, "numbers from 0 to 1 in a quantised model")
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of docs/model-file.md, without the format version."""
         arch = {"family": "lcnet", "width": self.arch.width, "in_chans": self.arch.in_chans,
                 "num_classes": self.arch.num_classes, "bn_eps": self.bn_eps}  # fmt: skip
+        # Only where there is something to say: readers from before int8 refuse the key, and should only what they cannot read.
+        quantization = {"quantization": asdict(self.quantization)} if self.quantization else {}
         return {
             "architecture": arch,
             "labels": asdict(self.labels) if self.labels else None,
             "preprocessing": asdict(self.preprocessing),
             "decision": asdict(self.decision),
             "provenance": self.provenance,
+            **quantization,
         }
 
     @classmethod
     def from_json(cls, data: Any) -> ModelConfig:
         """Read the JSON object of docs/model-file.md. Raises `ModelFileError` that names the field."""
-        known = ("architecture", "labels", "preprocessing", "decision", "provenance")
+        known = ("architecture", "labels", "preprocessing", "decision", "provenance", "quantization")
         _known_keys(data, known, "the model description")
         arch, bn_eps = _arch_from_json(data.get("architecture"))
         _check(isinstance(data.get("provenance", {}), dict), "provenance", data.get("provenance"), "an object")
+        quantized = data.get("quantization")
         return cls(
             arch=arch,
             preprocessing=from_json(Preprocessing, data.get("preprocessing", {}), "preprocessing"),
@@ -152,6 +191,7 @@ class ModelConfig:
             decision=from_json(Decision, data.get("decision", {}), "decision"),
             bn_eps=bn_eps,
             provenance=data.get("provenance", {}),
+            quantization=from_json(Quantization, quantized, "quantization") if quantized is not None else None,
         )
 
 

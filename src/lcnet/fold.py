@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .errors import InputError
 from .modelfile import ModelFile
 
 Layer = tuple[np.ndarray, np.ndarray]  # weight, bias; float32
@@ -33,7 +34,12 @@ class Folded:
 
 
 def fold(model: ModelFile) -> Folded:
-    """Fold a model's batch norms: w * gamma / sqrt(var + eps), beta - mean * gamma / sqrt(var + eps), in double precision."""
+    """Fold a model's batch norms: w * gamma / sqrt(var + eps), beta - mean * gamma / sqrt(var + eps), in double precision.
+
+    Raises `InputError` for a quantised model.
+    """
+    if model.config.quantization:
+        raise InputError("the model is quantised: its float weights are gone; take the file that it was made from")
     weights, eps, arch = model.weights, model.config.bn_eps, model.config.arch
 
     def folded(conv: str, bn: str) -> Layer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from . import zoo
+from . import quantized, zoo
 from .arch import BN_EPS, WIDTHS, Arch
-from .config import ModelConfig
+from .config import ModelConfig, Quantization
 from .errors import ModelFileError
 from .labels import load_labels
 from .plainconfig import from_config_json
@@ -32,7 +32,10 @@ MAX_DEPTH = 32  # of the description; the JSON parser's own limit differs from o
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model in memory: its description and its float32 tensors by timm key (plus int64 counters, where stored)."""
+    """A model in memory: its description and its float32 tensors by timm key (plus int64 counters, where stored).
+
+    Of a quantised one, the tensors are those that `lcnet.quantized.shapes` lists.
+    """
 
     config: ModelConfig
     weights: dict[str, np.ndarray]
@@ -48,10 +51,10 @@ def read(path: str | os.PathLike[str], default: ModelConfig | None = None, mappe
     with naming(path), _open(path) as file:
         config = _config_of(file, Path(path), default)
         shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-        check_shapes(shapes, config.arch)
-        _check_dtypes({key: file.get_slice(key).get_dtype() for key in shapes})
+        check_shapes(shapes, config.arch, config.quantization)
+        _check_dtypes({key: file.get_slice(key).get_dtype() for key in shapes}, config)
         weights = _mapped(path) if mapped else {key: file.get_tensor(key) for key in shapes}
-        check_values(weights)
+        check_values(weights, config)
         return ModelFile(config, weights)
 
 
@@ -72,8 +75,8 @@ def to_bytes(model: ModelFile) -> bytes:
     """The file's bytes, the same for equal models every time. Raises `ModelFileError` for what `read` would refuse."""
     from safetensors.numpy import save
 
-    check_shapes({k: v.shape for k, v in model.weights.items()}, model.config.arch)
-    check_values(model.weights)
+    check_shapes({k: v.shape for k, v in model.weights.items()}, model.config.arch, model.config.quantization)
+    check_values(model.weights, model.config)
     # One metadata key: the library writes several in an order that changes from run to run.
     metadata = {METADATA_KEY: _description(model.config)}
     return save({k: np.asarray(v, order="C") for k, v in model.weights.items()}, metadata)
@@ -107,9 +110,11 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch) -> None:
+def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch, quantization: Quantization | None = None) -> None:
     """Raise `ModelFileError` naming the tensors that are missing, unknown, or of another shape than `arch` needs."""
     expected = arch.shapes()
+    if quantization:
+        expected = {key: shape for key, (_, shape) in quantized.shapes(arch, quantization).items()}
     problems = [f"{k} is missing (expected {list(s)})" for k, s in expected.items() if k not in shapes]
     for key, shape in shapes.items():
         if key in expected:
@@ -125,20 +130,29 @@ def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch) -> None:
                              + "; ".join(problems[:5]) + more)  # fmt: skip
 
 
-def check_values(weights: Mapping[str, np.ndarray]) -> None:
+def check_values(weights: Mapping[str, np.ndarray], config: ModelConfig) -> None:
     """Raise `ModelFileError` naming the first tensor with NaN, Inf or a negative variance, or that is not float32.
 
-    The counters must be int64.
+    The counters must be int64, and what is quantised as `lcnet.quantized` says.
     """
+    dtypes = _dtypes(weights, config)
     for key, value in weights.items():
-        expected = np.int64 if key.endswith(COUNTER) else np.float32
-        if value.dtype != expected:
-            raise ModelFileError(f"{key} has dtype {value.dtype}, expected {np.dtype(expected)}")
+        if value.dtype != quantized.DTYPES[dtypes[key]]:
+            raise ModelFileError(f"{key} has dtype {value.dtype}, expected {np.dtype(quantized.DTYPES[dtypes[key]])}")
         bad = value.size - np.count_nonzero(np.isfinite(value))
         if bad:
             raise ModelFileError(f"{key} has {bad} NaN or Inf values of {value.size}: the weights are damaged")
         if key.endswith("running_var") and (value < 0).any():
             raise ModelFileError(f"{key} has negative values: a variance cannot be")
+    if config.quantization:
+        quantized.check_values(weights)
+
+
+def _dtypes(keys: Iterable[str], config: ModelConfig) -> dict[str, str]:
+    """What type each tensor must have, as safetensors writes it."""
+    if config.quantization:
+        return {key: dtype for key, (dtype, _) in quantized.shapes(config.arch, config.quantization).items()}
+    return {key: "I64" if key.endswith(COUNTER) else "F32" for key in keys}
 
 
 def infer_arch(shapes: Mapping[str, tuple[int, ...]]) -> Arch:
@@ -243,7 +257,7 @@ def _mapped(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
     def view(dtype: str, shape: list[int], data_offsets: list[int]) -> np.ndarray:
         begin, end = (start + offset for offset in data_offsets)
-        return np.asarray(data[begin:end]).view({"F32": "<f4", "I64": "<i8"}[dtype]).reshape(shape)
+        return np.asarray(data[begin:end]).view(np.dtype(quantized.DTYPES[dtype]).newbyteorder("<")).reshape(shape)
 
     return {key: view(**fields) for key, fields in header.items()}
 
@@ -271,8 +285,8 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         raise ModelFileError(text if text.startswith(f"{name}: ") else f"{name}: {text}") from None
 
 
-def _check_dtypes(dtypes: Mapping[str, str]) -> None:
-    for key, dtype in dtypes.items():
-        expected = "I64" if key.endswith(COUNTER) else "F32"
-        if dtype != expected:
-            raise ModelFileError(f"{key} has dtype {dtype}, expected {expected}: `lcnet convert` writes a float32 copy")
+def _check_dtypes(dtypes: Mapping[str, str], config: ModelConfig) -> None:
+    advice = "" if config.quantization else ": `lcnet convert` writes a float32 copy"
+    for key, expected in _dtypes(dtypes, config).items():
+        if dtypes[key] != expected:
+            raise ModelFileError(f"{key} has dtype {dtypes[key]}, expected {expected}{advice}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import _native
+from . import _native, quantized
 from .arch import REDUCTIONS, Arch
 from .config import Labels, ModelConfig, Preprocessing
 from .cpus import usable_cpus
@@ -83,9 +83,10 @@ def load(
 
     threads: processors to use, by default all that this process may use. isa: kernels to use (`lcnet info --cpu` lists
     them), by default the environment variable LCNET_ISA or the fastest that this CPU has. precision: `fp32`, or `bf16`
-    where the CPU has it: activations and weights of the large layers in bfloat16, sums in float32. decode: `exact`, or
-    `fast`, which decodes JPEG files far larger than the input at a fraction of their size (docs/pixels.md says what that
-    changes). Raises `WeightsError`, `ModelFileError`, or `InputError` for options that this CPU cannot serve.
+    where the CPU has it: activations and weights of the large layers in bfloat16, sums in float32; a quantised file runs in
+    int8. decode: `exact`, or `fast`, which decodes JPEG files far larger than the input at a fraction of their size
+    (docs/pixels.md says what that changes). Raises `WeightsError`, `ModelFileError`, or `InputError` for options that this
+    CPU cannot serve.
     """
     from . import hub, modelfile
 
@@ -114,11 +115,18 @@ class Classifier:
         for name, value, known in (("precision", precision, PRECISIONS), ("decode", decode, DECODES)):
             if value not in known:
                 raise InputError(f"{name} is {value!r}, expected {' or '.join(known)}")
+        if model.config.quantization:
+            if precision != "fp32":
+                raise InputError(
+                    f"precision is {precision!r}, but the model is quantised: leave it at 'fp32' to run in int8"
+                )
+            self.precision = "int8"
         threads = usable_cpus() if threads is None else threads
         if not isinstance(threads, int) or not 1 <= threads <= 1024:
             raise InputError(f"threads is {threads!r}, expected a whole number from 1 to 1024")
         try:
-            self._engine = _native.Engine(_layers(model), threads, isa or "", precision == "bf16")
+            layers = _int8_layers(model) if model.config.quantization else _layers(model)
+            self._engine = _native.Engine(layers, threads, isa or "", precision == "bf16")
         except ValueError as error:
             raise InputError(str(error)) from None
 
@@ -327,4 +335,28 @@ def _layers(model: ModelFile) -> _native.Layers:
     layers.head(*folded.head)
     if folded.classifier:
         layers.classifier(*folded.classifier)
+    return layers
+
+
+def _int8_layers(model: ModelFile) -> _native.Int8Layers:
+    """Hand the layers of a quantised model to the native core."""
+    by_name, layers = quantized.from_weights(model.weights), _native.Int8Layers()
+    mean = 255 * np.asarray(model.config.preprocessing.mean)
+
+    def add(kind: str, names: Sequence[str], *before: Any) -> None:
+        found = [by_name[name] for name in names]
+        prefix = "" if isinstance(found[0], quantized.QuantizedLayer) else "float_"
+        getattr(layers, prefix + kind)(*before, *(array for layer in found for array in quantized.fields_of(layer)))
+
+    layers.stem(*quantized.fields_of(by_name[quantized.STEM]), mean.astype(np.float32))
+    for name, block in model.config.arch.blocks():
+        add("block", quantized.layers_of(name), block.stride)
+        if block.se_channels:
+            reduce, expand = (
+                quantized.fields_of(by_name[f"{name}.se.{part}"]) for part in ("conv_reduce", "conv_expand")
+            )
+            layers.squeeze_excite(*reduce, *expand)
+    for kind, name in (("head", quantized.HEAD), ("classifier", quantized.CLASSIFIER)):
+        if name in by_name:
+            add(kind, [name])
     return layers

@@ -11,7 +11,7 @@ from ..errors import LcnetError
 
 COMMANDS = (
     "classify", "embed", "features", "train", "evaluate", "check-data", "pack", "recipes", "models", "info", "download",
-    "convert", "export", "bench",
+    "convert", "export", "quantize", "bench",
 )  # fmt: skip
 
 

@@ -1,0 +1,93 @@
+"""`lcnet quantize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import json_text
+
+REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; nothing was written
+
+
+@click.command()
+@click.argument("model")
+@click.option("--data", "-d", multiple=True, required=True, type=click.Path(),
+              help="Pictures to calibrate on: files, folders with all below them, archives; may be repeated.")  # fmt: skip
+@click.option("--images", default=128, show_default=True, type=click.IntRange(32, 512),
+              help="How many of them to calibrate on; as many more, at most, judge the result.")  # fmt: skip
+@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False),
+              help="The int8 model file.  [default: MODEL's name with .int8.safetensors, in this folder]")  # fmt: skip
+@click.option("--eval", "evaluation", type=click.Path(path_type=Path),
+              help="A folder with one subfolder of pictures a class, to measure accuracy on.")  # fmt: skip
+@click.option("--max-drop", default=0.5, show_default=True, type=click.FloatRange(0, 100),
+              help="Points of top-1 that int8 may lose.")  # fmt: skip
+@click.option("--ranges", default="minmax", show_default=True, type=click.Choice(["minmax", "mse", "percentile"]),
+              help="How much of what calibration saw the codes cover.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Write the file whatever the measurements say; it carries them.")
+@click.option("--overwrite", is_flag=True, help="Replace the output files if they exist.")
+def quantize(model: str, data: tuple[str, ...], output: Path | None, overwrite: bool, **given: Any) -> None:
+    """Write MODEL (a name or a file) in int8: a quarter of the size and faster, if it still answers as before.
+
+    The report goes beside the file, as .json and, where matplotlib is installed, .png. Exits with 3 and writes nothing if
+    accuracy drops by more than --max-drop or int8 is no faster on this CPU.
+    """
+    from .. import hub, modelfile
+    from ..quantize import GateError, Options, report
+
+    found = hub.locate(model)
+    target = output or Path(f"{Path(model).name.removesuffix('.safetensors')}.int8.safetensors")
+    check_target(target, found.path, overwrite)
+    options = Options(given["images"], given["ranges"], max_drop=given["max_drop"])
+    try:
+        outcome = run(modelfile.read(found.path, found.config), data, given, options)
+    except GateError as error:
+        click.echo(report.text(error.outcome.report))
+        click.echo(f"Error: {error}. Nothing is written (--force writes it all the same)", err=True)
+        raise click.exceptions.Exit(REFUSED) from None
+    modelfile.write(target, outcome.model)
+    write_report(target, outcome.report)
+    click.echo(report.text(outcome.report))
+    click.echo(f"{target}: {target.stat().st_size / 1e6:.2f} MB")
+
+
+def run(model: Any, data: tuple[str, ...], given: dict[str, Any], options: Any) -> Any:
+    """Quantise, and say on standard error what is being done."""
+    from ..quantize import quantize
+
+    def tell(text: str) -> None:
+        click.echo(f"lcnet: {text}", err=True)
+
+    return quantize(model, list(data), given["evaluation"], options, given["force"], tell)
+
+
+def check_target(target: Path, source: Path, overwrite: bool) -> None:
+    """Refuse, before the work, an output that could not be written after it."""
+    import os
+
+    from ..errors import InputError
+
+    if target.exists() and source.exists() and source.samefile(target):
+        raise InputError(f"{target}: the output is the model itself, which is never written to: choose another name")
+    if target.exists() and not overwrite:
+        raise InputError(f"{target} exists: choose another name, or overwrite it explicitly")
+    if not target.parent.is_dir():
+        raise InputError(f"{target.parent}: there is no such folder to write to")
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"{target.parent}: this folder cannot be written to: choose another --output")
+
+
+def write_report(target: Path, measured: dict[str, Any]) -> None:
+    """Write the report beside the model file: JSON, and a plot if matplotlib is there."""
+    from ..errors import MissingExtraError
+    from ..modelfile import write_atomically
+    from ..quantize import report
+
+    stem = target.with_suffix("") if target.suffix == ".safetensors" else target
+    write_atomically(Path(f"{stem}.json"), (json_text(measured) + "\n").encode())
+    try:
+        report.draw(measured, Path(f"{stem}.png"))
+    except MissingExtraError as error:
+        click.echo(f"lcnet: {error}", err=True)

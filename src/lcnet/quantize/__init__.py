@@ -1,0 +1,246 @@
+"""From a float model file to an int8 one, with the proof that it still answers as before: `lcnet quantize`.
+
+Owns the order of the work: ranges from calibration pictures, int8 layers, bias correction, each part's damage, the gate. numpy
+and the runtime are all it needs. docs/int8.md is the account of the scheme; `lcnet.quantized` knows the result's form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import Quantization
+from ..errors import InputError, LcnetError
+from ..fold import fold
+from ..modelfile import ModelFile
+from ..quantized import Layers, float_layers, layers_of, to_weights
+from ..runtime import Classifier
+from . import correction, gate, pictures, ranges, scheme, sensitivity
+from .network import forward, steps
+
+TARGET_DB = 25.0  # as long as the outputs are noisier, parts of the network are moved back to float
+SENSITIVITY_IMAGES = 32
+HELD_OUT_FEWEST = 8
+
+
+class GateError(LcnetError):
+    """A quantised model that is not good enough to be kept. `outcome` is what was made and measured."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__("the int8 model is not kept: " + "; ".join(outcome.report["gate"]["reasons"]))
+        self.outcome = outcome
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to quantise. The defaults are the best of what was measured (docs/int8.md)."""
+
+    images: int = 128
+    ranges: str = "minmax"
+    equalisation: float = scheme.EQUALISATION
+    bias_correction: bool = True
+    max_drop: float = 0.5  # points of top-1
+
+    def __post_init__(self) -> None:
+        low, high = pictures.FEWEST, pictures.MOST
+        if not isinstance(self.images, int) or not low <= self.images <= high:
+            raise InputError(f"images is {self.images!r}, expected a whole number from {low} to {high}")
+        if self.ranges not in ranges.METHODS:
+            raise InputError(f"ranges is {self.ranges!r}, expected {' or '.join(ranges.METHODS)}")
+        if not 0 <= self.equalisation <= 1:
+            raise InputError(f"equalisation is {self.equalisation!r}, expected a number from 0 to 1")
+        if not 0 <= self.max_drop <= 100:
+            raise InputError(f"max_drop is {self.max_drop!r}, expected points of top-1, 0 to 100")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The quantised model and everything that was measured of it, as JSON."""
+
+    model: ModelFile
+    report: dict[str, Any]
+
+
+def quantize(
+    model: ModelFile,
+    data: Any,
+    evaluation: Path | None = None,
+    options: Options | None = None,
+    force: bool = False,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Outcome:
+    """Quantise a float model and measure the result.
+
+    data: pictures as `lcnet.sources.find` takes them, folders with all below. evaluation: a folder with one subfolder of
+    pictures a class. tell: is told what is being done. Raises `InputError` for data or a model that will not do, and
+    `GateError` if the result should not be kept, unless `force`.
+    """
+    options = options or Options()
+    if model.config.quantization:
+        raise InputError("the model is quantised already: take the float model that it was made from")
+    _check_mean(model)
+    judged = pictures.labelled(evaluation, model.config.labels) if evaluation else None
+    calibrating, held_out = pictures.choose(data, options.images)
+    job = _Job(model, options, calibrating, tell)
+    layers, kept, damages = job.quantized()
+    made = _model(model, layers, kept, {})
+    verdict = _judge(model, made, held_out, judged, options, tell)
+    report = job.report(damages, kept) | verdict | {"size": _sizes(model, made)}
+    made = _model(model, layers, kept, _summary(report, options))
+    outcome = Outcome(made, report)
+    if verdict["gate"]["reasons"] and not force:
+        raise GateError(outcome)
+    return outcome
+
+
+def _check_mean(model: ModelFile) -> None:
+    mean = model.config.preprocessing.mean
+    if not all(0 <= m <= 1 for m in mean):
+        raise InputError(
+            f"preprocessing.mean is {mean}, expected numbers from 0 to 1: in int8 the mean pixel is the border"
+        )
+
+
+class _Job:
+    """One model's way from calibration pictures to int8 layers."""
+
+    def __init__(self, model: ModelFile, options: Options, calibrating: list[Any], tell: Callable[[str], None]) -> None:
+        self.arch, self.preprocessing = model.config.arch, model.config.preprocessing
+        self.options, self.sources, self.tell = options, calibrating, tell
+        self.exact: Layers = float_layers(fold(model))
+        self.problems: list[str] = []
+        self.used = 0
+
+    def quantized(self) -> tuple[Layers, tuple[str, ...], list[sensitivity.Damage]]:
+        """Make the layers: all in int8, then with the worst parts in float for as long as it takes."""
+        statistics = self.statistics()
+        plain = self.rounded(statistics)
+        x = self.some(correction.picture_limit(self.arch, self.preprocessing))
+        few = x[:SENSITIVITY_IMAGES]
+        self.tell("measuring what each part costs")
+        damages = sensitivity.measure(self.arch, self.exact, plain, self.preprocessing, few)
+        kept: tuple[str, ...] = ()
+        while True:
+            layers = self.corrected(plain, kept, x)
+            if self.good(layers, few) or (unit := sensitivity.worst(damages, kept)) is None:
+                return layers, kept, damages
+            self.tell(f"{unit} stays in float: it costs more than it saves")
+            kept += (unit,)
+
+    def statistics(self) -> ranges.Statistics:
+        """Stream all calibration pictures through the float network."""
+        self.tell(f"finding ranges on {len(self.sources)} pictures")
+
+        def counted() -> Any:
+            for x in pictures.batches(self.sources, self.preprocessing, self.problems):
+                self.used += len(x)
+                yield x
+
+        found = ranges.collect(self.arch, self.exact, self.preprocessing, counted())
+        fewest = pictures.FEWEST - pictures.FEWEST // 4
+        pictures.check_enough(self.used, len(self.sources), fewest, self.problems, "calibrate")
+        return found
+
+    def rounded(self, statistics: ranges.Statistics) -> Layers:
+        """Every layer in int8, without bias correction."""
+        out: Layers = dict(self.exact)
+        for step in steps(self.arch):
+            layer = self.exact[step.name]
+            assert isinstance(layer, tuple)
+            if step.kind == "stem":
+                out[step.name] = scheme.quantize_stem(layer, self.preprocessing)
+            else:
+                lo, hi = ranges.choose(step, statistics.histograms[step.name], self.options.ranges)
+                out[step.name] = scheme.quantize_layer(step, layer, lo, hi, self.options.equalisation)
+        return out
+
+    def some(self, limit: int) -> np.ndarray:
+        """The first calibration pictures that can be read, as ready input."""
+        parts, count = [], 0
+        for x in pictures.batches(self.sources, self.preprocessing, []):
+            parts.append(x)
+            count += len(x)
+            if count >= limit:
+                break
+        return np.concatenate(parts)[:limit]
+
+    def corrected(self, plain: Layers, kept: tuple[str, ...], x: np.ndarray) -> Layers:
+        """The int8 layers, those of the parts `kept` replaced by float, with corrected biases."""
+        stay = {name for unit in kept for name in layers_of(unit)}
+        layers = {name: self.exact[name] if name in stay else layer for name, layer in plain.items()}
+        if not self.options.bias_correction:
+            return layers
+        self.tell(f"correcting biases on {len(x)} pictures")
+        return correction.corrected(self.arch, self.exact, layers, self.preprocessing, x)
+
+    def good(self, layers: Layers, x: np.ndarray) -> bool:
+        """Whether int8 does well enough on pictures that it was made with."""
+        compared = gate.Comparison()
+        expected, found = (forward(self.arch, by_name, self.preprocessing, x) for by_name in (self.exact, layers))
+        compared.add(expected, found)
+        return compared.sqnr_db >= TARGET_DB and 100 * compared.lost / len(x) <= self.options.max_drop
+
+    def report(self, damages: list[sensitivity.Damage], kept: tuple[str, ...]) -> dict[str, Any]:
+        """What was done, as JSON."""
+        rows = [{"unit": d.unit, "runs_in": "fp32" if d.unit in kept else "int8", "sqnr_db": round(d.sqnr_db, 2),
+                 "macs": round(d.macs, 5)} for d in damages]  # fmt: skip
+        calibration = {"images": self.used, "left_out": len(self.problems), "problems": self.problems[:5]}
+        return {"options": asdict(self.options), "calibration": calibration, "units": rows}
+
+
+def _model(model: ModelFile, layers: Layers, kept: tuple[str, ...], verdict: dict[str, Any]) -> ModelFile:
+    config = replace(model.config, quantization=Quantization(float_layers=kept, verdict=verdict))
+    return ModelFile(config, to_weights(layers, config.arch))
+
+
+def _judge(
+    model: ModelFile, made: ModelFile, held_out: list[Any], judged: list[Any] | None, options: Options,
+    tell: Callable[[str], None],
+) -> dict[str, Any]:  # fmt: skip
+    """Run both models on what calibration did not see, and time them."""
+    exact, int8 = (_run(Classifier(m, threads=1)) for m in (model, made))
+    preprocessing, classes = model.config.preprocessing, bool(model.config.arch.num_classes)
+    problems: list[str] = []
+    tell(f"comparing with fp32 on {len(held_out)} held-out pictures")
+    marked = ((source, None) for source in held_out)
+    found = gate.compare(exact, int8, pictures.groups(marked, preprocessing, problems), False)
+    pictures.check_enough(found.images, len(held_out), HELD_OUT_FEWEST, problems, "judge the result")
+    out: dict[str, Any] = {"held_out": found.summary(classes) | {"left_out": len(problems)}, "evaluation": None}
+    evaluation = None
+    if judged is not None:
+        tell(f"comparing with fp32 on {len(judged)} labelled pictures")
+        problems = []
+        evaluation = gate.compare(exact, int8, pictures.groups(judged, preprocessing, problems), True)
+        pictures.check_enough(evaluation.images, len(judged), 1, problems, "measure accuracy")
+        out["evaluation"] = evaluation.summary(classes) | {"left_out": len(problems)}
+    x = np.random.default_rng(0).normal(size=(1, *preprocessing.input_size)).astype(np.float32)
+    out["latency"] = gate.latency(exact, int8, x) | {"threads": 1, "batch": 1}
+    why = gate.reasons(found, evaluation, out["latency"], options.max_drop)
+    return out | {"gate": {"passed": not why, "reasons": why}}
+
+
+def _run(classifier: Classifier) -> gate.Run:
+    return classifier.run if classifier.arch.num_classes else classifier.embeddings
+
+
+def _sizes(model: ModelFile, made: ModelFile) -> dict[str, int]:
+    return {
+        name: sum(v.nbytes for v in m.weights.values()) for name, m in (("fp32_bytes", model), ("int8_bytes", made))
+    }
+
+
+def _summary(report: dict[str, Any], options: Options) -> dict[str, Any]:
+    """What the file says of its making: no times, so that the same model and pictures give the same file."""
+    latency = report["latency"]
+    return {
+        "passed": report["gate"]["passed"],
+        "faster": latency["int8_ms"] < latency["fp32_ms"],
+        "options": asdict(options),
+        "calibration_images": report["calibration"]["images"],
+        "held_out": report["held_out"],
+        "evaluation": report["evaluation"],
+    }

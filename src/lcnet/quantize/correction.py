@@ -1,0 +1,56 @@
+"""Bias correction: what rounding shifts on average, layer by layer, is taken back in the bias.
+
+Sequential: each layer is corrected behind layers that are corrected already, so that no shift is taken back twice. One
+layer's activations are in memory at a time, in float and in int8, of as many pictures as `picture_limit` allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ..arch import Arch
+from ..config import Preprocessing
+from ..quantized import AnyLayer, Layers, QuantizedLayer
+from .network import after, pre_activation, steps
+
+MEMORY = 96 << 20  # bytes of the largest layer's float activations
+
+
+def picture_limit(arch: Arch, preprocessing: Preprocessing) -> int:
+    """How many pictures the correction may look at, so that its memory is bounded."""
+    largest = max(np.prod(shape) for _, _, shape in arch.conv_costs(*preprocessing.input_size[1:]))
+    return max(8, int(MEMORY // (4 * largest)))
+
+
+def corrected(
+    arch: Arch,
+    exact: Mapping[str, AnyLayer],
+    layers: Mapping[str, AnyLayer],
+    preprocessing: Preprocessing,
+    x: np.ndarray,
+) -> Layers:
+    """Return int8 layers whose pre-activations have the float network's means on ready input, float32 [N,C,H,W].
+
+    Only the means over all pixels and pictures are compared, so that borders count as they do at run time.
+    """
+    out: Layers = dict(layers)
+    want = have = np.ascontiguousarray(x.transpose(1, 2, 3, 0))
+    for step in steps(arch):
+        pre, found = (
+            pre_activation(step, by_name[step.name], state, preprocessing)
+            for by_name, state in ((exact, want), (out, have))
+        )
+        layer = out[step.name]
+        if isinstance(layer, QuantizedLayer):
+            shift = _means(pre) - _means(found)
+            out[step.name] = replace(layer, bias=(layer.bias + shift).astype(np.float32))
+            found += shift.astype(np.float32).reshape(-1, *(1,) * (found.ndim - 1))
+        want, have = after(step, pre, exact), after(step, found, out)
+    return out
+
+
+def _means(values: np.ndarray) -> np.ndarray:
+    return values.reshape(len(values), -1).mean(axis=1, dtype=np.float64)

@@ -1,0 +1,192 @@
+"""The network in numpy, layer by layer, in float and in int8: the reference of the int8 kernels, and what calibration runs.
+
+`Step`s are the layers in order; `pre_activation` and `after` are the two halves of one. The int8 arithmetic is the kernels',
+to the bit (docs/int8.md). Maps are [C,H,W,N], so that numpy's inner loops run over whole rows of all pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arch import Arch, conv_size
+from ..config import Preprocessing
+from ..quantized import CLASSIFIER, HEAD, STEM, AnyLayer, QuantizedLayer
+from .fma import fma
+
+EXACT_TERMS = 512  # that many products of a code and a weight add up below 2^24: exact in float32, in any order
+SIXTH = np.float32(1 / 6)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer. Its input is `factor` times the true value: hard-swish leaves its division by 6 to the next layer."""
+
+    name: str
+    kind: str  # stem, depthwise, pointwise or linear
+    unit: str  # the part that stays in float as a whole, or the stem
+    factor: int = 6
+    stride: int = 1
+    gated: bool = False  # squeeze-and-excite follows
+    pooled: bool = False  # the global average follows
+
+
+def steps(arch: Arch) -> list[Step]:
+    """All layers but squeeze-and-excite, in order."""
+    blocks = list(arch.blocks())
+    out = [Step(STEM, "stem", STEM, factor=1, stride=2)]
+    for name, block in blocks:
+        out.append(Step(f"{name}.conv_dw", "depthwise", name, stride=block.stride, gated=bool(block.se_channels)))
+        out.append(Step(f"{name}.conv_pw", "pointwise", name, pooled=name == blocks[-1][0]))
+    out.append(Step(HEAD, "linear", HEAD, factor=1))
+    return out + ([Step(CLASSIFIER, "linear", CLASSIFIER)] if arch.num_classes else [])
+
+
+def run(
+    arch: Arch, layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, x: np.ndarray
+) -> Iterator[tuple[Step, np.ndarray, np.ndarray]]:
+    """Run ready input, float32 [N,C,H,W]: yields each step with its input and output, which are `factor` times the values.
+
+    The last output is `outputs`' argument.
+    """
+    state = np.ascontiguousarray(x.transpose(1, 2, 3, 0))
+    for step in steps(arch):
+        out = after(step, pre_activation(step, layers[step.name], state, preprocessing), layers)
+        yield step, state, out
+        state = out
+
+
+def forward(arch: Arch, layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, x: np.ndarray) -> np.ndarray:
+    """Return the logits, float32 [N,classes], or the embeddings of a network without classifier, of float32 [N,C,H,W]."""
+    *_, (step, _, last) = run(arch, layers, preprocessing, x)
+    return outputs(step, last)
+
+
+def outputs(step: Step, last: np.ndarray) -> np.ndarray:
+    """Logits, or embeddings, of what the last step gave."""
+    return np.ascontiguousarray((last if step.name == CLASSIFIER else last * SIXTH).T)
+
+
+def pre_activation(step: Step, layer: AnyLayer, state: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    """Return what the layer makes of its input, before hard-swish: float32 [out,H,W,N] or [out,N]."""
+    if isinstance(layer, QuantizedLayer):
+        codes = code(step, layer, state, preprocessing)
+        zero = _column(layer.input_zero.astype(np.float32), codes)
+        stem = step.kind == "stem"
+        sums = _sums(step, layer.weight, codes if stem else codes - zero, border=zero if stem else 0)
+        return fma(sums, _column(layer.scale, sums), _column(layer.bias, sums))
+    weight, bias = layer
+    sums = _sums(step, weight, state if step.factor == 1 else state * SIXTH)
+    return sums + _column(bias, sums)
+
+
+def code(step: Step, layer: QuantizedLayer, state: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    """Return a layer's input as codes: whole numbers from 0 to 255, in float32."""
+    if step.kind == "stem":
+        factor = np.asarray([255 * s for s in preprocessing.std], np.float32)
+        zero = np.asarray([255 * m for m in preprocessing.mean], np.float32)
+    else:
+        factor = (1 / (step.factor * layer.input_scale.astype(np.float64))).astype(np.float32)
+        zero = layer.input_zero.astype(np.float32)
+    codes = np.rint(fma(state, _column(factor, state), _column(zero, state)))
+    return np.clip(np.nan_to_num(codes, copy=False, nan=0.0), 0, 255, out=codes)
+
+
+def after(step: Step, pre: np.ndarray, layers: Mapping[str, AnyLayer]) -> np.ndarray:
+    """Return the input of the next layer, `factor` times as large: hard-swish, then the gate or the global average."""
+    if step.name == CLASSIFIER:
+        return pre
+    out = pre * np.clip(pre + np.float32(3), 0, 6)
+    if step.gated:
+        reduce, expand = (layers[f"{step.unit}.se.{name}"] for name in ("conv_reduce", "conv_expand"))
+        return out * _gate(mean(out), reduce, expand)[:, None, None]
+    return mean(out) if step.pooled else out
+
+
+def mean(out: np.ndarray) -> np.ndarray:
+    """Average over the pixels, of values that are 6 times too large: along each row in turn, then over the rows."""
+    rows = np.zeros((out.shape[0], out.shape[1], out.shape[3]), np.float32)
+    for x in range(out.shape[2]):
+        rows += out[:, :, x]
+    total = np.zeros((out.shape[0], out.shape[3]), np.float32)
+    for y in range(out.shape[1]):
+        total += rows[:, y]
+    return total * np.float32(1 / (6 * out.shape[1] * out.shape[2]))
+
+
+def _gate(means: np.ndarray, reduce: AnyLayer, expand: AnyLayer) -> np.ndarray:
+    hidden = np.maximum(_sequential(reduce, means), np.float32(0))
+    return np.clip(_sequential(expand, hidden) + np.float32(3), 0, 6) * SIXTH
+
+
+def _sequential(layer: AnyLayer, x: np.ndarray) -> np.ndarray:
+    """A dense layer whose sums start at the bias and take the inputs in their order, each by one fma."""
+    assert not isinstance(layer, QuantizedLayer)
+    weight, bias = layer
+    weight = weight.reshape(len(bias), -1)
+    out = np.repeat(bias[:, None], x.shape[1], axis=1)
+    for i in range(weight.shape[1]):
+        out = fma(weight[:, i, None], x[None, i], out)
+    return out
+
+
+def _sums(step: Step, weight: np.ndarray, x: np.ndarray, border: np.ndarray | float = 0) -> np.ndarray:
+    """The convolution's sums: exact for whole numbers of int8 and uint8 size."""
+    weight = weight.astype(np.float32, copy=False)
+    if step.kind == "depthwise":
+        return _depthwise(weight, _padded(x, weight.shape[2] // 2, border), step.stride)
+    if step.kind == "stem":
+        x = _patches(_padded(x, 1, border), 3, step.stride)
+    columns = x.reshape(len(x), -1)
+    return _product(weight.reshape(len(weight), -1), columns).reshape(len(weight), *x.shape[1:])
+
+
+def _product(weight: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """A matrix product in parts of `EXACT_TERMS`, which are added in float64."""
+    if weight.shape[1] <= EXACT_TERMS:
+        return weight @ columns
+    parts = range(0, weight.shape[1], EXACT_TERMS)
+    total = np.zeros((len(weight), columns.shape[1]))
+    for start in parts:
+        total += weight[:, start : start + EXACT_TERMS] @ columns[start : start + EXACT_TERMS]
+    return total.astype(np.float32)
+
+
+def _padded(x: np.ndarray, width: int, border: np.ndarray | float) -> np.ndarray:
+    c, h, w, n = x.shape
+    out = np.empty((c, h + 2 * width, w + 2 * width, n), np.float32)
+    out[:] = border
+    out[:, width : width + h, width : width + w] = x
+    return out
+
+
+def _patches(padded: np.ndarray, kernel: int, stride: int) -> np.ndarray:
+    """The pixels under each tap: [C * kernel * kernel, H, W, N]."""
+    taps = [tap for _, tap in _taps(padded, kernel, stride)]
+    out = np.stack(taps, axis=1)
+    return out.reshape(-1, *out.shape[2:])
+
+
+def _depthwise(weight: np.ndarray, padded: np.ndarray, stride: int) -> np.ndarray:
+    out = None
+    for (y, x), tap in _taps(padded, weight.shape[2], stride):
+        term = tap * weight[:, 0, y, x, None, None, None]
+        out = term if out is None else np.add(out, term, out=out)
+    assert out is not None
+    return out
+
+
+def _taps(padded: np.ndarray, kernel: int, stride: int) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    height, width = (conv_size(n - kernel + 1, stride) for n in padded.shape[1:3])
+    for y in range(kernel):
+        for x in range(kernel):
+            rows, columns = (
+                slice(start, start + stride * (n - 1) + 1, stride) for start, n in ((y, height), (x, width))
+            )
+            yield (y, x), padded[:, rows, columns]
+
+
+def _column(values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    return values.reshape(-1, *(1,) * (like.ndim - 1))

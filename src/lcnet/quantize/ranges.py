@@ -1,0 +1,116 @@
+"""What every layer's input looked like on the calibration pictures: a histogram of each channel, kept on the fly.
+
+Memory does not depend on how many pictures there were. Out of the histograms come the ranges that the codes cover.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..arch import Arch
+from ..config import Preprocessing
+from ..quantized import STEM, AnyLayer
+from .network import Step, run
+
+BINS = 1024
+LOWEST = -0.375  # of hard-swish, at -1.5; gates and averages only bring it nearer to 0
+METHODS = ("minmax", "mse", "percentile")
+HEADROOM = 1.25  # times the largest value seen: other pictures have larger ones
+HEADROOM_POOLED = 1.5  # after the average a channel has one value a picture: the largest seen says less
+PERCENTILE = 99.99
+FLOOR = 1 / 64  # of the layer's median range: a channel that was silent on the calibration pictures may speak on others
+SHRINK = np.linspace(1.0, 0.4, 25)  # of the range, tried by "mse"
+
+
+@dataclass
+class Histogram:
+    """Counts of each channel's values from `LOWEST` on, over `width`, which doubles as larger values come."""
+
+    low: np.ndarray  # [C]
+    high: np.ndarray
+    width: np.ndarray
+    counts: np.ndarray  # int64 [C, BINS]
+
+    @classmethod
+    def empty(cls, channels: int) -> Histogram:
+        """Begin with nothing."""
+        zeros = np.zeros(channels, np.float32)
+        return cls(zeros, zeros.copy(), np.full(channels, 0.125), np.zeros((channels, BINS), np.int64))
+
+    def add(self, values: np.ndarray) -> None:
+        """Count values, float32 [C, any]."""
+        self.low, self.high = np.minimum(self.low, values.min(axis=1)), np.maximum(self.high, values.max(axis=1))
+        while (wide := self.high - LOWEST >= self.width).any():
+            halved = self.counts[wide].reshape(-1, BINS // 2, 2).sum(axis=2)
+            self.counts[wide] = np.concatenate([halved, np.zeros_like(halved)], axis=1)
+            self.width[wide] *= 2
+        at = ((values - np.float32(LOWEST)) * (BINS / self.width).astype(np.float32)[:, None]).astype(np.int32)
+        at = np.clip(at, 0, BINS - 1, out=at) + np.arange(len(values), dtype=np.int32)[:, None] * BINS
+        self.counts += np.bincount(at.ravel(), minlength=self.counts.size).reshape(self.counts.shape)
+
+    @property
+    def centres(self) -> np.ndarray:
+        """The middle of each bin, [C, BINS]."""
+        return LOWEST + (np.arange(BINS) + 0.5) * self.width[:, None] / BINS
+
+
+@dataclass
+class Statistics:
+    """The histograms of all layers' inputs, by the layer's name, without the stem's: pixels are known."""
+
+    histograms: dict[str, Histogram] = field(default_factory=dict)
+
+    def add(self, step: Step, state: np.ndarray) -> None:
+        """Count the input of a layer, as `network.run` yields it."""
+        if step.name != STEM:
+            values = state.reshape(len(state), -1) * np.float32(1 / step.factor)
+            self.histograms.setdefault(step.name, Histogram.empty(len(state))).add(values)
+
+
+def collect(
+    arch: Arch, layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, batches: Iterable[np.ndarray]
+) -> Statistics:
+    """Run ready input, batches of float32 [N,C,H,W], through the float network and count what every layer gets."""
+    statistics = Statistics()
+    for x in batches:
+        for step, state, _ in run(arch, layers, preprocessing, x):
+            statistics.add(step, state)
+    return statistics
+
+
+def choose(step: Step, histogram: Histogram, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the range [lo, hi] that each channel's codes should cover, float64 [C]; it includes 0."""
+    if method == "minmax":
+        headroom = HEADROOM_POOLED if step.kind == "linear" else HEADROOM
+        lo, hi = histogram.low * headroom, histogram.high * headroom
+    elif method == "percentile":
+        lo, hi = _percentile(histogram)
+    else:
+        lo, hi = _least_squares(histogram)
+    lo = np.clip(lo.astype(np.float64), LOWEST, 0)
+    hi = np.maximum(hi.astype(np.float64), 0)
+    return lo, np.maximum(hi, FLOOR * max(float(np.median(hi - lo)), 1e-6) + lo)
+
+
+def _percentile(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:
+    share = np.cumsum(histogram.counts, axis=1) / histogram.counts.sum(axis=1, keepdims=True)
+    outside = (1 - PERCENTILE / 100) / 2
+    edge = histogram.width / BINS
+    lo = LOWEST + (share <= outside).sum(axis=1) * edge
+    hi = LOWEST + (1 + (share < 1 - outside).sum(axis=1)) * edge
+    return np.maximum(lo, histogram.low), np.minimum(hi, histogram.high)
+
+
+def _least_squares(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:
+    """The part of the seen range whose codes, clipped outside, have the smallest squared error."""
+    best, where = np.full(len(histogram.low), np.inf), np.ones(len(histogram.low))
+    centres, lo = histogram.centres, np.minimum(histogram.low, 0)[:, None]
+    for shrink in SHRINK:
+        hi = np.maximum(histogram.high * shrink, 1e-6)[:, None]
+        inside = np.clip(centres, lo, hi)
+        error = (histogram.counts * ((centres - inside) ** 2 + ((hi - lo) / 255) ** 2 / 12)).sum(axis=1)
+        where, best = np.where(error < best, shrink, where), np.minimum(error, best)
+    return histogram.low, histogram.high * where

@@ -1,0 +1,79 @@
+"""What each part of the network costs in accuracy when it alone is int8, and which parts had better stay in float."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arch import Arch
+from ..config import Preprocessing
+from ..quantized import AnyLayer
+from .network import Step, after, outputs, pre_activation, run, steps
+
+MOST_FLOAT = 3  # parts; where more are needed, int8 is not for this network
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What one part's int8 arithmetic alone does to the outputs."""
+
+    unit: str
+    noise: float  # power of the difference, as a part of the outputs' power
+    macs: float  # its part of the network's multiply-adds: about what int8 can save there
+
+    @property
+    def sqnr_db(self) -> float:
+        """The same in decibels."""
+        return decibels(self.noise)
+
+
+def decibels(noise: float) -> float:
+    """A ratio of noise to signal as a signal-to-noise ratio in dB, at most 120."""
+    return float(-10 * np.log10(max(noise, 1e-12)))
+
+
+def measure(
+    arch: Arch,
+    exact: Mapping[str, AnyLayer],
+    layers: Mapping[str, AnyLayer],
+    preprocessing: Preprocessing,
+    x: np.ndarray,
+) -> list[Damage]:
+    """Run ready input, float32 [N,C,H,W], with one part at a time in int8 and all else in float."""
+    inputs = {step.name: (state, out) for step, state, out in run(arch, exact, preprocessing, x)}
+    order = steps(arch)
+    expected = outputs(order[-1], inputs[order[-1].name][1])
+    total, macs = float((expected.astype(np.float64) ** 2).sum()), _macs(arch, preprocessing)
+    out = []
+    for unit in dict.fromkeys(step.unit for step in order):
+        first = next(i for i, step in enumerate(order) if step.unit == unit)
+        mixed = {step.name: (layers if step.unit == unit else exact)[step.name] for step in order}
+        found = _finish(order[first:], {**exact, **mixed}, preprocessing, inputs[order[first].name][0])
+        noise = float(((found - expected).astype(np.float64) ** 2).sum()) / max(total, 1e-30)
+        out.append(Damage(unit, noise, macs[unit] / sum(macs.values())))
+    return out
+
+
+def _finish(
+    order: list[Step], layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, state: np.ndarray
+) -> np.ndarray:
+    for step in order:
+        state = after(step, pre_activation(step, layers[step.name], state, preprocessing), layers)
+    return outputs(order[-1], state)
+
+
+def _macs(arch: Arch, preprocessing: Preprocessing) -> dict[str, int]:
+    cost = {name: macs for name, macs, _ in arch.conv_costs(*preprocessing.input_size[1:])}
+    out: dict[str, int] = {}
+    for step in steps(arch):
+        out[step.unit] = out.get(step.unit, 0) + cost[step.name]
+    return out
+
+
+def worst(damages: list[Damage], kept: tuple[str, ...]) -> str | None:
+    """The part that hurts most of those whose share of the noise is larger than that of the work, the stem excepted."""
+    total = sum(damage.noise for damage in damages)
+    open_ = [d for d in damages if d.unit != "conv_stem" and d.unit not in kept and d.noise > d.macs * total]
+    return max(open_, key=lambda d: d.noise).unit if open_ and len(kept) < MOST_FLOAT else None

@@ -1,0 +1,124 @@
+"""The int8 form of a network: which tensors it has, of which type, and the layers that the runtime works with.
+
+Owns the records and the checks of what docs/model-file.md calls a quantised file. It quantises nothing: `lcnet.quantize` does.
+Batch norm is folded; every layer is either a `QuantizedLayer` or a plain (weight, bias) pair in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .arch import Arch
+from .config import Quantization
+from .errors import ModelFileError
+
+if TYPE_CHECKING:
+    from .fold import Folded
+
+STEM, HEAD, CLASSIFIER = "conv_stem", "conv_head", "classifier"
+DTYPES: dict[str, type[np.generic]] = {"I8": np.int8, "U8": np.uint8, "F32": np.float32, "I64": np.int64}
+SMALLEST_SCALE = 1e-30  # its reciprocal is still a float32
+LARGEST_WEIGHT = 127  # -128 would make the negative side longer, and two of them overflow an int16 sum
+
+
+@dataclass(frozen=True)
+class QuantizedLayer:
+    """One layer in int8: pre-activation = scale * sum(weight * (input code - input_zero)) + bias.
+
+    The input of channel c is coded as input / input_scale[c] + input_zero[c], rounded, 0 to 255; input_scale is folded into
+    the weights already. The stem's sum takes the codes as they are, and its bias holds the rest.
+    """
+
+    weight: np.ndarray  # int8, timm's shape
+    scale: np.ndarray  # float32 [out]
+    bias: np.ndarray  # float32 [out]
+    input_scale: np.ndarray  # float32 [in]
+    input_zero: np.ndarray  # uint8 [in]
+
+
+FIELDS = tuple(field.name for field in fields(QuantizedLayer))
+AnyLayer = QuantizedLayer | tuple[np.ndarray, np.ndarray]
+Layers = dict[str, AnyLayer]  # by timm's module name; the gates of squeeze-and-excite are there too
+
+
+def layers_of(unit: str) -> tuple[str, ...]:
+    """The layers of a unit that are int8 if it is."""
+    return (f"{unit}.conv_dw", f"{unit}.conv_pw") if unit.startswith("blocks.") else (unit,)
+
+
+def fields_of(layer: AnyLayer) -> tuple[np.ndarray, ...]:
+    """A layer's arrays in their order: five of an int8 one, weight and bias of a float one."""
+    return tuple(getattr(layer, key) for key in FIELDS) if isinstance(layer, QuantizedLayer) else layer
+
+
+def shapes(arch: Arch, quantization: Quantization) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Every tensor of a quantised file: name -> (dtype as safetensors writes it, shape)."""
+    out: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for name, weight, channels in _convs(arch):
+        kept = any(name in layers_of(unit) for unit in quantization.float_layers)
+        out[f"{name}.weight"] = ("F32" if kept else "I8"), weight
+        out[f"{name}.bias"] = "F32", weight[:1]
+        if not kept:
+            out[f"{name}.scale"] = "F32", weight[:1]
+            out[f"{name}.input_scale"], out[f"{name}.input_zero"] = ("F32", (channels,)), ("U8", (channels,))
+    return out | {key: ("F32", shape) for key, shape in arch.shapes().items() if ".se." in key}
+
+
+def _convs(arch: Arch) -> Iterator[tuple[str, tuple[int, ...], int]]:
+    """(layer, shape of its weight, channels of its input) of everything that can be int8."""
+    for key, shape in arch.shapes().items():
+        if len(shape) > 1 and ".se." not in key:
+            depthwise = key.endswith("conv_dw.weight")
+            yield key.removesuffix(".weight"), shape, shape[0] if depthwise else shape[1]
+
+
+def check_values(weights: Mapping[str, np.ndarray]) -> None:
+    """Raise `ModelFileError` for finite values that no quantiser writes: weights of -128, scales that are not above 0."""
+    for key, value in weights.items():
+        if value.dtype == np.int8 and (value < -LARGEST_WEIGHT).any():
+            raise ModelFileError(f"{key} has values of -128, expected {-LARGEST_WEIGHT} to {LARGEST_WEIGHT}")
+        if key.endswith("scale") and not (value >= SMALLEST_SCALE).all():
+            raise ModelFileError(f"{key} has values below {SMALLEST_SCALE:.1e}, expected scales above 0")
+
+
+def from_weights(weights: Mapping[str, np.ndarray]) -> Layers:
+    """Put the tensors of a checked quantised file together to layers; matrices lose timm's two last dimensions of 1."""
+    out: Layers = {}
+    for key, value in weights.items():
+        name, _, what = key.rpartition(".")
+        if what == "weight":
+            whole = name.endswith("conv_dw") or name == STEM
+            part = {"weight": value if whole else value.reshape(value.shape[:2])}
+            keys = [k for k in FIELDS[1:] if value.dtype == np.int8 or k == "bias"]
+            # A mapped file may have its tensors at any address, which the native core cannot take.
+            part |= {k: weights[f"{name}.{k}"] for k in keys}
+            part = {k: np.require(v, requirements=["C", "A"]) for k, v in part.items()}
+            out[name] = QuantizedLayer(**part) if value.dtype == np.int8 else (part["weight"], part["bias"])
+    return out
+
+
+def to_weights(layers: Mapping[str, AnyLayer], arch: Arch) -> dict[str, np.ndarray]:
+    """Take layers apart to the tensors of a quantised file, float weights in timm's shapes."""
+    out: dict[str, np.ndarray] = {}
+    shapes = arch.shapes()
+    for name, layer in layers.items():
+        parts = vars(layer) if isinstance(layer, QuantizedLayer) else dict(zip(("weight", "bias"), layer, strict=True))
+        out |= {f"{name}.{key}": value for key, value in parts.items()}
+        out[f"{name}.weight"] = out[f"{name}.weight"].reshape(shapes[f"{name}.weight"])
+    return out
+
+
+def float_layers(folded: Folded) -> Layers:
+    """Name the layers of a folded float network."""
+    out: Layers = {STEM: folded.stem}
+    for block in folded.blocks:
+        out[f"{block.name}.conv_dw"] = block.depthwise
+        if block.squeeze_excite:
+            out[f"{block.name}.se.conv_reduce"], out[f"{block.name}.se.conv_expand"] = block.squeeze_excite
+        out[f"{block.name}.conv_pw"] = block.pointwise
+    out[HEAD] = folded.head
+    return out | ({CLASSIFIER: folded.classifier} if folded.classifier else {})
