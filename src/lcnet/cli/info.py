@@ -47,6 +47,8 @@ def model_facts(name: str) -> dict[str, Any]:
     arch = config.arch
     height, width = config.preprocessing.input_size[1:]
     layers = [{"layer": n, "macs": m, "output": list(o)} for n, m, o in arch.conv_costs(height, width)]
+    if config.quantization:
+        layers = [{**row, "runs_in": runs_in(config.quantization, str(row["layer"]))} for row in layers]
     shapes = zip((2, 4, 8, 16, 32), arch.feature_shapes(height, width), strict=True)
     return {
         "name": name,
@@ -58,6 +60,7 @@ def model_facts(name: str) -> dict[str, Any]:
         "labels": asdict(config.labels) if config.labels else None,
         "decision": asdict(config.decision),
         "provenance": config.provenance,
+        "quantization": asdict(config.quantization) if config.quantization else None,
         "layers": layers,
         "feature_maps": [{"stride": s, "shape": list(shape)} for s, shape in shapes],
     }
@@ -78,8 +81,10 @@ def model_text(facts: dict[str, Any]) -> str:
     """Format `model_facts`."""
     pre, labels = facts["preprocessing"], facts["labels"]
     size = " x ".join(map(str, pre["input_size"]))
-    rows = [["layer", "MACs", "output"]]
-    rows += [[r["layer"], f"{r['macs']:,}", " x ".join(map(str, r["output"]))] for r in facts["layers"]]
+    quantized = facts["quantization"]
+    rows = [["layer", "MACs", "output", *(["runs in"] if quantized else [])]]
+    rows += [[r["layer"], f"{r['macs']:,}", " x ".join(map(str, r["output"])), *([r["runs_in"]] if quantized else [])]
+             for r in facts["layers"]]  # fmt: skip
     maps = ", ".join(f"{m['stride']}: {' x '.join(map(str, m['shape']))}" for m in facts["feature_maps"])
     first = ", ".join(n.split(",")[0] for n in labels["names"][:5]) if labels else ""
     return "\n".join([
@@ -96,6 +101,7 @@ def model_text(facts: dict[str, Any]) -> str:
         else f"labels         none stored for {facts['architecture']['num_classes']} classes",
         f"decision       {_decision(facts['decision'])}",
         *(f"{k:<14} {_short(v)}" for k, v in facts["provenance"].items()),
+        *([f"int8           {verdict_text(quantized['verdict'])}"] if quantized else []),
     ])  # fmt: skip
 
 
@@ -115,6 +121,22 @@ def _short(value: Any) -> str:
     if not isinstance(value, dict):
         return str(value)
     return ", ".join(f"{k}={v}" for k, v in value.items() if not isinstance(v, dict))
+
+
+def runs_in(quantization: Any, layer: str) -> str:
+    """What a layer of a quantised model computes in."""
+    from ..quantized import layers_of
+
+    kept = any(layer in layers_of(unit) for unit in quantization.float_layers)
+    return "fp32" if kept or ".se." in layer else "int8"
+
+
+def verdict_text(verdict: dict[str, Any]) -> str:
+    """Whether the model passed its gate when it was made, in a line; files by other hands may say less."""
+    if "passed" not in verdict:
+        return "not measured when it was made"
+    parts = [f"{key} {verdict[key]}" for key in ("held_out", "evaluation") if verdict.get(key)]
+    return "; ".join(["passed its gate" if verdict["passed"] else "failed its gate", *parts])
 
 
 def _numbers(values: Any) -> str:

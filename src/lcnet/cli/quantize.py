@@ -24,7 +24,7 @@ REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; no
               help="A folder with one subfolder of pictures a class, to measure accuracy on.")  # fmt: skip
 @click.option("--max-drop", default=0.5, show_default=True, type=click.FloatRange(0, 100),
               help="Points of top-1 that int8 may lose.")  # fmt: skip
-@click.option("--ranges", default="minmax", show_default=True, type=click.Choice(["minmax", "mse", "percentile"]),
+@click.option("--ranges", default="minmax", show_default=True, type=click.Choice(["minmax", "mse"]),
               help="How much of what calibration saw the codes cover.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Write the file whatever the measurements say; it carries them.")
 @click.option("--overwrite", is_flag=True, help="Replace the output files if they exist.")

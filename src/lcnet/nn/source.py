@@ -15,7 +15,7 @@ from .. import modelfile, zoo
 from ..arch import BN_EPS, WIDTHS, Arch
 from ..config import ModelConfig, Preprocessing
 from ..convert import load_state_dict
-from ..errors import InputError, WeightsError, suggest
+from ..errors import InputError, ModelFileError, WeightsError, suggest
 
 Name = str | os.PathLike[str]
 Fields = Mapping[str, Any] | None
@@ -78,6 +78,10 @@ def read_weights(source: Source, cache_dir: Name | None) -> tuple[Mapping[str, A
         raise WeightsError(f"the pretrained_cfg given for {source.cfg['architecture']} names no weights: expected "
                            "file, state_dict or hf_hub_id in it, or pretrained=False for fresh ones")  # fmt: skip
     model = modelfile.read(*_locate(source.where, cache_dir))
+    if model.config.quantization:
+        raise ModelFileError(
+            f"{source.where}: the model is quantised, expected float weights: take the file it was made from"
+        )
     return model.weights, model.config.bn_eps
 
 

@@ -6,7 +6,8 @@ import numpy as np
 
 _HALF = 1 << 28  # of the 29 bits that float64 has more than float32
 _REST = (1 << 29) - 1
-_SMALLEST = float(np.finfo(np.float32).tiny)  # below it float32 has fewer bits
+_SIZE = (1 << 63) - 1  # all but the sign
+_SMALLEST = int(np.float64(np.finfo(np.float32).tiny).view(np.int64))  # below it float32 has fewer bits
 
 
 def fma(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
@@ -18,9 +19,9 @@ def fma(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     product = np.multiply(a, b, dtype=np.float64)
     total = product + c
     bits = total.view(np.int64)
-    doubtful = ((bits & _REST) == _HALF) | (np.abs(total) < _SMALLEST)
-    if doubtful.any():
-        where = np.nonzero(doubtful)
+    size = bits & _SIZE
+    where = np.nonzero(((size & _REST) == _HALF) | ((size < _SMALLEST) & (size != 0)))
+    if where[0].size:
         addend = np.broadcast_to(np.asarray(c, np.float64), total.shape)[where]
         total[where] = _to_odd(product[where], addend, total[where])
     return total.astype(np.float32)

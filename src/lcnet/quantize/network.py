@@ -6,7 +6,7 @@ to the bit (docs/int8.md). Maps are [C,H,W,N], so that numpy's inner loops run o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from .fma import fma
 
 EXACT_TERMS = 512  # that many products of a code and a weight add up below 2^24: exact in float32, in any order
 SIXTH = np.float32(1 / 6)
+
+Dense = Callable[[AnyLayer, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def after(step: Step, pre: np.ndarray, layers: Mapping[str, AnyLayer]) -> np.nda
     out = pre * np.clip(pre + np.float32(3), 0, 6)
     if step.gated:
         reduce, expand = (layers[f"{step.unit}.se.{name}"] for name in ("conv_reduce", "conv_expand"))
-        return out * _gate(mean(out), reduce, expand)[:, None, None]
+        dense = _sequential if isinstance(layers[step.name], QuantizedLayer) else _dense
+        return out * _gate(mean(out), reduce, expand, dense)[:, None, None]
     return mean(out) if step.pooled else out
 
 
@@ -116,9 +119,15 @@ def mean(out: np.ndarray) -> np.ndarray:
     return total * np.float32(1 / (6 * out.shape[1] * out.shape[2]))
 
 
-def _gate(means: np.ndarray, reduce: AnyLayer, expand: AnyLayer) -> np.ndarray:
-    hidden = np.maximum(_sequential(reduce, means), np.float32(0))
-    return np.clip(_sequential(expand, hidden) + np.float32(3), 0, 6) * SIXTH
+def _gate(means: np.ndarray, reduce: AnyLayer, expand: AnyLayer, dense: Dense) -> np.ndarray:
+    hidden = np.maximum(dense(reduce, means), np.float32(0))
+    return np.clip(dense(expand, hidden) + np.float32(3), 0, 6) * SIXTH
+
+
+def _dense(layer: AnyLayer, x: np.ndarray) -> np.ndarray:
+    assert not isinstance(layer, QuantizedLayer)
+    weight, bias = layer
+    return weight.reshape(len(bias), -1) @ x + bias[:, None]
 
 
 def _sequential(layer: AnyLayer, x: np.ndarray) -> np.ndarray:

@@ -17,10 +17,9 @@ from .network import Step, run
 
 BINS = 1024
 LOWEST = -0.375  # of hard-swish, at -1.5; gates and averages only bring it nearer to 0
-METHODS = ("minmax", "mse", "percentile")
+METHODS = ("minmax", "mse")
 HEADROOM = 1.25  # times the largest value seen: other pictures have larger ones
 HEADROOM_POOLED = 1.5  # after the average a channel has one value a picture: the largest seen says less
-PERCENTILE = 99.99
 FLOOR = 1 / 64  # of the layer's median range: a channel that was silent on the calibration pictures may speak on others
 SHRINK = np.linspace(1.0, 0.4, 25)  # of the range, tried by "mse"
 
@@ -83,25 +82,14 @@ def collect(
 
 def choose(step: Step, histogram: Histogram, method: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the range [lo, hi] that each channel's codes should cover, float64 [C]; it includes 0."""
-    if method == "minmax":
+    if method == "minmax" or step.kind == "linear":  # an average has one value a picture: too few for a histogram
         headroom = HEADROOM_POOLED if step.kind == "linear" else HEADROOM
         lo, hi = histogram.low * headroom, histogram.high * headroom
-    elif method == "percentile":
-        lo, hi = _percentile(histogram)
     else:
         lo, hi = _least_squares(histogram)
     lo = np.clip(lo.astype(np.float64), LOWEST, 0)
     hi = np.maximum(hi.astype(np.float64), 0)
     return lo, np.maximum(hi, FLOOR * max(float(np.median(hi - lo)), 1e-6) + lo)
-
-
-def _percentile(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:
-    share = np.cumsum(histogram.counts, axis=1) / histogram.counts.sum(axis=1, keepdims=True)
-    outside = (1 - PERCENTILE / 100) / 2
-    edge = histogram.width / BINS
-    lo = LOWEST + (share <= outside).sum(axis=1) * edge
-    hi = LOWEST + (1 + (share < 1 - outside).sum(axis=1)) * edge
-    return np.maximum(lo, histogram.low), np.minimum(hi, histogram.high)
 
 
 def _least_squares(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:

@@ -30,14 +30,21 @@ def lines(report: dict[str, Any]) -> list[str]:
     out = [f"calibration   {calibration['images']} pictures{_left_out(calibration)}"]
     out.append(f"held out      {held['images']} pictures{_left_out(held)}: {_agreement(held)}{held['sqnr_db']:.1f} dB")
     if judged:
-        out.append(f"top-1         {judged['top1_fp32']:.2f}% fp32, {judged['top1_int8']:.2f}% int8,"
-                   f" {judged['images']} pictures{_left_out(judged)}: drop {judged['drop']:.2f} points (95%: {judged['drop_low']:.2f} to"
-                   f" {judged['drop_high']:.2f}), {_agreement(judged)}{judged['sqnr_db']:.1f} dB")  # fmt: skip
+        out += _accuracy(judged)
     out.append(f"latency       {ms['fp32_ms']:.3f} ms fp32, {ms['int8_ms']:.3f} ms int8 ({ms['threads']} thread, one picture):"
                f" {ms['fp32_ms'] / ms['int8_ms']:.2f} times as fast")  # fmt: skip
     out.append(f"weights       {size['fp32_bytes'] / 1e6:.2f} MB fp32, {size['int8_bytes'] / 1e6:.2f} MB int8")
     verdict = report["gate"]
     return [*out, "gate          " + ("passed" if verdict["passed"] else "failed: " + "; ".join(verdict["reasons"]))]
+
+
+def _accuracy(judged: dict[str, Any]) -> list[str]:
+    top1 = f"{judged['top1_fp32']:.2f}% fp32, {judged['top1_int8']:.2f}% int8"
+    drop = f"drop {judged['drop']:.2f} points (95%: {judged['drop_low']:.2f} to {judged['drop_high']:.2f})"
+    return [
+        f"top-1         {top1}: {drop}",
+        f"labelled      {judged['images']} pictures{_left_out(judged)}: {_agreement(judged)}{judged['sqnr_db']:.1f} dB",
+    ]
 
 
 def _agreement(part: dict[str, Any]) -> str:

@@ -49,8 +49,8 @@ def quantize_layer(
 def _evened(columns: np.ndarray, strength: float) -> np.ndarray:
     """The factor by which each input's codes get coarser so that its column of weights gets larger."""
     size = np.abs(columns).max(axis=0)
-    with np.errstate(divide="ignore"):
-        return np.clip((size.max() / size) ** strength, 1, MOST_EQUALISED)
+    least = size.max() * MOST_EQUALISED ** (-1 / strength) if strength else 1.0
+    return (size.max() / np.maximum(size, least)) ** strength if size.any() else np.ones_like(size)
 
 
 def rounded(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

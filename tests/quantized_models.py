@@ -1,0 +1,66 @@
+"""A trained model, pictures for it, and int8 models made of it quickly, for the tests of lcnet.quantize."""
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+from weights import pictures
+
+from lcnet import hub, modelfile
+from lcnet.config import Quantization
+from lcnet.fold import fold
+from lcnet.modelfile import ModelFile
+from lcnet.quantize import correction, ranges, scheme
+from lcnet.quantize.network import steps
+from lcnet.quantized import float_layers, layers_of, to_weights
+
+
+@lru_cache
+def trained():
+    """The bundled CIFAR-10 model: its logits react to pictures, as random weights' do not."""
+    return modelfile.read(hub.BUNDLED / "lcnet_050.cifar10.safetensors")
+
+
+@lru_cache
+def small():
+    """The same for pictures of 32 pixels: a quarter of the work."""
+    model = trained()
+    preprocessing = replace(model.config.preprocessing, input_size=(3, 32, 32))
+    return ModelFile(replace(model.config, preprocessing=preprocessing), model.weights)
+
+
+def ready(count, seed=1, size=64):
+    """Ready input whose pixels are whole numbers from 0 to 255, as pictures' are."""
+    pre = trained().config.preprocessing
+    mean, std = (np.asarray(v, np.float32)[:, None, None] for v in (pre.mean, pre.std))
+    pixels = np.clip(np.rint(pictures(count, size, size, seed=seed) * 60 + 120), 0, 255).astype(np.float32)
+    return (pixels / np.float32(255) - mean) / std
+
+
+def quantised_layers(model, x, kept=(), method="minmax", equalisation=scheme.EQUALISATION, bias_correction=True):
+    """Int8 layers of a model, calibrated on ready input; the parts `kept` stay float."""
+    arch, pre, exact = model.config.arch, model.config.preprocessing, float_layers(fold(model))
+    seen = ranges.collect(arch, exact, pre, np.split(x, len(x) // 16))
+    layers, stay = dict(exact), {name for unit in kept for name in layers_of(unit)}
+    for step in steps(arch):
+        if step.kind == "stem":
+            layers[step.name] = scheme.quantize_stem(exact[step.name], pre)
+        elif step.name not in stay:
+            lo, hi = ranges.choose(step, seen.histograms[step.name], method)
+            layers[step.name] = scheme.quantize_layer(step, exact[step.name], lo, hi, equalisation)
+    return correction.corrected(arch, exact, layers, pre, x) if bias_correction else layers
+
+
+def quantised(model=None, kept=(), count=32):
+    """An int8 model file of the trained model."""
+    model = model or trained()
+    size = model.config.preprocessing.input_size[1]
+    layers = quantised_layers(model, ready(count, size=size), kept)
+    config = replace(model.config, quantization=Quantization(float_layers=tuple(kept)))
+    return ModelFile(config, to_weights(layers, config.arch))
+
+
+def sqnr(expected, found):
+    """Signal to noise in dB."""
+    noise = ((found - expected).astype(np.float64) ** 2).sum()
+    return 10 * np.log10((expected.astype(np.float64) ** 2).sum() / noise)

@@ -1,0 +1,454 @@
+"""`lcnet quantize` from pictures to file: what is picked, what is refused, what the gate decides, what is written."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from quantized_models import quantised, small, trained
+from weights import pictures as blobs
+
+from lcnet import _native, modelfile, quantize
+from lcnet.cli import main
+from lcnet.config import Labels
+from lcnet.errors import InputError
+from lcnet.modelfile import ModelFile
+from lcnet.quantize import GateError, Options, gate, pictures, report
+from lcnet.quantize.network import forward
+from lcnet.quantized import from_weights
+from lcnet.runtime import Classifier
+
+LABELS = trained().config.labels
+MS = {"fp32_ms": 2.0, "int8_ms": 1.0}
+
+
+def save(folder, count, seed=0, size=(64, 64), suffix=".png"):
+    """Pictures of smooth blobs, by the names 000.png, 001.png, ..."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = np.clip(blobs(count, *size, seed=seed) * 60 + 120, 0, 255).astype(np.uint8)
+    for number, image in enumerate(pixels.transpose(0, 2, 3, 1)):
+        Image.fromarray(image).save(folder / f"{number:03}{suffix}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return save(tmp_path_factory.mktemp("data"), 48)
+
+
+@pytest.fixture(scope="module")
+def float_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "m.safetensors"
+    modelfile.write(path, small())
+    return path
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """Times that are the same every time; a test may change them."""
+    times = dict(MS)
+    monkeypatch.setattr(gate, "latency", lambda exact, quantized, x: dict(times))
+    if not hasattr(_native, "Int8Layers"):
+        monkeypatch.setattr(quantize, "Classifier", Reference)
+    return times
+
+
+class Reference:
+    """Stands in for the runtime where its int8 kernels are not built."""
+
+    def __new__(cls, model, threads):
+        return super().__new__(cls) if model.config.quantization else Classifier(model, threads)
+
+    def __init__(self, model, threads):
+        self.model, self.arch = model, model.config.arch
+
+    def run(self, x):
+        return forward(self.arch, from_weights(self.model.weights), self.model.config.preprocessing, x)
+
+    embeddings = run
+
+
+def command(*words):
+    return CliRunner().invoke(main, ["quantize", *map(str, words)], catch_exceptions=False)
+
+
+# Which pictures
+
+
+def test_pictures_are_spread_over_all_that_there_are(tmp_path):
+    for name in "abcdefgh":
+        folder = tmp_path / name
+        folder.mkdir()
+        for i in range(100):
+            (folder / f"{i}.png").touch()
+    chosen, held_out = pictures.choose(str(tmp_path), 64)
+    assert (len(chosen), len(held_out)) == (64, 64)
+    assert len(set(chosen + held_out)) == 128
+    per_folder = [sum(p.parent.name == name for p in chosen) for name in "abcdefgh"]
+    assert min(per_folder) >= 2
+    assert pictures.choose(str(tmp_path), 64) == (chosen, held_out)
+
+
+def test_few_pictures_are_shared_out(tmp_path):
+    for i in range(32):
+        (tmp_path / f"{i}.png").touch()
+    chosen, held_out = pictures.choose(tmp_path, 128)
+    assert (len(chosen), len(held_out)) == (24, 8)
+
+
+def test_only_names_are_kept(tmp_path):
+    """However many pictures there are, no more than twice `images` are in memory."""
+
+    def endless():
+        for i in range(50_000):
+            yield tmp_path / f"{i}.png"
+
+    chosen, held_out = pictures.choose(endless(), 32)
+    assert len(chosen) == len(held_out) == 32
+    assert max(int(p.stem) for p in chosen) > 20_000
+
+
+def test_too_few_pictures_are_refused(tmp_path):
+    with pytest.raises(InputError, match=rf"{tmp_path}: 0 pictures to calibrate on, expected at least 32"):
+        pictures.choose([str(tmp_path)], 128)
+    save(tmp_path / "some", 31)
+    with pytest.raises(InputError, match="31 pictures"):
+        pictures.choose([str(tmp_path)], 128)
+
+
+def test_unreadable_and_one_coloured_pictures_are_left_out(tmp_path):
+    save(tmp_path, 5)
+    (tmp_path / "005.png").write_bytes(b"no picture")
+    (tmp_path / "006.png").write_bytes((tmp_path / "000.png").read_bytes()[:500])
+    Image.new("RGB", (64, 64)).save(tmp_path / "007.png")
+    Image.new("RGB", (300, 20), "teal").save(tmp_path / "008.png")
+    problems = []
+    parts = list(pictures.batches(sorted(tmp_path.iterdir()), trained().config.preprocessing, problems, size=2))
+    assert [len(x) for x in parts] == [2, 2, 1]
+    assert len(problems) == 4
+    assert [f"{n:03}.png" in problem for n, problem in enumerate(problems, 5)] == [True] * 4
+    assert "all of one colour" in problems[2]
+    assert "all of one colour" in problems[3]
+
+
+def test_labelled_folders(tmp_path):
+    save(tmp_path / "cat", 2)
+    save(tmp_path / "truck" / "deeper", 1)
+    (tmp_path / "cat" / "notes.txt").touch()
+    (tmp_path / ".hidden").mkdir()
+    found = pictures.labelled(tmp_path, LABELS)
+    assert [(p.name, LABELS.names[i]) for p, i in found] == [
+        ("000.png", "cat"),
+        ("001.png", "cat"),
+        ("000.png", "truck"),
+    ]
+    by_id = Labels(("a", "b"), ("cat", "truck"))
+    assert [i for _, i in pictures.labelled(tmp_path, by_id)] == [0, 0, 1]
+
+
+def test_labelled_folders_that_will_not_do(tmp_path):
+    with pytest.raises(InputError, match="the model has no labels"):
+        pictures.labelled(tmp_path, None)
+    with pytest.raises(InputError, match="no pictures in folders called as the labels"):
+        pictures.labelled(tmp_path, LABELS)
+    with pytest.raises(InputError, match="expected a folder with one subfolder"):
+        pictures.labelled(tmp_path / "missing", LABELS)
+    (tmp_path / "cats").mkdir()
+    with pytest.raises(InputError, match=r"'cats' is none of the labels; did you mean 'cat'"):
+        pictures.labelled(tmp_path, LABELS)
+
+
+# The gate
+
+
+def compared(expected, found, classes=None):
+    out = gate.Comparison()
+    half = len(expected) // 2
+    for part in (slice(0, half), slice(half, None)):
+        out.add(expected[part], found[part], classes[part] if classes is not None else None)
+    return out
+
+
+def onehot(classes, size=8.0):
+    return (np.eye(4)[np.asarray(classes)] * size).astype(np.float32)
+
+
+def test_equal_outputs_pass(rng):
+    logits = rng.normal(size=(50, 10)).astype(np.float32)
+    same = compared(logits, logits, [0] * 50)
+    assert (same.same, same.lost, same.sqnr_db, same.drop) == (50, 0, 120, 0)
+    low, high = same.interval()
+    assert -6 < low < 0 < high < 6
+    assert gate.reasons(same, same, MS, 0.5) == []
+
+
+def test_sqnr_and_expected_drop(rng):
+    logits = rng.normal(size=(2000, 10)).astype(np.float32)
+    noisy = logits + (rng.normal(size=logits.shape) * 0.1).astype(np.float32)
+    found = compared(logits, noisy)
+    assert 19.5 < found.sqnr_db < 20.5
+    assert 0 < 100 * found.lost / 2000 < 1  # the choices that change are those that were close
+    assert found.same < 2000
+
+
+def test_the_drop_is_paired():
+    """7 of 100 lost, 2 won: the drop is 5 points, and its interval knows that the other 91 agree."""
+    truth = [0] * 100
+    expected = onehot([0] * 95 + [1] * 5)
+    answers = [1] * 7 + [0] * 88 + [0] * 2 + [1] * 3
+    found = compared(expected, onehot(answers), truth)
+    assert (found.right, found.only, found.labelled) == ([95, 90], [7, 2], 100)
+    assert found.drop == pytest.approx(5)
+    low, high = found.interval()
+    assert -1.5 < low < 0 < high < 11.5
+    reasons = gate.reasons(found, found, MS, 0.5)
+    assert any("top-1 drops by 5.00 points" in r and "at most 0.5" in r for r in reasons)
+    good = compared(expected, expected)
+    assert gate.reasons(good, found, MS, 5.0) == []
+
+
+def test_the_interval_covers_what_it_says(rng):
+    """Of repeated experiments, about 95 of 100 intervals hold the true drop of 2 points."""
+    hits = 0
+    for _ in range(400):
+        kind = rng.choice(3, 500, p=[0.03, 0.01, 0.96])
+        found = gate.Comparison(labelled=500, only=[int((kind == 0).sum()), int((kind == 1).sum())])
+        low, high = found.interval()
+        hits += low <= 2 <= high
+    assert 0.92 < hits / 400 < 0.985
+
+
+def test_without_labels_a_sure_answer_that_changes_counts(rng):
+    expected = onehot(rng.integers(0, 4, 200))
+    found = expected.copy()
+    found[:2] = np.roll(found[:2], 1, axis=1)
+    reasons = gate.reasons(compared(expected, found), None, MS, 0.5)
+    assert any("top-1 is expected to drop by 1.00 points" in r for r in reasons)
+    assert gate.reasons(compared(expected, found), None, MS, 1.1) == []
+
+
+def test_noise_slowness_and_nan_are_refused(rng):
+    logits = onehot([0, 1, 2, 3] * 8)
+    noise = compared(logits, logits + rng.normal(size=logits.shape).astype(np.float32))
+    assert any("dB above the noise" in r for r in gate.reasons(noise, None, MS, 100))
+    same = compared(logits, logits)
+    for ms in (1.0, 1.5):
+        assert any("not faster here" in r for r in gate.reasons(same, None, {"fp32_ms": 1.0, "int8_ms": ms}, 0.5))
+    broken = compared(logits, np.full_like(logits, np.nan))
+    assert gate.reasons(broken, None, MS, 100)
+
+
+def test_latency_takes_turns(monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(gate, "ROUND_SECONDS", 0.001)
+    order = []
+    found = gate.latency(lambda x: order.append("a"), lambda x: [order.append("b"), sum(range(20_000))], np.zeros(1))
+    turns = "".join(a for a, b in zip(order, [*order[1:], ""], strict=True) if a != b)
+    assert turns == "ab" * (gate.ROUNDS + 1)
+    assert 0 < found["fp32_ms"] < found["int8_ms"]
+
+
+# The whole way
+
+
+def test_a_file_and_its_report(data, tmp_path, float_file):
+    target = tmp_path / "m.int8.safetensors"
+    result = command(float_file, "--data", data, "-o", target)
+    assert result.exit_code == 0, result.output
+    model = modelfile.read(target)
+    verdict = model.config.quantization.verdict
+    assert model.config.quantization.float_layers == ()
+    assert verdict["passed"] is verdict["faster"] is True
+    assert (verdict["calibration_images"], verdict["held_out"]["images"]) == (36, 12)
+    assert verdict["held_out"]["sqnr_db"] > 25
+    assert model.config.labels == LABELS
+    told = json.loads((tmp_path / "m.int8.json").read_text())
+    assert told["latency"] == {**MS, "threads": 1, "batch": 1}
+    assert [u["unit"] for u in told["units"]][:2] == ["conv_stem", "blocks.0.0"]
+    assert all(30 < u["sqnr_db"] < 90 for u in told["units"])
+    assert told["size"]["int8_bytes"] < 0.33 * told["size"]["fp32_bytes"]
+    assert "2.00 times as fast" in result.output
+    assert "gate          passed" in result.output
+    assert "passed its gate" in CliRunner().invoke(main, ["info", str(target)]).output
+
+
+def test_the_same_file_every_time(data):
+    first, second = (modelfile.to_bytes(quantize.quantize(small(), [str(data)]).model) for _ in range(2))
+    assert first == second
+
+
+def test_labelled_pictures_are_measured(data, tmp_path, photos_by_class):
+    outcome = quantize.quantize(small(), [str(data)], photos_by_class, Options(max_drop=20))
+    found = outcome.report["evaluation"]
+    assert found["images"] == 40
+    assert abs(found["top1_fp32"] - found["top1_int8"] - found["drop"]) < 1e-6
+    assert found["drop_low"] <= found["drop"] <= found["drop_high"]
+    assert outcome.model.config.quantization.verdict["evaluation"]["images"] == 40
+    text = report.text(outcome.report)
+    assert f"{found['top1_fp32']:.2f}% fp32" in text
+    assert "labelled      40 pictures" in text
+
+
+@pytest.fixture(scope="module")
+def photos_by_class(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("labelled")
+    for number, name in enumerate(LABELS.names):
+        save(folder / name, 4, seed=10 + number, size=(40, 52))
+    return folder
+
+
+def test_the_plot(data, tmp_path):
+    pytest.importorskip("matplotlib")
+    report.draw(quantize.quantize(small(), [str(data)]).report, tmp_path / "plot.png")
+    assert Image.open(tmp_path / "plot.png").size[0] > 500
+
+
+def test_a_slower_model_is_not_written(data, tmp_path, clock, float_file):
+    clock["int8_ms"] = 3.0
+    target = tmp_path / "out" / "m.safetensors"
+    target.parent.mkdir()
+    result = command(float_file, "--data", data, "-o", target)
+    assert result.exit_code == 3
+    assert "not faster here: 3.000 ms against 2.000 ms" in result.output
+    assert "Nothing is written" in result.output
+    assert not list(target.parent.iterdir())
+    result = command(float_file, "--data", data, "-o", target, "--force")
+    assert result.exit_code == 0
+    assert "gate          failed" in result.output
+    assert modelfile.read_config(target).quantization.verdict["passed"] is False
+    assert "failed its gate" in CliRunner().invoke(main, ["info", str(target)]).output
+
+
+def test_a_drop_is_refused_with_the_measurements(data, photos_by_class, monkeypatch):
+    monkeypatch.setattr(gate.Comparison, "drop", property(lambda self: 3.0))
+    with pytest.raises(GateError, match=r"top-1 drops by 3\.00 points .* at most 0\.5 allowed") as caught:
+        quantize.quantize(small(), [str(data)], photos_by_class)
+    assert caught.value.outcome.report["evaluation"]["images"] == 40
+
+
+def test_a_part_that_hurts_stays_in_float(data, monkeypatch):
+    """Weights of one block rounded to one bit: no correction helps, so the block goes back to float."""
+    from lcnet.quantize import scheme
+
+    rounded = scheme.rounded
+
+    def coarse(weight):
+        codes, scale = rounded(weight)
+        return (np.sign(codes) * 40).astype(np.int8) if weight.shape == (64, 1, 3, 3) else codes, scale
+
+    monkeypatch.setattr(scheme, "rounded", coarse)
+    outcome = quantize.quantize(small(), [str(data)])
+    kept = outcome.model.config.quantization.float_layers
+    shapes = {u: trained().weights[f"{u}.conv_dw.weight"].shape for u in kept if u.startswith("blocks")}
+    assert kept
+    assert all(shape == (64, 1, 3, 3) for shape in shapes.values())
+    assert {u["unit"] for u in outcome.report["units"] if u["runs_in"] == "fp32"} == set(kept)
+    assert outcome.report["held_out"]["sqnr_db"] > 20
+
+
+def test_a_network_without_classifier(data):
+    model = small()
+    weights = {k: v for k, v in model.weights.items() if not k.startswith("classifier")}
+    config = replace(model.config, arch=replace(model.config.arch, num_classes=0), labels=None)
+    outcome = quantize.quantize(ModelFile(config, weights), [str(data)])
+    assert set(outcome.report["held_out"]) == {"images", "sqnr_db", "left_out"}
+    assert "conv_head.scale" in outcome.model.weights
+    assert "dB" in report.text(outcome.report)
+
+
+# Hostile input
+
+
+def test_damaged_pictures_are_told(data, tmp_path):
+    save(tmp_path, 40)
+    for i in range(4):
+        (tmp_path / f"{i:03}.png").write_bytes(b"")
+    outcome = quantize.quantize(small(), [str(tmp_path)])
+    left_out = outcome.report["calibration"]["left_out"] + outcome.report["held_out"]["left_out"]
+    assert left_out == 4
+    assert "left out" in report.text(outcome.report)
+
+
+def test_black_pictures_are_refused(tmp_path):
+    for i in range(40):
+        Image.new("RGB", (64, 64)).save(tmp_path / f"{i}.png")
+    with pytest.raises(InputError, match=r"0 of 30 pictures can be used to calibrate.*all of one colour"):
+        quantize.quantize(small(), [str(tmp_path)])
+
+
+def test_nothing_readable_is_refused(tmp_path):
+    for i in range(40):
+        (tmp_path / f"{i}.jpg").write_bytes(b"\xff\xd8\xff garbage")
+    with pytest.raises(InputError, match=r"0 of 30 pictures can be used.*\.jpg"):
+        quantize.quantize(small(), [str(tmp_path)])
+
+
+def test_pictures_of_all_sizes(tmp_path):
+    for number, size in enumerate([(1, 1), (3, 500), (500, 3), (64, 64), (200, 301)] * 10):
+        save(tmp_path / str(number), 1, seed=number, size=size)
+    outcome = quantize.quantize(small(), [str(tmp_path)])
+    assert outcome.report["calibration"]["images"] + outcome.report["held_out"]["images"] >= 40
+
+
+def test_a_quantised_model_is_refused(data, tmp_path):
+    path = tmp_path / "m.int8.safetensors"
+    modelfile.write(path, quantised(small()))
+    result = command(path, "--data", data, "-o", tmp_path / "again.safetensors")
+    assert result.exit_code == 1
+    assert "the model is quantised already" in result.output
+
+
+def test_a_mean_that_is_no_pixel_is_refused(data):
+    model = small()
+    odd = replace(model.config, preprocessing=replace(model.config.preprocessing, mean=(0.5, 0.5, -0.1)))
+    with pytest.raises(InputError, match=r"preprocessing\.mean"):
+        quantize.quantize(ModelFile(odd, model.weights), [str(data)])
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"images": 31}, "images is 31"),
+        ({"images": 513}, "images is 513"),
+        ({"ranges": "best"}, "ranges is 'best', expected minmax or mse"),
+        ({"equalisation": 2}, "equalisation is 2"),
+        ({"max_drop": -1}, "max_drop is -1"),
+    ],
+)
+def test_options_out_of_range(options, match):
+    with pytest.raises(InputError, match=match):
+        Options(**options)
+
+
+def test_outputs_that_cannot_be_written_are_refused_before_the_work(data, tmp_path, monkeypatch, float_file):
+    monkeypatch.setattr(quantize, "quantize", None)  # the work must not begin
+    target = tmp_path / "m.safetensors"
+    target.touch()
+    assert "exists: choose another name" in command(float_file, "--data", data, "-o", target).output
+    missing = tmp_path / "missing" / "m.safetensors"
+    assert "there is no such folder" in command(float_file, "--data", data, "-o", missing).output
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)
+    result = command(float_file, "--data", data, "-o", tmp_path / "new.safetensors")
+    assert (result.exit_code, "this folder cannot be written to" in result.output) == (1, True)
+
+
+def test_the_model_itself_is_never_the_output(data, tmp_path):
+    path = tmp_path / "m.safetensors"
+    modelfile.write(path, small())
+    before = path.read_bytes()
+    result = command(path, "--data", data, "-o", path, "--overwrite")
+    assert "the output is the model itself" in result.output
+    assert path.read_bytes() == before
+
+
+def test_the_cifar10_checkpoint(cifar10_test):
+    """200 pictures of each class: close to fp32 in every respect."""
+    outcome = quantize.quantize(trained(), [str(cifar10_test)], cifar10_test, Options(max_drop=0.6))
+    found = outcome.report["evaluation"]
+    assert found["images"] == 5000
+    assert abs(found["drop"]) <= 0.3
+    assert found["agreement"] >= 0.98
+    assert found["sqnr_db"] >= 28
