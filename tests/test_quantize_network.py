@@ -140,10 +140,8 @@ def plain_network(model, layers, image):
     pre, state = model.config.preprocessing, image.transpose(1, 2, 0)
     for step in steps(model.config.arch):
         layer = layers[step.name]
-        if step.kind == "stem":
-            factor, zero = np.float32([255 * s for s in pre.std]), np.float32([255 * m for m in pre.mean])
-        else:
-            factor, zero = np.float32(1 / (step.factor * layer.input_scale.astype(np.float64))), layer.input_zero
+        factor = np.float32(1 / (step.factor * layer.input_scale.astype(np.float64)))
+        zero = np.float32([255 * m for m in pre.mean]) if step.kind == "stem" else layer.input_zero
         sums = plain_layer(step, layer, plain_code(state, factor, zero))
         value = (np.longdouble(1) * sums.astype(np.float32) * layer.scale + layer.bias).astype(np.float32)
         if step.name == "classifier":

@@ -48,7 +48,10 @@ def export_onnx(model: ModelFile, path: str | os.PathLike[str], overwrite: bool 
 
 
 def to_onnx(model: ModelFile) -> onnx.ModelProto:
-    """Build the ONNX graph of a model (opset 17)."""
+    """Build the ONNX graph of a model (opset 17). Raises `InputError` for a quantised one."""
+    if model.config.quantization:
+        raise InputError("the model is quantised with a scale for each channel of every activation, which ONNX engines do not"
+                         " run in int8: export the float model that it was made from")  # fmt: skip
     onnx = _import_onnx()
     size = model.config.preprocessing.input_size
     graph = _Graph(onnx)

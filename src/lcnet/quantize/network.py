@@ -86,12 +86,10 @@ def pre_activation(step: Step, layer: AnyLayer, state: np.ndarray, preprocessing
 
 def code(step: Step, layer: QuantizedLayer, state: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     """Return a layer's input as codes: whole numbers from 0 to 255, in float32."""
+    factor = (1 / (step.factor * layer.input_scale.astype(np.float64))).astype(np.float32)
+    zero = layer.input_zero.astype(np.float32)
     if step.kind == "stem":
-        factor = np.asarray([255 * s for s in preprocessing.std], np.float32)
         zero = np.asarray([255 * m for m in preprocessing.mean], np.float32)
-    else:
-        factor = (1 / (step.factor * layer.input_scale.astype(np.float64))).astype(np.float32)
-        zero = layer.input_zero.astype(np.float32)
     codes = np.rint(fma(state, _column(factor, state), _column(zero, state)))
     return np.clip(np.nan_to_num(codes, copy=False, nan=0.0), 0, 255, out=codes)
 

@@ -1,0 +1,206 @@
+"""Our int8 against other post-training quantisers: the same weights, calibration pictures and test pictures.
+
+    python bench/int8.py --calibration cifar10/train --eval cifar10/test --json results/int8.json
+
+The peers are ONNX Runtime's static quantisation (QDQ, weights per channel, all three calibrations) and OpenVINO with NNCF
+(default settings), as their manuals say. Accuracy, agreement with our fp32 and signal to noise of the logits come with the
+latency of one picture on one thread, in turns. A peer that is not installed is left out and told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lcnet import hub, modelfile, quantize
+from lcnet.bench import machine
+from lcnet.export import to_onnx
+from lcnet.image import batch
+from lcnet.modelfile import ModelFile
+from lcnet.quantize import gate, pictures
+from lcnet.runtime import Classifier
+
+Run = Callable[[np.ndarray], np.ndarray]  # one picture, float32 [1,C,H,W], to logits
+
+
+class Calibration(list[Any]):
+    """The pictures of a folder that `lcnet quantize` calibrates on: every engine gets the same ones."""
+
+    def __init__(self, folder: Path, images: int) -> None:
+        super().__init__(pictures.choose(folder, images)[0])
+        self.folder, self.images = folder, images
+
+
+def ours(model: ModelFile, calibration: Calibration, method: str) -> Run:
+    options = quantize.Options(images=calibration.images, ranges=method)
+    return Classifier(quantize.quantize(model, calibration.folder, None, options, force=True).model, threads=1).run
+
+
+def ort_session(data: bytes | str) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    return lambda x: session.run(None, {"input": x})[0]
+
+
+def ort_static(model: ModelFile, calibration: Calibration, method: str) -> Run:
+    """ONNX Runtime's quantize_static; `method`: MinMax, Entropy or Percentile (its default of 99.999)."""
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.inputs = inputs(model, calibration)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            x = next(self.inputs, None)
+            return None if x is None else {"input": x}
+
+    with tempfile.TemporaryDirectory() as folder:
+        plain, ready, done = (f"{folder}/{name}.onnx" for name in ("plain", "ready", "done"))
+        Path(plain).write_bytes(to_onnx(model).SerializeToString())
+        quant_pre_process(plain, ready, skip_symbolic_shape=True)
+        quantize_static(
+            ready, done, Reader(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8, calibrate_method=getattr(CalibrationMethod, method),
+        )  # fmt: skip
+        return ort_session(Path(done).read_bytes())
+
+
+def openvino(model: ModelFile, calibration: Calibration | None) -> Run:
+    """OpenVINO, with calibration pictures after nncf.quantize."""
+    import openvino as ov
+
+    network = ov.Core().read_model(to_onnx(model).SerializeToString())
+    network.reshape([1, *model.config.preprocessing.input_size])
+    if calibration:
+        import nncf
+
+        network = nncf.quantize(network, nncf.Dataset(list(inputs(model, calibration))), subset_size=len(calibration))
+    hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+    request = ov.Core().compile_model(network, "CPU", hints).create_infer_request()
+
+    def run(x: np.ndarray) -> np.ndarray:
+        request.set_input_tensor(ov.Tensor(x, shared_memory=True))
+        request.infer()
+        return request.get_output_tensor().data
+
+    return run
+
+
+ENGINES: dict[str, Callable[[ModelFile, Calibration], Run]] = {
+    "lcnet fp32": lambda model, _: Classifier(model, threads=1).run,
+    "lcnet int8": lambda model, calibration: ours(model, calibration, "minmax"),
+    "lcnet int8 mse": lambda model, calibration: ours(model, calibration, "mse"),
+    "onnxruntime fp32": lambda model, _: ort_session(to_onnx(model).SerializeToString()),
+    "onnxruntime int8 minmax": lambda model, calibration: ort_static(model, calibration, "MinMax"),
+    "onnxruntime int8 entropy": lambda model, calibration: ort_static(model, calibration, "Entropy"),
+    "onnxruntime int8 percentile": lambda model, calibration: ort_static(model, calibration, "Percentile"),
+    "openvino fp32": lambda model, _: openvino(model, None),
+    "openvino nncf int8": lambda model, calibration: openvino(model, calibration),
+}
+
+
+def inputs(model: ModelFile, sources: list[Any]) -> Iterator[np.ndarray]:
+    for source in sources:
+        yield batch([source], model.config.preprocessing)
+
+
+def built(model: ModelFile, calibration: Calibration) -> dict[str, Run]:
+    runs = {}
+    for name, make in ENGINES.items():
+        try:
+            print(f"{name} ...", file=sys.stderr)
+            runs[name] = make(model, calibration)
+        except ImportError as error:
+            print(f"{name}: left out, {error}", file=sys.stderr)
+    return runs
+
+
+def compare(model: ModelFile, runs: dict[str, Run], test: list[tuple[Any, int]]) -> dict[str, gate.Comparison]:
+    found = {name: gate.Comparison() for name in runs}
+    for source, label in test:
+        x = batch([source], model.config.preprocessing)
+        expected = runs["lcnet fp32"](x)
+        for name, run in runs.items():
+            found[name].add(expected, run(x), [label])
+    return found
+
+
+def latencies(runs: dict[str, Run], x: np.ndarray, rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Milliseconds of every call; the engines take turns, and the first round warms up."""
+    samples: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        for name, run in runs.items():
+            end = time.perf_counter() + seconds
+            while (start := time.perf_counter()) < end:
+                run(x)
+                if number:
+                    samples[name].append(1e3 * (time.perf_counter() - start))
+    return samples
+
+
+def row(name: str, found: gate.Comparison, times: list[float]) -> dict[str, Any]:
+    deciles = statistics.quantiles(times, n=10)
+    ms = {"ms": round(statistics.median(times), 4), "low": round(deciles[0], 4), "high": round(deciles[-1], 4)}
+    measured = {key.replace("_int8", ""): value for key, value in found.summary(True).items() if key != "top1_fp32"}
+    return {"engine": name, **measured, **ms}
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    lines = [f"{'engine':<28} {'top-1':>7} {'agreement':>10} {'SQNR dB':>8} {'ms':>8}"]
+    lines += [
+        f"{r['engine']:<28} {r['top1']:>6.2f}% {r['agreement']:>9.2%} {r['sqnr_db']:>8.1f} {r['ms']:>8.3f}"
+        for r in rows
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Quantise by every engine that is here, compare, time, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="lcnet_050.cifar10")
+    parser.add_argument("--calibration", type=Path, required=True, help="a folder of pictures")
+    parser.add_argument("--eval", type=Path, required=True, help="a folder with one subfolder of pictures a class")
+    parser.add_argument(
+        "--images", type=int, default=128, help="calibration pictures; as many are held out from our own"
+    )
+    parser.add_argument("--limit", type=int, help="of the test pictures, evenly spaced")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    found = hub.locate(given.model)
+    model = modelfile.read(found.path, found.config)
+    test = pictures.labelled(given.eval, model.config.labels)
+    test = test[:: max(1, len(test) // given.limit)] if given.limit else test
+    calibration = Calibration(given.calibration, given.images)
+    runs = built(model, calibration)
+    compared = compare(model, runs, test)
+    x = batch([test[0][0]], model.config.preprocessing)
+    times = latencies(runs, x, given.rounds, 0.1)
+    rows = [row(name, compared[name], times[name]) for name in runs]
+    print(table(rows))
+    if given.json:
+        result = {"machine": machine(), "model": given.model, "calibration_images": len(calibration), "engines": rows}
+        given.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
