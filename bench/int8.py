@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 import time
@@ -158,10 +157,9 @@ def latencies(runs: dict[str, Run], x: np.ndarray, rounds: int, seconds: float) 
 
 
 def row(name: str, found: gate.Comparison, times: list[float]) -> dict[str, Any]:
-    deciles = statistics.quantiles(times, n=10)
-    ms = {"ms": round(statistics.median(times), 4), "low": round(deciles[0], 4), "high": round(deciles[-1], 4)}
+    low, median, high = np.percentile(times, [10, 50, 90]).round(4).tolist()
     measured = {key.replace("_int8", ""): value for key, value in found.summary(True).items() if key != "top1_fp32"}
-    return {"engine": name, **measured, **ms}
+    return {"engine": name, **measured, "ms": median, "low": low, "high": high}
 
 
 def table(rows: list[dict[str, Any]]) -> str:

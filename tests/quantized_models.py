@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
+from PIL import Image
 from weights import pictures
 
 from lcnet import hub, modelfile
@@ -64,3 +65,12 @@ def sqnr(expected, found):
     """Signal to noise in dB."""
     noise = ((found - expected).astype(np.float64) ** 2).sum()
     return 10 * np.log10((expected.astype(np.float64) ** 2).sum() / noise)
+
+
+def save(folder, count, seed=0, size=(64, 64), suffix=".png"):
+    """Pictures of smooth blobs, by the names 000.png, 001.png, ..."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = np.clip(pictures(count, *size, seed=seed) * 60 + 120, 0, 255).astype(np.uint8)
+    for number, image in enumerate(pixels.transpose(0, 2, 3, 1)):
+        Image.fromarray(image).save(folder / f"{number:03}{suffix}")
+    return folder

@@ -8,30 +8,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from quantized_models import quantised, small, trained
-from weights import pictures as blobs
+from quantized_models import quantised, save, small, trained
 
 from lcnet import _native, modelfile, quantize
 from lcnet.cli import main
-from lcnet.config import Labels
 from lcnet.errors import InputError
 from lcnet.modelfile import ModelFile
-from lcnet.quantize import GateError, Options, gate, pictures, report
+from lcnet.quantize import GateError, Options, gate, report
 from lcnet.quantize.network import forward
 from lcnet.quantized import from_weights
 from lcnet.runtime import Classifier
 
 LABELS = trained().config.labels
 MS = {"fp32_ms": 2.0, "int8_ms": 1.0}
-
-
-def save(folder, count, seed=0, size=(64, 64), suffix=".png"):
-    """Pictures of smooth blobs, by the names 000.png, 001.png, ..."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pixels = np.clip(blobs(count, *size, seed=seed) * 60 + 120, 0, 255).astype(np.uint8)
-    for number, image in enumerate(pixels.transpose(0, 2, 3, 1)):
-        Image.fromarray(image).save(folder / f"{number:03}{suffix}")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -73,182 +62,6 @@ class Reference:
 
 def command(*words):
     return CliRunner().invoke(main, ["quantize", *map(str, words)], catch_exceptions=False)
-
-
-# Which pictures
-
-
-def test_pictures_are_spread_over_all_that_there_are(tmp_path):
-    for name in "abcdefgh":
-        folder = tmp_path / name
-        folder.mkdir()
-        for i in range(100):
-            (folder / f"{i}.png").touch()
-    chosen, held_out = pictures.choose(str(tmp_path), 64)
-    assert (len(chosen), len(held_out)) == (64, 64)
-    assert len(set(chosen + held_out)) == 128
-    per_folder = [sum(p.parent.name == name for p in chosen) for name in "abcdefgh"]
-    assert min(per_folder) >= 2
-    assert pictures.choose(str(tmp_path), 64) == (chosen, held_out)
-
-
-def test_few_pictures_are_shared_out(tmp_path):
-    for i in range(32):
-        (tmp_path / f"{i}.png").touch()
-    chosen, held_out = pictures.choose(tmp_path, 128)
-    assert (len(chosen), len(held_out)) == (24, 8)
-
-
-def test_only_names_are_kept(tmp_path):
-    """However many pictures there are, no more than twice `images` are in memory."""
-
-    def endless():
-        for i in range(50_000):
-            yield tmp_path / f"{i}.png"
-
-    chosen, held_out = pictures.choose(endless(), 32)
-    assert len(chosen) == len(held_out) == 32
-    assert max(int(p.stem) for p in chosen) > 20_000
-
-
-def test_too_few_pictures_are_refused(tmp_path):
-    with pytest.raises(InputError, match=rf"{tmp_path}: 0 pictures to calibrate on, expected at least 32"):
-        pictures.choose([str(tmp_path)], 128)
-    save(tmp_path / "some", 31)
-    with pytest.raises(InputError, match="31 pictures"):
-        pictures.choose([str(tmp_path)], 128)
-
-
-def test_unreadable_and_one_coloured_pictures_are_left_out(tmp_path):
-    save(tmp_path, 5)
-    (tmp_path / "005.png").write_bytes(b"no picture")
-    (tmp_path / "006.png").write_bytes((tmp_path / "000.png").read_bytes()[:500])
-    Image.new("RGB", (64, 64)).save(tmp_path / "007.png")
-    Image.new("RGB", (300, 20), "teal").save(tmp_path / "008.png")
-    problems = []
-    parts = list(pictures.batches(sorted(tmp_path.iterdir()), trained().config.preprocessing, problems, size=2))
-    assert [len(x) for x in parts] == [2, 2, 1]
-    assert len(problems) == 4
-    assert [f"{n:03}.png" in problem for n, problem in enumerate(problems, 5)] == [True] * 4
-    assert "all of one colour" in problems[2]
-    assert "all of one colour" in problems[3]
-
-
-def test_labelled_folders(tmp_path):
-    save(tmp_path / "cat", 2)
-    save(tmp_path / "truck" / "deeper", 1)
-    (tmp_path / "cat" / "notes.txt").touch()
-    (tmp_path / ".hidden").mkdir()
-    found = pictures.labelled(tmp_path, LABELS)
-    assert [(p.name, LABELS.names[i]) for p, i in found] == [
-        ("000.png", "cat"),
-        ("001.png", "cat"),
-        ("000.png", "truck"),
-    ]
-    by_id = Labels(("a", "b"), ("cat", "truck"))
-    assert [i for _, i in pictures.labelled(tmp_path, by_id)] == [0, 0, 1]
-
-
-def test_labelled_folders_that_will_not_do(tmp_path):
-    with pytest.raises(InputError, match="the model has no labels"):
-        pictures.labelled(tmp_path, None)
-    with pytest.raises(InputError, match="no pictures in folders called as the labels"):
-        pictures.labelled(tmp_path, LABELS)
-    with pytest.raises(InputError, match="expected a folder with one subfolder"):
-        pictures.labelled(tmp_path / "missing", LABELS)
-    (tmp_path / "cats").mkdir()
-    with pytest.raises(InputError, match=r"'cats' is none of the labels; did you mean 'cat'"):
-        pictures.labelled(tmp_path, LABELS)
-
-
-# The gate
-
-
-def compared(expected, found, classes=None):
-    out = gate.Comparison()
-    half = len(expected) // 2
-    for part in (slice(0, half), slice(half, None)):
-        out.add(expected[part], found[part], classes[part] if classes is not None else None)
-    return out
-
-
-def onehot(classes, size=8.0):
-    return (np.eye(4)[np.asarray(classes)] * size).astype(np.float32)
-
-
-def test_equal_outputs_pass(rng):
-    logits = rng.normal(size=(50, 10)).astype(np.float32)
-    same = compared(logits, logits, [0] * 50)
-    assert (same.same, same.lost, same.sqnr_db, same.drop) == (50, 0, 120, 0)
-    low, high = same.interval()
-    assert -6 < low < 0 < high < 6
-    assert gate.reasons(same, same, MS, 0.5) == []
-
-
-def test_sqnr_and_expected_drop(rng):
-    logits = rng.normal(size=(2000, 10)).astype(np.float32)
-    noisy = logits + (rng.normal(size=logits.shape) * 0.1).astype(np.float32)
-    found = compared(logits, noisy)
-    assert 19.5 < found.sqnr_db < 20.5
-    assert 0 < 100 * found.lost / 2000 < 1  # the choices that change are those that were close
-    assert found.same < 2000
-
-
-def test_the_drop_is_paired():
-    """7 of 100 lost, 2 won: the drop is 5 points, and its interval knows that the other 91 agree."""
-    truth = [0] * 100
-    expected = onehot([0] * 95 + [1] * 5)
-    answers = [1] * 7 + [0] * 88 + [0] * 2 + [1] * 3
-    found = compared(expected, onehot(answers), truth)
-    assert (found.right, found.only, found.labelled) == ([95, 90], [7, 2], 100)
-    assert found.drop == pytest.approx(5)
-    low, high = found.interval()
-    assert -1.5 < low < 0 < high < 11.5
-    reasons = gate.reasons(found, found, MS, 0.5)
-    assert any("top-1 drops by 5.00 points" in r and "at most 0.5" in r for r in reasons)
-    good = compared(expected, expected)
-    assert gate.reasons(good, found, MS, 5.0) == []
-
-
-def test_the_interval_covers_what_it_says(rng):
-    """Of repeated experiments, about 95 of 100 intervals hold the true drop of 2 points."""
-    hits = 0
-    for _ in range(400):
-        kind = rng.choice(3, 500, p=[0.03, 0.01, 0.96])
-        found = gate.Comparison(labelled=500, only=[int((kind == 0).sum()), int((kind == 1).sum())])
-        low, high = found.interval()
-        hits += low <= 2 <= high
-    assert 0.92 < hits / 400 < 0.985
-
-
-def test_without_labels_a_sure_answer_that_changes_counts(rng):
-    expected = onehot(rng.integers(0, 4, 200))
-    found = expected.copy()
-    found[:2] = np.roll(found[:2], 1, axis=1)
-    reasons = gate.reasons(compared(expected, found), None, MS, 0.5)
-    assert any("top-1 is expected to drop by 1.00 points" in r for r in reasons)
-    assert gate.reasons(compared(expected, found), None, MS, 1.1) == []
-
-
-def test_noise_slowness_and_nan_are_refused(rng):
-    logits = onehot([0, 1, 2, 3] * 8)
-    noise = compared(logits, logits + rng.normal(size=logits.shape).astype(np.float32))
-    assert any("dB above the noise" in r for r in gate.reasons(noise, None, MS, 100))
-    same = compared(logits, logits)
-    for ms in (1.0, 1.5):
-        assert any("not faster here" in r for r in gate.reasons(same, None, {"fp32_ms": 1.0, "int8_ms": ms}, 0.5))
-    broken = compared(logits, np.full_like(logits, np.nan))
-    assert gate.reasons(broken, None, MS, 100)
-
-
-def test_latency_takes_turns(monkeypatch):
-    monkeypatch.undo()
-    monkeypatch.setattr(gate, "ROUND_SECONDS", 0.001)
-    order = []
-    found = gate.latency(lambda x: order.append("a"), lambda x: [order.append("b"), sum(range(20_000))], np.zeros(1))
-    turns = "".join(a for a, b in zip(order, [*order[1:], ""], strict=True) if a != b)
-    assert turns == "ab" * (gate.ROUNDS + 1)
-    assert 0 < found["fp32_ms"] < found["int8_ms"]
 
 
 # The whole way

@@ -5,6 +5,7 @@ Only their names are kept. Pictures that cannot be read, or that are of one colo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ def choose(data: Any, images: int) -> tuple[list[Any], list[Any]]:
     `data`: what `lcnet.sources.find` takes; folders with all below them. Every picture is as likely to be picked as any other
     (reservoir sampling, Vitter 1985), by a generator that starts at the same place. Raises `InputError` for too few.
     """
+    for path in _paths(data):
+        if not os.path.lexists(path) and not any(c in os.fspath(path) for c in "*?["):
+            raise InputError(f"{shown(path)}: there is no such file or folder")
     rng, count = np.random.default_rng(0), 0
     kept: list[Any] = []
     for count, source in enumerate(find(data, recursive=True), 1):
@@ -98,6 +102,11 @@ def labelled(path: Path, labels: Labels | None) -> list[tuple[Path, int]]:
     return out
 
 
-def _names(data: Any) -> str:
+def _paths(data: Any) -> list[Any]:
     several = data if isinstance(data, (list, tuple)) else [data]
-    return ", ".join(shown(d) for d in several[:3]) + (", ..." if len(several) > 3 else "")
+    return [path for path in several if isinstance(path, (str, os.PathLike))]
+
+
+def _names(data: Any) -> str:
+    paths = _paths(data)
+    return ", ".join(map(shown, paths[:3])) + (", ..." if len(paths) > 3 else "")
