@@ -154,7 +154,7 @@ def test_bias_correction_takes_back_the_mean_shift():
 def test_the_corrections_memory_is_bounded():
     arch = trained().config.arch
     assert correction.picture_limit(arch, Preprocessing()) * 112 * 112 * 16 * 4 <= correction.MEMORY
-    assert correction.picture_limit(arch, Preprocessing(input_size=(3, 4096, 4096))) == 8
+    assert correction.picture_limit(arch, Preprocessing(input_size=(3, 4096, 4096))) == correction.FEWEST
 
 
 def wild(model, seed=0, spread=1.2):

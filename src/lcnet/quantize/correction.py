@@ -14,15 +14,17 @@ import numpy as np
 from ..arch import Arch
 from ..config import Preprocessing
 from ..quantized import AnyLayer, Layers, QuantizedLayer
-from .network import after, pre_activation, steps
+from .network import Step, after, pre_activation, steps
 
-MEMORY = 96 << 20  # bytes of the largest layer's float activations
+MEMORY = 48 << 20  # bytes of the largest layer's float activations
+FEWEST = 16  # pictures, however large
+CHUNK = 16  # pictures that go through a layer at once: the arithmetic needs ten times the memory of its result
 
 
 def picture_limit(arch: Arch, preprocessing: Preprocessing) -> int:
     """How many pictures the correction may look at, so that its memory is bounded."""
     largest = max(np.prod(shape) for _, _, shape in arch.conv_costs(*preprocessing.input_size[1:]))
-    return max(8, int(MEMORY // (4 * largest)))
+    return max(FEWEST, int(MEMORY // (4 * largest)))
 
 
 def corrected(
@@ -40,7 +42,7 @@ def corrected(
     want = have = np.ascontiguousarray(x.transpose(1, 2, 3, 0))
     for step in steps(arch):
         pre, found = (
-            pre_activation(step, by_name[step.name], state, preprocessing)
+            _in_chunks(step, by_name[step.name], state, preprocessing)
             for by_name, state in ((exact, want), (out, have))
         )
         layer = out[step.name]
@@ -50,6 +52,11 @@ def corrected(
             found += shift.astype(np.float32).reshape(-1, *(1,) * (found.ndim - 1))
         want, have = after(step, pre, exact), after(step, found, out)
     return out
+
+
+def _in_chunks(step: Step, layer: AnyLayer, state: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    parts = (np.ascontiguousarray(state[..., i : i + CHUNK]) for i in range(0, state.shape[-1], CHUNK))
+    return np.concatenate([pre_activation(step, layer, part, preprocessing) for part in parts], axis=-1)
 
 
 def _means(values: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from ..config import Preprocessing
 from ..quantized import AnyLayer
 from .network import Step, after, outputs, pre_activation, run, steps
 
+CHUNK = 8  # pictures whose activations of all layers are in memory
 MOST_FLOAT = 3  # parts; where more are needed, int8 is not for this network
 
 
@@ -42,18 +43,39 @@ def measure(
     x: np.ndarray,
 ) -> list[Damage]:
     """Run ready input, float32 [N,C,H,W], with one part at a time in int8 and all else in float."""
-    inputs = {step.name: (state, out) for step, state, out in run(arch, exact, preprocessing, x)}
-    order = steps(arch)
-    expected = outputs(order[-1], inputs[order[-1].name][1])
-    total, macs = float((expected.astype(np.float64) ** 2).sum()), _macs(arch, preprocessing)
-    out = []
-    for unit in dict.fromkeys(step.unit for step in order):
+    units = list(dict.fromkeys(step.unit for step in steps(arch)))
+    noise, signal = np.zeros(len(units)), 0.0
+    for start in range(0, len(x), CHUNK):
+        expected, found = _with_each(units, arch, exact, layers, preprocessing, x[start : start + CHUNK])
+        signal += _power(expected)
+        noise += [_power(logits - expected) for logits in found]
+    macs = _macs(arch, preprocessing)
+    shares = [macs[unit] / sum(macs.values()) for unit in units]
+    return [Damage(u, float(n), m) for u, n, m in zip(units, noise / max(signal, 1e-30), shares, strict=True)]
+
+
+def _with_each(
+    units: list[str],
+    arch: Arch,
+    exact: Mapping[str, AnyLayer],
+    layers: Mapping[str, AnyLayer],
+    preprocessing: Preprocessing,
+    x: np.ndarray,
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The float outputs, and those with each unit in int8: what comes before the unit is computed once for all."""
+    order, inputs = steps(arch), {}
+    for step, state, out in run(arch, exact, preprocessing, x):
+        inputs[step.name], last = state, out
+    found = []
+    for unit in units:
         first = next(i for i, step in enumerate(order) if step.unit == unit)
-        mixed = {step.name: (layers if step.unit == unit else exact)[step.name] for step in order}
-        found = _finish(order[first:], {**exact, **mixed}, preprocessing, inputs[order[first].name][0])
-        noise = float(((found - expected).astype(np.float64) ** 2).sum()) / max(total, 1e-30)
-        out.append(Damage(unit, noise, macs[unit] / sum(macs.values())))
-    return out
+        mixed = {step.name: layers[step.name] for step in order if step.unit == unit}
+        found.append(_finish(order[first:], {**exact, **mixed}, preprocessing, inputs[order[first].name]))
+    return outputs(order[-1], last), found
+
+
+def _power(values: np.ndarray) -> float:
+    return float((values.astype(np.float64) ** 2).sum())
 
 
 def _finish(
