@@ -146,6 +146,8 @@ def test_a_part_that_hurts_stays_in_float(data, monkeypatch):
     """Weights of one block rounded to one bit: no correction helps, so the block goes back to float."""
     from lcnet.quantize import scheme
 
+    monkeypatch.setattr(quantize, "MIXED", True)
+    monkeypatch.setattr(quantize, "Classifier", Reference)
     rounded = scheme.rounded
 
     def coarse(weight):

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MIN_SIZE = 32  # pixels a side: below it the last maps would be all padding
 PRECISIONS = ("fp32", "bf16")
 DECODES = ("exact", "fast")
+MIXED = hasattr(
+    getattr(_native, "Int8Layers", None), "float_block"
+)  # whether parts of a quantised network may be in float
 CHUNK = 32  # images that are decoded before they run: bounds the memory of a long list
 
 
@@ -345,10 +348,16 @@ def _int8_layers(model: ModelFile) -> _native.Int8Layers:
 
     def add(kind: str, names: Sequence[str], *before: Any) -> None:
         found = [by_name[name] for name in names]
-        prefix = "" if isinstance(found[0], quantized.QuantizedLayer) else "float_"
-        getattr(layers, prefix + kind)(*before, *(array for layer in found for array in quantized.fields_of(layer)))
+        whole = isinstance(found[0], quantized.QuantizedLayer)
+        if not (whole or MIXED):
+            raise InputError(
+                f"{names[0]} of the quantised model is in float, which this build's int8 engine does not have"
+            )
+        getattr(layers, kind if whole else f"float_{kind}")(
+            *before, *(array for layer in found for array in quantized.fields_of(layer))
+        )
 
-    layers.stem(*quantized.fields_of(by_name[quantized.STEM]), mean.astype(np.float32))
+    layers.stem(*(*quantized.fields_of(by_name[quantized.STEM]), mean.astype(np.float32)))
     for name, block in model.config.arch.blocks():
         add("block", quantized.layers_of(name), block.stride)
         if block.se_channels:

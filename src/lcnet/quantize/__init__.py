@@ -18,7 +18,7 @@ from ..errors import InputError, LcnetError
 from ..fold import fold
 from ..modelfile import ModelFile
 from ..quantized import Layers, float_layers, layers_of, to_weights
-from ..runtime import Classifier
+from ..runtime import MIXED, Classifier
 from . import correction, gate, pictures, ranges, scheme, sensitivity
 from .network import forward, steps
 
@@ -126,7 +126,8 @@ class _Job:
         kept: tuple[str, ...] = ()
         while True:
             layers = self.corrected(plain, kept, x)
-            if self.good(layers, few) or (unit := sensitivity.worst(damages, kept)) is None:
+            unit = sensitivity.worst(damages, kept) if MIXED else None
+            if unit is None or self.good(layers, few):
                 return layers, kept, damages
             self.tell(f"{unit} stays in float: it costs more than it saves")
             kept += (unit,)
