@@ -41,7 +41,7 @@ $(VENV)/.venv:
 sanitize: $(VENV)/.test
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/sanitize -G Ninja -DLCNET_KERNEL_TESTS=ON -DLCNET_SANITIZE=ON
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/sanitize
-	build/sanitize/kernels_test && build/sanitize/engine_test
+	for test in kernels engine int8 int8_engine; do build/sanitize/$${test}_test || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

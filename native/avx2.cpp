@@ -7,6 +7,7 @@
 #include "dwconv/simd.h"
 #include "dwgrad/simd.h"
 #include "gemm/simd.h"
+#include "int8/tables.h"
 #include "peak/simd.h"
 #include "resize/avx2.h"
 #include "resize/simd.h"
@@ -34,6 +35,7 @@ const Kernels kernels__avx2 = {
     .f32_dwgrad_5x5s2 = dwgrad<5, 2>,
     .f32_peak = f32_peak,
     .bf16 = nullptr,
+    .int8 = &int8_kernels__avx2,
     .u8_resize_rows = u8_resize_rows,
     .u8_resize_columns = u8_resize_columns,
 };

@@ -9,6 +9,7 @@
 #include "dwconv/simd.h"
 #include "dwgrad/simd.h"
 #include "gemm/simd.h"
+#include "int8/tables.h"
 #include "peak/simd.h"
 #include "resize/avx512.h"
 #include "resize/simd.h"
@@ -17,7 +18,7 @@
 
 namespace {
 
-constexpr lcnet::Kernels avx512_table(const char* isa, const lcnet::Bf16Kernels* bf16) {
+constexpr lcnet::Kernels avx512_table(const char* isa, const lcnet::Bf16Kernels* bf16, const lcnet::Int8Kernels* int8) {
   return {
       .isa = isa,
       .lanes = Vec::L,
@@ -37,6 +38,7 @@ constexpr lcnet::Kernels avx512_table(const char* isa, const lcnet::Bf16Kernels*
       .f32_dwgrad_5x5s2 = dwgrad<5, 2>,
       .f32_peak = f32_peak,
       .bf16 = bf16,
+      .int8 = int8,
       .u8_resize_rows = u8_resize_rows,
       .u8_resize_columns = u8_resize_columns,
   };

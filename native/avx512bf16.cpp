@@ -59,6 +59,6 @@ constexpr lcnet::Bf16Kernels bf16_table = {
 
 namespace lcnet {
 
-const Kernels kernels__avx512bf16 = avx512_table("avx512bf16", &bf16_table);
+const Kernels kernels__avx512bf16 = avx512_table("avx512bf16", &bf16_table, &int8_kernels__avx512vnni);
 
 }  // namespace lcnet

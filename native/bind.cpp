@@ -13,95 +13,24 @@
 #include "dispatch.h"
 #include "dwgrad/dwgrad.h"
 #include "engine.h"
+#include "layers.h"
 #include "resize/sinks.h"
 
-namespace nb = nanobind;
-using lcnet::Dense;
-using lcnet::Engine;
+using lcnet::AnyEngine;
+using lcnet::Interface;
 using lcnet::Outputs;
-using lcnet::Spatial;
 
-template <size_t N>
-using In = nb::ndarray<const float, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
 template <size_t N>
 using Out = nb::ndarray<float, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
 
-static void require(bool good, const char* what) {
-  if (!good) throw std::invalid_argument(what);
-}
-
-static Spatial spatial(const In<4>& w, const In<1>& b) {
-  require(w.shape(0) == b.shape(0) && w.shape(2) == w.shape(3), "a conv's weight and bias do not fit");
-  return {w.data(), b.data(), w.shape(0), w.shape(1), w.shape(2)};
-}
-
-static Dense dense(const In<2>& w, const In<1>& b) {
-  require(w.shape(0) == b.shape(0), "a layer's weight and bias do not fit");
-  return {w.data(), b.data(), w.shape(1), w.shape(0)};
-}
-
-// The folded layers of one network, kept alive until they are packed.
-class Layers {
- public:
-  void stem(const In<4>& w, const In<1>& b) {
-    source_.stem = spatial(w, b);
-    require(source_.stem.kernel == 3, "the stem is a 3x3 conv");
-    keep(w, b);
-  }
-  void block(size_t stride, const In<4>& dw_w, const In<1>& dw_b, const In<2>& pw_w, const In<1>& pw_b) {
-    lcnet::BlockSource block{};
-    block.depthwise = spatial(dw_w, dw_b);
-    block.pointwise = dense(pw_w, pw_b);
-    block.stride = stride;
-    require(block.depthwise.in_chans == 1 && block.pointwise.in == block.depthwise.channels, "a block's convs do not fit");
-    require(block.depthwise.channels == trunk_channels(), "a block does not fit the layer before it");
-    source_.blocks.push_back(block);
-    keep(dw_w, dw_b, pw_w, pw_b);
-  }
-  void squeeze_excite(const In<2>& reduce_w, const In<1>& reduce_b, const In<2>& expand_w, const In<1>& expand_b) {
-    require(!source_.blocks.empty(), "squeeze-and-excite belongs to a block");
-    lcnet::BlockSource& block = source_.blocks.back();
-    block.se = true;
-    block.reduce = dense(reduce_w, reduce_b);
-    block.expand = dense(expand_w, expand_b);
-    const size_t channels = block.depthwise.channels;
-    require(block.reduce.in == channels && block.expand.out == channels && block.expand.in == block.reduce.out,
-            "squeeze-and-excite does not fit its block");
-    keep(reduce_w, reduce_b, expand_w, expand_b);
-  }
-  void head(const In<2>& w, const In<1>& b) {
-    source_.head = dense(w, b);
-    require(source_.head.in == trunk_channels(), "the head does not fit the last block");
-    keep(w, b);
-  }
-  void classifier(const In<2>& w, const In<1>& b) {
-    source_.classifier = dense(w, b);
-    require(source_.classifier.in == source_.head.out, "the classifier does not fit the head");
-    keep(w, b);
-  }
-  const lcnet::NetworkSource& source() const {
-    require(source_.blocks.size() == lcnet::kFeatureMapIndex[lcnet::kFeatureMaps - 1], "an LCNet has 13 blocks");
-    require(source_.stem.w && source_.head.w, "the stem and the head are needed");
-    return source_;
-  }
-
- private:
-  size_t trunk_channels() const {
-    return source_.blocks.empty() ? source_.stem.channels : source_.blocks.back().pointwise.out;
-  }
-  template <class... Arrays>
-  void keep(const Arrays&... arrays) {
-    (kept_.push_back(nb::cast(arrays)), ...);
-  }
-
-  lcnet::NetworkSource source_{};
-  std::vector<nb::object> kept_;
+// The engine of either kind of network.
+struct Engine {
+  std::unique_ptr<AnyEngine> any;
 };
 
-static Outputs outputs(const Engine& engine, size_t images, const std::optional<Out<2>>& logits,
+static Outputs outputs(const Interface& net, size_t images, const std::optional<Out<2>>& logits,
                        const std::optional<Out<2>>& embeddings) {
   Outputs out;
-  const lcnet::Network& net = engine.network();
   if (logits) {
     require(logits->shape(0) == images && logits->shape(1) == net.classes && net.classes, "logits do not fit");
     out.logits = logits->data();
@@ -115,30 +44,31 @@ static Outputs outputs(const Engine& engine, size_t images, const std::optional<
 
 static void run(Engine& engine, const In<4>& x, const std::optional<Out<2>>& logits,
                 const std::optional<Out<2>>& embeddings, const std::vector<std::optional<Out<4>>>& maps) {
+  const Interface net = engine.any->interface();
   const size_t images = x.shape(0), height = x.shape(2), width = x.shape(3);
-  require(x.shape(1) == engine.network().in_chans && height > 0 && width > 0, "the input does not fit");
-  Outputs out = outputs(engine, images, logits, embeddings);
+  require(x.shape(1) == net.in_chans && height > 0 && width > 0, "the input does not fit");
+  Outputs out = outputs(net, images, logits, embeddings);
   require(maps.size() <= lcnet::kFeatureMaps, "there are five feature maps");
   size_t h = height, w = width;
   for (size_t f = 0; f < maps.size(); ++f) {
     h = (h - 1) / 2 + 1, w = (w - 1) / 2 + 1;
     if (!maps[f]) continue;
-    const size_t channels = engine.network().blocks[lcnet::kFeatureMapIndex[f] - 1].out_channels;
     const Out<4>& m = *maps[f];
-    require(m.shape(0) == images && m.shape(1) == channels && m.shape(2) == h && m.shape(3) == w, "a map does not fit");
+    require(m.shape(0) == images && m.shape(1) == net.map_channels[f] && m.shape(2) == h && m.shape(3) == w, "a map does not fit");
     out.maps[f] = m.data();
   }
   nb::gil_scoped_release released;
-  engine.run(x.data(), images, height, width, out);
+  engine.any->run(x.data(), images, height, width, out);
 }
 
 static void run_head(Engine& engine, const In<4>& features, const std::optional<Out<2>>& logits,
                      const std::optional<Out<2>>& embeddings) {
   const size_t images = features.shape(0), height = features.shape(2), width = features.shape(3);
-  require(features.shape(1) == engine.network().features && height > 0 && width > 0, "the feature map does not fit");
-  const Outputs out = outputs(engine, images, logits, embeddings);
+  const Interface net = engine.any->interface();
+  require(features.shape(1) == net.features && height > 0 && width > 0, "the feature map does not fit");
+  const Outputs out = outputs(net, images, logits, embeddings);
   nb::gil_scoped_release released;
-  engine.run_head(features.data(), images, height, width, out);
+  engine.any->run_head(features.data(), images, height, width, out);
 }
 
 // dw [k,k,C] of a depthwise conv with k/2 zeros around: x [N,H,W,C], dy [N,H/stride,W/stride,C], sizes rounded up.
@@ -253,17 +183,34 @@ NB_MODULE(_native, m) {
       .def("head", &Layers::head)
       .def("classifier", &Layers::classifier);
 
+  nb::class_<Int8Layers>(m, "Int8Layers")
+      .def(nb::init<>())
+      .def("stem", &Int8Layers::stem)
+      .def("block", &Int8Layers::block)
+      .def("squeeze_excite", &Int8Layers::squeeze_excite)
+      .def("head", &Int8Layers::head)
+      .def("classifier", &Int8Layers::classifier);
+
   nb::class_<Engine>(m, "Engine")
       .def("__init__",
            [](Engine* self, const Layers& layers, size_t threads, const std::string& isa, bool bf16) {
              require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024");
              const lcnet::Precision precision = bf16 ? lcnet::Precision::bf16 : lcnet::Precision::f32;
-             new (self) Engine(lcnet::select_kernels(isa, precision), layers.source(), threads, precision);
+             lcnet::Network network(lcnet::select_kernels(isa, precision), layers.source(), precision);
+             new (self) Engine{std::make_unique<lcnet::Engine>(std::move(network), threads)};
            },
            nb::arg("layers"), nb::arg("threads"), nb::arg("isa"), nb::arg("bf16"))
-      .def_prop_ro("isa", [](const Engine& e) { return e.network().kernels.isa; })
-      .def_prop_ro("threads", &Engine::threads)
-      .def_prop_ro("cached_arenas", &Engine::cached_arenas)
+      .def("__init__",
+           [](Engine* self, const Int8Layers& layers, size_t threads, const std::string& isa, bool bf16) {
+             require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024");
+             require(!bf16, "a quantised network has no bf16 arithmetic");
+             lcnet::Int8Network network(*lcnet::select_kernels(isa).int8, layers.source());
+             new (self) Engine{std::make_unique<lcnet::Int8Engine>(std::move(network), threads)};
+           },
+           nb::arg("layers"), nb::arg("threads"), nb::arg("isa"), nb::arg("bf16"))
+      .def_prop_ro("isa", [](const Engine& e) { return e.any->interface().isa; })
+      .def_prop_ro("threads", [](const Engine& e) { return e.any->threads(); })
+      .def_prop_ro("cached_arenas", [](const Engine& e) { return e.any->cached_arenas(); })
       .def("run", &run, nb::arg("x"), nb::arg("logits").none(), nb::arg("embeddings").none(), nb::arg("maps"))
       .def("run_head", &run_head, nb::arg("features"), nb::arg("logits").none(), nb::arg("embeddings").none());
 

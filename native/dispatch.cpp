@@ -13,12 +13,15 @@ static bool avx512() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512dq");
 }
+
+static bool avx512vnni() { return avx512() && __builtin_cpu_supports("avx512vnni"); }
 #endif
 
 std::vector<Isa> isas() {
   return {
 #if LCNET_X86
-      {&kernels__avx512bf16, avx512() && __builtin_cpu_supports("avx512bf16")},
+      {&kernels__avx512bf16, avx512vnni() && __builtin_cpu_supports("avx512bf16")},
+      {&kernels__avx512vnni, avx512vnni()},
       {&kernels__avx512, avx512()},
       {&kernels__avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
 #endif

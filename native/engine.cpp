@@ -6,8 +6,6 @@
 #include <atomic>
 #include <exception>
 
-#include "heads.h"
-
 namespace lcnet {
 
 constexpr size_t kCachedShapes = 4;  // input sizes whose plans and arenas are kept; older ones are freed
@@ -23,16 +21,18 @@ static std::mutex& lists_lock() {
   return mutex;
 }
 
-struct Engine::Shape {
+template <class Parts>
+struct EngineOf<Parts>::Shape {
   Plan plan;
   std::vector<Buffer> free;
 };
 
 // An arena for one run, given back to its shape's list afterwards.
-class Engine::Lease {
+template <class Parts>
+class EngineOf<Parts>::Lease {
  public:
   // `leases`: how many will be wanted at the same time.
-  Lease(Engine& engine, size_t height, size_t width, size_t threads, size_t leases)
+  Lease(EngineOf& engine, size_t height, size_t width, size_t threads, size_t leases)
       : shape_(find(engine, height, width, threads, leases)) {
     {
       std::lock_guard<std::mutex> lock(lists_lock());
@@ -54,7 +54,7 @@ class Engine::Lease {
   float* arena() { return arena_.data(); }
 
  private:
-  static std::shared_ptr<Shape> find(Engine& engine, size_t height, size_t width, size_t threads, size_t leases) {
+  static std::shared_ptr<Shape> find(EngineOf& engine, size_t height, size_t width, size_t threads, size_t leases) {
     std::lock_guard<std::mutex> lock(lists_lock());
     auto& shapes = engine.shapes_;
     const auto same = [&](const std::shared_ptr<Shape>& s) {
@@ -77,12 +77,21 @@ class Engine::Lease {
   Buffer arena_;
 };
 
-Engine::Engine(const Kernels& kernels, const NetworkSource& source, size_t threads, Precision precision)
-    : network_(kernels, source, precision), pool_(threads) {
+template <class Parts>
+EngineOf<Parts>::EngineOf(Network network, size_t threads) : network_(std::move(network)), pool_(threads) {
   lists_lock();  // installs the fork handlers before anyone can fork with the lock held
 }
 
-size_t Engine::cached_arenas() const {
+template <class Parts>
+Interface EngineOf<Parts>::interface() const {
+  const Network& n = network_;
+  Interface shape{n.kernels.isa, n.in_chans, n.features, n.head_features, n.classes, {}};
+  for (size_t f = 0; f < kFeatureMaps; ++f) shape.map_channels[f] = n.blocks[kFeatureMapIndex[f] - 1].out_channels;
+  return shape;
+}
+
+template <class Parts>
+size_t EngineOf<Parts>::cached_arenas() const {
   std::lock_guard<std::mutex> lock(lists_lock());
   size_t n = 0;
   for (const auto& shape : shapes_) n += shape->free.size();
@@ -90,20 +99,20 @@ size_t Engine::cached_arenas() const {
 }
 
 // The outputs of one of many images, which follow each other without gaps.
-static Outputs outputs_of(const Network& net, const Outputs& out, size_t image, size_t height, size_t width) {
+static Outputs outputs_of(const Interface& net, const Outputs& out, size_t image, size_t height, size_t width) {
   Outputs one = out;
   for (size_t f = 0; f < kFeatureMaps; ++f) {
     height = (height - 1) / 2 + 1;
     width = (width - 1) / 2 + 1;
-    const size_t channels = net.blocks[kFeatureMapIndex[f] - 1].out_channels;
-    if (out.maps[f]) one.maps[f] += image * channels * height * width;
+    if (out.maps[f]) one.maps[f] += image * net.map_channels[f] * height * width;
   }
   if (out.embedding) one.embedding += image * net.head_features;
   if (out.logits) one.logits += image * net.classes;
   return one;
 }
 
-void Engine::run(const float* x, size_t images, size_t height, size_t width, const Outputs& out) {
+template <class Parts>
+void EngineOf<Parts>::run(const float* x, size_t images, size_t height, size_t width, const Outputs& out) {
   const bool early_maps = out.maps[0] || out.maps[1] || out.maps[2];
   if (images == 1 && threads() > 1 && !early_maps)
     run_together(x, height, width, out);
@@ -112,7 +121,8 @@ void Engine::run(const float* x, size_t images, size_t height, size_t width, con
 }
 
 // One image, all threads.
-void Engine::run_together(const float* x, size_t height, size_t width, const Outputs& out) {
+template <class Parts>
+void EngineOf<Parts>::run_together(const float* x, size_t height, size_t width, const Outputs& out) {
   Lease lease(*this, height, width, threads(), 1);
   Team together(threads()), alone(1);
   auto job = [&](size_t member, size_t members) {
@@ -123,8 +133,9 @@ void Engine::run_together(const float* x, size_t height, size_t width, const Out
 }
 
 // Calls work(lease, team of one) on as many threads as can be of use; what a thread throws is thrown again here.
+template <class Parts>
 template <class Work>
-void Engine::each_member(size_t images, size_t height, size_t width, Work&& work) {
+void EngineOf<Parts>::each_member(size_t images, size_t height, size_t width, Work&& work) {
   std::exception_ptr error;
   std::mutex error_lock;
   auto job = [&](size_t member, size_t) {
@@ -146,13 +157,14 @@ void Engine::each_member(size_t images, size_t height, size_t width, Work&& work
 }
 
 // Each thread takes the next image until none is left. Heads wait until there are several.
-void Engine::run_apart(const float* x, size_t images, size_t height, size_t width, const Outputs& out) {
+template <class Parts>
+void EngineOf<Parts>::run_apart(const float* x, size_t images, size_t height, size_t width, const Outputs& out) {
   std::atomic<size_t> next{0};
   const size_t floats = network_.in_chans * height * width;
   each_member(images, height, width, [&](Lease& lease, Team& alone) {
     Heads heads(network_, lease.plan(), lease.arena());
     for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < images;) {
-      const Outputs one = outputs_of(network_, out, i, height, width);
+      const Outputs one = outputs_of(interface(), out, i, height, width);
       Runner runner(network_, lease.plan(), lease.arena(), alone, 0);
       runner.trunk(x + i * floats, one);
       if (!one.head()) continue;
@@ -163,7 +175,8 @@ void Engine::run_apart(const float* x, size_t images, size_t height, size_t widt
   });
 }
 
-void Engine::run_head(const float* features, size_t images, size_t height, size_t width, const Outputs& out) {
+template <class Parts>
+void EngineOf<Parts>::run_head(const float* features, size_t images, size_t height, size_t width, const Outputs& out) {
   std::atomic<size_t> next{0};
   const size_t floats = network_.features * height * width;
   each_member(images, height * kTrunkStride, width * kTrunkStride, [&](Lease& lease, Team& alone) {
@@ -172,10 +185,13 @@ void Engine::run_head(const float* features, size_t images, size_t height, size_
       Runner runner(network_, lease.plan(), lease.arena(), alone, 0);
       runner.load_trunk(features + i * floats);
       runner.pool(heads.next());
-      heads.add(outputs_of(network_, out, i, height, width));
+      heads.add(outputs_of(interface(), out, i, height, width));
     }
     heads.flush();
   });
 }
+
+template class EngineOf<FloatParts>;
+template class EngineOf<Int8Parts>;
 
 }  // namespace lcnet

@@ -6,27 +6,69 @@
 #include <mutex>
 #include <vector>
 
+#include "heads.h"
+#include "int8/heads.h"
 #include "pool.h"
-#include "runner.h"
 
 namespace lcnet {
 
-class Engine {
+// What a caller needs to know to size inputs and outputs.
+struct Interface {
+  const char* isa;
+  size_t in_chans, features, head_features, classes;
+  size_t map_channels[kFeatureMaps];
+};
+
+// Callable from many threads at once.
+class AnyEngine {
  public:
-  Engine(const Kernels& kernels, const NetworkSource& source, size_t threads, Precision precision = Precision::f32);
+  virtual ~AnyEngine() = default;
 
   // `images` pictures of the same size, [images][in_chans][height][width]. The outputs of the first picture are where `out`
-  // says, the others follow without gaps. Callable from many threads at once.
-  void run(const float* x, size_t images, size_t height, size_t width, const Outputs& out);
+  // says, the others follow without gaps.
+  virtual void run(const float* x, size_t images, size_t height, size_t width, const Outputs& out) = 0;
 
   // Embeddings and logits from feature maps of stride 32, [images][features][height][width] in their own size.
-  void run_head(const float* features, size_t images, size_t height, size_t width, const Outputs& out);
+  virtual void run_head(const float* features, size_t images, size_t height, size_t width, const Outputs& out) = 0;
+
+  virtual Interface interface() const = 0;
+  virtual size_t threads() const = 0;
+  virtual size_t cached_arenas() const = 0;
+};
+
+// What runs a network in float, and what runs a quantised one.
+struct FloatParts {
+  using Network = lcnet::Network;
+  using Plan = lcnet::Plan;
+  using Runner = lcnet::Runner;
+  using Heads = lcnet::Heads;
+};
+struct Int8Parts {
+  using Network = Int8Network;
+  using Plan = Int8Plan;
+  using Runner = Int8Runner;
+  using Heads = Int8Heads;
+};
+
+template <class Parts>
+class EngineOf : public AnyEngine {
+ public:
+  using Network = typename Parts::Network;
+
+  EngineOf(Network network, size_t threads);
+
+  void run(const float* x, size_t images, size_t height, size_t width, const Outputs& out) override;
+  void run_head(const float* features, size_t images, size_t height, size_t width, const Outputs& out) override;
+  Interface interface() const override;
+  size_t threads() const override { return pool_.threads(); }
+  size_t cached_arenas() const override;
 
   const Network& network() const { return network_; }
-  size_t threads() const { return pool_.threads(); }
-  size_t cached_arenas() const;
 
  private:
+  using Plan = typename Parts::Plan;
+  using Runner = typename Parts::Runner;
+  using Heads = typename Parts::Heads;
   struct Shape;
   class Lease;
   void run_together(const float* x, size_t height, size_t width, const Outputs& out);
@@ -38,5 +80,8 @@ class Engine {
   Pool pool_;
   std::list<std::shared_ptr<Shape>> shapes_;  // most recently used first
 };
+
+using Engine = EngineOf<FloatParts>;
+using Int8Engine = EngineOf<Int8Parts>;
 
 }  // namespace lcnet

@@ -140,6 +140,7 @@ struct Kernels {
   F32Dwgrad* f32_dwgrad_5x5s2;
   F32Peak* f32_peak;
   const Bf16Kernels* bf16;
+  const struct Int8Kernels* int8;  // see int8/kernels.h; may be those of a lesser ISA
   U8ResizeRows* u8_resize_rows;
   U8ResizeColumns* u8_resize_columns;
 };

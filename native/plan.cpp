@@ -7,30 +7,11 @@ namespace lcnet {
 constexpr size_t kFrontBlocks = 6;      // to the end of the strided blocks before stride 16
 constexpr size_t kTileFloats = 4096;    // 16 KiB: half of a small first-level cache
 constexpr size_t kMinTilePixels = 24;   // fewer would load the pointwise weights too often
-constexpr size_t kFloatsPerPointer = sizeof(void*) / sizeof(float);
-
-static size_t halved(size_t n) { return (n - 1) / 2 + 1; }
-
-static Tile choose_tile(size_t height, size_t width, size_t channels) {
-  const size_t pixels = std::max(kMinTilePixels, kTileFloats / channels);
+Tile choose_tile(size_t height, size_t width, size_t pixels) {
   if (width <= pixels) return {std::min(height, pixels / width), width};
   const size_t pieces = (width + pixels - 1) / pixels;
   return {1, (width + pieces - 1) / pieces};
 }
-
-// Hands out places in an arena, each on a cache line of its own.
-class Places {
- public:
-  size_t take(size_t floats) {
-    const size_t at = size_;
-    size_ += (floats + 15) / 16 * 16;
-    return at;
-  }
-  size_t size() const { return size_; }
-
- private:
-  size_t size_ = 0;
-};
 
 static std::vector<Map> make_maps(const Network& net, size_t height, size_t width) {
   std::vector<Map> maps;
@@ -48,7 +29,7 @@ Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
     : height(height_), width(width_), threads(threads_), front(std::min(kFrontBlocks, net.blocks.size())) {
   maps = make_maps(net, height, width);
   for (size_t i = 0; i < net.blocks.size(); ++i)
-    tiles.push_back(choose_tile(maps[i + 1].height, maps[i + 1].width, maps[i].channels));
+    tiles.push_back(choose_tile(maps[i + 1].height, maps[i + 1].width, std::max(kMinTilePixels, kTileFloats / maps[i].channels)));
 
   Places own, shared;
   for (size_t i = 0; i < maps.size(); ++i) {

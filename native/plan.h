@@ -23,7 +23,28 @@ struct Tile {
   size_t rows, columns;
 };
 
+// About `pixels` output pixels a piece: whole rows if one fits.
+Tile choose_tile(size_t height, size_t width, size_t pixels);
+
+// Hands out places in an arena, each on a cache line of its own.
+class Places {
+ public:
+  size_t take(size_t floats) {
+    const size_t at = size_;
+    size_ += (floats + 15) / 16 * 16;
+    return at;
+  }
+  size_t size() const { return size_; }
+
+ private:
+  size_t size_ = 0;
+};
+
 constexpr size_t kMaxBlocks = 16, kMaxKernel = 5;
+constexpr size_t kFloatsPerPointer = sizeof(void*) / sizeof(float);
+
+// The size of a map at half the resolution.
+inline size_t halved(size_t n) { return (n - 1) / 2 + 1; }
 
 struct Plan {
   Plan(const Network& net, size_t height, size_t width, size_t threads);

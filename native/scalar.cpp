@@ -9,6 +9,7 @@
 #include "dwgrad/scalar.h"
 #include "gemm/scalar.h"
 #include "peak/scalar.h"
+#include "int8/tables.h"
 #include "resize/scalar.h"
 #include "stem/scalar.h"
 
@@ -46,6 +47,7 @@ constexpr Kernels scalar_table() {
       .f32_dwgrad_5x5s2 = dwgrad__scalar<5, 2>,
       .f32_peak = f32_peak__scalar<L>,
       .bf16 = &bf16_scalar<L, P>,
+      .int8 = &int8_kernels__scalar,
       .u8_resize_rows = u8_resize_rows__scalar,
       .u8_resize_columns = u8_resize_columns__scalar,
   };

@@ -19,6 +19,7 @@ const Kernels& scalar_kernels(size_t lanes, size_t panel);
 #if LCNET_X86
 extern const Kernels kernels__avx2;
 extern const Kernels kernels__avx512;
+extern const Kernels kernels__avx512vnni;
 extern const Kernels kernels__avx512bf16;
 #endif
 

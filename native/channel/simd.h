@@ -20,7 +20,7 @@ static void f32_channel_sum(const float* x, float* out, size_t pixels, size_t ch
   });
 }
 
-static void f32_channel_scale(float* x, const float* s, size_t pixels, size_t channels) {
+[[maybe_unused]] static void f32_channel_scale(float* x, const float* s, size_t pixels, size_t channels) {
   for (size_t p = 0; p < pixels; ++p)
     for (size_t c = 0; c < channels; c += Vec::L) {
       float* at = x + p * channels + c;

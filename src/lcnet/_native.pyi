@@ -12,8 +12,29 @@ class Layers:
     def head(self, w: np.ndarray, b: np.ndarray, /) -> None: ...
     def classifier(self, w: np.ndarray, b: np.ndarray, /) -> None: ...
 
+class Int8Layers:
+    def __init__(self) -> None: ...
+    def stem(
+        self, w: np.ndarray, scale: np.ndarray, b: np.ndarray, in_scale: np.ndarray, in_zero: np.ndarray,
+        mean_255: np.ndarray, /,
+    ) -> None: ...  # fmt: skip
+    def block(
+        self, stride: int,
+        dw_w: np.ndarray, dw_scale: np.ndarray, dw_b: np.ndarray, dw_in_scale: np.ndarray, dw_in_zero: np.ndarray,
+        pw_w: np.ndarray, pw_scale: np.ndarray, pw_b: np.ndarray, pw_in_scale: np.ndarray, pw_in_zero: np.ndarray, /,
+    ) -> None: ...  # fmt: skip
+    def squeeze_excite(
+        self, reduce_w: np.ndarray, reduce_b: np.ndarray, expand_w: np.ndarray, expand_b: np.ndarray, /
+    ) -> None: ...
+    def head(
+        self, w: np.ndarray, scale: np.ndarray, b: np.ndarray, in_scale: np.ndarray, in_zero: np.ndarray, /
+    ) -> None: ...
+    def classifier(
+        self, w: np.ndarray, scale: np.ndarray, b: np.ndarray, in_scale: np.ndarray, in_zero: np.ndarray, /
+    ) -> None: ...
+
 class Engine:
-    def __init__(self, layers: Layers, threads: int, isa: str, bf16: bool) -> None: ...
+    def __init__(self, layers: Layers | Int8Layers, threads: int, isa: str, bf16: bool) -> None: ...
     @property
     def isa(self) -> str: ...
     @property

@@ -26,11 +26,16 @@ void operator delete(void* p) noexcept { std::free(p); }
 void operator delete(void* p, size_t) noexcept { std::free(p); }
 
 using lcnet::Dense;
-using lcnet::Engine;
 using lcnet::Outputs;
 using lcnet::Spatial;
 
 static std::mt19937 rng(11);
+
+struct Engine : lcnet::Engine {
+  Engine(const lcnet::Kernels& kernels, const lcnet::NetworkSource& source, size_t threads,
+         lcnet::Precision precision = lcnet::Precision::f32)
+      : lcnet::Engine(lcnet::Network(kernels, source, precision), threads) {}
+};
 
 // A network of the family with random weights of a scale that keeps signals alive.
 struct Weights {

@@ -2,9 +2,6 @@
 // the tiles, buffers that end at a page which may not be touched, and errors bounded by terms x epsilon x sum|a*b|.
 //
 // Prints one line an ISA and exits 0, or the first difference and exits 1.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
@@ -19,69 +16,13 @@
 #include "../../native/dispatch.h"
 #include "../../native/resize/resize.h"
 #include "../../native/tables.h"
+#include "guarded.h"
 #include "isas.h"
 
 using lcnet::Activation;
 using lcnet::Kernels;
 
-static std::mt19937 rng(7);
 static const char* context = "";
-
-static size_t pick(size_t low, size_t high) { return std::uniform_int_distribution<size_t>(low, high)(rng); }
-
-// Memory between two pages that fault when touched. It ends exactly at the second, or begins exactly at the first.
-class Pages {
- public:
-  explicit Pages(size_t bytes) {
-    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    bytes_ = (bytes + page - 1) / page * page + 2 * page;
-    base_ = static_cast<char*>(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    if (base_ == MAP_FAILED) std::abort();
-    mprotect(base_, page, PROT_NONE);
-    mprotect(base_ + bytes_ - page, page, PROT_NONE);
-    data = pick(0, 1) ? base_ + bytes_ - page - bytes : base_ + page;
-  }
-  ~Pages() { munmap(base_, bytes_); }
-  Pages(const Pages&) = delete;
-  char* data;
-
- private:
-  size_t bytes_;
-  char* base_;
-};
-
-// Guarded floats; the address is aligned to a float and to no more.
-class Guarded {
- public:
-  explicit Guarded(size_t n) : n_(n), pages_(n * sizeof(float)) {
-    data = reinterpret_cast<float*>(pages_.data);
-    for (size_t i = 0; i < n; ++i) data[i] = std::normal_distribution<float>()(rng);
-  }
-
-  Guarded& absolute_of(const Guarded& other) {
-    for (size_t i = 0; i < n_; ++i) data[i] = std::fabs(other.data[i]);
-    return *this;
-  }
-  size_t size() const { return n_; }
-  float* data;
-
- private:
-  size_t n_;
-  Pages pages_;
-};
-
-// Guarded bytes, random ones.
-class GuardedBytes {
- public:
-  explicit GuardedBytes(size_t n) : pages_(n) {
-    data = reinterpret_cast<uint8_t*>(pages_.data);
-    for (size_t i = 0; i < n; ++i) data[i] = static_cast<uint8_t>(pick(0, 255));
-  }
-  uint8_t* data;
-
- private:
-  Pages pages_;
-};
 
 // The sum that hswish6 was given, for sums that are not negative.
 static double before_hswish6(double y) { return y >= 18 ? y / 6 : (std::sqrt(9 + 4 * y) - 3) / 2; }

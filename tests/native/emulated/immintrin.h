@@ -34,3 +34,50 @@ static inline __m512i emulated_srai_epi32(__m512i a, unsigned by) {
 // And an alias that has the operands of the sum without a mask:
 #undef _mm512_madd_epi16
 #define _mm512_madd_epi16(a, b) simde_mm512_madd_epi16(a, b)
+
+// Conversions, and the fused multiply-add, which SIMDe would round twice:
+static inline __m512 emulated_fmadd_ps(__m512 a, __m512 b, __m512 c) {
+  __m256 x[2], y[2], z[2];
+  __builtin_memcpy(x, &a, sizeof x);
+  __builtin_memcpy(y, &b, sizeof y);
+  __builtin_memcpy(z, &c, sizeof z);
+  for (int half = 0; half < 2; ++half) x[half] = _mm256_fmadd_ps(x[half], y[half], z[half]);
+  __builtin_memcpy(&a, x, sizeof x);
+  return a;
+}
+#undef _mm512_fmadd_ps
+#define _mm512_fmadd_ps(a, b, c) emulated_fmadd_ps(a, b, c)
+
+static inline __m512i emulated_cvtps_epi32(__m512 a) {
+  __m256 x[2];
+  __m512i result;
+  __builtin_memcpy(x, &a, sizeof x);
+  const __m256i y[2] = {_mm256_cvtps_epi32(x[0]), _mm256_cvtps_epi32(x[1])};
+  __builtin_memcpy(&result, y, sizeof y);
+  return result;
+}
+#undef _mm512_cvtps_epi32
+#define _mm512_cvtps_epi32(a) emulated_cvtps_epi32(a)
+
+static inline __m512 emulated_cvtepi32_ps(__m512i a) {
+  __m256i x[2];
+  __m512 result;
+  __builtin_memcpy(x, &a, sizeof x);
+  const __m256 y[2] = {_mm256_cvtepi32_ps(x[0]), _mm256_cvtepi32_ps(x[1])};
+  __builtin_memcpy(&result, y, sizeof y);
+  return result;
+}
+#undef _mm512_cvtepi32_ps
+#define _mm512_cvtepi32_ps(a) emulated_cvtepi32_ps(a)
+
+static inline __m128i emulated_cvtusepi32_epi8(__m512i a) {
+  unsigned values[16];
+  unsigned char bytes[16];
+  __m128i result;
+  __builtin_memcpy(values, &a, sizeof values);
+  for (int i = 0; i < 16; ++i) bytes[i] = static_cast<unsigned char>(values[i] > 255 ? 255 : values[i]);
+  __builtin_memcpy(&result, bytes, sizeof result);
+  return result;
+}
+#undef _mm512_cvtusepi32_epi8
+#define _mm512_cvtusepi32_epi8(a) emulated_cvtusepi32_epi8(a)

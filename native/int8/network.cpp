@@ -1,0 +1,140 @@
+// Packing: quantised weights into the layouts of kernels.h.
+#include "network.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace lcnet {
+
+// Six where hard-swish's division by six is still to be done.
+static float reciprocal(float scale, double six) { return static_cast<float>(1.0 / (six * scale)); }
+
+template <class T>
+static Buffer pack_values(const T* values, size_t n, size_t padded) {
+  static_assert(sizeof(T) == sizeof(float));
+  Buffer out(padded);
+  std::copy(values, values + n, reinterpret_cast<T*>(out.data()));
+  return out;
+}
+
+// `w` holds `taps` weights of each output; `channel(o, t)` says which input channel one multiplies.
+template <class Channel>
+static void pack_layer(const Int8Network& net, const Int8Layer& layer, size_t in, size_t out, size_t taps, double six,
+                       Channel channel, Int8Packed& packed) {
+  packed.in = net.padded(in), packed.out = net.padded(out);
+  std::vector<float> r(in), z(in);
+  for (size_t c = 0; c < in; ++c) r[c] = reciprocal(layer.in_scale[c], six), z[c] = layer.in_zero[c];
+  std::vector<int32_t> start(out);
+  for (size_t o = 0; o < out; ++o)
+    for (size_t t = 0; t < taps; ++t) start[o] -= layer.w[o * taps + t] * layer.in_zero[channel(o, t)];
+  packed.scale = pack_values(layer.scale, out, packed.out);
+  packed.bias = pack_values(layer.b, out, packed.out);
+  packed.start = pack_values(start.data(), out, packed.out);
+  packed.r = pack_values(r.data(), in, packed.in);
+  packed.z = pack_values(z.data(), in, packed.in);
+}
+
+// Puts `weight` into place `g` of a unit.
+static void set_weight(const Int8Network& net, Unit& unit, size_t g, int8_t weight) {
+  const size_t bits = 32 / net.kernels.group;
+  const Unit mask = bits == 32 ? ~0u : (1u << bits) - 1;
+  unit |= (static_cast<Unit>(static_cast<int32_t>(weight)) & mask) << (g * bits);
+}
+
+static Int8PackedDense pack_dense(const Int8Network& net, const Int8Dense& d, double six) {
+  Int8PackedDense packed;
+  pack_layer(net, d, d.in, d.out, d.in, six, [](size_t, size_t t) { return t; }, packed);
+  packed.w = Buffer(packed.in * packed.out / sizeof(float));
+  int8_t* bytes = reinterpret_cast<int8_t*>(packed.w.data());
+  const size_t L = net.kernels.lanes, G = net.kernels.group, panel = net.kernels.panel * L;
+  for (size_t first = 0, columns; first < packed.out; first += columns) {
+    columns = packed.out - first < panel ? L : panel;
+    for (size_t n = first; n < std::min(first + columns, d.out); ++n)
+      for (size_t k = 0; k < d.in; ++k)
+        bytes[first * packed.in + (k / G * columns + n - first) * G + k % G] = d.w[n * d.in + k];
+  }
+  return packed;
+}
+
+static Int8PackedDepthwise pack_depthwise(const Int8Network& net, const Int8Spatial& s, size_t stride) {
+  Int8PackedDepthwise packed;
+  const size_t L = net.kernels.lanes, G = net.kernels.group, K = s.kernel;
+  pack_layer(net, s, s.channels, s.channels, K * K, 6.0, [](size_t o, size_t) { return o; }, packed);
+  for (size_t phase = 0; phase < G; phase += stride) {
+    const size_t groups = net.groups(K, phase);
+    packed.w[phase] = Buffer(packed.in * groups * K);
+    Unit* units = reinterpret_cast<Unit*>(packed.w[phase].data());
+    for (size_t c = 0; c < s.channels; ++c)
+      for (size_t ky = 0; ky < K; ++ky)
+        for (size_t kx = 0; kx < K; ++kx) {
+          const size_t row = phase + ky, unit = ((c / L * groups + row / G) * K + kx) * L + c % L;
+          set_weight(net, units[unit], row % G, s.w[(c * K + ky) * K + kx]);
+        }
+  }
+  packed.zeros = Buffer(packed.in);
+  Unit* zeros = reinterpret_cast<Unit*>(packed.zeros.data());
+  for (size_t c = 0; c < s.channels; ++c)
+    for (size_t g = 0; g < G; ++g) zeros[c] |= static_cast<Unit>(s.in_zero[c]) << (g * 32 / G);
+  return packed;
+}
+
+// Panels as F32Gemm has them: [in][vectors * L].
+static PackedDense pack_f32(const Int8Network& net, const Dense& d) {
+  const size_t in = net.padded(d.in), out = net.padded(d.out), L = net.kernels.lanes, panel = net.kernels.panel * L;
+  PackedDense packed{Buffer(in * out), pack_values(d.b, d.out, out), in, out, false};
+  for (size_t first = 0, columns; first < out; first += columns) {
+    columns = out - first < panel ? L : panel;
+    for (size_t n = first; n < std::min(first + columns, d.out); ++n)
+      for (size_t k = 0; k < d.in; ++k) packed.w[first * in + k * columns + n - first] = d.w[n * d.in + k];
+  }
+  return packed;
+}
+
+static Int8Block pack_block(const Int8Network& net, const Int8BlockSource& s) {
+  const size_t K = s.depthwise.kernel;
+  if ((K != 3 && K != 5) || (s.stride != 1 && s.stride != 2))
+    throw std::invalid_argument("no depthwise kernel of this size and stride");
+  Int8Block b;
+  b.depthwise = pack_depthwise(net, s.depthwise, s.stride);
+  b.dwconv = net.kernels.dwconv[K / 2 - 1][s.stride - 1];
+  b.dwconv_f32 = net.kernels.dwconv_f32[K / 2 - 1][s.stride - 1];
+  b.kernel = K;
+  b.stride = s.stride;
+  b.se = s.se;
+  if (s.se) b.reduce = pack_f32(net, s.reduce), b.expand = pack_f32(net, s.expand);
+  b.pointwise = pack_dense(net, s.pointwise, 6.0);
+  b.out_channels = s.pointwise.out;
+  return b;
+}
+
+static Buffer pack_stem(const Int8Network& net, const Int8Spatial& s) {
+  const size_t L = net.kernels.lanes, G = net.kernels.group, U = 4 / G;
+  Buffer w(net.padded(s.channels) * 3 * s.in_chans * U);
+  Unit* units = reinterpret_cast<Unit*>(w.data());
+  for (size_t c = 0; c < s.channels; ++c)
+    for (size_t ci = 0; ci < s.in_chans; ++ci)
+      for (size_t ky = 0; ky < 3; ++ky)
+        for (size_t kx = 0; kx < 3; ++kx) {
+          const size_t place = kx + 1, row = ky * s.in_chans + ci;
+          const size_t unit = ((c / L * 3 * s.in_chans + row) * U + place / G) * L + c % L;
+          set_weight(net, units[unit], place % G, s.w[((c * s.in_chans + ci) * 3 + ky) * 3 + kx]);
+        }
+  return w;
+}
+
+Int8Network::Int8Network(const Int8Kernels& k, const Int8NetworkSource& s)
+    : kernels(k), in_chans(s.stem.in_chans), border(s.stem.in_zero, s.stem.in_zero + s.stem.in_chans),
+      features(s.head.in), head_features(s.head.out), classes(s.classifier.out) {
+  const size_t channels = padded(s.stem.channels);
+  stem.scale = pack_values(s.stem.scale, s.stem.channels, channels);
+  stem.bias = pack_values(s.stem.b, s.stem.channels, channels);
+  stem.r = Buffer(in_chans);
+  for (size_t c = 0; c < in_chans; ++c) stem.r[c] = reciprocal(s.stem.in_scale[c], 1.0);
+  stem.z = pack_values(s.mean_255, in_chans, in_chans);
+  stem_w = pack_stem(*this, s.stem);
+  for (const Int8BlockSource& block : s.blocks) blocks.push_back(pack_block(*this, block));
+  head = pack_dense(*this, s.head, 1.0);  // its input is the mean of what has been divided by six
+  if (classes) classifier = pack_dense(*this, s.classifier, 6.0);
+}
+
+}  // namespace lcnet

@@ -1,0 +1,91 @@
+// A quantised network's weights, packed for one ISA. Immutable once built; shared by every thread.
+#pragma once
+
+#include <vector>
+
+#include "../network.h"
+#include "kernels.h"
+
+namespace lcnet {
+
+// A quantised layer as it arrives; see kernels.h for what the numbers mean.
+struct Int8Layer {
+  const int8_t* w;        // timm's layout, -127..127
+  const float* scale;     // [out], of the sums
+  const float* b;         // [out]
+  const float* in_scale;  // [in], of the input's codes
+  const uint8_t* in_zero;
+};
+struct Int8Dense : Int8Layer {
+  size_t in, out;
+};
+struct Int8Spatial : Int8Layer {
+  size_t channels, in_chans, kernel;
+};
+struct Int8BlockSource {
+  Int8Spatial depthwise;
+  size_t stride;
+  bool se;
+  Dense reduce, expand;  // when se; in float
+  Int8Dense pointwise;
+};
+struct Int8NetworkSource {
+  Int8Spatial stem;       // its sums take the codes as they are: the mean pixel is in the bias
+  const float* mean_255;  // [in_chans]: what the input's zero is as a code, before it is rounded
+  std::vector<Int8BlockSource> blocks;
+  Int8Dense head, classifier;  // classifier.out 0: none
+};
+
+// What all layers have, each array padded to whole vectors.
+struct Int8Packed {
+  Buffer scale, bias, r, z;  // r and z code the layer's input
+  Buffer start;              // int32
+  size_t in = 0, out = 0;
+
+  Sums sums() const { return {scale.data(), bias.data()}; }
+  Coding coding() const { return {r.data(), z.data()}; }
+  const int32_t* starts() const { return reinterpret_cast<const int32_t*>(start.data()); }
+  // The same from an output on.
+  Sums sums(size_t n) const { return {scale.data() + n, bias.data() + n}; }
+};
+struct Int8PackedDense : Int8Packed {
+  Buffer w;  // bytes
+  const int8_t* panel(size_t n) const { return reinterpret_cast<const int8_t*>(w.data()) + n * in; }
+};
+struct Int8PackedDepthwise : Int8Packed {
+  static constexpr size_t kPhases = 4;
+  Buffer w[kPhases];  // units; by the place of the kernel's first row in its group
+  Buffer zeros;       // units
+  const Unit* weights(size_t phase) const { return reinterpret_cast<const Unit*>(w[phase].data()); }
+  const Unit* zero_units() const { return reinterpret_cast<const Unit*>(zeros.data()); }
+};
+struct Int8Block {
+  Int8PackedDepthwise depthwise;
+  Int8Dwconv* dwconv = nullptr;
+  Int8DwconvF32* dwconv_f32 = nullptr;
+  size_t kernel = 0, stride = 0;
+  bool se = false;
+  PackedDense reduce, expand;
+  Int8PackedDense pointwise;
+  size_t out_channels = 0;  // without padding
+};
+
+struct Int8Network {
+  Int8Network(const Int8Kernels& kernels, const Int8NetworkSource& source);
+
+  const Int8Kernels& kernels;
+  size_t in_chans;
+  Int8Packed stem;  // without in and out
+  Buffer stem_w;    // units
+  std::vector<uint8_t> border;  // [in_chans]
+  std::vector<Int8Block> blocks;
+  Int8PackedDense head, classifier;
+  size_t features, head_features, classes;  // without padding
+
+  size_t padded(size_t channels) const { return (channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes; }
+  size_t code_bytes() const { return sizeof(Unit) / kernels.group; }
+  // Group rows that a depthwise kernel of `kernel` rows touches whose first one is at `phase` of its group.
+  size_t groups(size_t kernel, size_t phase) const { return (phase + kernel + kernels.group - 1) / kernels.group; }
+};
+
+}  // namespace lcnet

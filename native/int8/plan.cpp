@@ -1,0 +1,76 @@
+#include "plan.h"
+
+#include <algorithm>
+
+namespace lcnet {
+
+constexpr size_t kTileCodes = 4096;    // two bytes each: a quarter of a small first-level cache
+constexpr size_t kMinTilePixels = 24;  // fewer would load the pointwise weights too often
+
+static std::vector<Int8Map> make_maps(const Int8Network& net, size_t height, size_t width) {
+  std::vector<Int8Map> maps;
+  size_t h = halved(height), w = halved(width);
+  for (const Int8Block& b : net.blocks) {
+    maps.push_back({h, w, b.depthwise.in, 0});
+    if (b.stride == 2) h = halved(h), w = halved(w);
+  }
+  maps.push_back({h, w, net.head.in, 0});
+  return maps;
+}
+
+Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t threads_)
+    : height(height_), width(width_), threads(threads_), maps(make_maps(net, height, width)) {
+  const size_t code_bytes = net.code_bytes(), floats_per_code = sizeof(float) / code_bytes;
+  const auto coded_floats = [&](size_t codes) { return (codes + floats_per_code - 1) / floats_per_code; };
+  Places own, shared;
+
+  // Maps take turns in two places: a block reads one and writes the other.
+  size_t sides[2] = {};
+  for (size_t i = 0; i < net.blocks.size(); ++i)
+    sides[i % 2] = std::max(sides[i % 2], maps[i].pixels() * maps[i].channels / sizeof(float));
+  const size_t offsets[2] = {shared.take(sides[0]), shared.take(sides[1])};
+  for (size_t i = 0; i < maps.size(); ++i) maps[i].offset = offsets[i % 2];
+  maps.back().offset = shared.take(maps.back().pixels() * maps.back().channels);
+
+  ring = 0;
+  size_t group_units = 0, tile = 0, exports = 0, depthwise = 0, gated = 0, reduced = 0, sums = maps.back().height * net.head.in;
+  for (size_t i = 0; i < net.blocks.size(); ++i) {
+    const Int8Block& b = net.blocks[i];
+    const Int8Map& out = maps[i + 1];
+    tiles.push_back(choose_tile(out.height, out.width, std::max(kMinTilePixels, kTileCodes / maps[i].channels)));
+    const size_t cut = tiles[i].rows * tiles[i].columns;
+    ring = std::max(ring, net.groups(b.kernel, net.kernels.group - 1));
+    group_units = std::max(group_units, maps[i].channels * (maps[i].width + b.kernel - 1));
+    tile = std::max(tile, cut * maps[i].channels);
+    exports = std::max(exports, cut * out.channels);
+    if (!b.se) continue;
+    depthwise = std::max(depthwise, out.pixels() * maps[i].channels);
+    sums = std::max(sums, out.height * maps[i].channels);
+    gated = std::max(gated, maps[i].channels);
+    reduced = std::max(reduced, b.reduce.out);
+  }
+  stem_codes = 2 * maps[0].width + 2;
+  const size_t stem_row = coded_floats(stem_codes) * net.in_chans;
+  stem_rows = own.take(4 * stem_row);
+  stem_border = own.take(stem_row);
+  stem_pointers = own.take(3 * net.in_chans * kFloatsPerPointer);
+  groups = own.take(ring * group_units);
+  coded = own.take(coded_floats(std::max({tile, net.head.in, net.head.out})));
+  exported = own.take(exports);
+  row_sums = own.take(sums);
+  means = own.take(std::max(gated, net.head.in));
+  squeezed = own.take(reduced);
+  depthwise_map = shared.take(depthwise);
+  gate = shared.take(gated);
+  embedding = shared.take(net.head.out);
+  logits = shared.take(net.classifier.out);
+  const size_t heads = threads == 1 ? kHeads : 0;
+  pooled = shared.take(heads * net.head.in);
+  embeddings = shared.take(heads * net.head.out);
+  all_logits = shared.take(heads * net.classifier.out);
+  coded_heads = shared.take(coded_floats(heads * std::max(net.head.in, net.head.out)));
+  private_floats = own.size();
+  shared_floats = shared.size();
+}
+
+}  // namespace lcnet

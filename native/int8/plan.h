@@ -1,0 +1,38 @@
+// What one input size needs of a quantised network: the geometry of every map and its place in an arena. Immutable once built.
+#pragma once
+
+#include <vector>
+
+#include "../plan.h"
+#include "network.h"
+
+namespace lcnet {
+
+// The input of a block, or the last block's output, which is float.
+struct Int8Map {
+  size_t height, width, channels;
+  size_t offset;  // of the codes, in floats
+  size_t pixels() const { return height * width; }
+};
+
+struct Int8Plan {
+  Int8Plan(const Int8Network& net, size_t height, size_t width, size_t threads);
+
+  static constexpr size_t kHeads = Plan::kHeads;
+
+  size_t height, width, threads;
+  std::vector<Int8Map> maps;  // [i]: input of block i; the last: dense floats [pixels][channels]
+  std::vector<Tile> tiles;    // [i]: of block i
+  size_t stem_codes;          // in a row of the stem's input
+  size_t ring;                // group rows kept
+
+  // Offsets in floats. Private ones count from a thread's part of the arena, shared ones from its start.
+  size_t stem_rows, stem_border, stem_pointers, groups, coded, exported, row_sums, means, squeezed;  // private
+  size_t depthwise_map, gate, embedding, logits;                                                     // shared
+  size_t pooled, embeddings, all_logits, coded_heads;  // shared, kHeads images each; in plans for one thread only
+  size_t private_floats, shared_floats;
+
+  size_t arena_floats() const { return shared_floats + threads * private_floats; }
+};
+
+}  // namespace lcnet

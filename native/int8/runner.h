@@ -1,0 +1,64 @@
+// One image through a quantised network, in one arena, by one thread or a team of them. Allocates nothing.
+#pragma once
+
+#include "../runner.h"
+#include "plan.h"
+
+namespace lcnet {
+
+// As Runner: each member of a team makes its own over the same arena and calls it once.
+class Int8Runner {
+ public:
+  Int8Runner(const Int8Network& net, const Int8Plan& plan, float* arena, Team& team, size_t member)
+      : net_(net), k_(net.kernels), plan_(plan), arena_(arena), team_(team), t_(member) {}
+
+  // image: [in_chans][height][width].
+  void run(const float* image, const Outputs& out);
+
+  void trunk(const float* image, const Outputs& out);
+  void load_trunk(const float* features);
+  void pool(float* out);
+
+ private:
+  template <class Work>
+  void share(size_t pieces, Work&& work) {
+    team_.share(phase_++, pieces, work);
+  }
+  template <class Work>
+  void share_rows(size_t height, Work&& work);
+  void stem_rows(size_t y0, size_t y1);
+  void stem_row(size_t y);
+  void block_rows(size_t i, size_t y0, size_t y1);
+  const Unit* const* groups(size_t i, size_t y);
+  void make_group(size_t i, size_t n);
+  void pointwise(size_t i, size_t first, size_t pixels);
+  void squeeze_excite_block(size_t i);
+  void means(const float* x, size_t height, size_t width, size_t channels, float* out);
+  void gates(size_t i);
+  void gated_pixels(size_t i, size_t begin, size_t end);
+  void dense_rows(size_t i, size_t y0, size_t y1, float* out);
+  void export_pixels(size_t map, const float* x, size_t first, size_t pixels);
+  void head();
+  void dense(const Int8PackedDense& d, const float* x, Activation act, float* out);
+
+  float* shared(size_t offset) const { return arena_ + offset; }
+  float* own(size_t offset) const { return arena_ + plan_.shared_floats + t_ * plan_.private_floats + offset; }
+  Unit* units(size_t offset) const { return reinterpret_cast<Unit*>(own(offset)); }
+  uint8_t* codes(size_t map) const { return reinterpret_cast<uint8_t*>(shared(plan_.maps[map].offset)); }
+  float* last() const { return shared(plan_.maps.back().offset); }
+  float* wanted(size_t map) const;  // where a map's values are to go as a feature map, null if nowhere
+
+  const Int8Network& net_;
+  const Int8Kernels& k_;
+  const Int8Plan& plan_;
+  float* arena_;
+  Team& team_;
+  const size_t t_;
+  const float* image_ = nullptr;
+  Outputs out_;
+  size_t phase_ = 0;
+  size_t next_ = 0;                     // image rows coded, or group rows made, in the piece at hand: up to here
+  const Unit* in_[kMaxKernel] = {};     // group rows of the row at hand
+};
+
+}  // namespace lcnet

@@ -1,0 +1,179 @@
+// The int8 kernels for any vector width, but for the pointwise ones. Included after simd/<isa>.h, simd/common.h and
+// int8/<isa>.h.
+#pragma once
+
+#include "kernels.h"
+
+namespace {
+
+using lcnet::Coding;
+using lcnet::Sums;
+
+LCNET_INLINE Vec h6_of(Ints sum, Vec scale, Vec bias) { return hswish6(fma(to_float(sum), scale, bias)); }
+LCNET_INLINE Ints code_of(Vec x, Vec r, Vec z) { return to_int(fma(x, r, z)); }
+
+// The coefficients of one channel block.
+struct Requantise {
+  Vec scale, bias, r, z;
+  LCNET_INLINE Requantise at(Sums sums, Coding coding, size_t c) {
+    return {load(sums.scale + c), load(sums.bias + c), load(coding.r + c), load(coding.z + c)};
+  }
+  LCNET_INLINE Ints apply(const Requantise& q, Ints sum) { return code_of(h6_of(sum, q.scale, q.bias), q.r, q.z); }
+};
+
+// A tile of sums becomes codes of a map.
+template <size_t R, size_t V>
+LCNET_INLINE void requantise_tile(const Ints (&sum)[R][V], Sums sums, Coding coding, uint8_t* out, size_t block_stride) {
+  Requantise q[V];
+  LCNET_UNROLL for (size_t v = 0; v < V; ++v) q[v] = Requantise::at(sums, coding, v * Vec::L);
+  store_tile<R, V>(out, block_stride, [&](size_t r, size_t v) __attribute__((always_inline)) {
+    return Requantise::apply(q[v], sum[r][v]);
+  });
+}
+
+static void int8_quantise(const float* x, float r, float z, uint8_t border, void* out, size_t width, size_t codes) {
+  constexpr size_t L = Vec::L;
+  Code* to = static_cast<Code*>(out);
+  const Vec rs = set(r), zs = set(z);
+  to[0] = to[1] = border;
+  size_t i = 0;
+  for (; i + 2 * L <= width; i += 2 * L)
+    store_codes(to + 2 + i, code_of(load(x + i), rs, zs), to + 2 + i + L, code_of(load(x + i + L), rs, zs));
+  for (; i + L <= width; i += L) store_codes(to + 2 + i, code_of(load(x + i), rs, zs));
+  float rest[L] = {};
+  Code rest_codes[L];
+  for (size_t k = 0; k < width - i; ++k) rest[k] = x[i + k];
+  store_codes(rest_codes, code_of(load(rest), rs, zs));
+  for (size_t k = 0; k < width - i; ++k) to[2 + i + k] = rest_codes[k];
+  for (size_t k = width + 2; k < codes; ++k) to[k] = border;
+}
+
+template <size_t T, size_t V>
+LCNET_INLINE void int8_stem_tile(const void* const* in, size_t x, const Unit* w, Sums sums, Coding coding, uint8_t* out,
+                                 size_t block_stride, size_t in_chans) {
+  constexpr size_t L = Vec::L, U = 4 / G;
+  const size_t block = 3 * in_chans * U * L;
+  Ints sum[T][V] = {};
+  for (size_t i = 0; i < 3 * in_chans * U; ++i) {
+    const Code* codes = static_cast<const Code*>(in[i / U]) + 2 * x + i % U * G;
+    Ints tap[V];
+    LCNET_UNROLL for (size_t v = 0; v < V; ++v) tap[v] = load_ints(w + v * block + i * L);
+    LCNET_UNROLL for (size_t t = 0; t < T; ++t) {
+      const Ints unit = broadcast_unit(codes + 2 * t);
+      LCNET_UNROLL for (size_t v = 0; v < V; ++v) {
+        add_dot(sum[t][v], unit, tap[v]);
+        add_now(sum[t][v]);
+      }
+    }
+  }
+  requantise_tile(sum, sums, coding, out + x * L, block_stride);
+}
+
+// T1 pixels at a time where one block of channels is left, T2 where there are two.
+template <size_t T1, size_t T2>
+static void int8_stem(const void* const* in, const Unit* w, Sums sums, Coding coding, uint8_t* out, size_t width,
+                      size_t block_stride, size_t in_chans, size_t channels) {
+  constexpr size_t L = Vec::L;
+  const size_t blocks = channels / L, taps = 3 * in_chans * 4 / G;
+  const auto from = [](Sums s, size_t c) { return Sums{s.scale + c, s.bias + c}; };
+  const auto coding_from = [](Coding s, size_t c) { return Coding{s.r + c, s.z + c}; };
+  size_t block = 0;
+  for (; block + 2 <= blocks; block += 2)
+    for_tiles<T2>(width, [&]<size_t N>(size_t x) {
+      const size_t c = block * L;
+      int8_stem_tile<N, 2>(in, x, w + c * taps, from(sums, c), coding_from(coding, c), out + block * block_stride,
+                           block_stride, in_chans);
+    });
+  for (; block < blocks; ++block)
+    for_tiles<T1>(width, [&]<size_t N>(size_t x) {
+      const size_t c = block * L;
+      int8_stem_tile<N, 1>(in, x, w + c * taps, from(sums, c), coding_from(coding, c), out + block * block_stride,
+                           block_stride, in_chans);
+    });
+}
+
+static void int8_interleave(const uint8_t* const* rows, const Unit* zeros, Unit* out, size_t width, size_t block_stride,
+                            size_t pad, size_t channels) {
+  constexpr size_t L = Vec::L;
+  for (size_t c = 0; c < channels; c += L) {
+    const Ints zero = load_ints(zeros + c);
+    uint8_t zero_bytes[L];
+    const uint8_t* from[G];
+    size_t steps[G];
+    for (size_t l = 0; l < L; ++l) zero_bytes[l] = static_cast<uint8_t>(zeros[c + l]);
+    for (size_t g = 0; g < G; ++g) {
+      from[g] = rows[g] ? rows[g] + c / L * block_stride : zero_bytes;
+      steps[g] = rows[g] ? L : 0;
+    }
+    Unit* to = out + c * (width + 2 * pad);
+    for (size_t x = 0; x < pad; ++x) {
+      store_ints(to + x * L, zero);
+      store_ints(to + (pad + width + x) * L, zero);
+    }
+    interleave_block(from, steps, to + pad * L, width);
+  }
+}
+
+template <size_t K, size_t S, size_t T>
+LCNET_INLINE void int8_dwconv_row(const Unit* in, const Unit* w, Ints (&sum)[T]) {
+  constexpr size_t L = Vec::L;
+  Ints tap[K];
+  LCNET_UNROLL for (size_t kx = 0; kx < K; ++kx) tap[kx] = load_ints(w + kx * L);
+  LCNET_UNROLL for (size_t x = 0; x < S * (T - 1) + K; ++x) {
+    const Ints unit = load_ints(in + x * L);
+    LCNET_UNROLL for (size_t kx = 0; kx < K; ++kx) {
+      if (x < kx || (x - kx) % S || (x - kx) / S >= T) continue;
+      add_dot(sum[(x - kx) / S], unit, tap[kx]);
+      add_now(sum[(x - kx) / S]);
+    }
+  }
+}
+
+// The sums of T pixels of channel block `c / L`.
+template <size_t K, size_t S, size_t T>
+LCNET_INLINE void int8_dwconv_sums(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, size_t x,
+                                   size_t pitch, size_t c, Ints (&sum)[T]) {
+  const Ints first = load_ints(start + c);
+  LCNET_UNROLL for (size_t t = 0; t < T; ++t) sum[t] = first;
+  for (size_t g = 0; g < groups; ++g)
+    int8_dwconv_row<K, S, T>(in[g] + c * pitch + S * x * Vec::L, w + (c * groups + g * Vec::L) * K, sum);
+}
+
+template <size_t K, size_t S, size_t T>
+static void int8_dwconv(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums, Coding coding,
+                        Unit* out, size_t width, size_t pitch, size_t channels) {
+  Code* to = reinterpret_cast<Code*>(out);
+  for (size_t c = 0; c < channels; c += Vec::L)
+    for_tiles<T>(width, [&]<size_t N>(size_t x) {
+      Ints sum[N];
+      int8_dwconv_sums<K, S, N>(in, groups, w, start, x, pitch, c, sum);
+      const Requantise q = Requantise::at(sums, coding, c);
+      Code* at = to + x * channels + c;
+      LCNET_UNROLL for (size_t t = 0; t + 2 <= N; t += 2)
+        store_codes(at + t * channels, Requantise::apply(q, sum[t]), at + (t + 1) * channels, Requantise::apply(q, sum[t + 1]));
+      if constexpr (N % 2) store_codes(at + (N - 1) * channels, Requantise::apply(q, sum[N - 1]));
+    });
+}
+
+template <size_t K, size_t S, size_t T>
+static void int8_dwconv_f32(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums, float* out,
+                            size_t width, size_t pitch, size_t channels) {
+  for (size_t c = 0; c < channels; c += Vec::L)
+    for_tiles<T>(width, [&]<size_t N>(size_t x) {
+      Ints sum[N];
+      int8_dwconv_sums<K, S, N>(in, groups, w, start, x, pitch, c, sum);
+      const Vec scale = load(sums.scale + c), bias = load(sums.bias + c);
+      LCNET_UNROLL for (size_t t = 0; t < N; ++t) store(out + (x + t) * channels + c, h6_of(sum[t], scale, bias));
+    });
+}
+
+static void int8_code(const float* x, const float* gate, Coding coding, Unit* out, size_t pixels, size_t channels) {
+  Code* to = reinterpret_cast<Code*>(out);
+  for (size_t c = 0; c < channels; c += Vec::L) {
+    const Vec r = load(coding.r + c), z = load(coding.z + c), gates = gate ? load(gate + c) : set(1.0f);
+    for (size_t p = 0; p < pixels; ++p)
+      store_codes(to + p * channels + c, code_of(mul(load(x + p * channels + c), gates), r, z));
+  }
+}
+
+}  // namespace

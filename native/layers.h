@@ -1,0 +1,173 @@
+// The layers of a network as Python hands them over, in float or quantised: checks that they fit each other, and keeps their
+// arrays alive until they are packed.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <stdexcept>
+#include <vector>
+
+#include "engine.h"
+
+namespace nb = nanobind;
+using lcnet::Dense;
+using lcnet::Spatial;
+
+template <size_t N>
+using In = nb::ndarray<const float, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
+inline void require(bool good, const char* what) {
+  if (!good) throw std::invalid_argument(what);
+}
+
+inline Spatial spatial(const In<4>& w, const In<1>& b) {
+  require(w.shape(0) == b.shape(0) && w.shape(2) == w.shape(3), "a conv's weight and bias do not fit");
+  return {w.data(), b.data(), w.shape(0), w.shape(1), w.shape(2)};
+}
+
+inline Dense dense(const In<2>& w, const In<1>& b) {
+  require(w.shape(0) == b.shape(0), "a layer's weight and bias do not fit");
+  return {w.data(), b.data(), w.shape(1), w.shape(0)};
+}
+
+// The folded layers of one network, kept alive until they are packed.
+class Layers {
+ public:
+  void stem(const In<4>& w, const In<1>& b) {
+    source_.stem = spatial(w, b);
+    require(source_.stem.kernel == 3, "the stem is a 3x3 conv");
+    keep(w, b);
+  }
+  void block(size_t stride, const In<4>& dw_w, const In<1>& dw_b, const In<2>& pw_w, const In<1>& pw_b) {
+    lcnet::BlockSource block{};
+    block.depthwise = spatial(dw_w, dw_b);
+    block.pointwise = dense(pw_w, pw_b);
+    block.stride = stride;
+    require(block.depthwise.in_chans == 1 && block.pointwise.in == block.depthwise.channels, "a block's convs do not fit");
+    require(block.depthwise.channels == trunk_channels(), "a block does not fit the layer before it");
+    source_.blocks.push_back(block);
+    keep(dw_w, dw_b, pw_w, pw_b);
+  }
+  void squeeze_excite(const In<2>& reduce_w, const In<1>& reduce_b, const In<2>& expand_w, const In<1>& expand_b) {
+    require(!source_.blocks.empty(), "squeeze-and-excite belongs to a block");
+    lcnet::BlockSource& block = source_.blocks.back();
+    block.se = true;
+    block.reduce = dense(reduce_w, reduce_b);
+    block.expand = dense(expand_w, expand_b);
+    const size_t channels = block.depthwise.channels;
+    require(block.reduce.in == channels && block.expand.out == channels && block.expand.in == block.reduce.out,
+            "squeeze-and-excite does not fit its block");
+    keep(reduce_w, reduce_b, expand_w, expand_b);
+  }
+  void head(const In<2>& w, const In<1>& b) {
+    source_.head = dense(w, b);
+    require(source_.head.in == trunk_channels(), "the head does not fit the last block");
+    keep(w, b);
+  }
+  void classifier(const In<2>& w, const In<1>& b) {
+    source_.classifier = dense(w, b);
+    require(source_.classifier.in == source_.head.out, "the classifier does not fit the head");
+    keep(w, b);
+  }
+  const lcnet::NetworkSource& source() const {
+    require(source_.blocks.size() == lcnet::kFeatureMapIndex[lcnet::kFeatureMaps - 1], "an LCNet has 13 blocks");
+    require(source_.stem.w && source_.head.w, "the stem and the head are needed");
+    return source_;
+  }
+
+ private:
+  size_t trunk_channels() const {
+    return source_.blocks.empty() ? source_.stem.channels : source_.blocks.back().pointwise.out;
+  }
+  template <class... Arrays>
+  void keep(const Arrays&... arrays) {
+    (kept_.push_back(nb::cast(arrays)), ...);
+  }
+
+  lcnet::NetworkSource source_{};
+  std::vector<nb::object> kept_;
+};
+
+using Int8Weights = nb::ndarray<const int8_t, nb::c_contig, nb::device::cpu>;
+using Zeros = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+// The same of a quantised network.
+class Int8Layers {
+ public:
+  void stem(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale, const Zeros& in_zero,
+            const In<1>& mean_255) {
+    source_.stem = int8_spatial(w, scale, b, in_scale, in_zero);
+    require(source_.stem.kernel == 3, "the stem is a 3x3 conv");
+    require(in_scale.shape(0) == source_.stem.in_chans && mean_255.shape(0) == source_.stem.in_chans,
+            "the coding does not fit the stem");
+    source_.mean_255 = mean_255.data();
+    keep(w, scale, b, in_scale, in_zero, mean_255);
+  }
+  void block(size_t stride, const Int8Weights& dw_w, const In<1>& dw_scale, const In<1>& dw_b, const In<1>& dw_in_scale,
+             const Zeros& dw_in_zero, const Int8Weights& pw_w, const In<1>& pw_scale, const In<1>& pw_b,
+             const In<1>& pw_in_scale, const Zeros& pw_in_zero) {
+    lcnet::Int8BlockSource block{};
+    block.depthwise = int8_spatial(dw_w, dw_scale, dw_b, dw_in_scale, dw_in_zero);
+    block.pointwise = int8_dense(pw_w, pw_scale, pw_b, pw_in_scale, pw_in_zero);
+    block.stride = stride;
+    require(block.depthwise.in_chans == 1 && block.pointwise.in == block.depthwise.channels, "a block's convs do not fit");
+    require(dw_in_scale.shape(0) == block.depthwise.channels, "the coding does not fit a block");
+    require(block.depthwise.channels == trunk_channels(), "a block does not fit the layer before it");
+    source_.blocks.push_back(block);
+    keep(dw_w, dw_scale, dw_b, dw_in_scale, dw_in_zero, pw_w, pw_scale, pw_b, pw_in_scale, pw_in_zero);
+  }
+  void squeeze_excite(const In<2>& reduce_w, const In<1>& reduce_b, const In<2>& expand_w, const In<1>& expand_b) {
+    require(!source_.blocks.empty(), "squeeze-and-excite belongs to a block");
+    lcnet::Int8BlockSource& block = source_.blocks.back();
+    block.se = true;
+    block.reduce = dense(reduce_w, reduce_b);
+    block.expand = dense(expand_w, expand_b);
+    const size_t channels = block.depthwise.channels;
+    require(block.reduce.in == channels && block.expand.out == channels && block.expand.in == block.reduce.out,
+            "squeeze-and-excite does not fit its block");
+    keep(reduce_w, reduce_b, expand_w, expand_b);
+  }
+  void head(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale, const Zeros& in_zero) {
+    source_.head = int8_dense(w, scale, b, in_scale, in_zero);
+    require(source_.head.in == trunk_channels(), "the head does not fit the last block");
+    keep(w, scale, b, in_scale, in_zero);
+  }
+  void classifier(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale, const Zeros& in_zero) {
+    source_.classifier = int8_dense(w, scale, b, in_scale, in_zero);
+    require(source_.classifier.in == source_.head.out, "the classifier does not fit the head");
+    keep(w, scale, b, in_scale, in_zero);
+  }
+  const lcnet::Int8NetworkSource& source() const {
+    require(source_.blocks.size() == lcnet::kFeatureMapIndex[lcnet::kFeatureMaps - 1], "an LCNet has 13 blocks");
+    require(source_.stem.w && source_.head.w, "the stem and the head are needed");
+    return source_;
+  }
+
+ private:
+  static lcnet::Int8Spatial int8_spatial(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale,
+                                         const Zeros& in_zero) {
+    require(w.ndim() == 4 && w.shape(2) == w.shape(3), "a conv's weight is not [O,I,k,k]");
+    return {layer(w, scale, b, in_scale, in_zero), w.shape(0), w.shape(1), w.shape(2)};
+  }
+  static lcnet::Int8Dense int8_dense(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale,
+                                     const Zeros& in_zero) {
+    require(w.ndim() == 2 && in_scale.shape(0) == w.shape(1), "a layer's weight and coding do not fit");
+    return {layer(w, scale, b, in_scale, in_zero), w.shape(1), w.shape(0)};
+  }
+  static lcnet::Int8Layer layer(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale,
+                                const Zeros& in_zero) {
+    require(w.shape(0) == scale.shape(0) && w.shape(0) == b.shape(0), "a layer's weight, scale and bias do not fit");
+    require(in_scale.shape(0) == in_zero.shape(0), "a layer's input scales and zeros do not fit");
+    return {w.data(), scale.data(), b.data(), in_scale.data(), in_zero.data()};
+  }
+  size_t trunk_channels() const {
+    return source_.blocks.empty() ? source_.stem.channels : source_.blocks.back().pointwise.out;
+  }
+  template <class... Arrays>
+  void keep(const Arrays&... arrays) {
+    (kept_.push_back(nb::cast(arrays)), ...);
+  }
+
+  lcnet::Int8NetworkSource source_{};
+  std::vector<nb::object> kept_;
+};

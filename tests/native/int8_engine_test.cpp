@@ -1,0 +1,153 @@
+// Whole quantised networks of every ISA against plain loops over whole tensors, to the bit: odd input sizes, widths that are no
+// multiple of a vector, teams of one to three, batches, feature maps, and a count of allocations.
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <string>
+
+#include "../../native/dispatch.h"
+#include "../../native/engine.h"
+#include "../../native/int8/tables.h"
+#include "int8_reference.h"
+#include "isas.h"
+
+static std::atomic<size_t> allocations{0};
+
+void* operator new(size_t n) {
+  ++allocations;
+  if (void* p = std::malloc(n ? n : 1)) return p;
+  throw std::bad_alloc();
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, size_t) noexcept { std::free(p); }
+
+using lcnet::Int8Engine;
+using lcnet::Int8Kernels;
+using lcnet::Outputs;
+
+static std::mt19937 rng(5);
+
+static void fail(const std::string& what) {
+  std::printf("%s\n", what.c_str());
+  std::exit(1);
+}
+
+static void equal(const std::vector<float>& found, const std::vector<float>& expected, const std::string& what) {
+  if (found.size() != expected.size()) fail(what + " has another size");
+  for (size_t i = 0; i < found.size(); ++i)
+    if (!(found[i] == expected[i]))
+      fail(what + ": value " + std::to_string(i) + " is " + std::to_string(found[i]) + ", not " + std::to_string(expected[i]));
+}
+
+// A network that gives every picture the same answer would pass everything.
+static void reacts(const std::vector<float>& a, const std::vector<float>& b) {
+  float most = 0;
+  for (size_t i = 0; i < a.size(); ++i) most = std::max(most, std::fabs(a[i] - b[i]));
+  if (!(most > 0.05f)) fail("the logits hardly depend on the picture");
+}
+
+struct Case {
+  const Int8Weights& weights;
+  size_t height, width;
+  std::vector<float> x;
+  std::vector<Int8Reference> expected;  // of each image
+};
+
+static Case make_case(const Int8Weights& weights, size_t height, size_t width, size_t images) {
+  Case c{weights, height, width, std::vector<float>(images * weights.source.stem.in_chans * height * width), {}};
+  for (float& v : c.x) v = std::normal_distribution<float>()(rng);
+  for (size_t i = 0; i < images; ++i) {
+    c.expected.push_back({weights.source, {}, {}, {}, false});
+    c.expected.back().run(c.x.data() + i * c.x.size() / images, height, width);
+  }
+  reacts(c.expected[0].logits, c.expected[1].logits);
+  return c;
+}
+
+// `images` of a case, with all outputs.
+static void run(Int8Engine& engine, const Case& c, size_t images, bool maps, const std::string& what) {
+  const lcnet::Int8Network& net = engine.network();
+  std::vector<float> logits(images * net.classes), embeddings(images * net.head_features), outs[lcnet::kFeatureMaps];
+  Outputs out;
+  out.logits = logits.data(), out.embedding = embeddings.data();
+  for (size_t f = 0; f < lcnet::kFeatureMaps; ++f) {
+    outs[f].resize(images * c.expected[0].maps[f].values.size());
+    if (maps) out.maps[f] = outs[f].data();
+  }
+  engine.run(c.x.data(), images, c.height, c.width, out);
+  const auto slice = [&](const std::vector<float>& all, size_t i) {
+    const auto n = static_cast<long>(all.size() / images), at = static_cast<long>(i) * n;
+    return std::vector<float>(all.begin() + at, all.begin() + at + n);
+  };
+  for (size_t i = 0; i < images; ++i) {
+    equal(slice(embeddings, i), c.expected[i].embedding, what + " embedding");
+    equal(slice(logits, i), c.expected[i].logits, what + " logits");
+    for (size_t f = 0; maps && f < lcnet::kFeatureMaps; ++f)
+      equal(slice(outs[f], i), c.expected[i].maps[f].values, what + " map " + std::to_string(f));
+  }
+}
+
+// The head alone, from a feature map that only it has seen.
+static void run_head(Int8Engine& engine, const Int8Weights& weights, const std::string& what) {
+  const lcnet::Int8Network& net = engine.network();
+  std::vector<float> features(2 * net.features * 6), logits(2 * net.classes);
+  for (float& v : features) v = std::normal_distribution<float>()(rng);
+  Outputs out;
+  out.logits = logits.data();
+  engine.run_head(features.data(), 2, 2, 3, out);
+  for (size_t i = 0; i < 2; ++i) {
+    Tensor x{net.features, 2, 3, {}};
+    for (size_t n = 0; n < net.features * 6; ++n) x.values.push_back(features[i * net.features * 6 + n] * 6.0f);
+    Int8Reference expected{weights.source, {}, {}, {}, false};
+    expected.head(Int8Reference::means(x));
+    const auto at = logits.begin() + static_cast<long>(i * net.classes);
+    equal({at, at + static_cast<long>(net.classes)}, expected.logits, what + " logits of a feature map");
+  }
+}
+
+static void hot_path_allocates_nothing(const Int8Kernels& kernels, const Int8Weights& weights, size_t threads,
+                                       const std::string& what) {
+  Int8Engine engine(lcnet::Int8Network(kernels, weights.source), threads);
+  constexpr size_t kMost = lcnet::Plan::kHeads + 3;
+  std::vector<float> x(kMost * engine.network().in_chans * 32 * 32), logits(kMost * engine.network().classes);
+  Outputs out;
+  out.logits = logits.data();
+  for (size_t images : {size_t{1}, size_t{3}, kMost}) {
+    for (int warm = 0; warm < 2; ++warm) engine.run(x.data(), images, 32, 32, out);
+    const size_t before = allocations, arenas = lcnet::Buffer::count();
+    for (int i = 0; i < 3; ++i) engine.run(x.data(), images, 32, 32, out);
+    if (allocations != before || lcnet::Buffer::count() != arenas) fail(what + ": a warm call allocates");
+  }
+}
+
+int main() {
+  std::vector<std::pair<std::string, const Int8Kernels*>> tables;
+  for (const auto& [lanes, group] : {std::pair{size_t{8}, size_t{2}}, std::pair{size_t{16}, size_t{4}}})
+    tables.emplace_back("scalar x" + std::to_string(lanes), &lcnet::int8_scalar_kernels(lanes, group));
+  for (const lcnet::Isa& isa : lcnet::isas())
+    if (runs_here(isa) && std::string(isa.kernels->int8->isa) == isa.kernels->isa)
+      tables.emplace_back(isa.kernels->isa, isa.kernels->int8);
+
+  const size_t sizes[][2] = {{32, 32}, {33, 40}, {47, 35}, {34, 98}};
+  for (size_t width : {8, 12}) {
+    const Int8Weights weights(rng, width, width == 8 ? 3 : 1, 11);
+    std::vector<float> picture(weights.source.stem.in_chans * 64 * 64);
+    for (float& v : picture) v = std::normal_distribution<float>()(rng);
+    Int8Reference{weights.source, {}, {}, {}, false}.fit(picture.data(), 64, 64);
+    for (const auto& [height, columns] : sizes) {
+      const Case c = make_case(weights, height, columns, 2);
+      for (const auto& [name, kernels] : tables)
+        for (size_t threads : {1, 2, 3}) {
+          Int8Engine engine(lcnet::Int8Network(*kernels, weights.source), threads);
+          const std::string what = name + " x " + std::to_string(threads);
+          run(engine, c, 2, true, what);
+          run(engine, c, 1, false, what + " alone");
+          if (height != 32) continue;
+          run_head(engine, weights, what);
+          hot_path_allocates_nothing(*kernels, weights, threads, what);
+        }
+    }
+  }
+  for (const auto& table : tables) std::printf("%s: whole int8 networks equal plain loops to the bit\n", table.first.c_str());
+}

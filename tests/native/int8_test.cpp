@@ -1,0 +1,210 @@
+// Every int8 kernel of every ISA that this CPU has, against the scalar one in the same layout: random shapes below, at and above
+// the tiles, buffers that end at a page which may not be touched, and results that are equal to the bit.
+//
+// Prints one line an ISA and exits 0, or the first difference and exits 1.
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../../native/dispatch.h"
+#include "../../native/int8/tables.h"
+#include "guarded.h"
+#include "isas.h"
+
+using lcnet::Activation;
+using lcnet::Int8Kernels;
+using lcnet::Unit;
+
+static const char* context = "";
+
+static void equal(const void* found, const void* expected, size_t bytes) {
+  if (std::memcmp(found, expected, bytes) == 0) return;
+  size_t i = 0;
+  while (static_cast<const uint8_t*>(found)[i] == static_cast<const uint8_t*>(expected)[i]) ++i;
+  std::printf("%s: byte %zu of %zu differs\n", context, i, bytes);
+  std::exit(1);
+}
+
+// Guarded bytes as units, or as anything else.
+struct Memory : GuardedBytes {
+  explicit Memory(size_t bytes) : GuardedBytes(bytes), size(bytes) {}
+  template <class T>
+  T* as() {
+    return reinterpret_cast<T*>(data);
+  }
+  size_t size;
+};
+
+static size_t codes(const Int8Kernels& k, size_t n) { return n * 4 / k.group; }  // their bytes
+
+// Units of random codes or weights: in pairs of int16 they fill half the bytes.
+static std::unique_ptr<Memory> units(const Int8Kernels& k, size_t n, bool weights) {
+  auto memory = std::make_unique<Memory>(n * sizeof(Unit));
+  if (k.group == 2)
+    for (size_t i = 0; i < 2 * n; ++i)
+      memory->as<int16_t>()[i] = static_cast<int16_t>(static_cast<int>(pick(0, weights ? 254 : 255)) - (weights ? 127 : 0));
+  return memory;
+}
+
+// The coefficients of a layer with outputs that use all codes, and some beyond; some channels code NaN and infinity.
+struct Layer {
+  explicit Layer(size_t channels, float magnitude)
+      : scale(channels), bias(channels), r(channels), z(channels), start(channels * sizeof(int32_t)) {
+    for (size_t c = 0; c < channels; ++c) {
+      scale.data[c] *= 3.0f / magnitude;
+      bias.data[c] *= 2.0f;
+      r.data[c] = pick(0, 19) ? std::fabs(r.data[c]) * 10.0f : pick(0, 1) ? 3e9f : INFINITY;
+      z.data[c] = static_cast<float>(pick(0, 255));
+      start.as<int32_t>()[c] = static_cast<int32_t>(pick(0, 20000)) - 10000;
+    }
+  }
+  lcnet::Sums sums() const { return {scale.data, bias.data}; }
+  lcnet::Coding coding() const { return {r.data, z.data}; }
+  Guarded scale, bias, r, z;
+  Memory start;
+};
+
+// Runs `kernel(table, out)` of both tables on buffers with the same bytes in them, and compares all of these.
+template <class Run>
+static void check(const Int8Kernels& fast, const Int8Kernels& scalar, size_t bytes, Run run) {
+  Memory found(bytes), expected(bytes);
+  std::memcpy(expected.data, found.data, bytes);
+  run(fast, found);
+  run(scalar, expected);
+  equal(found.data, expected.data, bytes);
+}
+
+static void quantise(const Int8Kernels& fast, const Int8Kernels& scalar) {
+  const size_t width = pick(0, 70), n = width + 2 + pick(0, 3);
+  Guarded x(width);
+  if (width && pick(0, 3) == 0) x.data[pick(0, width - 1)] = pick(0, 1) ? NAN : 1e30f;
+  const float r = 60.0f, z = static_cast<float>(pick(0, 2550)) / 10.0f;
+  const auto border = static_cast<uint8_t>(pick(0, 255));
+  check(fast, scalar, codes(fast, n),
+        [&](const Int8Kernels& k, Memory& out) { k.quantise(x.data, r, z, border, out.data, width, n); });
+}
+
+static void stem(const Int8Kernels& fast, const Int8Kernels& scalar) {
+  const size_t L = fast.lanes, in_chans = pick(1, 5), channels = L * pick(1, 5), width = pick(1, 40);
+  const size_t stride = width * L + pick(0, 20);
+  std::vector<std::unique_ptr<Memory>> rows;
+  std::vector<const void*> in;
+  for (size_t r = 0; r < 3 * in_chans; ++r) {
+    rows.push_back(std::make_unique<Memory>(codes(fast, 2 * width + 2)));
+    if (fast.group == 2)
+      for (size_t i = 0; i < 2 * width + 2; ++i) rows.back()->as<int16_t>()[i] &= 255;
+    in.push_back(rows.back()->data);
+  }
+  const auto w = units(fast, channels * 3 * in_chans * 4 / fast.group, true);
+  const Layer layer(channels, 100.0f * 73.0f * 5.0f);
+  check(fast, scalar, (channels / L - 1) * stride + width * L, [&](const Int8Kernels& k, Memory& out) {
+    k.stem_3x3s2(in.data(), w->as<Unit>(), layer.sums(), layer.coding(), out.data, width, stride, in_chans, channels);
+  });
+}
+
+static void interleave(const Int8Kernels& fast, const Int8Kernels& scalar) {
+  const size_t L = fast.lanes, channels = L * pick(1, 5), width = pick(1, 40), pad = pick(1, 2);
+  const size_t stride = width * L + pick(0, 20);
+  std::vector<std::unique_ptr<Memory>> rows;
+  const uint8_t* in[4] = {};
+  for (size_t g = 0; g < fast.group; ++g) {
+    rows.push_back(std::make_unique<Memory>((channels / L - 1) * stride + width * L));
+    if (pick(0, 3)) in[g] = rows.back()->data;
+  }
+  Memory zeros(channels * sizeof(Unit));
+  for (size_t c = 0; c < channels; ++c)
+    zeros.as<Unit>()[c] = static_cast<Unit>(pick(0, 255)) * (fast.group == 2 ? 0x10001u : 0x1010101u);
+  check(fast, scalar, channels * (width + 2 * pad) * sizeof(Unit), [&](const Int8Kernels& k, Memory& out) {
+    k.interleave(in, zeros.as<Unit>(), out.as<Unit>(), width, stride, pad, channels);
+  });
+}
+
+static void dwconv(const Int8Kernels& fast, const Int8Kernels& scalar) {
+  const size_t K = pick(0, 1) ? 5 : 3, S = pick(1, 2), L = fast.lanes, channels = L * pick(1, 5), width = pick(1, 40);
+  const size_t needed = S * (width - 1) + K, pitch = needed + pick(0, 3), groups = pick(1, 3);
+  std::vector<std::unique_ptr<Memory>> rows;
+  const Unit* in[3] = {};
+  for (size_t g = 0; g < groups; ++g) {
+    rows.push_back(units(fast, channels * pitch - (pitch - needed) * L, false));
+    in[g] = rows.back()->as<Unit>();
+  }
+  const auto w = units(fast, channels * groups * K, true);
+  Layer layer(channels, 3000.0f * static_cast<float>(K));
+  check(fast, scalar, codes(fast, width * channels), [&](const Int8Kernels& k, Memory& out) {
+    k.dwconv[K / 2 - 1][S - 1](in, groups, w->as<Unit>(), layer.start.as<int32_t>(), layer.sums(), layer.coding(),
+                               out.as<Unit>(), width, pitch, channels);
+  });
+  check(fast, scalar, width * channels * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
+    k.dwconv_f32[K / 2 - 1][S - 1](in, groups, w->as<Unit>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(),
+                                   width, pitch, channels);
+  });
+}
+
+static void gemm(const Int8Kernels& fast, const Int8Kernels& scalar) {
+  const size_t L = fast.lanes, pixels = pick(1, 60), depth = L * pick(1, 9), channels = L * pick(1, 9);
+  const size_t stride = pixels * L + pick(0, 20), pitch = channels + pick(0, 3);
+  const auto a = units(fast, pixels * depth / fast.group, false);
+  Memory w(depth * channels);
+  for (size_t i = 0; i < w.size; ++i)
+    if (w.data[i] == 128) w.data[i] = 127;
+  Layer layer(channels, 1500.0f * static_cast<float>(depth));
+  check(fast, scalar, (channels / L - 1) * stride + pixels * L, [&](const Int8Kernels& k, Memory& out) {
+    k.gemm(a->as<Unit>(), w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), layer.coding(), out.data, pixels, depth,
+           channels, stride);
+  });
+  const Activation act = pick(0, 1) ? Activation::hswish6 : Activation::none;
+  check(fast, scalar, ((pixels - 1) * pitch + channels) * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
+    k.gemm_f32(a->as<Unit>(), w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(), pixels, depth,
+               channels, pitch, act);
+  });
+  check(fast, scalar, channels * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
+    k.gemv_f32(a->as<Unit>(), w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(), 1, depth, channels,
+               pitch, act);
+  });
+}
+
+static void code(const Int8Kernels& fast, const Int8Kernels& scalar) {
+  const size_t pixels = pick(1, 30), channels = fast.lanes * pick(1, 9);
+  const Guarded x(pixels * channels), gate(channels);
+  const Layer layer(channels, 1.0f);
+  const bool gated = pick(0, 1);
+  x.data[pick(0, x.size() - 1)] = pick(0, 1) ? NAN : -INFINITY;
+  check(fast, scalar, codes(fast, pixels * channels), [&](const Int8Kernels& k, Memory& out) {
+    k.code(x.data, gated ? gate.data : nullptr, layer.coding(), out.as<Unit>(), pixels, channels);
+  });
+}
+
+static void f32(const Int8Kernels& fast, const Int8Kernels& scalar) {
+  const Activation acts[] = {Activation::none, Activation::relu, Activation::hswish6, Activation::hsigmoid6};
+  const size_t depth = pick(1, 300), channels = fast.lanes * pick(1, 40), pixels = pick(1, 70);
+  const Activation act = acts[pick(0, 3)];
+  const Guarded x(depth), w(depth * channels), bias(channels), rows(pixels * channels);
+  check(fast, scalar, channels * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
+    k.f32_gemv(x.data, w.data, bias.data, out.as<float>(), depth, channels, act);
+  });
+  check(fast, scalar, channels * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
+    k.f32_channel_sum(rows.data, out.as<float>(), pixels, channels, 0.1f);
+  });
+}
+
+int main(int argc, char** argv) {
+  const int rounds = argc > 1 ? std::atoi(argv[1]) : 300;
+  for (const lcnet::Isa& isa : lcnet::isas()) {
+    const Int8Kernels& fast = *isa.kernels->int8;
+    if (!runs_here(isa) || std::string(fast.isa) != isa.kernels->isa) continue;
+    const Int8Kernels& scalar = lcnet::int8_scalar_kernels(fast.lanes, fast.group);
+    struct {
+      const char* name;
+      void (*test)(const Int8Kernels&, const Int8Kernels&);
+    } const tests[] = {{"quantise", quantise}, {"stem", stem}, {"interleave", interleave}, {"dwconv", dwconv},
+                       {"gemm", gemm},         {"code", code}, {"f32", f32}};
+    for (const auto& t : tests) {
+      const std::string name = std::string(fast.isa) + " int8 " + t.name;
+      context = name.c_str();
+      for (int i = 0; i < rounds; ++i) t.test(fast, scalar);
+    }
+    std::printf("%s: 7 int8 tests x %d shapes equal the scalar kernels to the bit\n", fast.isa, rounds);
+  }
+}
