@@ -176,7 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="lcnet_050.cifar10")
     parser.add_argument("--calibration", type=Path, required=True, help="a folder of pictures")
-    parser.add_argument("--eval", type=Path, required=True, help="a folder with one subfolder of pictures a class")
+    parser.add_argument("--eval", type=Path, required=True, help="labelled pictures, as `lcnet evaluate` takes them")
     parser.add_argument(
         "--images", type=int, default=128, help="calibration pictures; as many are held out from our own"
     )
@@ -186,7 +186,7 @@ def main() -> None:
     given = parser.parse_args()
     found = hub.locate(given.model)
     model = modelfile.read(found.path, found.config)
-    test = pictures.labelled(given.eval, model.config.labels)
+    test = pictures.labelled(given.eval, model.config)
     test = test[:: max(1, len(test) // given.limit)] if given.limit else test
     calibration = Calibration(given.calibration, given.images)
     runs = built(model, calibration)

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from quantized_models import quantised, small
 
-from lcnet import bench
+from lcnet import bench, modelfile
 from lcnet.arch import Arch
 from lcnet.bench import Setting, compare, peers
 from lcnet.bench.weights import random_model
@@ -61,6 +62,15 @@ def test_command_writes_table_json_and_plot(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib (extra: bench) is not installed")
     assert CliRunner().invoke(main, [*arguments, "--plot", str(tmp_path / "r.png")]).exit_code == 0
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_int8_file_runs_alone(tmp_path):
+    path = tmp_path / "m.safetensors"
+    modelfile.write(path, quantised(small()))
+    result = CliRunner().invoke(main, ["bench", "-m", str(path), "--engines", "onnxruntime", "--rounds", "1"])
+    assert result.exit_code == 0, result.output
+    assert "int8" in result.output
+    assert "onnxruntime: left out, it does not run our int8 files" in result.output
 
 
 def test_nonsense_is_named():

@@ -14,6 +14,7 @@ from lcnet import quantized
 from lcnet.arch import Arch
 from lcnet.cli import main
 from lcnet.config import ModelConfig, Preprocessing, Quantization
+from lcnet.convert import convert
 from lcnet.errors import InputError, ModelFileError
 from lcnet.export import export_onnx
 from lcnet.modelfile import ModelFile, read, read_config, to_bytes, write
@@ -228,6 +229,13 @@ def test_the_export_says_why_not(model, tmp_path):
     with pytest.raises(InputError, match=r"quantised with a scale for each channel.*export the float model"):
         export_onnx(model, tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_convert_says_why_not(model, path, tmp_path):
+    write(path, model)
+    with pytest.raises(ModelFileError, match="a model file already, in int8"):
+        convert(path, tmp_path / "m.safetensors")
+    assert not (tmp_path / "m.safetensors").exists()
 
 
 def test_bf16_is_refused(model):

@@ -1,10 +1,14 @@
 """Which pictures a model is calibrated and judged on, and what the gate decides."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 from quantized_models import save, trained
 
+from lcnet.arch import Arch
 from lcnet.config import Labels
 from lcnet.errors import InputError
 from lcnet.quantize import gate, pictures
@@ -79,26 +83,34 @@ def test_labelled_folders(tmp_path):
     save(tmp_path / "truck" / "deeper", 1)
     (tmp_path / "cat" / "notes.txt").touch()
     (tmp_path / ".hidden").mkdir()
-    found = pictures.labelled(tmp_path, LABELS)
-    assert [(p.name, LABELS.names[i]) for p, i in found] == [
+    found = pictures.labelled(tmp_path, trained().config)
+    assert sorted((Path(p.name).name, LABELS.names[i]) for p, i in found) == [
         ("000.png", "cat"),
-        ("001.png", "cat"),
         ("000.png", "truck"),
+        ("001.png", "cat"),
     ]
-    by_id = Labels(("a", "b"), ("cat", "truck"))
-    assert [i for _, i in pictures.labelled(tmp_path, by_id)] == [0, 0, 1]
+    by_id = replace(trained().config, arch=Arch(0.5, num_classes=2), labels=Labels(("a", "b"), ("cat", "truck")))
+    assert sorted(i for _, i in pictures.labelled(tmp_path, by_id)) == [0, 0, 1]
 
 
-def test_labelled_folders_that_will_not_do(tmp_path):
-    with pytest.raises(InputError, match="the model has no labels"):
-        pictures.labelled(tmp_path, None)
-    with pytest.raises(InputError, match="no pictures in folders called as the labels"):
-        pictures.labelled(tmp_path, LABELS)
-    with pytest.raises(InputError, match="expected a folder with one subfolder"):
-        pictures.labelled(tmp_path / "missing", LABELS)
-    (tmp_path / "cats").mkdir()
-    with pytest.raises(InputError, match=r"'cats' is none of the labels; did you mean 'cat'"):
-        pictures.labelled(tmp_path, LABELS)
+def test_the_test_part_is_judged(tmp_path):
+    for part, count in (("train", 3), ("val", 2), ("test", 1)):
+        for name in ("cat", "dog"):
+            save(tmp_path / part / name, count, seed=count)
+    assert len(pictures.labelled(tmp_path, trained().config)) == 2
+
+
+def test_labelled_data_that_will_not_do(tmp_path):
+    with pytest.raises(InputError, match="there is no such file or folder"):
+        pictures.labelled(tmp_path / "missing", trained().config)
+    for name in ("cats", "dog"):
+        save(tmp_path / name, 1)
+    with pytest.raises(InputError, match=r"no classes of the model: 'cats'; did you mean 'cat'"):
+        pictures.labelled(tmp_path, trained().config)
+    table = tmp_path / "several.csv"
+    table.write_text("path,label\ncats/000.png,cat|dog\ndog/000.png,dog\n")
+    with pytest.raises(InputError, match="judged by top-1"):
+        pictures.labelled(table, trained().config)
 
 
 # The gate

@@ -176,8 +176,14 @@ def _describe(source: Path, checkpoint: Checkpoint, weights: dict[str, np.ndarra
     if name is not None:
         return _named(name, infer_arch(shapes))
     if checkpoint.description is not None:
-        return parse_config(checkpoint.description)
+        return _float_only(parse_config(checkpoint.description))
     return _paddle_config(infer_arch(shapes)) if _is_paddle(checkpoint) else plain_config(source, shapes)
+
+
+def _float_only(config: ModelConfig) -> ModelConfig:
+    if config.quantization:
+        raise ModelFileError("it is a model file already, in int8, which is not converted: take the float model it was made from")
+    return config
 
 
 def _named(name: str, arch: Arch) -> ModelConfig:

@@ -33,7 +33,8 @@ def ours(model: ModelFile, setting: Setting) -> tuple[Run, str]:
     from ..runtime import Classifier
 
     try:
-        classifier = Classifier(model, threads=setting.threads, precision=setting.precision)
+        precision = "fp32" if setting.precision == "int8" else setting.precision  # int8 is the file's, not an option
+        classifier = Classifier(model, threads=setting.threads, precision=precision)
     except InputError as error:
         raise Unavailable(str(error)) from None
     return classifier.run, f"{version('lcnet')} {classifier.isa}"

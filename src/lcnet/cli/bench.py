@@ -17,7 +17,7 @@ from .options import columns, json_text
 @click.option("--engines", default="all", show_default=True, help="Names with commas between; ours is always there.")
 @click.option("--threads", default="1", show_default=True, help="Numbers with commas between.")
 @click.option("--batch", default="1", show_default=True, help="Numbers with commas between.")
-@click.option("--precision", default="fp32", show_default=True, help="fp32, bf16, or both with a comma between.")
+@click.option("--precision", default="fp32", show_default=True, help="fp32, bf16, or both with a comma between; an int8 file runs in int8.")
 @click.option("--size", default="", help="Input sizes: 224 or 199x331, with commas between.  [default: the model's]")
 @click.option("--rounds", default=15, show_default=True, type=click.IntRange(1), help="Turns that every engine gets.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the results here.")
@@ -64,11 +64,14 @@ def settings(model: Any, threads: str, batch: str, precision: str, size: str) ->
     """Every combination of what was asked for."""
     from ..bench import Setting
 
+    precisions = precision.split(",")
+    if model.config.quantization:  # which runs in nothing else
+        precisions = ["int8"]
     default = "x".join(map(str, model.config.preprocessing.input_size[1:]))
     sizes = [tuple(map(_whole, (s if "x" in s else f"{s}x{s}").split("x"))) for s in (size or default).split(",")]
     return [
         Setting(t, b, p, h, w)
-        for p in precision.split(",") for t in map(_whole, threads.split(",")) for b in map(_whole, batch.split(","))
+        for p in precisions for t in map(_whole, threads.split(",")) for b in map(_whole, batch.split(","))
         for h, w in sizes
     ]  # fmt: skip
 

@@ -135,8 +135,11 @@ def verdict_text(verdict: dict[str, Any]) -> str:
     """Whether the model passed its gate when it was made, in a line; files by other hands may say less."""
     if "passed" not in verdict:
         return "not measured when it was made"
-    parts = [f"{key} {verdict[key]}" for key in ("held_out", "evaluation") if verdict.get(key)]
-    return "; ".join(["passed its gate" if verdict["passed"] else "failed its gate", *parts])
+    held_out, judged = (verdict.get(key) for key in ("held_out", "evaluation"))
+    parts = [f"{key} {value}" for key, value in held_out.items()] if isinstance(held_out, dict) else []
+    if isinstance(judged, dict):
+        parts.append(f"top-1 {judged.get('top1_fp32')}% in fp32, {judged.get('top1_int8')}% in int8")
+    return f"{'passed' if verdict['passed'] else 'failed'} its gate: {', '.join(parts)}"
 
 
 def _numbers(values: Any) -> str:

@@ -21,7 +21,7 @@ REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; no
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False),
               help="The int8 model file.  [default: MODEL's name with .int8.safetensors, in this folder]")  # fmt: skip
 @click.option("--eval", "evaluation", type=click.Path(path_type=Path),
-              help="A folder with one subfolder of pictures a class, to measure accuracy on.")  # fmt: skip
+              help="Labelled pictures to measure accuracy on: whatever `lcnet evaluate` takes.")  # fmt: skip
 @click.option("--max-drop", default=0.5, show_default=True, type=click.FloatRange(0, 100),
               help="Points of top-1 that int8 may lose.")  # fmt: skip
 @click.option("--ranges", default="minmax", show_default=True, type=click.Choice(["minmax", "mse"]),

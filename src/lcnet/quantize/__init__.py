@@ -75,15 +75,15 @@ def quantize(
 ) -> Outcome:
     """Quantise a float model and measure the result.
 
-    data: pictures as `lcnet.sources.find` takes them, folders with all below. evaluation: a folder with one subfolder of
-    pictures a class. tell: is told what is being done. Raises `InputError` for data or a model that will not do, and
+    data: pictures as `lcnet.sources.find` takes them, folders with all below. evaluation: labelled data as
+    `lcnet.dataset.open_dataset` takes it. tell: is told what is being done. Raises `InputError` for data or a model that will not do, and
     `GateError` if the result should not be kept, unless `force`.
     """
     options = options or Options()
     if model.config.quantization:
         raise InputError("the model is quantised already: take the float model that it was made from")
     _check_mean(model)
-    judged = pictures.labelled(evaluation, model.config.labels) if evaluation else None
+    judged = pictures.labelled(evaluation, model.config) if evaluation else None
     calibrating, held_out = pictures.choose(data, options.images)
     job = _Job(model, options, calibrating, tell)
     layers, kept, damages = job.quantized()

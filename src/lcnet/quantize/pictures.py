@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..config import Labels, Preprocessing
-from ..errors import ImageError, InputError, suggest
+from ..config import ModelConfig, Preprocessing
+from ..errors import ImageError, InputError
 from ..image import batch
-from ..sources import Found, find, is_picture, shown
+from ..sources import Found, find, shown
 
 FEWEST, MOST = 32, 512  # calibration pictures
 BATCH = 16  # pictures decoded at a time
@@ -82,24 +81,22 @@ def check_enough(found: int, wanted: int, fewest: int, problems: list[str], purp
         raise InputError(f"{found} of {wanted} pictures can be used to {purpose}, expected at least {fewest}{why}")
 
 
-def labelled(path: Path, labels: Labels | None) -> list[tuple[Path, int]]:
-    """List the pictures of a folder with one subfolder a class, called as the label or its id, with their classes' numbers.
+def labelled(path: str | os.PathLike[str], config: ModelConfig) -> list[tuple[Found, int]]:
+    """List the pictures of labelled data, as `lcnet.dataset` opens it, with the model's index of their classes.
 
-    Raises `InputError` for a subfolder that is no label, and if there are no pictures.
+    Of data in parts the test pictures, or else those for validation. Raises `InputError` if there are none, if classes are
+    not the model's, and for several labels a picture.
     """
-    if labels is None:
-        raise InputError("the model has no labels: classes cannot be told by the names of folders")
-    if not path.is_dir():
-        raise InputError(f"{path}: expected a folder with one subfolder of pictures a class")
-    number = {name: i for names in (labels.ids or (), labels.names) for i, name in enumerate(names)}
-    out = []
-    for folder in sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        if folder.name not in number:
-            raise InputError(f"{folder}: {folder.name!r} is none of the labels{suggest(folder.name, list(number))}")
-        out += [(file, number[folder.name]) for file in sorted(folder.rglob("*")) if is_picture(file.name)]
-    if not out:
-        raise InputError(f"{path}: no pictures in folders called as the labels")
-    return out
+    from ..dataset import open_dataset
+    from ..evaluate.align import align
+    from ..evaluate.run import Sample
+
+    parts = open_dataset(path)
+    data = next(part for part in (parts.test, parts.val, parts.train) if part is not None)
+    if data.multi_label or config.decision.multi_label:
+        raise InputError(f"{shown(path)}: int8 is judged by top-1, which several labels a picture do not have: leave --eval out")
+    classes = align(data.classes, config.labels, config.arch.num_classes)[data.targets]
+    return [(Sample(data, i), int(label)) for i, label in enumerate(classes)]
 
 
 def _paths(data: Any) -> list[Any]:
