@@ -187,9 +187,12 @@ NB_MODULE(_native, m) {
       .def(nb::init<>())
       .def("stem", &Int8Layers::stem)
       .def("block", &Int8Layers::block)
+      .def("float_block", &Int8Layers::float_block)
       .def("squeeze_excite", &Int8Layers::squeeze_excite)
       .def("head", &Int8Layers::head)
-      .def("classifier", &Int8Layers::classifier);
+      .def("classifier", &Int8Layers::classifier)
+      .def("float_head", &Int8Layers::float_head)
+      .def("float_classifier", &Int8Layers::float_classifier);
 
   nb::class_<Engine>(m, "Engine")
       .def("__init__",
@@ -204,7 +207,8 @@ NB_MODULE(_native, m) {
            [](Engine* self, const Int8Layers& layers, size_t threads, const std::string& isa, bool bf16) {
              require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024");
              require(!bf16, "a quantised network has no bf16 arithmetic");
-             lcnet::Int8Network network(*lcnet::select_kernels(isa).int8, layers.source());
+             const lcnet::Int8Kernels& kernels = *lcnet::select_kernels(isa).int8;
+             lcnet::Int8Network network(kernels, layers.source(), lcnet::float_kernels(kernels));
              new (self) Engine{std::make_unique<lcnet::Int8Engine>(std::move(network), threads)};
            },
            nb::arg("layers"), nb::arg("threads"), nb::arg("isa"), nb::arg("bf16"))

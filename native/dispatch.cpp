@@ -48,4 +48,10 @@ const Kernels& select_kernels(const std::string& name, Precision precision) {
   throw std::invalid_argument("unknown ISA '" + wanted + "': this build has " + known);
 }
 
+const Kernels& float_kernels(const Int8Kernels& int8) {
+  for (const Isa& isa : isas())
+    if (isa.kernels->int8 == &int8 && isa.kernels->lanes == int8.lanes) return *isa.kernels;
+  throw std::invalid_argument(std::string("no float kernels go with the int8 ones of '") + int8.isa + "'");
+}
+
 }  // namespace lcnet

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels.h"
+#include "int8/kernels.h"
 
 namespace lcnet {
 
@@ -19,5 +19,8 @@ std::vector<Isa> isas();
 // The kernels of the named ISA; an empty name means the environment variable LCNET_ISA, or else the fastest supported one.
 // Throws std::invalid_argument for an ISA that this build or this CPU does not have, or that lacks the precision.
 const Kernels& select_kernels(const std::string& name, Precision precision = Precision::f32);
+
+// The float kernels for the parts of a quantised network that stay in float: with as many lanes as the int8 ones.
+const Kernels& float_kernels(const Int8Kernels& int8);
 
 }  // namespace lcnet

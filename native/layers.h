@@ -116,6 +116,33 @@ class Int8Layers {
     source_.blocks.push_back(block);
     keep(dw_w, dw_scale, dw_b, dw_in_scale, dw_in_zero, pw_w, pw_scale, pw_b, pw_in_scale, pw_in_zero);
   }
+  // A block, the head and the classifier that stay in float, as in Layers.
+  void float_block(size_t stride, const In<4>& dw_w, const In<1>& dw_b, const In<2>& pw_w, const In<1>& pw_b) {
+    lcnet::Int8BlockSource block{};
+    block.in_float = true;
+    block.floats.depthwise = spatial(dw_w, dw_b);
+    block.floats.pointwise = ::dense(pw_w, pw_b);
+    block.floats.stride = stride;
+    require(block.floats.depthwise.in_chans == 1 && block.floats.pointwise.in == block.floats.depthwise.channels,
+            "a block's convs do not fit");
+    require(block.floats.depthwise.channels == trunk_channels(), "a block does not fit the layer before it");
+    block.depthwise.channels = block.floats.depthwise.channels;
+    block.pointwise.out = block.floats.pointwise.out;
+    source_.blocks.push_back(block);
+    keep(dw_w, dw_b, pw_w, pw_b);
+  }
+  void float_head(const In<2>& w, const In<1>& b) {
+    source_.float_head = ::dense(w, b);
+    source_.head.in = source_.float_head.in, source_.head.out = source_.float_head.out;
+    require(source_.head.in == trunk_channels(), "the head does not fit the last block");
+    keep(w, b);
+  }
+  void float_classifier(const In<2>& w, const In<1>& b) {
+    source_.float_classifier = ::dense(w, b);
+    source_.classifier.in = source_.float_classifier.in, source_.classifier.out = source_.float_classifier.out;
+    require(source_.classifier.in == source_.head.out, "the classifier does not fit the head");
+    keep(w, b);
+  }
   void squeeze_excite(const In<2>& reduce_w, const In<1>& reduce_b, const In<2>& expand_w, const In<1>& expand_b) {
     require(!source_.blocks.empty(), "squeeze-and-excite belongs to a block");
     lcnet::Int8BlockSource& block = source_.blocks.back();
@@ -125,6 +152,7 @@ class Int8Layers {
     const size_t channels = block.depthwise.channels;
     require(block.reduce.in == channels && block.expand.out == channels && block.expand.in == block.reduce.out,
             "squeeze-and-excite does not fit its block");
+    block.floats.se = true, block.floats.reduce = block.reduce, block.floats.expand = block.expand;
     keep(reduce_w, reduce_b, expand_w, expand_b);
   }
   void head(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale, const Zeros& in_zero) {
@@ -139,7 +167,7 @@ class Int8Layers {
   }
   const lcnet::Int8NetworkSource& source() const {
     require(source_.blocks.size() == lcnet::kFeatureMapIndex[lcnet::kFeatureMaps - 1], "an LCNet has 13 blocks");
-    require(source_.stem.w && source_.head.w, "the stem and the head are needed");
+    require(source_.stem.w && source_.head.out, "the stem and the head are needed");
     return source_;
   }
 

@@ -10,14 +10,11 @@ from click.testing import CliRunner
 from PIL import Image
 from quantized_models import quantised, save, small, trained
 
-from lcnet import _native, modelfile, quantize
+from lcnet import modelfile, quantize
 from lcnet.cli import main
 from lcnet.errors import InputError
 from lcnet.modelfile import ModelFile
 from lcnet.quantize import GateError, Options, gate, report
-from lcnet.quantize.network import forward
-from lcnet.quantized import from_weights
-from lcnet.runtime import Classifier
 
 LABELS = trained().config.labels
 MS = {"fp32_ms": 2.0, "int8_ms": 1.0}
@@ -40,24 +37,7 @@ def clock(monkeypatch):
     """Times that are the same every time; a test may change them."""
     times = dict(MS)
     monkeypatch.setattr(gate, "latency", lambda exact, quantized, x: dict(times))
-    if not hasattr(_native, "Int8Layers"):
-        monkeypatch.setattr(quantize, "Classifier", Reference)
     return times
-
-
-class Reference:
-    """Stands in for the runtime where its int8 kernels are not built."""
-
-    def __new__(cls, model, threads):
-        return super().__new__(cls) if model.config.quantization else Classifier(model, threads)
-
-    def __init__(self, model, threads):
-        self.model, self.arch = model, model.config.arch
-
-    def run(self, x):
-        return forward(self.arch, from_weights(self.model.weights), self.model.config.preprocessing, x)
-
-    embeddings = run
 
 
 def command(*words):
@@ -146,8 +126,6 @@ def test_a_part_that_hurts_stays_in_float(data, monkeypatch):
     """Weights of one block rounded to one bit: no correction helps, so the block goes back to float."""
     from lcnet.quantize import scheme
 
-    monkeypatch.setattr(quantize, "MIXED", True)
-    monkeypatch.setattr(quantize, "Classifier", Reference)
     rounded = scheme.rounded
 
     def coarse(weight):

@@ -23,6 +23,7 @@ const Int8Kernels int8_kernels__avx512vnni = {
     .panel = 2,
     .quantise = int8_quantise,
     .stem_3x3s2 = int8_stem<7, 7>,
+    .stem_f32 = int8_stem_f32<7>,
     .interleave = int8_interleave,
     .dwconv = {{int8_dwconv<3, 1, 7>, int8_dwconv<3, 2, 7>}, {int8_dwconv<5, 1, 7>, int8_dwconv<5, 2, 7>}},
     .dwconv_f32 = {{int8_dwconv_f32<3, 1, 7>, int8_dwconv_f32<3, 2, 7>},

@@ -9,6 +9,7 @@
 //   group row  [channels/L][pitch][L]     units: G rows of a map, interleaved, with the border left and right. What a depthwise
 //                                         kernel reads: a unit is G taps of one column.
 //   coded      [pixels][channels/G]       units: what a pointwise kernel reads: a unit is G channels of one pixel.
+//   dense      [pixels][channels]         floats, h6: what goes into parts of the network that stay in float, and the last map.
 //
 // From a sum to the next code, each step rounded to nearest even:
 //   pre = fma(float(sum), scale, bias)
@@ -43,6 +44,10 @@ using Int8Quantise = void(const float* x, float r, float z, uint8_t border, void
 //   out   the row in a map: pixels 0 .. width-1 of each channel block, blocks `block_stride` bytes apart
 using Int8Stem = void(const void* const* in, const Unit* w, Sums sums, Coding coding, uint8_t* out, size_t width,
                       size_t block_stride, size_t in_chans, size_t channels);
+
+// The same with h6 as float, out [width][channels].
+using Int8StemF32 = void(const void* const* in, const Unit* w, Sums sums, float* out, size_t width, size_t in_chans,
+                         size_t channels);
 
 // A group row out of G rows of a map.
 //   rows  [G], blocks `block_stride` bytes apart; null: a row of zero points
@@ -83,6 +88,7 @@ struct Int8Kernels {
   size_t panel;  // vectors in a full weight panel of the pointwise kernels
   Int8Quantise* quantise;
   Int8Stem* stem_3x3s2;
+  Int8StemF32* stem_f32;
   Int8Interleave* interleave;
   // [kernel 3, 5][stride 1, 2]
   Int8Dwconv* dwconv[2][2];

@@ -90,6 +90,30 @@ static PackedDense pack_f32(const Int8Network& net, const Dense& d) {
   return packed;
 }
 
+// The packed float network holds only what stays in float.
+static Network pack_floats(const Kernels& kernels, const Int8NetworkSource& s) {
+  NetworkSource kept{};
+  for (const Int8BlockSource& b : s.blocks)
+    if (b.in_float) kept.blocks.push_back(b.floats);
+  kept.head = s.float_head;
+  kept.classifier = s.float_classifier;
+  return Network(kernels, kept);
+}
+
+static Int8Block pack_sizes(const Int8Network& net, const Int8BlockSource& s, size_t number) {
+  Int8Block b;
+  b.in_float = number;
+  b.depthwise.in = b.depthwise.out = net.padded(s.floats.depthwise.channels);
+  b.kernel = s.floats.depthwise.kernel;
+  b.stride = s.floats.stride;
+  b.se = s.floats.se;
+  b.pointwise.in = b.depthwise.in;
+  b.pointwise.out = net.padded(s.floats.pointwise.out);
+  if (b.se) b.reduce.out = net.padded(s.floats.reduce.out);
+  b.out_channels = s.floats.pointwise.out;
+  return b;
+}
+
 static Int8Block pack_block(const Int8Network& net, const Int8BlockSource& s) {
   const size_t K = s.depthwise.kernel;
   if ((K != 3 && K != 5) || (s.stride != 1 && s.stride != 2))
@@ -122,8 +146,15 @@ static Buffer pack_stem(const Int8Network& net, const Int8Spatial& s) {
   return w;
 }
 
-Int8Network::Int8Network(const Int8Kernels& k, const Int8NetworkSource& s)
-    : kernels(k), in_chans(s.stem.in_chans), border(s.stem.in_zero, s.stem.in_zero + s.stem.in_chans),
+static Int8PackedDense pack_end(const Int8Network& net, const Int8Dense& d, double six) {
+  if (d.w) return pack_dense(net, d, six);
+  Int8PackedDense sizes;
+  sizes.in = net.padded(d.in), sizes.out = net.padded(d.out);
+  return sizes;
+}
+
+Int8Network::Int8Network(const Int8Kernels& k, const Int8NetworkSource& s, const Kernels& float_kernels)
+    : kernels(k), floats(pack_floats(float_kernels, s)), in_chans(s.stem.in_chans), border(s.stem.in_zero, s.stem.in_zero + s.stem.in_chans),
       features(s.head.in), head_features(s.head.out), classes(s.classifier.out) {
   const size_t channels = padded(s.stem.channels);
   stem.scale = pack_values(s.stem.scale, s.stem.channels, channels);
@@ -132,9 +163,11 @@ Int8Network::Int8Network(const Int8Kernels& k, const Int8NetworkSource& s)
   for (size_t c = 0; c < in_chans; ++c) stem.r[c] = reciprocal(s.stem.in_scale[c], 1.0);
   stem.z = pack_values(s.mean_255, in_chans, in_chans);
   stem_w = pack_stem(*this, s.stem);
-  for (const Int8BlockSource& block : s.blocks) blocks.push_back(pack_block(*this, block));
-  head = pack_dense(*this, s.head, 1.0);  // its input is the mean of what has been divided by six
-  if (classes) classifier = pack_dense(*this, s.classifier, 6.0);
+  size_t in_float = 0;
+  for (const Int8BlockSource& block : s.blocks)
+    blocks.push_back(block.in_float ? pack_sizes(*this, block, in_float++) : pack_block(*this, block));
+  head = pack_end(*this, s.head, 1.0);  // its input is the mean of what has been divided by six
+  if (classes) classifier = pack_end(*this, s.classifier, 6.0);
 }
 
 }  // namespace lcnet

@@ -23,6 +23,8 @@ struct Int8Spatial : Int8Layer {
   size_t channels, in_chans, kernel;
 };
 struct Int8BlockSource {
+  bool in_float;      // then it is in `floats`, and below only the sizes are set
+  BlockSource floats;
   Int8Spatial depthwise;
   size_t stride;
   bool se;
@@ -34,6 +36,7 @@ struct Int8NetworkSource {
   const float* mean_255;  // [in_chans]: what the input's zero is as a code, before it is rounded
   std::vector<Int8BlockSource> blocks;
   Int8Dense head, classifier;  // classifier.out 0: none
+  Dense float_head, float_classifier;  // in place of the weights of the other two, where `w` is set
 };
 
 // What all layers have, each array padded to whole vectors.
@@ -60,6 +63,8 @@ struct Int8PackedDepthwise : Int8Packed {
   const Unit* zero_units() const { return reinterpret_cast<const Unit*>(zeros.data()); }
 };
 struct Int8Block {
+  static constexpr size_t kNone = ~size_t{0};
+  size_t in_float = kNone;  // its number in Int8Network::floats, if it stays in float; then `depthwise` has no more than sizes
   Int8PackedDepthwise depthwise;
   Int8Dwconv* dwconv = nullptr;
   Int8DwconvF32* dwconv_f32 = nullptr;
@@ -71,9 +76,11 @@ struct Int8Block {
 };
 
 struct Int8Network {
-  Int8Network(const Int8Kernels& kernels, const Int8NetworkSource& source);
+  // float_kernels: of the same number of lanes, for the parts that stay in float.
+  Int8Network(const Int8Kernels& kernels, const Int8NetworkSource& source, const Kernels& float_kernels);
 
   const Int8Kernels& kernels;
+  Network floats;  // the blocks, the head and the classifier that stay in float, and nothing else
   size_t in_chans;
   Int8Packed stem;  // without in and out
   Buffer stem_w;    // units
@@ -81,6 +88,14 @@ struct Int8Network {
   std::vector<Int8Block> blocks;
   Int8PackedDense head, classifier;
   size_t features, head_features, classes;  // without padding
+
+  bool in_float(size_t block) const { return blocks[block].in_float != Int8Block::kNone; }
+  const Block& float_block(size_t block) const { return floats.blocks[blocks[block].in_float]; }
+  // The head or the classifier in float, null if it is not.
+  const PackedDense* in_float(const Int8PackedDense& d) const {
+    const PackedDense& f = &d == &head ? floats.head : floats.classifier;
+    return f.out ? &f : nullptr;
+  }
 
   size_t padded(size_t channels) const { return (channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes; }
   size_t code_bytes() const { return sizeof(Unit) / kernels.group; }

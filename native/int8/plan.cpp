@@ -10,11 +10,12 @@ constexpr size_t kMinTilePixels = 24;  // fewer would load the pointwise weights
 static std::vector<Int8Map> make_maps(const Int8Network& net, size_t height, size_t width) {
   std::vector<Int8Map> maps;
   size_t h = halved(height), w = halved(width);
-  for (const Int8Block& b : net.blocks) {
-    maps.push_back({h, w, b.depthwise.in, 0});
+  for (size_t i = 0; i < net.blocks.size(); ++i) {
+    const Int8Block& b = net.blocks[i];
+    maps.push_back({h, w, b.depthwise.in, net.in_float(i), 0});
     if (b.stride == 2) h = halved(h), w = halved(w);
   }
-  maps.push_back({h, w, net.head.in, 0});
+  maps.push_back({h, w, net.head.in, true, 0});
   return maps;
 }
 
@@ -27,12 +28,13 @@ Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t
   // Maps take turns in two places: a block reads one and writes the other.
   size_t sides[2] = {};
   for (size_t i = 0; i < net.blocks.size(); ++i)
-    sides[i % 2] = std::max(sides[i % 2], maps[i].pixels() * maps[i].channels / sizeof(float));
+    sides[i % 2] = std::max(sides[i % 2], maps[i].floats());
   const size_t offsets[2] = {shared.take(sides[0]), shared.take(sides[1])};
   for (size_t i = 0; i < maps.size(); ++i) maps[i].offset = offsets[i % 2];
-  maps.back().offset = shared.take(maps.back().pixels() * maps.back().channels);
+  maps.back().offset = shared.take(maps.back().floats());
 
   ring = 0;
+  size_t padded = 0, row = 0, pointers = 0;
   size_t group_units = 0, tile = 0, exports = 0, depthwise = 0, gated = 0, reduced = 0, sums = maps.back().height * net.head.in;
   for (size_t i = 0; i < net.blocks.size(); ++i) {
     const Int8Block& b = net.blocks[i];
@@ -43,6 +45,13 @@ Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t
     group_units = std::max(group_units, maps[i].channels * (maps[i].width + b.kernel - 1));
     tile = std::max(tile, cut * maps[i].channels);
     exports = std::max(exports, cut * out.channels);
+    if (net.in_float(i)) {
+      padded = std::max(padded, b.kernel * maps[i].channels * (maps[i].width + b.kernel - 1));
+      row = std::max(row, out.width * maps[i].channels);
+      exports = std::max(exports, out.width * out.channels);
+      tile = std::max(tile, out.width * out.channels);
+      pointers = std::max(pointers, out.width);
+    }
     if (!b.se) continue;
     depthwise = std::max(depthwise, out.pixels() * maps[i].channels);
     sums = std::max(sums, out.height * maps[i].channels);
@@ -60,6 +69,9 @@ Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t
   row_sums = own.take(sums);
   means = own.take(std::max(gated, net.head.in));
   squeezed = own.take(reduced);
+  padded_rows = own.take(padded);
+  float_row = own.take(row);
+  pixel_pointers = own.take(pointers * kFloatsPerPointer);
   depthwise_map = shared.take(depthwise);
   gate = shared.take(gated);
   embedding = shared.take(net.head.out);

@@ -11,8 +11,10 @@ namespace lcnet {
 // The input of a block, or the last block's output, which is float.
 struct Int8Map {
   size_t height, width, channels;
-  size_t offset;  // of the codes, in floats
+  bool dense;     // floats, because what reads it stays in float or is the pooling; else codes
+  size_t offset;  // in floats
   size_t pixels() const { return height * width; }
+  size_t floats() const { return pixels() * channels / (dense ? 1 : sizeof(float)); }
 };
 
 struct Int8Plan {
@@ -21,13 +23,14 @@ struct Int8Plan {
   static constexpr size_t kHeads = Plan::kHeads;
 
   size_t height, width, threads;
-  std::vector<Int8Map> maps;  // [i]: input of block i; the last: dense floats [pixels][channels]
+  std::vector<Int8Map> maps;  // [i]: input of block i; the last: what is pooled
   std::vector<Tile> tiles;    // [i]: of block i
   size_t stem_codes;          // in a row of the stem's input
   size_t ring;                // group rows kept
 
   // Offsets in floats. Private ones count from a thread's part of the arena, shared ones from its start.
   size_t stem_rows, stem_border, stem_pointers, groups, coded, exported, row_sums, means, squeezed;  // private
+  size_t padded_rows, float_row, pixel_pointers;  // private, of blocks in float
   size_t depthwise_map, gate, embedding, logits;                                                     // shared
   size_t pooled, embeddings, all_logits, coded_heads;  // shared, kHeads images each; in plans for one thread only
   size_t private_floats, shared_floats;

@@ -5,14 +5,7 @@
 namespace lcnet {
 
 constexpr float kSixth = 1.0f / 6.0f;
-constexpr size_t kPieces = 2;       // of a layer's rows for each member: at the edge of a piece some work is done twice
 constexpr size_t kDensePanels = 8;  // of weights a piece
-
-template <class Work>
-void Int8Runner::share_rows(size_t height, Work&& work) {
-  const size_t pieces = team_.size() == 1 ? 1 : std::min(height, kPieces * team_.size());
-  share(pieces, [&](size_t piece) { work(height * piece / pieces, height * (piece + 1) / pieces); });
-}
 
 float* Int8Runner::wanted(size_t map) const {
   const size_t* index = std::find(kFeatureMapIndex, kFeatureMapIndex + kFeatureMaps, map);
@@ -45,6 +38,9 @@ void Int8Runner::stem_row(size_t y) {
       in[ky * C + c] = r == 0 || r > height ? border + c * row_bytes : row(r - 1, c);
     }
   const Int8Map& m = plan_.maps[0];
+  if (m.dense)
+    return k_.stem_f32(in, reinterpret_cast<const Unit*>(net_.stem_w.data()), net_.stem.sums(), dense_pixels(0, y * m.width),
+                       m.width, C, m.channels);
   k_.stem_3x3s2(in, reinterpret_cast<const Unit*>(net_.stem_w.data()), net_.stem.sums(),
                 net_.blocks[0].depthwise.coding(), codes(0) + y * m.width * k_.lanes, m.width, m.pixels() * k_.lanes, C,
                 m.channels);
@@ -103,12 +99,12 @@ void Int8Runner::pointwise(size_t i, size_t first, size_t pixels) {
   const Int8PackedDense& d = net_.blocks[i].pointwise;
   const Unit* in = units(plan_.coded);
   const Int8Map& to = plan_.maps[i + 1];
-  const bool ends = i + 1 == net_.blocks.size(), exports = wanted(i + 1);
-  float* values = ends ? last() + first * to.channels : own(plan_.exported);
-  if (ends || exports)
+  const bool exports = wanted(i + 1);
+  float* values = to.dense ? dense_pixels(i + 1, first) : own(plan_.exported);
+  if (to.dense || exports)
     k_.gemm_f32(in, d.panel(0), d.starts(), d.sums(), values, pixels, d.in, d.out, to.channels, Activation::hswish6);
   if (exports) export_pixels(i + 1, values, first, pixels);
-  if (!ends)
+  if (!to.dense)
     k_.gemm(in, d.panel(0), d.starts(), d.sums(), net_.blocks[i + 1].depthwise.coding(), codes(i + 1) + first * k_.lanes,
             pixels, d.in, d.out, to.pixels() * k_.lanes);
 }
@@ -178,7 +174,9 @@ void Int8Runner::trunk(const float* image, const Outputs& out) {
   out_ = out;
   share_rows(plan_.maps[0].height, [&](size_t y0, size_t y1) { stem_rows(y0, y1); });
   for (size_t i = 0; i < net_.blocks.size(); ++i) {
-    if (net_.blocks[i].se)
+    if (net_.in_float(i))
+      float_block(i);
+    else if (net_.blocks[i].se)
       squeeze_excite_block(i);
     else
       share_rows(plan_.maps[i + 1].height, [&](size_t y0, size_t y1) { block_rows(i, y0, y1); });
@@ -198,6 +196,7 @@ void Int8Runner::pool(float* out) {
 
 // A layer of one pixel.
 void Int8Runner::dense(const Int8PackedDense& d, const float* x, Activation act, float* out) {
+  if (const PackedDense* f = net_.in_float(d)) return float_dense(*f, x, act, out);
   const size_t step = kDensePanels * k_.panel * k_.lanes;
   const size_t pieces = team_.size() == 1 ? 1 : (d.out + step - 1) / step;
   Unit* in = units(plan_.coded);
@@ -211,6 +210,8 @@ void Int8Runner::dense(const Int8PackedDense& d, const float* x, Activation act,
 void Int8Runner::head() {
   float *pooled = own(plan_.means), *embedding = shared(plan_.embedding), *logits = shared(plan_.logits);
   pool(pooled);  // every member for itself: that is quicker than a phase of its own
+  if (net_.in_float(net_.head))  // whose weights have hard-swish's division by six
+    std::transform(pooled, pooled + net_.head.in, pooled, [](float x) { return x * 6.0f; });
   dense(net_.head, pooled, Activation::hswish6, embedding);
   if (out_.logits) dense(net_.classifier, embedding, Activation::none, logits);
   share(1, [&](size_t) {

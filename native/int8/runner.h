@@ -1,10 +1,14 @@
 // One image through a quantised network, in one arena, by one thread or a team of them. Allocates nothing.
 #pragma once
 
+#include <algorithm>
+
 #include "../runner.h"
 #include "plan.h"
 
 namespace lcnet {
+
+constexpr size_t kPieces = 2;  // of a layer's rows for each member: at the edge of a piece some work is done twice
 
 // As Runner: each member of a team makes its own over the same arena and calls it once.
 class Int8Runner {
@@ -25,7 +29,10 @@ class Int8Runner {
     team_.share(phase_++, pieces, work);
   }
   template <class Work>
-  void share_rows(size_t height, Work&& work);
+  void share_rows(size_t height, Work&& work) {
+    const size_t pieces = team_.size() == 1 ? 1 : std::min(height, kPieces * team_.size());
+    share(pieces, [&](size_t piece) { work(height * piece / pieces, height * (piece + 1) / pieces); });
+  }
   void stem_rows(size_t y0, size_t y1);
   void stem_row(size_t y);
   void block_rows(size_t i, size_t y0, size_t y1);
@@ -38,6 +45,15 @@ class Int8Runner {
   void gated_pixels(size_t i, size_t begin, size_t end);
   void dense_rows(size_t i, size_t y0, size_t y1, float* out);
   void export_pixels(size_t map, const float* x, size_t first, size_t pixels);
+  // Blocks in float: float_blocks.cpp.
+  void float_block(size_t i);
+  void float_squeeze_excite_block(size_t i);
+  const float* padded_row(size_t i, size_t y);
+  void float_depthwise_row(size_t i, size_t y, float* out);
+  void float_pointwise(size_t i, const float* x, size_t first, size_t pixels);
+  void float_gates(size_t i);
+  void code_pixels(size_t map, const float* x, size_t first, size_t pixels);
+  void float_dense(const PackedDense& d, const float* x, Activation act, float* out);
   void head();
   void dense(const Int8PackedDense& d, const float* x, Activation act, float* out);
 
@@ -45,7 +61,10 @@ class Int8Runner {
   float* own(size_t offset) const { return arena_ + plan_.shared_floats + t_ * plan_.private_floats + offset; }
   Unit* units(size_t offset) const { return reinterpret_cast<Unit*>(own(offset)); }
   uint8_t* codes(size_t map) const { return reinterpret_cast<uint8_t*>(shared(plan_.maps[map].offset)); }
-  float* last() const { return shared(plan_.maps.back().offset); }
+  float* dense_pixels(size_t map, size_t first) const {
+    return shared(plan_.maps[map].offset) + first * plan_.maps[map].channels;
+  }
+  float* last() const { return dense_pixels(plan_.maps.size() - 1, 0); }
   float* wanted(size_t map) const;  // where a map's values are to go as a feature map, null if nowhere
 
   const Int8Network& net_;

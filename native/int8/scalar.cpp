@@ -18,6 +18,7 @@ constexpr Int8Kernels int8_scalar_table() {
       .panel = P,
       .quantise = int8_quantise__scalar<G>,
       .stem_3x3s2 = int8_stem_3x3s2__scalar<L, G>,
+      .stem_f32 = int8_stem_f32__scalar<L, G>,
       .interleave = int8_interleave__scalar<L, G>,
       .dwconv = {{int8_dwconv__scalar<L, G, 3, 1>, int8_dwconv__scalar<L, G, 3, 2>},
                  {int8_dwconv__scalar<L, G, 5, 1>, int8_dwconv__scalar<L, G, 5, 2>}},

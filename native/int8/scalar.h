@@ -12,20 +12,31 @@ void int8_quantise__scalar(const float* x, float r, float z, uint8_t border, voi
 }
 
 template <size_t L, size_t G>
-void int8_stem_3x3s2__scalar(const void* const* in, const Unit* w, Sums sums, Coding coding, uint8_t* out, size_t width,
-                             size_t block_stride, size_t in_chans, size_t channels) {
+float int8_stem_h6__scalar(const void* const* in, const Unit* w, Sums sums, size_t x, size_t in_chans, size_t c) {
   using Code = typename Unpacked<G>::Code;
   constexpr size_t U = 4 / G;
+  int32_t sum = 0;
+  for (size_t row = 0; row < 3 * in_chans; ++row)
+    for (size_t u = 0; u < U; ++u)
+      sum += dot<G>(static_cast<const Code*>(in[row]) + 2 * x + G * u,
+                    w + ((c / L * 3 * in_chans + row) * U + u) * L + c % L);
+  return hswish6(pre_activation(sum, sums.scale[c], sums.bias[c]));
+}
+
+template <size_t L, size_t G>
+void int8_stem_3x3s2__scalar(const void* const* in, const Unit* w, Sums sums, Coding coding, uint8_t* out, size_t width,
+                             size_t block_stride, size_t in_chans, size_t channels) {
   for (size_t c = 0; c < channels; ++c)
-    for (size_t x = 0; x < width; ++x) {
-      int32_t sum = 0;
-      for (size_t row = 0; row < 3 * in_chans; ++row)
-        for (size_t u = 0; u < U; ++u)
-          sum += dot<G>(static_cast<const Code*>(in[row]) + 2 * x + G * u,
-                        w + ((c / L * 3 * in_chans + row) * U + u) * L + c % L);
-      const float h6 = hswish6(pre_activation(sum, sums.scale[c], sums.bias[c]));
-      out[c / L * block_stride + x * L + c % L] = to_code(h6, coding.r[c], coding.z[c]);
-    }
+    for (size_t x = 0; x < width; ++x)
+      out[c / L * block_stride + x * L + c % L] =
+          to_code(int8_stem_h6__scalar<L, G>(in, w, sums, x, in_chans, c), coding.r[c], coding.z[c]);
+}
+
+template <size_t L, size_t G>
+void int8_stem_f32__scalar(const void* const* in, const Unit* w, Sums sums, float* out, size_t width, size_t in_chans,
+                           size_t channels) {
+  for (size_t x = 0; x < width; ++x)
+    for (size_t c = 0; c < channels; ++c) out[x * channels + c] = int8_stem_h6__scalar<L, G>(in, w, sums, x, in_chans, c);
 }
 
 template <size_t L, size_t G>

@@ -48,12 +48,11 @@ static void int8_quantise(const float* x, float r, float z, uint8_t border, void
   for (size_t k = width + 2; k < codes; ++k) to[k] = border;
 }
 
+// T pixels of V channel blocks.
 template <size_t T, size_t V>
-LCNET_INLINE void int8_stem_tile(const void* const* in, size_t x, const Unit* w, Sums sums, Coding coding, uint8_t* out,
-                                 size_t block_stride, size_t in_chans) {
+LCNET_INLINE void int8_stem_sums(const void* const* in, size_t x, const Unit* w, size_t in_chans, Ints (&sum)[T][V]) {
   constexpr size_t L = Vec::L, U = 4 / G;
   const size_t block = 3 * in_chans * U * L;
-  Ints sum[T][V] = {};
   for (size_t i = 0; i < 3 * in_chans * U; ++i) {
     const Code* codes = static_cast<const Code*>(in[i / U]) + 2 * x + i % U * G;
     Ints tap[V];
@@ -66,7 +65,27 @@ LCNET_INLINE void int8_stem_tile(const void* const* in, size_t x, const Unit* w,
       }
     }
   }
-  requantise_tile(sum, sums, coding, out + x * L, block_stride);
+}
+
+template <size_t T, size_t V>
+LCNET_INLINE void int8_stem_tile(const void* const* in, size_t x, const Unit* w, Sums sums, Coding coding, uint8_t* out,
+                                 size_t block_stride, size_t in_chans) {
+  Ints sum[T][V] = {};
+  int8_stem_sums(in, x, w, in_chans, sum);
+  requantise_tile(sum, sums, coding, out + x * Vec::L, block_stride);
+}
+
+template <size_t T>
+static void int8_stem_f32(const void* const* in, const Unit* w, Sums sums, float* out, size_t width, size_t in_chans,
+                          size_t channels) {
+  const size_t taps = 3 * in_chans * 4 / G;
+  for (size_t c = 0; c < channels; c += Vec::L)
+    for_tiles<T>(width, [&]<size_t N>(size_t x) {
+      Ints sum[N][1] = {};
+      int8_stem_sums(in, x, w + c * taps, in_chans, sum);
+      const Vec scale = load(sums.scale + c), bias = load(sums.bias + c);
+      LCNET_UNROLL for (size_t t = 0; t < N; ++t) store(out + (x + t) * channels + c, h6_of(sum[t][0], scale, bias));
+    });
 }
 
 // T1 pixels at a time where one block of channels is left, T2 where there are two.

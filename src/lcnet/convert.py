@@ -182,7 +182,7 @@ def _describe(source: Path, checkpoint: Checkpoint, weights: dict[str, np.ndarra
 
 def _float_only(config: ModelConfig) -> ModelConfig:
     if config.quantization:
-        raise ModelFileError("it is a model file already, in int8, which is not converted: take the float model it was made from")
+        raise ModelFileError("it is a model file already, in int8: convert the float model that it was made from")
     return config
 
 

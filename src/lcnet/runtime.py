@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 MIN_SIZE = 32  # pixels a side: below it the last maps would be all padding
 PRECISIONS = ("fp32", "bf16")
 DECODES = ("exact", "fast")
-MIXED = hasattr(
-    getattr(_native, "Int8Layers", None), "float_block"
-)  # whether parts of a quantised network may be in float
 CHUNK = 32  # images that are decoded before they run: bounds the memory of a long list
 
 
@@ -349,10 +346,6 @@ def _int8_layers(model: ModelFile) -> _native.Int8Layers:
     def add(kind: str, names: Sequence[str], *before: Any) -> None:
         found = [by_name[name] for name in names]
         whole = isinstance(found[0], quantized.QuantizedLayer)
-        if not (whole or MIXED):
-            raise InputError(
-                f"{names[0]} of the quantised model is in float, which this build's int8 engine does not have"
-            )
         getattr(layers, kind if whole else f"float_{kind}")(
             *before, *(array for layer in found for array in quantized.fields_of(layer))
         )

@@ -108,7 +108,7 @@ static void run_head(Int8Engine& engine, const Int8Weights& weights, const std::
 
 static void hot_path_allocates_nothing(const Int8Kernels& kernels, const Int8Weights& weights, size_t threads,
                                        const std::string& what) {
-  Int8Engine engine(lcnet::Int8Network(kernels, weights.source), threads);
+  Int8Engine engine(lcnet::Int8Network(kernels, weights.source, *lcnet::isas().back().kernels), threads);
   constexpr size_t kMost = lcnet::Plan::kHeads + 3;
   std::vector<float> x(kMost * engine.network().in_chans * 32 * 32), logits(kMost * engine.network().classes);
   Outputs out;
@@ -139,7 +139,7 @@ int main() {
       const Case c = make_case(weights, height, columns, 2);
       for (const auto& [name, kernels] : tables)
         for (size_t threads : {1, 2, 3}) {
-          Int8Engine engine(lcnet::Int8Network(*kernels, weights.source), threads);
+          Int8Engine engine(lcnet::Int8Network(*kernels, weights.source, *lcnet::isas().back().kernels), threads);
           const std::string what = name + " x " + std::to_string(threads);
           run(engine, c, 2, true, what);
           run(engine, c, 1, false, what + " alone");

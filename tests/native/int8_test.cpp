@@ -102,6 +102,9 @@ static void stem(const Int8Kernels& fast, const Int8Kernels& scalar) {
   check(fast, scalar, (channels / L - 1) * stride + width * L, [&](const Int8Kernels& k, Memory& out) {
     k.stem_3x3s2(in.data(), w->as<Unit>(), layer.sums(), layer.coding(), out.data, width, stride, in_chans, channels);
   });
+  check(fast, scalar, width * channels * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
+    k.stem_f32(in.data(), w->as<Unit>(), layer.sums(), out.as<float>(), width, in_chans, channels);
+  });
 }
 
 static void interleave(const Int8Kernels& fast, const Int8Kernels& scalar) {

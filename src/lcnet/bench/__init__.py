@@ -24,7 +24,11 @@ from ..modelfile import ModelFile
 from .peers import PEERS, Run, Unavailable, ours
 
 OURS = "lcnet"
-TOLERANCE = {"fp32": 1e-3, "bf16": 0.1, "int8": 0.0}  # of the range of the logits: far above rounding, far below a mistake
+TOLERANCE = {
+    "fp32": 1e-3,
+    "bf16": 0.1,
+    "int8": 0.0,
+}  # of the range of the logits: far above rounding, far below a mistake
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,12 @@ from .options import columns, json_text
 @click.option("--engines", default="all", show_default=True, help="Names with commas between; ours is always there.")
 @click.option("--threads", default="1", show_default=True, help="Numbers with commas between.")
 @click.option("--batch", default="1", show_default=True, help="Numbers with commas between.")
-@click.option("--precision", default="fp32", show_default=True, help="fp32, bf16, or both with a comma between; an int8 file runs in int8.")
+@click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    help="fp32, bf16, or both; an int8 file runs in int8.",
+)
 @click.option("--size", default="", help="Input sizes: 224 or 199x331, with commas between.  [default: the model's]")
 @click.option("--rounds", default=15, show_default=True, type=click.IntRange(1), help="Turns that every engine gets.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the results here.")

@@ -18,7 +18,7 @@ from ..errors import InputError, LcnetError
 from ..fold import fold
 from ..modelfile import ModelFile
 from ..quantized import Layers, float_layers, layers_of, to_weights
-from ..runtime import MIXED, Classifier
+from ..runtime import Classifier
 from . import correction, gate, pictures, ranges, scheme, sensitivity
 from .network import forward, steps
 
@@ -76,8 +76,8 @@ def quantize(
     """Quantise a float model and measure the result.
 
     data: pictures as `lcnet.sources.find` takes them, folders with all below. evaluation: labelled data as
-    `lcnet.dataset.open_dataset` takes it. tell: is told what is being done. Raises `InputError` for data or a model that will not do, and
-    `GateError` if the result should not be kept, unless `force`.
+    `lcnet.dataset.open_dataset` takes it. tell: is told what is being done. Raises `InputError` for data or a model that will
+    not do, and `GateError` if the result should not be kept, unless `force`.
     """
     options = options or Options()
     if model.config.quantization:
@@ -126,7 +126,7 @@ class _Job:
         kept: tuple[str, ...] = ()
         while True:
             layers = self.corrected(plain, kept, x)
-            unit = sensitivity.worst(damages, kept) if MIXED else None
+            unit = sensitivity.worst(damages, kept)
             if unit is None or self.good(layers, few):
                 return layers, kept, damages
             self.tell(f"{unit} stays in float: it costs more than it saves")

@@ -94,7 +94,7 @@ def labelled(path: str | os.PathLike[str], config: ModelConfig) -> list[tuple[Fo
     parts = open_dataset(path)
     data = next(part for part in (parts.test, parts.val, parts.train) if part is not None)
     if data.multi_label or config.decision.multi_label:
-        raise InputError(f"{shown(path)}: int8 is judged by top-1, which several labels a picture do not have: leave --eval out")
+        raise InputError(f"{shown(path)}: int8 is judged by top-1, but these pictures have several labels each")
     classes = align(data.classes, config.labels, config.arch.num_classes)[data.targets]
     return [(Sample(data, i), int(label)) for i, label in enumerate(classes)]
 
