@@ -4,7 +4,8 @@
 
 The peers are ONNX Runtime's static quantisation (QDQ, weights per channel, all three calibrations) and OpenVINO with NNCF
 (default settings), as their manuals say. Accuracy, agreement with our fp32 and signal to noise of the logits come with the
-latency of one picture on one thread, in turns. A peer that is not installed is left out and told.
+latency of one picture on one thread, in turns. A peer that is not installed is left out and told. With --speed the latency
+alone is measured for architectures at their own input size too, with random weights.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lcnet import hub, modelfile, quantize
+from lcnet import hub, modelfile, quantize, zoo
 from lcnet.bench import machine
+from lcnet.bench.weights import random_model
 from lcnet.export import to_onnx
 from lcnet.image import batch
 from lcnet.modelfile import ModelFile
@@ -122,9 +126,15 @@ def inputs(model: ModelFile, sources: list[Any]) -> Iterator[np.ndarray]:
         yield batch([source], model.config.preprocessing)
 
 
-def built(model: ModelFile, calibration: Calibration) -> dict[str, Run]:
+FASTEST = tuple(
+    name for name in ENGINES if not name.endswith(("mse", "entropy", "percentile"))
+)  # others are as fast as one here
+
+
+def built(model: ModelFile, calibration: Calibration, engines: Iterable[str] = tuple(ENGINES)) -> dict[str, Run]:
     runs = {}
-    for name, make in ENGINES.items():
+    for name in engines:
+        make = ENGINES[name]
         try:
             print(f"{name} ...", file=sys.stderr)
             runs[name] = make(model, calibration)
@@ -135,11 +145,10 @@ def built(model: ModelFile, calibration: Calibration) -> dict[str, Run]:
 
 def compare(model: ModelFile, runs: dict[str, Run], test: list[tuple[Any, int]]) -> dict[str, gate.Comparison]:
     found = {name: gate.Comparison() for name in runs}
-    for source, label in test:
-        x = batch([source], model.config.preprocessing)
+    for labels, x in pictures.groups(test, model.config.preprocessing, [], size=1):
         expected = runs["lcnet fp32"](x)
         for name, run in runs.items():
-            found[name].add(expected, run(x), [label])
+            found[name].add(expected, run(x), labels)
     return found
 
 
@@ -157,9 +166,24 @@ def latencies(runs: dict[str, Run], x: np.ndarray, rounds: int, seconds: float) 
 
 
 def row(name: str, found: gate.Comparison, times: list[float]) -> dict[str, Any]:
-    low, median, high = np.percentile(times, [10, 50, 90]).round(4).tolist()
     measured = {key.replace("_int8", ""): value for key, value in found.summary(True).items() if key != "top1_fp32"}
-    return {"engine": name, **measured, "ms": median, "low": low, "high": high}
+    return {"engine": name, **measured, **spread(times)}
+
+
+def speed(name: str, calibration: Calibration, rounds: int) -> list[dict[str, Any]]:
+    """Latencies of an architecture with random weights."""
+    model = random_model(zoo.find(name).config())
+    runs = built(model, calibration, FASTEST)
+    size = model.config.preprocessing.input_size
+    x = np.random.default_rng(0).normal(size=(1, *size)).astype(np.float32)
+    times = latencies(runs, x, rounds, 0.1)
+    return [{"model": name, "size": size[1], "engine": e, **spread(times[e])} for e in runs]
+
+
+def spread(times: list[float]) -> dict[str, float]:
+    """Median, and the 10th and 90th percentile, in milliseconds."""
+    low, median, high = np.percentile(times, [10, 50, 90]).round(4).tolist()
+    return {"ms": median, "low": low, "high": high}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -169,6 +193,36 @@ def table(rows: list[dict[str, Any]]) -> str:
         for r in rows
     ]
     return "\n".join(lines)
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """Top-1 against latency, a point an engine."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(8, 4.5))
+    for r in result["engines"]:
+        own, int8 = r["engine"].startswith("lcnet"), "int8" in r["engine"]
+        axis.plot(r["ms"], r["top1"], "o" if int8 else "s", color="tab:red" if own else "tab:gray", markersize=8)
+        axis.annotate(r["engine"], (r["ms"], r["top1"]), xytext=(7, -3), textcoords="offset points", fontsize=8)
+    axis.set_xscale("log")
+    axis.margins(x=0.25, y=0.1)
+    axis.set_xlabel(f"milliseconds a picture of {result['size']}x{result['size']}, one thread")
+    axis.set_ylabel(f"top-1 on {result['test_images']} test pictures, %")
+    axis.set_title(f"{result['model']}: circles int8, squares fp32 ({result['machine']['cpu']})", fontsize=9)
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+
+
+def versions() -> dict[str, str]:
+    """Of the peers that are installed."""
+    found = {}
+    for name in ("onnxruntime", "openvino", "nncf"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def main() -> None:
@@ -182,7 +236,9 @@ def main() -> None:
     )
     parser.add_argument("--limit", type=int, help="of the test pictures, evenly spaced")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--speed", default="", help="architectures to time at their own size, with commas between")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path, help="draw top-1 against latency here")
     given = parser.parse_args()
     found = hub.locate(given.model)
     model = modelfile.read(found.path, found.config)
@@ -191,13 +247,21 @@ def main() -> None:
     calibration = Calibration(given.calibration, given.images)
     runs = built(model, calibration)
     compared = compare(model, runs, test)
-    x = batch([test[0][0]], model.config.preprocessing)
+    x = batch([test[0][0].open()], model.config.preprocessing)
     times = latencies(runs, x, given.rounds, 0.1)
     rows = [row(name, compared[name], times[name]) for name in runs]
     print(table(rows))
+    faster = [r for name in given.speed.split(",") if name for r in speed(name, calibration, given.rounds)]
+    for r in faster:
+        print(f"{r['model']:<12} {r['size']} {r['engine']:<28} {r['ms']:>8.3f} ms")
+    result = {
+        "machine": machine() | versions(), "model": given.model, "size": x.shape[-1],
+        "calibration_images": len(calibration), "test_images": len(test), "engines": rows, "speed": faster,
+    }  # fmt: skip
     if given.json:
-        result = {"machine": machine(), "model": given.model, "calibration_images": len(calibration), "engines": rows}
         given.json.write_text(json.dumps(result, indent=2) + "\n")
+    if given.plot:
+        draw(result, given.plot)
 
 
 if __name__ == "__main__":

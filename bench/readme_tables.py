@@ -75,6 +75,34 @@ def training() -> str:
     return "\n".join(lines)
 
 
+def int8() -> str:
+    """Accuracy and latency of quantised networks, ours and the peers'."""
+    r = json.loads((ROOT / "results/int8.json").read_text())
+    head = row("engine", "precision", "top-1", "agreement with fp32", "signal to noise", f"ms at {r['size']}")
+    lines = [head, row(*["---"] * 6)]
+    for e in r["engines"]:
+        engine, precision = e["engine"].split(" ", 1)
+        noise = f"{e['sqnr_db']:.1f} dB" if "int8" in precision else ""
+        ms = f"**{e['ms']:.3f}**" if engine == "lcnet" else f"{e['ms']:.3f}"
+        lines.append(row(engine, precision, f"{e['top1']:.2f}%", f"{e['agreement']:.1%}", noise, ms))
+    found = r["machine"]
+    peers = ", ".join(f"{name} {found[name]}" for name in ("onnxruntime", "openvino", "nncf") if name in found)
+    where = f"{found['cpu']}, {found['isa']}, {found['date'][:10]}; {peers}"
+    return "\n".join([*lines, "", f"`{r['model']}`, {r['test_images']} test pictures; {where}.", *int8_speed(r["speed"])])
+
+
+def int8_speed(rows: list[dict[str, Any]]) -> list[str]:
+    """A sentence a network: our int8 against our fp32 and against the fastest int8 of the others."""
+    notes = []
+    for name, size in dict.fromkeys((r["model"], r["size"]) for r in rows):
+        ms = {r["engine"]: r["ms"] for r in rows if r["model"] == name}
+        peer = min((e for e in ms if "int8" in e and not e.startswith("lcnet")), key=ms.__getitem__)
+        ours, exact = ms["lcnet int8"], ms["lcnet fp32"]
+        notes.append(f"`{name}` at {size}: {ours:.2f} ms in int8, {exact:.2f} in fp32 ({exact / ours:.2f}x), "
+                     f"{ms[peer]:.2f} in the fastest other int8, {peer.split()[0]}'s ({ms[peer] / ours:.2f}x).")  # fmt: skip
+    return notes
+
+
 def whole_way() -> str:
     """From a file to its label: ours, timm's, a script's."""
     r = json.loads((ROOT / "results/whole_way.json").read_text())
@@ -109,6 +137,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "sizes": sizes,
     "whole way": whole_way,
     "training": training,
+    "int8": int8,
 }
 
 

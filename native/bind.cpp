@@ -175,6 +175,7 @@ static nb::ndarray<nb::numpy, const uint8_t, nb::ndim<3>> arrow_pixels(nb::objec
 #endif
 
 NB_MODULE(_native, m) {
+  nb::set_leak_warnings(false);  // what a cache of the program still holds when it ends is no leak
   nb::class_<Layers>(m, "Layers")
       .def(nb::init<>())
       .def("stem", &Layers::stem)
