@@ -7,7 +7,6 @@ one only: that import alone takes longer than classifying a picture. docs/weight
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -18,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from . import zoo
-from .arch import BN_EPS
-from .config import Labels, ModelConfig
+from .config import ModelConfig
 from .errors import InputError, WeightsError
+from .plainconfig import to_config_json
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -146,7 +145,7 @@ def download(
     except OSError as error:
         raise WeightsError(f"cannot copy {found.path} to {folder}: {_reason(error)}") from None
     # Weights last: a folder that has them has all.
-    modelfile.write_atomically(folder / CONFIG, _timm_config(config).encode())
+    modelfile.write_atomically(folder / CONFIG, to_config_json(config).encode())
     modelfile.write_atomically(folder / WEIGHTS, data)
     return folder / WEIGHTS
 
@@ -366,32 +365,3 @@ def _unreachable(want: _Remote, reason: str) -> WeightsError:
         "  - give a model file that you have: `--model PATH`\n"
         "`lcnet_050.cifar10` is bundled and needs no download."
     )
-
-
-def _timm_config(config: ModelConfig) -> str:
-    """The `config.json` that timm would write beside these weights, and that `plainconfig` reads back."""
-    arch, pre, source = config.arch, config.preprocessing, str(config.provenance.get("source", ""))
-    cfg: dict[str, Any] = {
-        "tag": source.removeprefix(f"{arch.name}.") if source.startswith(f"{arch.name}.") else "",
-        "custom_load": False,
-        "fixed_input_size": False,
-        **{k: getattr(pre, k) for k in ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")},
-        "num_classes": arch.num_classes,
-        "pool_size": arch.feature_shapes(*pre.input_size[1:])[-1][1:],
-        "first_conv": "conv_stem",
-        "classifier": "classifier",
-    }
-    top = {"architecture": arch.name, "num_classes": arch.num_classes, "num_features": arch.num_features}
-    odd = (("bn_eps", config.bn_eps, BN_EPS), ("in_chans", arch.in_chans, 3))
-    args = {"model_args": {key: value for key, value, usual in odd if value != usual}}
-    return json.dumps({**top, **_label_keys(config.labels), **args, "pretrained_cfg": cfg}, indent=2) + "\n"
-
-
-def _label_keys(labels: Labels | None) -> dict[str, Any]:
-    from .labels import load_labels
-
-    if labels is None or labels == load_labels("imagenet1k"):  # timm stores none for ImageNet-1k
-        return {}
-    if labels.ids is None:
-        return {"label_names": labels.names}
-    return {"label_names": labels.ids, "label_descriptions": dict(zip(labels.ids, labels.names, strict=True))}

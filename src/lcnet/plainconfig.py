@@ -1,4 +1,4 @@
-"""timm's `config.json`, the description beside a plain weights file: read into a `ModelConfig`.
+"""timm's `config.json`, the description beside a plain weights file: read into a `ModelConfig`, and written from one.
 
 Only what changes the result is taken; options that the runtime does not have are refused rather than ignored.
 """
@@ -74,3 +74,35 @@ def _labels(data: dict[str, Any], cfg: dict[str, Any], arch: Arch) -> Labels | N
     if arch.num_classes == 1000:  # timm stores no labels for ImageNet-1k
         return load_labels("imagenet1k")
     return None
+
+
+def pretrained_cfg(arch: Arch, pre: Preprocessing) -> dict[str, Any]:
+    """timm's dict of what a network's pretrained weights expect."""
+    return {
+        "custom_load": False,
+        "fixed_input_size": False,
+        **{k: getattr(pre, k) for k in ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")},
+        "num_classes": arch.num_classes,
+        "pool_size": arch.feature_shapes(*pre.input_size[1:])[-1][1:],
+        "first_conv": "conv_stem",
+        "classifier": "classifier",
+    }
+
+
+def to_config_json(config: ModelConfig) -> str:
+    """Return the `config.json` that timm would write beside a model's weights, and that `from_config_json` reads back."""
+    arch, source = config.arch, str(config.provenance.get("source", ""))
+    tag = source.removeprefix(f"{arch.name}.") if source.startswith(f"{arch.name}.") else ""
+    top = {"architecture": arch.name, "num_classes": arch.num_classes, "num_features": arch.num_features}
+    odd = (("bn_eps", config.bn_eps, BN_EPS), ("in_chans", arch.in_chans, 3))
+    args = {"model_args": {key: value for key, value, usual in odd if value != usual}}
+    cfg = {"tag": tag, **pretrained_cfg(arch, config.preprocessing)}
+    return json.dumps({**top, **_label_keys(config.labels), **args, "pretrained_cfg": cfg}, indent=2) + "\n"
+
+
+def _label_keys(labels: Labels | None) -> dict[str, Any]:
+    if labels is None or labels == load_labels("imagenet1k"):  # timm stores none for ImageNet-1k
+        return {}
+    if labels.ids is None:
+        return {"label_names": labels.names}
+    return {"label_names": labels.ids, "label_descriptions": dict(zip(labels.ids, labels.names, strict=True))}

@@ -16,6 +16,7 @@ from ..arch import BN_EPS, WIDTHS, Arch
 from ..config import ModelConfig, Preprocessing
 from ..convert import load_state_dict
 from ..errors import InputError, ModelFileError, WeightsError, suggest
+from ..plainconfig import pretrained_cfg
 
 Name = str | os.PathLike[str]
 Fields = Mapping[str, Any] | None
@@ -128,19 +129,4 @@ def _overlaid(source: Source, given: Mapping[str, Any]) -> Source:
 
 
 def _cfg(arch: Arch, pre: Preprocessing) -> dict[str, Any]:
-    """timm's dict of these facts."""
-    return {
-        "architecture": arch.name,
-        "custom_load": False,
-        "input_size": pre.input_size,
-        "fixed_input_size": False,
-        "interpolation": pre.interpolation,
-        "crop_pct": pre.crop_pct,
-        "crop_mode": pre.crop_mode,
-        "mean": pre.mean,
-        "std": pre.std,
-        "num_classes": arch.num_classes,
-        "pool_size": arch.feature_shapes(*pre.input_size[1:])[-1][1:],
-        "first_conv": "conv_stem",
-        "classifier": "classifier",
-    }
+    return {"architecture": arch.name, **pretrained_cfg(arch, pre)}
