@@ -105,10 +105,11 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
+    parser.add_argument("--size", type=int, default=RECIPE.input_size)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    recipe = RECIPE.change({"epochs": arguments.epochs})
+    recipe = RECIPE.change({"epochs": arguments.epochs, "input_size": arguments.size})
     with ProcessPoolExecutor(arguments.processes, max_tasks_per_child=1) as pool:
         jobs = [
             pool.submit(one, e, arguments.data, recipe, s) for s in range(arguments.seeds) for e in ("lcnet", "timm")

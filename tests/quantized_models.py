@@ -18,16 +18,20 @@ from lcnet.quantized import float_layers, layers_of, to_weights
 
 @lru_cache
 def trained():
-    """The bundled CIFAR-10 model: its logits react to pictures, as random weights' do not."""
-    return modelfile.read(hub.BUNDLED / "lcnet_050.cifar10.safetensors")
+    """The bundled CIFAR-10 model, for pictures of 64 pixels: its logits react to them, as random weights' do not."""
+    return resized(modelfile.read(hub.BUNDLED / "lcnet_050.cifar10.safetensors"), 64)
+
+
+def resized(model, size):
+    """The same model for square pictures of another size."""
+    preprocessing = replace(model.config.preprocessing, input_size=(3, size, size))
+    return ModelFile(replace(model.config, preprocessing=preprocessing), model.weights)
 
 
 @lru_cache
 def small():
     """The same for pictures of 32 pixels: a quarter of the work."""
-    model = trained()
-    preprocessing = replace(model.config.preprocessing, input_size=(3, 32, 32))
-    return ModelFile(replace(model.config, preprocessing=preprocessing), model.weights)
+    return resized(trained(), 32)
 
 
 def ready(count, seed=1, size=64):
@@ -52,6 +56,7 @@ def quantised_layers(model, x, kept=(), method="minmax", equalisation=scheme.EQU
     return correction.corrected(arch, exact, layers, pre, x) if bias_correction else layers
 
 
+@lru_cache
 def quantised(model=None, kept=(), count=32):
     """An int8 model file of the trained model."""
     model = model or trained()

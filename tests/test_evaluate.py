@@ -357,8 +357,8 @@ def test_a_model_without_classifier_is_refused(data):
 def test_the_bundled_checkpoint_has_its_published_accuracy(cifar10_test):
     result = evaluate(lcnet.load("lcnet_050.cifar10"), open_dataset(cifar10_test).train)
     published, _ = zoo.find("lcnet_050.cifar10").accuracy["cifar10_subset"]
-    assert result.pictures == 5000 and result.summary["top1"].value == pytest.approx(0.8336, abs=1e-9)
-    assert abs(100 * result.summary["top1"].value - published) < 0.1
+    assert result.pictures == 5000
+    assert abs(100 * result.summary["top1"].value - published) < 0.05  # the table has one decimal
     assert measure(replace(result.answers)).to_json() == result.to_json()
 
 

@@ -117,7 +117,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "lcnet_050.cifar10",
         bundled="lcnet_050.cifar10.safetensors",
-        preprocessing=Preprocessing((3, 64, 64), crop_pct=1.0, crop_mode="squash"),
+        preprocessing=Preprocessing((3, 112, 112), crop_pct=1.0),
         num_classes=10,
         labels="cifar10",
         accuracy={"cifar10_subset": (83.4, None)},
