@@ -57,10 +57,9 @@ def quantised_layers(model, x, kept=(), method="minmax", equalisation=scheme.EQU
 
 
 @lru_cache
-def quantised(model=None, kept=(), count=32):
-    """An int8 model file of the trained model."""
-    model = model or trained()
-    size = model.config.preprocessing.input_size[1]
+def quantised(size=64, kept=(), count=32):
+    """An int8 model file of the trained model, for square pictures of `size` pixels."""
+    model = resized(trained(), size)
     layers = quantised_layers(model, ready(count, size=size), kept)
     config = replace(model.config, quantization=Quantization(float_layers=tuple(kept)))
     return ModelFile(config, to_weights(layers, config.arch))

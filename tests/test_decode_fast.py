@@ -64,7 +64,7 @@ def test_model_option(monkeypatch):
     lcnet.load("lcnet_050.cifar10").classify(data)
     assert asked == []
     lcnet.load("lcnet_050.cifar10", decode="fast").classify(data)
-    assert asked == [(None, (64, 64))]
+    assert asked == [(None, (128, 128))]
     with pytest.raises(lcnet.InputError, match="decode is 'quick', expected exact or fast"):
         lcnet.load("lcnet_050.cifar10", decode="quick")
 

@@ -188,7 +188,7 @@ def test_pictures_of_all_sizes(tmp_path):
 
 def test_a_quantised_model_is_refused(data, tmp_path):
     path = tmp_path / "m.int8.safetensors"
-    modelfile.write(path, quantised(small()))
+    modelfile.write(path, quantised(32))
     result = command(path, "--data", data, "-o", tmp_path / "again.safetensors")
     assert result.exit_code == 1
     assert "the model is quantised already" in result.output

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from quantized_models import quantised, small, trained
+from quantized_models import quantised, trained
 
 from lcnet import quantized
 from lcnet.arch import Arch
@@ -26,12 +26,12 @@ KEPT = ("blocks.2.1", "classifier")
 
 @pytest.fixture(scope="module")
 def model():
-    return quantised(small())
+    return quantised(32)
 
 
 @pytest.fixture(scope="module")
 def mixed():
-    return quantised(small(), KEPT)
+    return quantised(32, KEPT)
 
 
 @pytest.fixture

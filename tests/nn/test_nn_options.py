@@ -100,7 +100,7 @@ def test_architectures_without_weights_say_so(name):
 
 def test_a_tag_given_separately_wins_over_the_names():
     cfg = create_model("lcnet_050.ra2_in1k", pretrained_cfg="cifar10").pretrained_cfg
-    assert (cfg["tag"], cfg["num_classes"], cfg["input_size"]) == ("cifar10", 10, (3, 112, 112))
+    assert (cfg["tag"], cfg["num_classes"], cfg["input_size"]) == ("cifar10", 10, (3, 128, 128))
     with pytest.raises(InputError, match=r"lcnet_050.nonsense"):
         create_model("lcnet_050", pretrained_cfg="nonsense")
 

@@ -237,7 +237,7 @@ def test_to_weights_are_copies():
 
 def test_model_config_takes_the_description_of_the_model():
     config = model_config(create_model("lcnet_050.cifar10", num_classes=4, bn_eps=0.01))
-    assert config.preprocessing == Preprocessing((3, 64, 64), crop_pct=1.0, crop_mode="squash")
+    assert config.preprocessing == Preprocessing((3, 128, 128), crop_pct=1.0, crop_mode="squash")
     assert (config.arch, config.bn_eps, config.labels) == (Arch(0.5, 3, 4), 0.01, None)
     model = create_model("lcnet_050", in_chans=1)
     assert model_config(model).preprocessing == Preprocessing().with_channels(1)
