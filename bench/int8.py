@@ -206,9 +206,9 @@ def draw(result: dict[str, Any], path: Path) -> None:
     for r in result["engines"]:
         own, int8 = r["engine"].startswith("lcnet"), "int8" in r["engine"]
         axis.plot(r["ms"], r["top1"], "o" if int8 else "s", color="tab:red" if own else "tab:gray", markersize=8)
-        axis.annotate(r["engine"], (r["ms"], r["top1"]), xytext=(7, -3), textcoords="offset points", fontsize=8)
-    axis.set_xscale("log")
-    axis.margins(x=0.25, y=0.1)
+        axis.annotate(r["engine"], (r["ms"], r["top1"]), xytext=(3, 6), textcoords="offset points",
+                      fontsize=8, rotation=30)  # fmt: skip
+    axis.margins(x=0.15, y=0.25)
     axis.set_xlabel(f"milliseconds a picture of {result['size']}x{result['size']}, one thread")
     axis.set_ylabel(f"top-1 on {result['test_images']} test pictures, %")
     axis.set_title(f"{result['model']}: circles int8, squares fp32 ({result['machine']['cpu']})", fontsize=9)

@@ -88,7 +88,9 @@ def int8() -> str:
     found = r["machine"]
     peers = ", ".join(f"{name} {found[name]}" for name in ("onnxruntime", "openvino", "nncf") if name in found)
     where = f"{found['cpu']}, {found['isa']}, {found['date'][:10]}; {peers}"
-    return "\n".join([*lines, "", f"`{r['model']}`, {r['test_images']} test pictures; {where}.", *int8_speed(r["speed"])])
+    return "\n".join(
+        [*lines, "", f"`{r['model']}`, {r['test_images']} test pictures; {where}.", *int8_speed(r["speed"])]
+    )
 
 
 def int8_speed(rows: list[dict[str, Any]]) -> list[str]:
