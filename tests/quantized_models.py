@@ -19,7 +19,12 @@ from lcnet.quantized import float_layers, layers_of, to_weights
 @lru_cache
 def trained():
     """The bundled CIFAR-10 model, for pictures of 64 pixels: its logits react to them, as random weights' do not."""
-    return resized(modelfile.read(hub.BUNDLED / "lcnet_050.cifar10.safetensors"), 64)
+    return resized(bundled(), 64)
+
+
+def bundled():
+    """The same for pictures of the size that it was made for."""
+    return modelfile.read(hub.BUNDLED / "lcnet_050.cifar10.safetensors")
 
 
 def resized(model, size):

@@ -206,7 +206,7 @@ def test_classify_gives_labels_in_order_of_probability():
     assert result.top[0].index == probs[0].argmax() and result.label == model.labels.names[probs[0].argmax()]
     assert len(model.classify([image] * 40, top_k=99)) == 40  # more than a chunk; more than there are classes
     assert model.classify([]) == []
-    assert model.embeddings([]).shape == (0, 1280) and model.feature_maps([])[4].shape == (0, 256, 2, 2)
+    assert model.embeddings([]).shape == (0, 1280) and model.feature_maps([])[4].shape == (0, 256, 4, 4)
 
 
 def test_temperature_flattens_probabilities():
