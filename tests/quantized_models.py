@@ -35,8 +35,8 @@ def resized(model, size):
 
 @lru_cache
 def small():
-    """The same for pictures of 32 pixels: a quarter of the work."""
-    return resized(trained(), 32)
+    """The same for pictures of 48 pixels: half of the work."""
+    return resized(trained(), 48)
 
 
 def ready(count, seed=1, size=64):
