@@ -23,8 +23,8 @@ struct Int8Spatial : Int8Layer {
   size_t channels, in_chans, kernel;
 };
 struct Int8BlockSource {
-  bool in_float;      // then it is in `floats`, and below only the sizes are set
-  BlockSource floats;
+  bool in_float = false;  // then it is in `floats`, and below only the sizes are set
+  BlockSource floats{};
   Int8Spatial depthwise;
   size_t stride;
   bool se;
@@ -36,7 +36,7 @@ struct Int8NetworkSource {
   const float* mean_255;  // [in_chans]: what the input's zero is as a code, before it is rounded
   std::vector<Int8BlockSource> blocks;
   Int8Dense head, classifier;  // classifier.out 0: none
-  Dense float_head, float_classifier;  // in place of the weights of the other two, where `w` is set
+  Dense float_head{}, float_classifier{};  // in place of the weights of the other two, where `w` is set
 };
 
 // What all layers have, each array padded to whole vectors.

@@ -72,7 +72,7 @@ def test_a_network_gets_the_same_gradients(torch):
     plain(x.double()).square().sum().backward()
     ours(x.to(memory_format=torch.channels_last)).square().sum().backward()
     for (name, a), b in zip(plain.named_parameters(), ours.parameters(), strict=True):
-        assert (a.grad - b.grad).abs().max() <= 1e-4 * a.grad.abs().max(), name
+        assert (a.grad - b.grad).abs().max() <= 1e-3 * a.grad.abs().max(), name
 
 
 def test_elsewhere_torch_does_it_all(torch):
