@@ -161,10 +161,11 @@ template <class Parts>
 void EngineOf<Parts>::run_apart(const float* x, size_t images, size_t height, size_t width, const Outputs& out) {
   std::atomic<size_t> next{0};
   const size_t floats = network_.in_chans * height * width;
+  const Interface net = interface();
   each_member(images, height, width, [&](Lease& lease, Team& alone) {
     Heads heads(network_, lease.plan(), lease.arena());
     for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < images;) {
-      const Outputs one = outputs_of(interface(), out, i, height, width);
+      const Outputs one = outputs_of(net, out, i, height, width);
       Runner runner(network_, lease.plan(), lease.arena(), alone, 0);
       runner.trunk(x + i * floats, one);
       if (!one.head()) continue;
@@ -179,13 +180,14 @@ template <class Parts>
 void EngineOf<Parts>::run_head(const float* features, size_t images, size_t height, size_t width, const Outputs& out) {
   std::atomic<size_t> next{0};
   const size_t floats = network_.features * height * width;
+  const Interface net = interface();
   each_member(images, height * kTrunkStride, width * kTrunkStride, [&](Lease& lease, Team& alone) {
     Heads heads(network_, lease.plan(), lease.arena());
     for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < images;) {
       Runner runner(network_, lease.plan(), lease.arena(), alone, 0);
       runner.load_trunk(features + i * floats);
       runner.pool(heads.next());
-      heads.add(outputs_of(interface(), out, i, height, width));
+      heads.add(outputs_of(net, out, i, height, width));
     }
     heads.flush();
   });

@@ -6,14 +6,9 @@
 
 namespace lcnet {
 
-constexpr float kSixth = 1.0f / 6.0f;
-
-void Heads::add(const Outputs& out) {
-  outputs_[images_++] = out;
-  if (images_ == Plan::kHeads) flush();
-}
-
 // One image goes through the kernel for one, which has more sums in flight; both add up in the same order.
+template <>
+template <>
 void Heads::dense(const PackedDense& d, size_t from, size_t to, Activation act) {
   const Kernels& k = net_.kernels;
   const float* x = at(from, 0, 0);
@@ -31,20 +26,6 @@ void Heads::dense(const PackedDense& d, size_t from, size_t to, Activation act) 
   } else {
     k.f32_gemm(x, d.panel(0), d.b.data(), out, images_, d.in, d.out, k.lanes, act);
   }
-}
-
-void Heads::flush() {
-  if (images_ == 0) return;
-  dense(net_.head, plan_.pooled, plan_.embeddings, Activation::hswish6);
-  if (std::any_of(outputs_, outputs_ + images_, [](const Outputs& out) { return out.logits; }))
-    dense(net_.classifier, plan_.embeddings, plan_.all_logits, Activation::none);
-  for (size_t i = 0; i < images_; ++i) {
-    const float *embedding = at(plan_.embeddings, net_.head.out, i), *logits = at(plan_.all_logits, net_.classifier.out, i);
-    if (float* out = outputs_[i].embedding)
-      std::transform(embedding, embedding + net_.head_features, out, [](float x) { return x * kSixth; });
-    if (outputs_[i].logits) std::copy(logits, logits + net_.classes, outputs_[i].logits);
-  }
-  images_ = 0;
 }
 
 }  // namespace lcnet

@@ -6,6 +6,9 @@
 //   blocked row  [channels/L][pitch][L]   between layers: a depthwise kernel streams one channel block of a row; `pitch`
 //                                         counts pixels and includes the zero columns that pad the row left and right.
 //   dense        [pixels][channels]       from a depthwise to a pointwise layer: the GEMM's left matrix.
+//   planes       [channels][pitch]        from the stem to the first pointwise layer: pixels in the lanes, because there may be
+//                                         fewer channels than lanes. `channels` is padded to a multiple of kPlanes only, and
+//                                         pitch is a multiple of L.
 //
 // hswish6(x) = x * clamp(x + 3, 0, 6) is six times hard-swish. The 1/6 is folded into the weights of whichever layer comes
 // next, which saves a multiply per value; what leaves the network (feature maps, embeddings) is divided on the way out.
@@ -21,13 +24,27 @@ namespace lcnet {
 enum class Precision { f32, bf16 };
 enum class Activation { none, relu, hswish6, hsigmoid6 };  // hsigmoid6(x) = clamp(x + 3, 0, 6)
 
+constexpr size_t kPlanes = 8;  // every LCNet's stem has a multiple of eight channels
+
+// An image row of one channel, its columns apart by parity: out[i] = in[2 * i - 1], zero for i = 0, and out[half + i] =
+// in[2 * i], for i < half; columns from `width` on are zero.  half > width / 2
+using F32Split = void(const float* in, float* out, size_t width, size_t half);
+
 // One output row of the stem: 3x3, stride 2, all input channels, then hswish6.
-//   in    [3][in_chans] rows: in[ky * in_chans + ci] holds 2 * width + 1 pixels, the first is the left padding.
-//         Rows with ky outside [ky0, ky1) lie above or below the image and are not read.
-//   w     [channels/L][3 ky][in_chans][3 kx][L]      bias  [channels]
-//   out   blocked row: pixels 0 .. width-1 of `pitch` written
-using F32Stem = void(const float* const* in, const float* w, const float* bias, float* out, size_t width, size_t pitch,
-                     size_t in_chans, size_t channels, size_t ky0, size_t ky1);
+//   in    [3][in_chans] rows as F32Split makes them: in[ky * in_chans + ci]; half is at least width, rounded up to a multiple
+//         of L, plus one. Rows with ky outside [ky0, ky1) lie above or below the image and are not read.
+//   w     [channels/kPlanes][3 ky][in_chans][3 kx][kPlanes]      bias  [channels]
+//   out   planes: pixels 0 .. width-1 of each, then zeros up to a multiple of L
+using F32Stem = void(const float* const* in, size_t half, const float* w, const float* bias, float* out, size_t width,
+                     size_t pitch, size_t in_chans, size_t channels, size_t ky0, size_t ky1);
+
+// One output row of the depthwise conv behind the stem: 3x3, stride 1, then hswish6.
+//   in    [3] rows of planes: in[ky] points at the first output's centre; the pixel before it and those up to a multiple of L,
+//         and one more, are read. Rows with ky outside [ky0, ky1) are not.
+//   w     [channels][9]                               bias  [channels]
+//   out   planes of `pitch`: width pixels, and on to a multiple of L whatever comes
+using F32DwconvPlanes = void(const float* const* in, const float* w, const float* bias, float* out, size_t width,
+                             size_t in_pitch, size_t pitch, size_t channels, size_t ky0, size_t ky1);
 
 // One output row of a depthwise conv, K x K with stride S (both in the kernel's name), then hswish6.
 //   in    [K] blocked rows; in[ky] points at the pixel K/2 left of the first output's centre and holds, from there,
@@ -45,7 +62,11 @@ using F32Dwconv = void(const float* const* in, const float* w, const float* bias
 using F32Gemm = void(const float* a, const float* w, const float* bias, float* const* out, size_t pixels, size_t depth,
                      size_t channels, size_t block_stride, Activation act);
 
-// The same for one pixel and a dense result, with enough accumulators to hide the latency of the multiply-add.
+// The same with hswish6 on planes: a [depth][pitch].
+using F32GemmPlanes = void(const float* a, size_t pitch, const float* w, const float* bias, float* const* out, size_t pixels,
+                           size_t depth, size_t channels, size_t block_stride);
+
+// The same as F32Gemm for one pixel and a dense result, with enough accumulators to hide the latency of the multiply-add.
 //   x     [depth]     w, bias as F32Gemm     out  [channels]
 using F32Gemv = void(const float* x, const float* w, const float* bias, float* out, size_t depth, size_t channels,
                      Activation act);
@@ -125,7 +146,10 @@ struct Kernels {
   const char* isa;
   size_t lanes;  // L
   size_t panel;  // vectors in a full weight panel of f32_gemm
+  F32Split* f32_split;
   F32Stem* f32_stem_3x3s2;
+  F32DwconvPlanes* f32_dwconv_planes_3x3s1;
+  F32GemmPlanes* f32_gemm_planes;
   F32Dwconv* f32_dwconv_3x3s1;
   F32Dwconv* f32_dwconv_3x3s2;
   F32Dwconv* f32_dwconv_5x5s1;

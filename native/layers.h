@@ -30,8 +30,41 @@ inline Dense dense(const In<2>& w, const In<1>& b) {
   return {w.data(), b.data(), w.shape(1), w.shape(0)};
 }
 
-// The folded layers of one network, kept alive until they are packed.
-class Layers {
+// Puts squeeze-and-excite into the last block of `blocks`.
+template <class Block>
+Block& add_squeeze_excite(std::vector<Block>& blocks, const Dense& reduce, const Dense& expand) {
+  require(!blocks.empty(), "squeeze-and-excite belongs to a block");
+  Block& block = blocks.back();
+  const size_t channels = block.depthwise.channels;
+  require(reduce.in == channels && expand.out == channels && expand.in == reduce.out,
+          "squeeze-and-excite does not fit its block");
+  block.se = true, block.reduce = reduce, block.expand = expand;
+  return block;
+}
+
+// What both kinds of layers need: how wide the trunk is so far, and arrays kept alive until they are packed.
+template <class Source>
+class KeptLayers {
+ protected:
+  size_t trunk_channels() const {
+    return source_.blocks.empty() ? source_.stem.channels : source_.blocks.back().pointwise.out;
+  }
+  template <class... Arrays>
+  void keep(const Arrays&... arrays) {
+    (kept_.push_back(nb::cast(arrays)), ...);
+  }
+  void check_depth() const {
+    require(source_.blocks.size() == lcnet::kFeatureMapIndex[lcnet::kFeatureMaps - 1], "an LCNet has 13 blocks");
+  }
+
+  Source source_{};
+
+ private:
+  std::vector<nb::object> kept_;
+};
+
+// The folded layers of one network.
+class Layers : KeptLayers<lcnet::NetworkSource> {
  public:
   void stem(const In<4>& w, const In<1>& b) {
     source_.stem = spatial(w, b);
@@ -49,14 +82,7 @@ class Layers {
     keep(dw_w, dw_b, pw_w, pw_b);
   }
   void squeeze_excite(const In<2>& reduce_w, const In<1>& reduce_b, const In<2>& expand_w, const In<1>& expand_b) {
-    require(!source_.blocks.empty(), "squeeze-and-excite belongs to a block");
-    lcnet::BlockSource& block = source_.blocks.back();
-    block.se = true;
-    block.reduce = dense(reduce_w, reduce_b);
-    block.expand = dense(expand_w, expand_b);
-    const size_t channels = block.depthwise.channels;
-    require(block.reduce.in == channels && block.expand.out == channels && block.expand.in == block.reduce.out,
-            "squeeze-and-excite does not fit its block");
+    add_squeeze_excite(source_.blocks, dense(reduce_w, reduce_b), dense(expand_w, expand_b));
     keep(reduce_w, reduce_b, expand_w, expand_b);
   }
   void head(const In<2>& w, const In<1>& b) {
@@ -70,29 +96,17 @@ class Layers {
     keep(w, b);
   }
   const lcnet::NetworkSource& source() const {
-    require(source_.blocks.size() == lcnet::kFeatureMapIndex[lcnet::kFeatureMaps - 1], "an LCNet has 13 blocks");
+    check_depth();
     require(source_.stem.w && source_.head.w, "the stem and the head are needed");
     return source_;
   }
-
- private:
-  size_t trunk_channels() const {
-    return source_.blocks.empty() ? source_.stem.channels : source_.blocks.back().pointwise.out;
-  }
-  template <class... Arrays>
-  void keep(const Arrays&... arrays) {
-    (kept_.push_back(nb::cast(arrays)), ...);
-  }
-
-  lcnet::NetworkSource source_{};
-  std::vector<nb::object> kept_;
 };
 
 using Int8Weights = nb::ndarray<const int8_t, nb::c_contig, nb::device::cpu>;
 using Zeros = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 // The same of a quantised network.
-class Int8Layers {
+class Int8Layers : KeptLayers<lcnet::Int8NetworkSource> {
  public:
   void stem(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale, const Zeros& in_zero,
             const In<1>& mean_255) {
@@ -144,14 +158,7 @@ class Int8Layers {
     keep(w, b);
   }
   void squeeze_excite(const In<2>& reduce_w, const In<1>& reduce_b, const In<2>& expand_w, const In<1>& expand_b) {
-    require(!source_.blocks.empty(), "squeeze-and-excite belongs to a block");
-    lcnet::Int8BlockSource& block = source_.blocks.back();
-    block.se = true;
-    block.reduce = dense(reduce_w, reduce_b);
-    block.expand = dense(expand_w, expand_b);
-    const size_t channels = block.depthwise.channels;
-    require(block.reduce.in == channels && block.expand.out == channels && block.expand.in == block.reduce.out,
-            "squeeze-and-excite does not fit its block");
+    auto& block = add_squeeze_excite(source_.blocks, dense(reduce_w, reduce_b), dense(expand_w, expand_b));
     block.floats.se = true, block.floats.reduce = block.reduce, block.floats.expand = block.expand;
     keep(reduce_w, reduce_b, expand_w, expand_b);
   }
@@ -166,7 +173,7 @@ class Int8Layers {
     keep(w, scale, b, in_scale, in_zero);
   }
   const lcnet::Int8NetworkSource& source() const {
-    require(source_.blocks.size() == lcnet::kFeatureMapIndex[lcnet::kFeatureMaps - 1], "an LCNet has 13 blocks");
+    check_depth();
     require(source_.stem.w && source_.head.out, "the stem and the head are needed");
     return source_;
   }
@@ -188,14 +195,4 @@ class Int8Layers {
     require(in_scale.shape(0) == in_zero.shape(0), "a layer's input scales and zeros do not fit");
     return {w.data(), scale.data(), b.data(), in_scale.data(), in_zero.data()};
   }
-  size_t trunk_channels() const {
-    return source_.blocks.empty() ? source_.stem.channels : source_.blocks.back().pointwise.out;
-  }
-  template <class... Arrays>
-  void keep(const Arrays&... arrays) {
-    (kept_.push_back(nb::cast(arrays)), ...);
-  }
-
-  lcnet::Int8NetworkSource source_{};
-  std::vector<nb::object> kept_;
 };

@@ -8,20 +8,19 @@
 
 namespace lcnet {
 
-constexpr float kSixth = 1.0f / 6.0f;
-
 static Buffer pack_bias(const float* b, size_t n, size_t padded) {
   Buffer out(padded);
   std::copy(b, b + n, out.data());
   return out;
 }
 
-// [channels][taps] -> [channels/L][taps][L]; `taps` in the order that the kernel walks them.
-static PackedSpatial pack_spatial(const Network& net, const Spatial& s, const std::vector<size_t>& taps, float scale) {
-  const size_t L = net.kernels.lanes, padded = net.padded(s.channels), n = taps.size();
+// [channels][taps] -> [channels/group][taps][group]; `taps` in the order that the kernel walks them. Channels are padded to a
+// multiple of `pad`.
+static PackedSpatial pack_spatial(const Spatial& s, size_t group, size_t pad, const std::vector<size_t>& taps, float scale) {
+  const size_t padded = round_up(s.channels, pad), n = taps.size();
   Buffer w(padded * n);
   for (size_t c = 0; c < s.channels; ++c)
-    for (size_t t = 0; t < n; ++t) w[(c / L * n + t) * L + c % L] = s.w[c * n + taps[t]] * scale;
+    for (size_t t = 0; t < n; ++t) w[(c / group * n + t) * group + c % group] = s.w[c * n + taps[t]] * scale;
   return {std::move(w), pack_bias(s.b, s.channels, padded), padded};
 }
 
@@ -40,34 +39,26 @@ static std::vector<size_t> stem_order(size_t in_chans) {
   return taps;
 }
 
-// Calls work(first column, columns) for each panel of `out` columns.
-template <class Work>
-static void for_panels(const Network& net, size_t out, Work work) {
-  const size_t L = net.kernels.lanes, full = net.kernels.panel * L;
-  for (size_t first = 0; first < out;) {
-    const size_t columns = out - first < full ? L : full;
-    work(first, columns);
-    first += columns;
-  }
-}
-
-// [out][in] -> panels [depth][vectors * L]; see F32Gemm.
-static PackedDense pack_dense(const Network& net, const Dense& d, float scale) {
-  const size_t in = net.padded(d.in), out = net.padded(d.out);
+PackedDense pack_panels(const Dense& d, size_t lanes, size_t panel, size_t unit, float scale) {
+  const size_t in = round_up(d.in, unit), out = round_up(d.out, lanes);
   PackedDense packed{Buffer(in * out), pack_bias(d.b, d.out, out), in, out, false};
-  for_panels(net, out, [&](size_t first, size_t columns) {
-    float* panel = packed.w.data() + first * in;
+  for_panels(lanes, panel, out, [&](size_t first, size_t columns) {
+    float* weights = packed.w.data() + first * in;
     for (size_t n = first; n < std::min(first + columns, d.out); ++n)
-      for (size_t k = 0; k < d.in; ++k) panel[k * columns + n - first] = d.w[n * d.in + k] * scale;
+      for (size_t k = 0; k < d.in; ++k) weights[k * columns + n - first] = d.w[n * d.in + k] * scale;
   });
   return packed;
+}
+
+static PackedDense pack_dense(const Network& net, const Dense& d, float scale) {
+  return pack_panels(d, net.kernels.lanes, net.kernels.panel, net.kernels.lanes, scale);
 }
 
 // [out][in] -> panels [depth/2][vectors * L][2] of bfloat16; see Bf16Gemm.
 static PackedDense pack_dense_bf16(const Network& net, const Dense& d, float scale) {
   const size_t in = net.padded(d.in), out = net.padded(d.out);
   PackedDense packed{Buffer(in * out / 2), pack_bias(d.b, d.out, out), in, out, true};
-  for_panels(net, out, [&](size_t first, size_t columns) {
+  for_panels(net.kernels.lanes, net.kernels.panel, out, [&](size_t first, size_t columns) {
     BF16* panel = reinterpret_cast<BF16*>(packed.w.data()) + first * in;
     for (size_t n = first; n < std::min(first + columns, d.out); ++n)
       for (size_t k = 0; k < d.in; ++k)
@@ -91,7 +82,8 @@ static Kernel* pick(size_t kernel, size_t stride, Kernel* k3s1, Kernel* k3s2, Ke
 
 static Block pack_block(const Network& net, const BlockSource& s) {
   Block b;
-  b.depthwise = pack_spatial(net, s.depthwise, in_order(s.depthwise.kernel * s.depthwise.kernel), kSixth);
+  const size_t L = net.kernels.lanes;
+  b.depthwise = pack_spatial(s.depthwise, L, L, in_order(s.depthwise.kernel * s.depthwise.kernel), kSixth);
   const Kernels& k = net.kernels;
   b.f32_dwconv = pick(s.depthwise.kernel, s.stride, k.f32_dwconv_3x3s1, k.f32_dwconv_3x3s2, k.f32_dwconv_5x5s1,
                       k.f32_dwconv_5x5s2);
@@ -111,10 +103,23 @@ static Block pack_block(const Network& net, const BlockSource& s) {
   return b;
 }
 
+// The block behind the stem, on planes and in float whatever the precision: it is so narrow that bfloat16 would save nothing.
+static Block pack_first(const Network& net, const BlockSource& s) {
+  if (s.depthwise.kernel != 3 || s.stride != 1 || s.se) throw std::invalid_argument("an LCNet's first block is 3x3, stride 1");
+  Block b;
+  b.depthwise = pack_spatial(s.depthwise, 1, kPlanes, in_order(9), kSixth);
+  b.kernel = 3;
+  b.stride = 1;
+  b.pointwise = pack_panels(s.pointwise, net.kernels.lanes, net.kernels.panel, kPlanes, kSixth);
+  b.out_channels = s.pointwise.out;
+  return b;
+}
+
 Network::Network(const Kernels& k, const NetworkSource& s, Precision p)
     : kernels(k), precision(p), in_chans(s.stem.in_chans), features(s.head.in), head_features(s.head.out), classes(s.classifier.out) {
-  stem = pack_spatial(*this, s.stem, stem_order(in_chans), 1.0f);
-  for (const BlockSource& block : s.blocks) blocks.push_back(pack_block(*this, block));
+  stem = pack_spatial(s.stem, kPlanes, kPlanes, stem_order(in_chans), 1.0f);
+  for (const BlockSource& block : s.blocks)
+    blocks.push_back(stem.channels && blocks.empty() ? pack_first(*this, block) : pack_block(*this, block));
   head = pack_large(*this, s.head, kSixth);
   if (classes) classifier = pack_large(*this, s.classifier, kSixth);
 }

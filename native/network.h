@@ -9,6 +9,8 @@
 
 namespace lcnet {
 
+constexpr float kSixth = 1.0f / 6.0f;  // what hard-swish and hard-sigmoid leave to the next layer
+
 // A layer as it arrives: batch norm folded, timm's layouts, no padding.
 struct Dense {     // pointwise conv, squeeze-and-excite, head, classifier
   const float* w;  // [out][in]
@@ -33,6 +35,8 @@ struct NetworkSource {
   Dense head, classifier;  // classifier.out 0: none
 };
 
+inline size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
 // The same layers in the layouts of kernels.h. `in` and `out` are padded to whole vectors.
 struct PackedDense {
   Buffer w, b;  // w holds pairs of bfloat16 where `bf16`
@@ -43,13 +47,26 @@ struct PackedDense {
   const float* panel(size_t n) const { return w.data() + n * (bf16 ? in / 2 : in); }
   const BF16* bf16_panel(size_t n) const { return reinterpret_cast<const BF16*>(panel(n)); }
 };
+// [out][in] -> panels of float [in][panel * L], `out` padded to whole vectors and `in` to a multiple of `unit`; see F32Gemm.
+PackedDense pack_panels(const Dense& d, size_t lanes, size_t panel, size_t unit, float scale);
+
+// Calls work(first output, outputs) for each weight panel of `out` outputs: full ones, then vectors by themselves.
+template <class Work>
+void for_panels(size_t lanes, size_t panel, size_t out, Work work) {
+  for (size_t first = 0; first < out;) {
+    const size_t columns = out - first < panel * lanes ? lanes : panel * lanes;
+    work(first, columns);
+    first += columns;
+  }
+}
+
 struct PackedSpatial {
   Buffer w, b;
   size_t channels = 0;
 };
 struct Block {
   PackedSpatial depthwise;
-  F32Dwconv* f32_dwconv = nullptr;
+  F32Dwconv* f32_dwconv = nullptr;    // null in a network's first block, which works on planes
   Bf16Dwconv* bf16_dwconv = nullptr;  // where the pointwise layer reads bfloat16
   size_t kernel = 0, stride = 0;
   bool se = false;
@@ -63,12 +80,12 @@ struct Network {
   const Kernels& kernels;
   const Precision precision;
   size_t in_chans;
-  PackedSpatial stem;
+  PackedSpatial stem;  // planes
   std::vector<Block> blocks;
   PackedDense head, classifier;
   size_t features, head_features, classes;  // without padding
 
-  size_t padded(size_t channels) const { return (channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes; }
+  size_t padded(size_t channels) const { return round_up(channels, kernels.lanes); }
 };
 
 }  // namespace lcnet

@@ -17,8 +17,9 @@ static std::vector<Map> make_maps(const Network& net, size_t height, size_t widt
   std::vector<Map> maps;
   size_t h = halved(height), w = halved(width);
   for (const Block& b : net.blocks) {
-    const size_t pad = b.kernel / 2;
-    maps.push_back({h, w, b.depthwise.channels, pad, w + 2 * pad, h, 0});
+    const bool planes = maps.empty();
+    const size_t pad = planes ? net.kernels.lanes : b.kernel / 2, columns = planes ? net.padded(w) : w;
+    maps.push_back({h, w, b.depthwise.channels, pad, columns + 2 * pad, h, 0});
     if (b.stride == 2) h = halved(h), w = halved(w);
   }
   maps.push_back({h, w, net.head.in, 0, w, h, 0});
@@ -28,7 +29,9 @@ static std::vector<Map> make_maps(const Network& net, size_t height, size_t widt
 Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
     : height(height_), width(width_), threads(threads_), front(std::min(kFrontBlocks, net.blocks.size())) {
   maps = make_maps(net, height, width);
-  for (size_t i = 0; i < net.blocks.size(); ++i)
+  tiles.push_back(choose_tile(1, maps[1].width, std::max(kMinTilePixels, kTileFloats / maps[0].channels)));
+  tiles[0].columns = net.padded(tiles[0].columns);
+  for (size_t i = 1; i < net.blocks.size(); ++i)
     tiles.push_back(choose_tile(maps[i + 1].height, maps[i + 1].width, std::max(kMinTilePixels, kTileFloats / maps[i].channels)));
 
   Places own, shared;
@@ -53,8 +56,8 @@ Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
     }
     pixels = std::max(pixels, b.se ? whole : cut);
   }
-  stem_row_floats = (2 * maps[0].width + 1 + 15) / 16 * 16;
-  stem_rows = own.take(3 * net.in_chans * stem_row_floats);
+  stem_half = net.padded(maps[0].width) + net.kernels.lanes;
+  stem_rows = own.take(3 * net.in_chans * 2 * stem_half);
   stem_pointers = own.take(3 * net.in_chans * kFloatsPerPointer);
   dense_tile = own.take(tile);
   pixel_pointers = own.take(pixels * kFloatsPerPointer);

@@ -7,10 +7,11 @@
 
 namespace lcnet {
 
-// The rows between two blocks: blocked rows (see kernels.h) with `pad` zero columns on both sides.
+// The rows between two blocks: blocked rows (see kernels.h) with `pad` zero columns on both sides. The first are planes, whose
+// pixels have a vector of zeros on both sides.
 struct Map {
   size_t height, width, channels, pad;
-  size_t pitch;   // width + 2 * pad
+  size_t pitch;   // width + 2 * pad, of planes up to a whole vector
   size_t ring;    // rows kept: all of them, or as many as the next block looks back on
   size_t offset;  // floats from the start of the thread's or the shared part of the arena
 
@@ -59,7 +60,7 @@ struct Plan {
   std::vector<Tile> tiles;  // [i]: of block i
 
   // Offsets in floats. Private ones count from a thread's part of the arena, shared ones from its start.
-  size_t stem_rows, stem_row_floats, stem_pointers, dense_tile, pixel_pointers, sums, squeezed, narrow;  // private
+  size_t stem_rows, stem_half, stem_pointers, dense_tile, pixel_pointers, sums, squeezed, narrow;  // private
   size_t depthwise_map, gated_map, gate, embedding, logits;                                              // shared
   size_t pooled, embeddings, all_logits, narrow_heads;  // shared, kHeads images each; in plans for one thread only
   size_t private_floats, shared_floats;

@@ -1,13 +1,11 @@
 #include "runner.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "bf16.h"
 
 namespace lcnet {
 
-constexpr float kSixth = 1.0f / 6.0f;
 constexpr size_t kGatedPieces = 2;  // a member: fewer would leave one waiting, more would read the weights too often
 constexpr size_t kDensePanels = 6;  // of weights a piece: what f32_gemv does side by side
 
@@ -27,22 +25,39 @@ size_t Runner::block_stride(size_t map) const {
   return map + 1 == plan_.maps.size() ? net_.kernels.lanes : plan_.maps[map].pitch * net_.kernels.lanes;
 }
 
-// Row y of map 0. Image rows are copied behind a zero that pads them left; after an odd width a zero pads them right.
+// Row y of map 0.
 void Runner::stem_row(size_t y) {
-  const size_t C = net_.in_chans, floats = plan_.stem_row_floats;
+  const size_t C = net_.in_chans, half = plan_.stem_half, floats = 2 * half;
   const size_t ky0 = y == 0 ? 1 : 0, ky1 = std::min<size_t>(3, plan_.height + 1 - 2 * y);
   float* rows = own(plan_.stem_rows);  // [3][in_chans][floats]; image row r is in slot r % 3
   for (image_rows_ = std::max(image_rows_, 2 * y + ky0 - 1); image_rows_ < 2 * y + ky1 - 1; ++image_rows_)
     for (size_t c = 0; c < C; ++c)
-      std::memcpy(rows + (image_rows_ % 3 * C + c) * floats + 1,
-                  image_ + (c * plan_.height + image_rows_) * plan_.width, plan_.width * sizeof(float));
+      net_.kernels.f32_split(image_ + (c * plan_.height + image_rows_) * plan_.width,
+                             rows + (image_rows_ % 3 * C + c) * floats, plan_.width, half);
 
   const float** in = reinterpret_cast<const float**>(own(plan_.stem_pointers));
   for (size_t ky = ky0; ky < ky1; ++ky)
     for (size_t c = 0; c < C; ++c) in[ky * C + c] = rows + ((2 * y + ky - 1) % 3 * C + c) * floats;
   const Map& m = plan_.maps[0];
-  net_.kernels.f32_stem_3x3s2(in, net_.stem.w.data(), net_.stem.b.data(), pixel(0, y, 0), m.width, m.pitch, C,
+  net_.kernels.f32_stem_3x3s2(in, half, net_.stem.w.data(), net_.stem.b.data(), row(0, y) + m.pad, m.width, m.pitch, C,
                               m.channels, ky0, ky1);
+}
+
+// `columns` output pixels of block 0, which works on planes, from column x0 of row y on.
+void Runner::planes(size_t y, size_t x0, size_t columns) {
+  const Block& b = net_.blocks[0];
+  const Map& m = plan_.maps[0];
+  const size_t ky0 = y == 0 ? 1 : 0, ky1 = std::min<size_t>(3, m.height + 1 - y), pitch = net_.padded(columns);
+  const float* in[3] = {};
+  for (size_t ky = ky0; ky < ky1; ++ky) in[ky] = row(0, y + ky - 1) + m.pad + x0;
+  float* dense = own(plan_.dense_tile);
+  net_.kernels.f32_dwconv_planes_3x3s1(in, b.depthwise.w.data(), b.depthwise.b.data(), dense, columns, m.pitch, pitch,
+                                       m.channels, ky0, ky1);
+  float** out = reinterpret_cast<float**>(own(plan_.pixel_pointers));
+  float* first = pixel(1, y, x0);
+  for (size_t x = 0; x < columns; ++x) out[x] = first + x * net_.kernels.lanes;
+  net_.kernels.f32_gemm_planes(dense, pitch, b.pointwise.w.data(), b.pointwise.b.data(), out, columns, b.pointwise.in,
+                               b.pointwise.out, block_stride(1));
 }
 
 // `columns` output pixels from x0 of output row y of block i's depthwise layer; out: dense, float or bfloat16.
@@ -91,7 +106,10 @@ void Runner::block_rows(size_t i, size_t y0, size_t y1) {
   for (size_t y = y0; y < y1; y += t.rows) {
     const size_t rows = std::min(t.rows, y1 - y);
     if (i < plan_.front) demand(i, std::min(plan_.maps[i].height, (y + rows - 1) * b.stride + b.kernel / 2 + 1));
-    for (size_t x = 0; x < width; x += t.columns) tile(i, y, rows, x, std::min(t.columns, width - x));
+    for (size_t x = 0; x < width; x += t.columns) {
+      const size_t columns = std::min(t.columns, width - x);
+      i == 0 ? planes(y, x, columns) : tile(i, y, rows, x, columns);
+    }
   }
 }
 
@@ -164,9 +182,8 @@ void Runner::gated_pixels(size_t i, float* x, const float* gates, size_t begin, 
 
 // Rows [y0, y1) of a map as the feature map it is, if it is one and is wanted.
 void Runner::export_rows(size_t map, size_t y0, size_t y1) {
-  const size_t* index = std::find(kFeatureMapIndex, kFeatureMapIndex + kFeatureMaps, map);
-  if (index == kFeatureMapIndex + kFeatureMaps || !out_.maps[index - kFeatureMapIndex]) return;
-  float* out = out_.maps[index - kFeatureMapIndex];
+  float* out = wanted(map);
+  if (!out) return;
   const Map& m = plan_.maps[map];
   const size_t L = net_.kernels.lanes, channels = net_.blocks[map - 1].out_channels, stride = block_stride(map);
   for (size_t y = y0; y < y1; ++y)

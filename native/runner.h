@@ -1,6 +1,8 @@
 // One image through the network, in one arena, by one thread or a team of them. Allocates nothing.
 #pragma once
 
+#include <algorithm>
+
 #include "plan.h"
 #include "team.h"
 
@@ -19,11 +21,41 @@ struct Outputs {
   bool head() const { return embedding || logits; }
 };
 
+// A member of a team at work on one image: its places in the arena that all share, and the work that they share.
+template <class Plan>
+class Member {
+ protected:
+  Member(const Plan& plan, float* arena, Team& team, size_t member)
+      : plan_(plan), arena_(arena), team_(team), t_(member) {}
+
+  template <class Work>
+  void share(size_t pieces, Work&& work) {
+    team_.share(phase_++, pieces, work);
+  }
+  float* shared(size_t offset) const { return arena_ + offset; }
+  float* own(size_t offset) const { return arena_ + plan_.shared_floats + t_ * plan_.private_floats + offset; }
+  // Where a map between blocks is to go as a feature map, null if it is none or not wanted.
+  float* wanted(size_t map) const {
+    const size_t* index = std::find(kFeatureMapIndex, kFeatureMapIndex + kFeatureMaps, map);
+    return index == kFeatureMapIndex + kFeatureMaps ? nullptr : out_.maps[index - kFeatureMapIndex];
+  }
+
+  const Plan& plan_;
+  float* arena_;
+  Team& team_;
+  const size_t t_;
+  const float* image_ = nullptr;
+  Outputs out_;
+
+ private:
+  size_t phase_ = 0;
+};
+
 // Each member of a team makes its own Runner over the same arena and calls it once.
-class Runner {
+class Runner : Member<Plan> {
  public:
   Runner(const Network& net, const Plan& plan, float* arena, Team& team, size_t member)
-      : net_(net), plan_(plan), arena_(arena), team_(team), t_(member) {}
+      : Member(plan, arena, team, member), net_(net) {}
 
   // image: [in_chans][height][width]. Maps of stride 2, 4 and 8 can be asked for only in a team of one.
   void run(const float* image, const Outputs& out);
@@ -36,11 +68,8 @@ class Runner {
 
  private:
   void front(size_t band);
-  template <class Work>
-  void share(size_t pieces, Work&& work) {
-    team_.share(phase_++, pieces, work);
-  }
   void stem_row(size_t y);
+  void planes(size_t y, size_t x0, size_t columns);
   void demand(size_t map, size_t rows);
   void block_rows(size_t i, size_t y0, size_t y1);
   void tile(size_t i, size_t y, size_t rows, size_t x0, size_t columns);
@@ -56,20 +85,11 @@ class Runner {
   void dense(const PackedDense& d, const float* x, float* out, Activation act, float* copy, size_t copied, float scale);
   void dense_columns(const PackedDense& d, const float* x, float* out, Activation act, size_t begin, size_t end);
 
-  float* shared(size_t offset) const { return arena_ + offset; }
-  float* own(size_t offset) const { return arena_ + plan_.shared_floats + t_ * plan_.private_floats + offset; }
   float* row(size_t map, size_t y) const;                // a blocked row of a map between blocks
   float* pixel(size_t map, size_t y, size_t x) const;    // where channel 0 of a pixel is
   size_t block_stride(size_t map) const;                 // from one channel block of a pixel to the next
 
   const Network& net_;
-  const Plan& plan_;
-  float* arena_;
-  Team& team_;
-  const size_t t_;
-  const float* image_ = nullptr;
-  Outputs out_;
-  size_t phase_ = 0;
   size_t image_rows_ = 0;         // image rows copied so far for the stem
   size_t done_[kMaxBlocks] = {};  // rows of each private map produced so far
 };

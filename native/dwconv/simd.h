@@ -14,7 +14,7 @@ LCNET_INLINE void dwconv_row(const float* in, const float* w, Vec (&acc)[T]) {
   LCNET_UNROLL for (size_t x = 0; x < S * (T - 1) + K; ++x) {
     const Vec pixel = load(in + x * L);
     LCNET_UNROLL for (size_t kx = 0; kx < K; ++kx) {
-      if (x >= kx && (x - kx) % S == 0 && (x - kx) / S < T) acc[(x - kx) / S] = fma(pixel, tap[kx], acc[(x - kx) / S]);
+      if (x >= kx && (x - kx) % S == 0 && (x - kx) / S < T) accumulate(acc[(x - kx) / S], pixel, tap[kx]);
     }
   }
 }
@@ -25,7 +25,7 @@ LCNET_INLINE void dwconv_tile(const float* const* in, size_t offset, const float
   Vec acc[T];
   const Vec b = load(bias);
   LCNET_UNROLL for (size_t t = 0; t < T; ++t) acc[t] = b;
-  for (size_t ky = ky0; ky < ky1; ++ky) dwconv_row<K, S, T>(in[ky] + offset, w + ky * K * Vec::L, acc);
+  for (size_t ky = ky0; ky < ky1; ++ky) dwconv_row<K, S, T>(one_pointer(in[ky] + offset), w + ky * K * Vec::L, acc);
   LCNET_UNROLL for (size_t t = 0; t < T; ++t) store(out + t * channels, hswish6(acc[t]));
 }
 
@@ -38,6 +38,36 @@ static void dwconv(const float* const* in, const float* w, const float* bias, Ou
       dwconv_tile<K, S, N, Out>(in, (block * in_pitch + S * x) * L, w + block * K * K * L, bias + block * L,
                            out + x * channels + block * L, channels, ky0, ky1);
     });
+}
+
+// Pixels in the lanes: behind a stem of fewer channels than lanes.
+template <size_t T>
+LCNET_INLINE void dwconv_planes_tile(const float* const* in, size_t offset, const float* w, Vec bias, float* out, size_t ky0,
+                                     size_t ky1) {
+  constexpr size_t L = Vec::L;
+  Vec acc[T];
+  LCNET_UNROLL for (size_t t = 0; t < T; ++t) acc[t] = bias;
+  for (size_t ky = ky0; ky < ky1; ++ky) {
+    const float* row = one_pointer(in[ky] + offset);
+    LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) {
+      const Vec tap = broadcast(w + ky * 3 + kx);
+      LCNET_UNROLL for (size_t t = 0; t < T; ++t) accumulate(acc[t], load(row + t * L + kx - 1), tap);
+    }
+  }
+  LCNET_UNROLL for (size_t t = 0; t < T; ++t) store(out + t * L, hswish6(acc[t]));
+}
+
+template <size_t T>
+static void dwconv_planes(const float* const* in, const float* w, const float* bias, float* out, size_t width,
+                          size_t in_pitch, size_t pitch, size_t channels, size_t ky0, size_t ky1) {
+  constexpr size_t L = Vec::L;
+  const size_t vectors = (width + L - 1) / L;
+  for (size_t c = 0; c < channels; ++c) {
+    const Vec b = broadcast(bias + c);
+    for_tiles<T>(vectors, [&]<size_t N>(size_t v) {
+      dwconv_planes_tile<N>(in, c * in_pitch + v * L, w + c * 9, b, out + c * pitch + v * L, ky0, ky1);
+    });
+  }
 }
 
 }  // namespace

@@ -6,13 +6,23 @@
 
 namespace {
 
+// Where unit k of pixel r of the left matrix is: dense, a pixel's units side by side, or in planes of pixels.
+struct DenseRows {
+  size_t depth;
+  LCNET_INLINE size_t at(DenseRows s, size_t r, size_t k) { return r * s.depth + k; }
+};
+struct PlaneRows {
+  size_t pitch;
+  LCNET_INLINE size_t at(PlaneRows s, size_t r, size_t k) { return k * s.pitch + r; }
+};
+
 // How a unit of the depth is multiplied: a float, or where the ISA has it a pair of bfloat16 that is as wide as one.
 struct F32Dot {
   LCNET_INLINE Vec madd(Vec x, Vec w, Vec acc) { return fma(x, w, acc); }
 };
 
-template <size_t R, size_t V, Activation A, class Dot>
-LCNET_INLINE void gemm_tile(const float* a, const float* w, const float* bias, float* const* out, size_t depth,
+template <size_t R, size_t V, Activation A, class Dot, class Rows>
+LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const float* bias, float* const* out, size_t depth,
                             size_t block_stride) {
   constexpr size_t L = Vec::L;
   Vec acc[R][V];
@@ -24,7 +34,7 @@ LCNET_INLINE void gemm_tile(const float* a, const float* w, const float* bias, f
     Vec b[V];
     LCNET_UNROLL for (size_t v = 0; v < V; ++v) b[v] = load(w + (k * V + v) * L);
     LCNET_UNROLL for (size_t r = 0; r < R; ++r) {
-      const Vec x = broadcast(a + r * depth + k);
+      const Vec x = broadcast(a + Rows::at(rows, r, k));
       LCNET_UNROLL for (size_t v = 0; v < V; ++v) acc[r][v] = Dot::madd(x, b[v], acc[r][v]);
     }
   }
@@ -33,37 +43,37 @@ LCNET_INLINE void gemm_tile(const float* a, const float* w, const float* bias, f
 }
 
 // Weights of one panel stay in the first-level cache while all pixels go over them.
-template <size_t R, size_t V, Activation A, class Dot>
-static void gemm_panels(const float* a, const float* w, const float* bias, float* const* out, size_t pixels, size_t depth,
-                        size_t channels, size_t block_stride) {
+template <size_t R, size_t V, Activation A, class Dot, class Rows>
+static void gemm_panels(const float* a, Rows rows, const float* w, const float* bias, float* const* out, size_t pixels,
+                        size_t depth, size_t channels, size_t block_stride) {
   constexpr size_t L = Vec::L;
-  const size_t blocks = channels / L;
-  size_t block = 0;
-  for (; block + V <= blocks; block += V) {
+  const size_t blocks = channels / L, full = blocks / V * V;
+  const auto panel = [&]<size_t W>(size_t block) {
     const size_t offset = block * block_stride;
     for_tiles<R>(pixels, [&]<size_t N>(size_t p) {
       float* at[N];
       for (size_t r = 0; r < N; ++r) at[r] = out[p + r] + offset;
-      gemm_tile<N, V, A, Dot>(a + p * depth, w + block * L * depth, bias + block * L, at, depth, block_stride);
+      gemm_tile<N, W, A, Dot>(a + Rows::at(rows, p, 0), rows, w + block * L * depth, bias + block * L, at, depth,
+                              block_stride);
     });
-  }
-  for (; block < blocks; ++block) {
-    const size_t offset = block * block_stride;
-    for_tiles<R>(pixels, [&]<size_t N>(size_t p) {
-      float* at[N];
-      for (size_t r = 0; r < N; ++r) at[r] = out[p + r] + offset;
-      gemm_tile<N, 1, A, Dot>(a + p * depth, w + block * L * depth, bias + block * L, at, depth, block_stride);
-    });
-  }
+  };
+  for (size_t block = 0; block < full; block += V) panel.template operator()<V>(block);
+  for (size_t block = full; block < blocks; ++block) panel.template operator()<1>(block);
 }
 
 template <size_t R, size_t V, class Dot>
 static void gemm(const float* a, const float* w, const float* bias, float* const* out, size_t pixels, size_t depth,
                  size_t channels, size_t block_stride, Activation act) {
   if (act == Activation::hswish6)
-    gemm_panels<R, V, Activation::hswish6, Dot>(a, w, bias, out, pixels, depth, channels, block_stride);
+    gemm_panels<R, V, Activation::hswish6, Dot>(a, DenseRows{depth}, w, bias, out, pixels, depth, channels, block_stride);
   else
-    gemm_panels<R, V, Activation::none, Dot>(a, w, bias, out, pixels, depth, channels, block_stride);
+    gemm_panels<R, V, Activation::none, Dot>(a, DenseRows{depth}, w, bias, out, pixels, depth, channels, block_stride);
+}
+
+template <size_t R, size_t V>
+static void gemm_planes(const float* a, size_t pitch, const float* w, const float* bias, float* const* out, size_t pixels,
+                        size_t depth, size_t channels, size_t block_stride) {
+  gemm_panels<R, V, Activation::hswish6, F32Dot>(a, PlaneRows{pitch}, w, bias, out, pixels, depth, channels, block_stride);
 }
 
 // P panels of V vectors side by side, so that the P * V accumulators hide the latency of the multiply-add. The panels are

@@ -11,15 +11,15 @@ namespace lcnet {
 const float* Int8Runner::padded_row(size_t i, size_t y) {
   const Int8Map& m = plan_.maps[i];
   const size_t L = k_.lanes, K = net_.blocks[i].kernel, pitch = m.width + K - 1, pad = K / 2;
-  const auto row = [&](size_t r) { return own(plan_.padded_rows) + r % K * m.channels * pitch; };
-  for (next_ = std::max(next_, y); next_ <= y; ++next_) {
-    std::fill(row(next_), row(next_) + m.channels * pitch, 0.0f);
-    const float* in = dense_pixels(i, next_ * m.width);
-    for (size_t x = 0; x < m.width; ++x)
-      for (size_t c = 0; c < m.channels; c += L)
-        std::copy(in + x * m.channels + c, in + x * m.channels + c + L, row(next_) + c * pitch + (pad + x) * L);
-  }
-  return row(y);
+  float* row = own(plan_.padded_rows) + y % K * m.channels * pitch;
+  if (y < next_) return row;
+  std::fill(row, row + m.channels * pitch, 0.0f);
+  const float* in = dense_pixels(i, y * m.width);
+  for (size_t x = 0; x < m.width; ++x)
+    for (size_t c = 0; c < m.channels; c += L)
+      std::copy(in + x * m.channels + c, in + x * m.channels + c + L, row + c * pitch + (pad + x) * L);
+  next_ = y + 1;
+  return row;
 }
 
 // Output row y of the depthwise layer, dense.

@@ -37,7 +37,7 @@ static void pack_layer(const Int8Network& net, const Int8Layer& layer, size_t in
 // Puts `weight` into place `g` of a unit.
 static void set_weight(const Int8Network& net, Unit& unit, size_t g, int8_t weight) {
   const size_t bits = 32 / net.kernels.group;
-  const Unit mask = bits == 32 ? ~0u : (1u << bits) - 1;
+  const Unit mask = (1u << bits) - 1;
   unit |= (static_cast<Unit>(static_cast<int32_t>(weight)) & mask) << (g * bits);
 }
 
@@ -46,13 +46,12 @@ static Int8PackedDense pack_dense(const Int8Network& net, const Int8Dense& d, do
   pack_layer(net, d, d.in, d.out, d.in, six, [](size_t, size_t t) { return t; }, packed);
   packed.w = Buffer(packed.in * packed.out / sizeof(float));
   int8_t* bytes = reinterpret_cast<int8_t*>(packed.w.data());
-  const size_t L = net.kernels.lanes, G = net.kernels.group, panel = net.kernels.panel * L;
-  for (size_t first = 0, columns; first < packed.out; first += columns) {
-    columns = packed.out - first < panel ? L : panel;
+  const size_t G = net.kernels.group;
+  for_panels(net.kernels.lanes, net.kernels.panel, packed.out, [&](size_t first, size_t columns) {
     for (size_t n = first; n < std::min(first + columns, d.out); ++n)
       for (size_t k = 0; k < d.in; ++k)
         bytes[first * packed.in + (k / G * columns + n - first) * G + k % G] = d.w[n * d.in + k];
-  }
+  });
   return packed;
 }
 
@@ -78,16 +77,9 @@ static Int8PackedDepthwise pack_depthwise(const Int8Network& net, const Int8Spat
   return packed;
 }
 
-// Panels as F32Gemm has them: [in][vectors * L].
+// For f32_gemv, whose panels are as wide as the int8 kernels'.
 static PackedDense pack_f32(const Int8Network& net, const Dense& d) {
-  const size_t in = net.padded(d.in), out = net.padded(d.out), L = net.kernels.lanes, panel = net.kernels.panel * L;
-  PackedDense packed{Buffer(in * out), pack_values(d.b, d.out, out), in, out, false};
-  for (size_t first = 0, columns; first < out; first += columns) {
-    columns = out - first < panel ? L : panel;
-    for (size_t n = first; n < std::min(first + columns, d.out); ++n)
-      for (size_t k = 0; k < d.in; ++k) packed.w[first * in + k * columns + n - first] = d.w[n * d.in + k];
-  }
-  return packed;
+  return pack_panels(d, net.kernels.lanes, net.kernels.panel, net.kernels.lanes, 1.0f);
 }
 
 // The packed float network holds only what stays in float.

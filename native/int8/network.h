@@ -97,7 +97,7 @@ struct Int8Network {
     return f.out ? &f : nullptr;
   }
 
-  size_t padded(size_t channels) const { return (channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes; }
+  size_t padded(size_t channels) const { return round_up(channels, kernels.lanes); }
   size_t code_bytes() const { return sizeof(Unit) / kernels.group; }
   // Group rows that a depthwise kernel of `kernel` rows touches whose first one is at `phase` of its group.
   size_t groups(size_t kernel, size_t phase) const { return (phase + kernel + kernels.group - 1) / kernels.group; }

@@ -4,13 +4,7 @@
 
 namespace lcnet {
 
-constexpr float kSixth = 1.0f / 6.0f;
 constexpr size_t kDensePanels = 8;  // of weights a piece
-
-float* Int8Runner::wanted(size_t map) const {
-  const size_t* index = std::find(kFeatureMapIndex, kFeatureMapIndex + kFeatureMaps, map);
-  return index == kFeatureMapIndex + kFeatureMaps ? nullptr : out_.maps[index - kFeatureMapIndex];
-}
 
 // Rows [y0, y1) of map 0.
 void Int8Runner::stem_rows(size_t y0, size_t y1) {
@@ -130,11 +124,11 @@ void Int8Runner::dense_rows(size_t i, size_t y0, size_t y1, float* out) {
 }
 
 // The means of dense rows of h6. A row is added up before the rows are, so that members may share them one day or not.
-void Int8Runner::means(const float* x, size_t height, size_t width, size_t channels, float* out) {
+void Int8Runner::means(const float* x, size_t height, size_t width, size_t channels, double six, float* out) {
   float* sums = own(plan_.row_sums);
   for (size_t y = 0; y < height; ++y)
     k_.f32_channel_sum(x + y * width * channels, sums + y * channels, width, channels, 1.0f);
-  const double values = 6.0 * static_cast<double>(height * width);
+  const double values = six * static_cast<double>(height * width);
   k_.f32_channel_sum(sums, out, height, channels, static_cast<float>(1.0 / values));
 }
 
@@ -144,7 +138,7 @@ void Int8Runner::gates(size_t i) {
   const Int8Map& m = plan_.maps[i + 1];
   const size_t channels = b.depthwise.in;
   float *mean = own(plan_.means), *squeezed = own(plan_.squeezed), *gate = shared(plan_.gate);
-  means(shared(plan_.depthwise_map), m.height, m.width, channels, mean);
+  means(shared(plan_.depthwise_map), m.height, m.width, channels, 6.0, mean);
   k_.f32_gemv(mean, b.reduce.panel(0), b.reduce.b.data(), squeezed, b.reduce.in, b.reduce.out, Activation::relu);
   k_.f32_gemv(squeezed, b.expand.panel(0), b.expand.b.data(), gate, b.expand.in, b.expand.out, Activation::hsigmoid6);
   for (size_t c = 0; c < channels; ++c) gate[c] *= kSixth;
@@ -191,7 +185,8 @@ void Int8Runner::load_trunk(const float* features) {
 
 void Int8Runner::pool(float* out) {
   const Int8Map& m = plan_.maps.back();
-  means(last(), m.height, m.width, m.channels, out);
+  // A head in float has hard-swish's division in its weights.
+  means(last(), m.height, m.width, m.channels, net_.in_float(net_.head) ? 1.0 : 6.0, out);
 }
 
 // A layer of one pixel.
@@ -210,8 +205,6 @@ void Int8Runner::dense(const Int8PackedDense& d, const float* x, Activation act,
 void Int8Runner::head() {
   float *pooled = own(plan_.means), *embedding = shared(plan_.embedding), *logits = shared(plan_.logits);
   pool(pooled);  // every member for itself: that is quicker than a phase of its own
-  if (net_.in_float(net_.head))  // whose weights have hard-swish's division by six
-    std::transform(pooled, pooled + net_.head.in, pooled, [](float x) { return x * 6.0f; });
   dense(net_.head, pooled, Activation::hswish6, embedding);
   if (out_.logits) dense(net_.classifier, embedding, Activation::none, logits);
   share(1, [&](size_t) {

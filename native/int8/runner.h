@@ -1,8 +1,6 @@
 // One image through a quantised network, in one arena, by one thread or a team of them. Allocates nothing.
 #pragma once
 
-#include <algorithm>
-
 #include "../runner.h"
 #include "plan.h"
 
@@ -11,10 +9,10 @@ namespace lcnet {
 constexpr size_t kPieces = 2;  // of a layer's rows for each member: at the edge of a piece some work is done twice
 
 // As Runner: each member of a team makes its own over the same arena and calls it once.
-class Int8Runner {
+class Int8Runner : Member<Int8Plan> {
  public:
   Int8Runner(const Int8Network& net, const Int8Plan& plan, float* arena, Team& team, size_t member)
-      : net_(net), k_(net.kernels), plan_(plan), arena_(arena), team_(team), t_(member) {}
+      : Member(plan, arena, team, member), net_(net), k_(net.kernels) {}
 
   // image: [in_chans][height][width].
   void run(const float* image, const Outputs& out);
@@ -24,10 +22,6 @@ class Int8Runner {
   void pool(float* out);
 
  private:
-  template <class Work>
-  void share(size_t pieces, Work&& work) {
-    team_.share(phase_++, pieces, work);
-  }
   template <class Work>
   void share_rows(size_t height, Work&& work) {
     const size_t pieces = team_.size() == 1 ? 1 : std::min(height, kPieces * team_.size());
@@ -40,7 +34,7 @@ class Int8Runner {
   void make_group(size_t i, size_t n);
   void pointwise(size_t i, size_t first, size_t pixels);
   void squeeze_excite_block(size_t i);
-  void means(const float* x, size_t height, size_t width, size_t channels, float* out);
+  void means(const float* x, size_t height, size_t width, size_t channels, double six, float* out);
   void gates(size_t i);
   void gated_pixels(size_t i, size_t begin, size_t end);
   void dense_rows(size_t i, size_t y0, size_t y1, float* out);
@@ -57,25 +51,15 @@ class Int8Runner {
   void head();
   void dense(const Int8PackedDense& d, const float* x, Activation act, float* out);
 
-  float* shared(size_t offset) const { return arena_ + offset; }
-  float* own(size_t offset) const { return arena_ + plan_.shared_floats + t_ * plan_.private_floats + offset; }
   Unit* units(size_t offset) const { return reinterpret_cast<Unit*>(own(offset)); }
   uint8_t* codes(size_t map) const { return reinterpret_cast<uint8_t*>(shared(plan_.maps[map].offset)); }
   float* dense_pixels(size_t map, size_t first) const {
     return shared(plan_.maps[map].offset) + first * plan_.maps[map].channels;
   }
   float* last() const { return dense_pixels(plan_.maps.size() - 1, 0); }
-  float* wanted(size_t map) const;  // where a map's values are to go as a feature map, null if nowhere
 
   const Int8Network& net_;
   const Int8Kernels& k_;
-  const Int8Plan& plan_;
-  float* arena_;
-  Team& team_;
-  const size_t t_;
-  const float* image_ = nullptr;
-  Outputs out_;
-  size_t phase_ = 0;
   size_t next_ = 0;                     // image rows coded, or group rows made, in the piece at hand: up to here
   const Unit* in_[kMaxKernel] = {};     // group rows of the row at hand
 };

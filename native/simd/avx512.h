@@ -21,6 +21,21 @@ LCNET_INLINE Vec set(float x) { return {_mm512_set1_ps(x)}; }
 LCNET_INLINE Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
 LCNET_INLINE Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
 LCNET_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+// acc += a * b. In long unrolled loops GCC 12 copies the sums of the intrinsic from register to register, which takes a fifth of
+// the time of a depthwise kernel: its own instruction keeps them where they are.
+LCNET_INLINE void accumulate(Vec& acc, Vec a, Vec b) {
+#if defined(__GNUC__) && !defined(__clang__) && !defined(LCNET_EMULATE_AVX512)
+  __asm__("vfmadd231ps %2, %1, %0" : "+v"(acc.v) : "v"(a.v), "v"(b.v));
+#else
+  acc = fma(a, b, acc);
+#endif
+}
+// Floats 0, 2, 4 ... and 1, 3, 5 ... of a and b.
+LCNET_INLINE void split(Vec a, Vec b, Vec& even, Vec& odd) {
+  const __m512i evens = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  even.v = _mm512_permutex2var_ps(a.v, evens, b.v);
+  odd.v = _mm512_permutex2var_ps(a.v, _mm512_add_epi32(evens, _mm512_set1_epi32(1)), b.v);
+}
 // Both give their second operand if either is NaN.
 LCNET_INLINE Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
 LCNET_INLINE Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }

@@ -1,53 +1,67 @@
-// The stem conv for any vector width. Included after simd/<isa>.h and simd/common.h.
+// The stem for any vector width. Included after simd/<isa>.h and simd/common.h.
 //
-// The tile is T output pixels x V blocks of channels. Pixels are broadcast, channels are in the lanes. Each pixel is broadcast
-// once: every other one belongs to two outputs.
+// Pixels are in the lanes: timm's smallest stems have 8 channels, half a vector of AVX-512. The tile is P vectors of pixels x
+// N channels: each tap costs P loads of pixels and N broadcasts of weights for P * N multiply-adds.
 #pragma once
 
 namespace {
 
-template <size_t T, size_t V>
-LCNET_INLINE void stem_tile(const float* const* in, size_t x, const float* w, const float* bias, float* out, size_t pitch,
-                            size_t in_chans, size_t ky0, size_t ky1) {
+using lcnet::kPlanes;
+
+static void f32_split(const float* in, float* out, size_t width, size_t half) {
   constexpr size_t L = Vec::L;
-  const size_t block = 9 * in_chans * L;
-  Vec acc[V][T];
-  LCNET_UNROLL for (size_t v = 0; v < V; ++v) {
-    const Vec b = load(bias + v * L);
-    LCNET_UNROLL for (size_t t = 0; t < T; ++t) acc[v][t] = b;
+  size_t i = 0;
+  out[0] = 0.0f;
+  for (; 2 * (i + L) <= width; i += L) {
+    Vec even, odd;
+    split(load(in + 2 * i), load(in + 2 * i + L), even, odd);
+    store(out + i + 1, odd);
+    store(out + half + i, even);
   }
+  for (; i < half; ++i) {
+    if (i + 1 < half) out[i + 1] = 2 * i + 1 < width ? in[2 * i + 1] : 0.0f;
+    out[half + i] = 2 * i < width ? in[2 * i] : 0.0f;
+  }
+}
+
+template <size_t P, size_t N>
+LCNET_INLINE void stem_tile(const float* const* in, size_t half, size_t x, const float* w, const float* bias, float* out,
+                            size_t pitch, size_t in_chans, size_t ky0, size_t ky1) {
+  constexpr size_t L = Vec::L;
+  Vec acc[N][P];
+  LCNET_UNROLL for (size_t n = 0; n < N; ++n)
+    LCNET_UNROLL for (size_t p = 0; p < P; ++p) acc[n][p] = broadcast(bias + n);
   for (size_t row = ky0 * in_chans; row < ky1 * in_chans; ++row) {
-    const float* pixel = in[row] + 2 * x;
-    Vec tap[V][3];
-    LCNET_UNROLL for (size_t v = 0; v < V; ++v)
-      LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) tap[v][kx] = load(w + v * block + (row * 3 + kx) * L);
-    LCNET_UNROLL for (size_t i = 0; i < 2 * T + 1; ++i) {
-      const Vec p = broadcast(pixel + i);
-      LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) {
-        if (i < kx || (i - kx) % 2 || (i - kx) / 2 >= T) continue;
-        LCNET_UNROLL for (size_t v = 0; v < V; ++v) acc[v][(i - kx) / 2] = fma(p, tap[v][kx], acc[v][(i - kx) / 2]);
+    const float* columns = in[row] + x;
+    const float* taps = w + row * 3 * kPlanes;
+    const size_t from[] = {0, half, 1};
+    LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) {
+      Vec pixels[P];
+      LCNET_UNROLL for (size_t p = 0; p < P; ++p) pixels[p] = load(columns + from[kx] + p * L);
+      LCNET_UNROLL for (size_t n = 0; n < N; ++n) {
+        const Vec tap = broadcast(taps + kx * kPlanes + n);
+        LCNET_UNROLL for (size_t p = 0; p < P; ++p) accumulate(acc[n][p], pixels[p], tap);
       }
     }
   }
-  LCNET_UNROLL for (size_t v = 0; v < V; ++v)
-    LCNET_UNROLL for (size_t t = 0; t < T; ++t) store(out + (v * pitch + x + t) * L, hswish6(acc[v][t]));
+  LCNET_UNROLL for (size_t n = 0; n < N; ++n)
+    LCNET_UNROLL for (size_t p = 0; p < P; ++p) store(out + n * pitch + x + p * L, hswish6(acc[n][p]));
 }
 
-// T1 pixels at a time where one block of channels is left, T2 where there are two.
-template <size_t T1, size_t T2>
-static void f32_stem(const float* const* in, const float* w, const float* bias, float* out, size_t width, size_t pitch,
-                     size_t in_chans, size_t channels, size_t ky0, size_t ky1) {
+template <size_t P, size_t N>
+static void f32_stem(const float* const* in, size_t half, const float* w, const float* bias, float* out, size_t width,
+                     size_t pitch, size_t in_chans, size_t channels, size_t ky0, size_t ky1) {
+  static_assert(kPlanes % N == 0);
   constexpr size_t L = Vec::L;
-  const size_t blocks = channels / L, taps = 9 * in_chans;
-  size_t block = 0;
-  for (; block + 2 <= blocks; block += 2)
-    for_tiles<T2>(width, [&]<size_t N>(size_t x) {
-      stem_tile<N, 2>(in, x, w + block * taps * L, bias + block * L, out + block * pitch * L, pitch, in_chans, ky0, ky1);
+  const size_t vectors = (width + L - 1) / L;
+  for (size_t c = 0; c < channels; c += N) {
+    const float* taps = w + c / kPlanes * 9 * in_chans * kPlanes + c % kPlanes;
+    for_tiles<P>(vectors, [&]<size_t M>(size_t v) {
+      stem_tile<M, N>(in, half, v * L, taps, bias + c, out + c * pitch, pitch, in_chans, ky0, ky1);
     });
-  for (; block < blocks; ++block)
-    for_tiles<T1>(width, [&]<size_t N>(size_t x) {
-      stem_tile<N, 1>(in, x, w + block * taps * L, bias + block * L, out + block * pitch * L, pitch, in_chans, ky0, ky1);
-    });
+    for (size_t n = c; n < c + N; ++n)
+      for (size_t x = width; x < vectors * L; ++x) out[n * pitch + x] = 0.0f;
+  }
 }
 
 }  // namespace

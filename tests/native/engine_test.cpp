@@ -1,11 +1,7 @@
 // The whole network in every layout against the scalar kernels in theirs: random small networks, odd input sizes, teams of
 // one to three, and a count of allocations. Under the sanitizers this covers packing, planning and running as well.
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <new>
 #include <random>
 #include <string>
 #include <vector>
@@ -13,17 +9,8 @@
 #include "../../native/dispatch.h"
 #include "../../native/engine.h"
 #include "../../native/tables.h"
+#include "allocations.h"
 #include "isas.h"
-
-static std::atomic<size_t> allocations{0};
-
-void* operator new(size_t n) {
-  ++allocations;
-  if (void* p = std::malloc(n ? n : 1)) return p;
-  throw std::bad_alloc();
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
 
 using lcnet::Dense;
 using lcnet::Outputs;
@@ -96,11 +83,6 @@ static Results run(Engine& engine, const std::vector<float>& x, size_t images, s
   return r;
 }
 
-static void fail(const std::string& what) {
-  std::printf("%s\n", what.c_str());
-  std::exit(1);
-}
-
 static void near(const std::vector<float>& found, const std::vector<float>& expected, const std::string& what,
                  float tolerance = 1e-4f) {
   float low = expected[0], high = expected[0], worst = 0;
@@ -116,22 +98,6 @@ static void compare(const Results& found, const Results& expected, const std::st
   near(found.embedding, expected.embedding, what + " embedding");
   for (size_t f = 0; f < lcnet::kFeatureMaps; ++f)
     if (!found.maps[f].empty()) near(found.maps[f], expected.maps[f], what + " map " + std::to_string(f));
-}
-
-static void hot_path_allocates_nothing(const lcnet::Kernels& kernels, const Weights& weights) {
-  for (size_t threads : {1, 2}) {
-    Engine engine(kernels, weights.source, threads);
-    constexpr size_t kMost = lcnet::Plan::kHeads + 3;
-    std::vector<float> x(kMost * 3 * 64 * 64), logits(kMost * engine.network().classes);
-    Outputs out;
-    out.logits = logits.data();
-    for (size_t images : {size_t{1}, size_t{3}, kMost}) {
-      for (int warm = 0; warm < 3; ++warm) engine.run(x.data(), images, 64, 64, out);
-      const size_t before = allocations, arenas = lcnet::Buffer::count();
-      for (int i = 0; i < 5; ++i) engine.run(x.data(), images, 64, 64, out);
-      if (allocations != before || lcnet::Buffer::count() != arenas) fail("a warm call allocates");
-    }
-  }
 }
 
 // bfloat16 in every layout against the scalar bfloat16 kernels: the same roundings, so nearly the same numbers; and not too far
@@ -209,7 +175,10 @@ int main() {
     bf16_is_near(weights, tables);
     if (width == 12) continue;
     for (const auto& [name, kernels] : tables) {
-      hot_path_allocates_nothing(*kernels, weights);
+      for (size_t threads : {1, 2}) {
+        Engine engine(*kernels, weights.source, threads);
+        hot_path_allocates_nothing(engine, 64, "");
+      }
       batches_change_nothing(*kernels, weights, lcnet::Precision::f32);
       if (kernels->bf16) batches_change_nothing(*kernels, weights, lcnet::Precision::bf16);
     }

@@ -1,37 +1,19 @@
 // Whole quantised networks of every ISA against plain loops over whole tensors, to the bit: odd input sizes, widths that are no
 // multiple of a vector, teams of one to three, batches, feature maps, and a count of allocations.
-#include <atomic>
-#include <cstdio>
-#include <cstdlib>
-#include <new>
 #include <string>
 
 #include "../../native/dispatch.h"
 #include "../../native/engine.h"
 #include "../../native/int8/tables.h"
+#include "allocations.h"
 #include "int8_reference.h"
 #include "isas.h"
-
-static std::atomic<size_t> allocations{0};
-
-void* operator new(size_t n) {
-  ++allocations;
-  if (void* p = std::malloc(n ? n : 1)) return p;
-  throw std::bad_alloc();
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
 
 using lcnet::Int8Engine;
 using lcnet::Int8Kernels;
 using lcnet::Outputs;
 
 static std::mt19937 rng(5);
-
-static void fail(const std::string& what) {
-  std::printf("%s\n", what.c_str());
-  std::exit(1);
-}
 
 static void equal(const std::vector<float>& found, const std::vector<float>& expected, const std::string& what) {
   if (found.size() != expected.size()) fail(what + " has another size");
@@ -106,21 +88,6 @@ static void run_head(Int8Engine& engine, const Int8Weights& weights, const std::
   }
 }
 
-static void hot_path_allocates_nothing(const Int8Kernels& kernels, const Int8Weights& weights, size_t threads,
-                                       const std::string& what) {
-  Int8Engine engine(lcnet::Int8Network(kernels, weights.source, *lcnet::isas().back().kernels), threads);
-  constexpr size_t kMost = lcnet::Plan::kHeads + 3;
-  std::vector<float> x(kMost * engine.network().in_chans * 32 * 32), logits(kMost * engine.network().classes);
-  Outputs out;
-  out.logits = logits.data();
-  for (size_t images : {size_t{1}, size_t{3}, kMost}) {
-    for (int warm = 0; warm < 2; ++warm) engine.run(x.data(), images, 32, 32, out);
-    const size_t before = allocations, arenas = lcnet::Buffer::count();
-    for (int i = 0; i < 3; ++i) engine.run(x.data(), images, 32, 32, out);
-    if (allocations != before || lcnet::Buffer::count() != arenas) fail(what + ": a warm call allocates");
-  }
-}
-
 int main() {
   std::vector<std::pair<std::string, const Int8Kernels*>> tables;
   for (const auto& [lanes, group] : {std::pair{size_t{8}, size_t{2}}, std::pair{size_t{16}, size_t{4}}})
@@ -145,7 +112,7 @@ int main() {
           run(engine, c, 1, false, what + " alone");
           if (height != 32) continue;
           run_head(engine, weights, what);
-          hot_path_allocates_nothing(*kernels, weights, threads, what);
+          hot_path_allocates_nothing(engine, 32, what + ": ");
         }
     }
   }

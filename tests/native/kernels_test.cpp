@@ -57,21 +57,53 @@ static void check(size_t outputs, size_t terms, bool hswish, const Kernels& fast
   compare(results[0], results[1], results[2], terms, hswish);
 }
 
+static void split(const Kernels& fast, const Kernels& scalar) {
+  const size_t width = pick(1, 90), half = width / 2 + 1 + pick(0, 20);
+  Guarded in(width);
+  check(2 * half, 1, false, fast, scalar, {&in}, [&](const Kernels& k, float* out) { k.f32_split(in.data, out, width, half); });
+}
+
+static size_t whole_vectors(const Kernels& k, size_t n) { return (n + k.lanes - 1) / k.lanes * k.lanes; }
+
 static void stem(const Kernels& fast, const Kernels& scalar) {
-  const size_t L = fast.lanes, in_chans = pick(1, 5), channels = L * pick(1, 5), width = pick(1, 40);
-  const size_t pitch = width + pick(0, 4), ky0 = pick(0, 1), ky1 = pick(ky0 + 1, 3);
+  const size_t in_chans = pick(1, 5), channels = lcnet::kPlanes * pick(1, 5), width = pick(1, 90);
+  const size_t padded = whole_vectors(fast, width), half = padded + 1 + pick(0, 3), pitch = padded + pick(0, 2) * fast.lanes;
+  const size_t ky0 = pick(0, 1), ky1 = pick(ky0 + 1, 3);
   std::vector<std::unique_ptr<Guarded>> rows;
   std::vector<Guarded*> inputs;
   std::vector<const float*> in(3 * in_chans, nullptr);
   for (size_t r = ky0 * in_chans; r < ky1 * in_chans; ++r) {
-    rows.push_back(std::make_unique<Guarded>(2 * width + 1));
+    rows.push_back(std::make_unique<Guarded>(half + padded));
     in[r] = rows.back()->data;
     inputs.push_back(rows.back().get());
   }
   Guarded w(channels * 9 * in_chans), bias(channels);
   inputs.push_back(&w), inputs.push_back(&bias);
-  check(channels * pitch - (pitch - width) * L, 9 * in_chans, true, fast, scalar, inputs, [&](const Kernels& k, float* out) {
-    k.f32_stem_3x3s2(in.data(), w.data, bias.data, out, width, pitch, in_chans, channels, ky0, ky1);
+  const size_t outputs = (channels - 1) * pitch + padded;
+  check(outputs, 9 * in_chans, true, fast, scalar, inputs, [&](const Kernels& k, float* out) {
+    k.f32_stem_3x3s2(in.data(), half, w.data, bias.data, out, width, pitch, in_chans, channels, ky0, ky1);
+    for (size_t c = 0; c < channels; ++c)
+      for (size_t x = width; x < padded; ++x)
+        if (out[c * pitch + x] != 0.0f) std::printf("%s: pixel %zu is not zero\n", context, x), std::exit(1);
+  });
+}
+
+static void dwconv_planes(const Kernels& fast, const Kernels& scalar) {
+  const size_t channels = pick(1, 20), width = pick(1, 90), ky0 = pick(0, 1), ky1 = pick(2, 3);
+  const size_t padded = whole_vectors(fast, width), in_pitch = padded + 2 + pick(0, 3), pitch = padded + pick(0, 2) * fast.lanes;
+  std::vector<std::unique_ptr<Guarded>> rows;
+  std::vector<Guarded*> inputs;
+  const float* in[3] = {};
+  for (size_t ky = ky0; ky < ky1; ++ky) {
+    rows.push_back(std::make_unique<Guarded>((channels - 1) * in_pitch + padded + 2));
+    in[ky] = rows.back()->data + 1;
+    inputs.push_back(rows.back().get());
+  }
+  Guarded w(channels * 9), bias(channels);
+  inputs.push_back(&w), inputs.push_back(&bias);
+  check((channels - 1) * pitch + padded, 9, true, fast, scalar, inputs, [&](const Kernels& k, float* out) {
+    k.f32_dwconv_planes_3x3s1(in, w.data, bias.data, out, width, in_pitch, pitch, channels, ky0, ky1);
+    for (size_t c = 0; c < channels; ++c) std::fill(out + c * pitch + width, out + c * pitch + padded, 0.0f);
   });
 }
 
@@ -110,6 +142,16 @@ static void gemm(const Kernels& fast, const Kernels& scalar) {
     for (size_t p = 0; p < pixels; ++p) at[p] = out + order[p] * step;
     k.f32_gemm(a.data, w.data, bias.data, at.data(), pixels, depth, channels, stride,
                hswish ? Activation::hswish6 : Activation::none);
+  });
+}
+
+static void gemm_planes(const Kernels& fast, const Kernels& scalar) {
+  const size_t L = fast.lanes, pixels = pick(1, 60), depth = pick(1, 70), channels = L * pick(1, 9), pitch = pixels + pick(0, 9);
+  Guarded a((depth - 1) * pitch + pixels), w(depth * channels), bias(channels);
+  check(pixels * channels, depth, true, fast, scalar, {&a, &w, &bias}, [&](const Kernels& k, float* out) {
+    std::vector<float*> at(pixels);
+    for (size_t p = 0; p < pixels; ++p) at[p] = out + p * channels;
+    k.f32_gemm_planes(a.data, pitch, w.data, bias.data, at.data(), pixels, depth, channels, L);
   });
 }
 
@@ -251,9 +293,12 @@ int main(int argc, char** argv) {
     struct {
       const char* name;
       void (*test)(const Kernels&, const Kernels&);
-    } const tests[] = {{"stem", stem},
+    } const tests[] = {{"split", split},
+                       {"stem", stem},
+                       {"dwconv_planes", dwconv_planes},
                        {"dwconv", dwconv},
                        {"gemm", gemm},
+                       {"gemm_planes", gemm_planes},
                        {"gemv", gemv},
                        {"channel", channel},
                        {"resize_rows", resize_rows},
@@ -265,6 +310,6 @@ int main(int argc, char** argv) {
       for (int i = 0; i < rounds; ++i) t.test(fast, scalar);
     }
     nan_stays(fast);
-    std::printf("%s: 8 tests x %d shapes equal the scalar kernels\n", fast.isa, rounds);
+    std::printf("%s: 11 tests x %d shapes equal the scalar kernels\n", fast.isa, rounds);
   }
 }
