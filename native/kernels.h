@@ -26,8 +26,8 @@ enum class Activation { none, relu, hswish6, hsigmoid6 };  // hsigmoid6(x) = cla
 
 constexpr size_t kPlanes = 8;  // every LCNet's stem has a multiple of eight channels
 
-// An image row of one channel, its columns apart by parity: out[i] = in[2 * i - 1], zero for i = 0, and out[half + i] =
-// in[2 * i], for i < half; columns from `width` on are zero.  half > width / 2
+// An image row of one channel, its columns apart by parity: out[i] = in[2 * i - 1] and out[half + i] = in[2 * i]. Columns left
+// and right of the image are not written: `out` is zero there from the start.  half > width / 2
 using F32Split = void(const float* in, float* out, size_t width, size_t half);
 
 // One output row of the stem: 3x3, stride 2, all input channels, then hswish6.

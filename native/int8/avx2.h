@@ -52,6 +52,13 @@ LCNET_INLINE void store_codes(void* p, Ints a, void* q, Ints b) {
   _mm_storeu_si128(static_cast<__m128i*>(q), _mm256_extracti128_si256(sorted, 1));
 }
 
+// N pixels of one channel block, `step` codes apart; code(n) makes them.
+template <size_t N, class MakeCode>
+LCNET_INLINE void store_pixels(Code* to, size_t step, MakeCode code) {
+  LCNET_UNROLL for (size_t n = 0; n + 2 <= N; n += 2) store_codes(to + n * step, code(n), to + (n + 1) * step, code(n + 1));
+  if constexpr (N % 2) store_codes(to + (N - 1) * step, code(N - 1));
+}
+
 // Eight bytes of a map.
 LCNET_INLINE void store_bytes(uint8_t* p, Ints a) {
   const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));

@@ -25,7 +25,7 @@ const Int8Kernels int8_kernels__avx512vnni = {
     .stem_3x3s2 = int8_stem<7, 7>,
     .stem_f32 = int8_stem_f32<7>,
     .interleave = int8_interleave,
-    .dwconv = {{int8_dwconv<3, 1, 7>, int8_dwconv<3, 2, 7>}, {int8_dwconv<5, 1, 7>, int8_dwconv<5, 2, 7>}},
+    .dwconv = {{int8_dwconv<3, 1, 14>, int8_dwconv<3, 2, 14>}, {int8_dwconv<5, 1, 14>, int8_dwconv<5, 2, 14>}},
     .dwconv_f32 = {{int8_dwconv_f32<3, 1, 7>, int8_dwconv_f32<3, 2, 7>},
                    {int8_dwconv_f32<5, 1, 7>, int8_dwconv_f32<5, 2, 7>}},
     .gemm = int8_gemm<12, 2>,  // 24 sums, 2 weights, 1 broadcast; with more, GCC 12 copies sums in the loop

@@ -37,8 +37,8 @@ static void int8_quantise(const float* x, float r, float z, uint8_t border, void
   const Vec rs = set(r), zs = set(z);
   to[0] = to[1] = border;
   size_t i = 0;
-  for (; i + 2 * L <= width; i += 2 * L)
-    store_codes(to + 2 + i, code_of(load(x + i), rs, zs), to + 2 + i + L, code_of(load(x + i + L), rs, zs));
+  for (; i + 4 * L <= width; i += 4 * L)
+    store_pixels<4>(to + 2 + i, L, [&](size_t n) __attribute__((always_inline)) { return code_of(load(x + i + n * L), rs, zs); });
   for (; i + L <= width; i += L) store_codes(to + 2 + i, code_of(load(x + i), rs, zs));
   float rest[L] = {};
   Code rest_codes[L];
@@ -155,7 +155,7 @@ LCNET_INLINE void int8_dwconv_sums(const Unit* const* in, size_t groups, const U
   const Ints first = load_ints(start + c);
   LCNET_UNROLL for (size_t t = 0; t < T; ++t) sum[t] = first;
   for (size_t g = 0; g < groups; ++g)
-    int8_dwconv_row<K, S, T>(in[g] + c * pitch + S * x * Vec::L, w + (c * groups + g * Vec::L) * K, sum);
+    int8_dwconv_row<K, S, T>(one_pointer(in[g] + c * pitch + S * x * Vec::L), w + (c * groups + g * Vec::L) * K, sum);
 }
 
 template <size_t K, size_t S, size_t T>
@@ -167,10 +167,8 @@ static void int8_dwconv(const Unit* const* in, size_t groups, const Unit* w, con
       Ints sum[N];
       int8_dwconv_sums<K, S, N>(in, groups, w, start, x, pitch, c, sum);
       const Requantise q = Requantise::at(sums, coding, c);
-      Code* at = to + x * channels + c;
-      LCNET_UNROLL for (size_t t = 0; t + 2 <= N; t += 2)
-        store_codes(at + t * channels, Requantise::apply(q, sum[t]), at + (t + 1) * channels, Requantise::apply(q, sum[t + 1]));
-      if constexpr (N % 2) store_codes(at + (N - 1) * channels, Requantise::apply(q, sum[N - 1]));
+      store_pixels<N>(to + x * channels + c, channels,
+                      [&](size_t t) __attribute__((always_inline)) { return Requantise::apply(q, sum[t]); });
     });
 }
 
@@ -190,8 +188,11 @@ static void int8_code(const float* x, const float* gate, Coding coding, Unit* ou
   Code* to = reinterpret_cast<Code*>(out);
   for (size_t c = 0; c < channels; c += Vec::L) {
     const Vec r = load(coding.r + c), z = load(coding.z + c), gates = gate ? load(gate + c) : set(1.0f);
-    for (size_t p = 0; p < pixels; ++p)
-      store_codes(to + p * channels + c, code_of(mul(load(x + p * channels + c), gates), r, z));
+    for_tiles<4>(pixels, [&]<size_t N>(size_t p) {
+      store_pixels<N>(to + p * channels + c, channels, [&](size_t n) __attribute__((always_inline)) {
+        return code_of(mul(load(x + (p + n) * channels + c), gates), r, z);
+      });
+    });
   }
 }
 

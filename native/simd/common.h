@@ -22,7 +22,8 @@ LCNET_INLINE Vec activate(Vec x) {
 
 // The sum of a pointer and an offset as one register. Without it GCC keeps the parts of all pixels' addresses apart, more than
 // there are registers for.
-LCNET_INLINE const float* one_pointer(const float* p) {
+template <class T>
+LCNET_INLINE const T* one_pointer(const T* p) {
 #if defined(__GNUC__)
   __asm__("" : "+r"(p));
 #endif

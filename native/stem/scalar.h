@@ -6,10 +6,7 @@
 namespace lcnet {
 
 inline void f32_split__scalar(const float* in, float* out, size_t width, size_t half) {
-  for (size_t i = 0; i < half; ++i) {
-    out[i] = i > 0 && 2 * i - 1 < width ? in[2 * i - 1] : 0.0f;
-    out[half + i] = 2 * i < width ? in[2 * i] : 0.0f;
-  }
+  for (size_t x = 0; x < width; ++x) out[x % 2 ? x / 2 + 1 : half + x / 2] = in[x];
 }
 
 template <size_t L>

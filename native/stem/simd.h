@@ -11,17 +11,13 @@ using lcnet::kPlanes;
 static void f32_split(const float* in, float* out, size_t width, size_t half) {
   constexpr size_t L = Vec::L;
   size_t i = 0;
-  out[0] = 0.0f;
   for (; 2 * (i + L) <= width; i += L) {
     Vec even, odd;
     split(load(in + 2 * i), load(in + 2 * i + L), even, odd);
     store(out + i + 1, odd);
     store(out + half + i, even);
   }
-  for (; i < half; ++i) {
-    if (i + 1 < half) out[i + 1] = 2 * i + 1 < width ? in[2 * i + 1] : 0.0f;
-    out[half + i] = 2 * i < width ? in[2 * i] : 0.0f;
-  }
+  for (size_t x = 2 * i; x < width; ++x) out[x % 2 ? x / 2 + 1 : half + x / 2] = in[x];
 }
 
 template <size_t P, size_t N>
