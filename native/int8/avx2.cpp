@@ -11,6 +11,7 @@
 #include "simd.h"
 
 #include "gemm.h"
+#include "planes.h"
 #include "tables.h"
 
 namespace lcnet {
@@ -21,8 +22,10 @@ const Int8Kernels int8_kernels__avx2 = {
     .group = G,
     .panel = 2,
     .quantise = int8_quantise,
-    .stem_3x3s2 = int8_stem<8, 6>,
-    .stem_f32 = int8_stem_f32<8>,
+    .stem_3x3s2 = int8_stem<2, 4>,
+    .stem_f32 = int8_stem_f32,
+    .interleave_planes = int8_interleave_planes,
+    .dwconv_planes = int8_dwconv_planes,
     .interleave = int8_interleave,
     .dwconv = {{int8_dwconv<3, 1, 8>, int8_dwconv<3, 2, 8>}, {int8_dwconv<5, 1, 8>, int8_dwconv<5, 2, 8>}},
     .dwconv_f32 = {{int8_dwconv_f32<3, 1, 8>, int8_dwconv_f32<3, 2, 8>},

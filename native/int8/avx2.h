@@ -52,6 +52,16 @@ LCNET_INLINE void store_codes(void* p, Ints a, void* q, Ints b) {
   _mm_storeu_si128(static_cast<__m128i*>(q), _mm256_extracti128_si256(sorted, 1));
 }
 
+LCNET_INLINE Vec bits(Ints a) { return {_mm256_castsi256_ps(a.v)}; }
+LCNET_INLINE Ints bits(Vec a) { return {_mm256_castps_si256(a.v)}; }
+
+// A unit of each lane's two codes.
+LCNET_INLINE Ints pack_units(const Ints (&a)[G]) {
+  const __m256i order = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15));
+  const __m256i codes = _mm256_min_epu16(_mm256_packus_epi32(a[0].v, a[1].v), _mm256_set1_epi16(255));
+  return {_mm256_shuffle_epi8(codes, order)};
+}
+
 // N pixels of one channel block, `step` codes apart; code(n) makes them.
 template <size_t N, class MakeCode>
 LCNET_INLINE void store_pixels(Code* to, size_t step, MakeCode code) {

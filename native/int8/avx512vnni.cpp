@@ -12,6 +12,7 @@
 #include "simd.h"
 
 #include "gemm.h"
+#include "planes.h"
 #include "tables.h"
 
 namespace lcnet {
@@ -22,8 +23,10 @@ const Int8Kernels int8_kernels__avx512vnni = {
     .group = G,
     .panel = 2,
     .quantise = int8_quantise,
-    .stem_3x3s2 = int8_stem<7, 7>,
-    .stem_f32 = int8_stem_f32<7>,
+    .stem_3x3s2 = int8_stem<4, 4>,
+    .stem_f32 = int8_stem_f32,
+    .interleave_planes = int8_interleave_planes,
+    .dwconv_planes = int8_dwconv_planes,
     .interleave = int8_interleave,
     .dwconv = {{int8_dwconv<3, 1, 14>, int8_dwconv<3, 2, 14>}, {int8_dwconv<5, 1, 14>, int8_dwconv<5, 2, 14>}},
     .dwconv_f32 = {{int8_dwconv_f32<3, 1, 7>, int8_dwconv_f32<3, 2, 7>},

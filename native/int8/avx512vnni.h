@@ -34,6 +34,9 @@ LCNET_INLINE void add_dot(Ints& sum, Ints x, Ints w) {
 }
 LCNET_INLINE void add_now(Ints&) {}
 
+LCNET_INLINE Vec bits(Ints a) { return {_mm512_castsi512_ps(a.v)}; }
+LCNET_INLINE Ints bits(Vec a) { return {_mm512_castps_si512(a.v)}; }
+
 LCNET_INLINE Vec to_float(Ints a) { return {_mm512_cvtepi32_ps(a.v)}; }
 LCNET_INLINE Ints to_int(Vec a) { return {_mm512_cvtps_epi32(a.v)}; }
 
@@ -47,6 +50,13 @@ LCNET_INLINE __m512i pack_codes(Ints a, Ints b, Ints c, Ints d) {
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   const __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(a.v, b.v), _mm512_packs_epi32(c.v, d.v));
   return _mm512_permutexvar_epi32(order, bytes);
+}
+
+// A unit of each lane's four codes.
+LCNET_INLINE Ints pack_units(const Ints (&a)[G]) {
+  const __m512i order = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(a[0].v, a[1].v), _mm512_packs_epi32(a[2].v, a[3].v));
+  return {_mm512_shuffle_epi8(bytes, order)};
 }
 
 // N pixels of one channel block, `step` bytes apart; code(n) makes them.

@@ -13,8 +13,10 @@ void Int8Heads::dense(const Int8PackedDense& d, size_t from, size_t to, Activati
   }
   Unit* coded = reinterpret_cast<Unit*>(at(plan_.coded_heads, 0, 0));
   k.code(at(from, 0, 0), nullptr, d.coding(), coded, images_, d.in);
-  const auto kernel = images_ == 1 ? k.gemv_f32 : k.gemm_f32;
-  kernel(coded, d.panel(0), d.starts(), d.sums(), at(to, 0, 0), images_, d.in, d.out, d.out, act);
+  if (images_ == 1)
+    k.gemv_f32(coded, d.panel(0), d.starts(), d.sums(), at(to, 0, 0), d.in, d.out, act);
+  else
+    k.gemm_f32(coded, 0, d.panel(0), d.starts(), d.sums(), at(to, 0, 0), images_, d.in, d.out, d.out, act);
 }
 
 }  // namespace lcnet

@@ -9,6 +9,9 @@
 //   group row  [channels/L][pitch][L]     units: G rows of a map, interleaved, with the border left and right. What a depthwise
 //                                         kernel reads: a unit is G taps of one column.
 //   coded      [pixels][channels/G]       units: what a pointwise kernel reads: a unit is G channels of one pixel.
+//   planes      [channels][plane]         bytes: between the stem and the first block, pixels in the lanes; a channel's pixels
+//                                         are `plane` bytes from the next one's.
+//   unit planes [channels/G][pitch]       units: G channels of one pixel, pixels in the lanes.
 //   dense      [pixels][channels]         floats, h6: what goes into parts of the network that stay in float, and the last map.
 //
 // From a sum to the next code, each step rounded to nearest even:
@@ -34,20 +37,36 @@ struct Coding {
   const float* z;
 };
 
-// A row of one input channel: codes 0 and 1 of `out` are `border`, then come `width` pixels as fma(x, r, z), then `border` up
-// to `codes`.  out: `codes` codes, int16 or uint8 as G has it.
-using Int8Quantise = void(const float* x, float r, float z, uint8_t border, void* out, size_t width, size_t codes);
+// An image row as unit planes, its columns apart by parity: first `half` units of columns 2 * i - 1, then as many of columns
+// 2 * i. Columns left and right of the image are not written: they hold the border's codes.  half > width / 2
+//   x     channel c's row is at x + c * channel_stride
+//   out   [in_chans/G, rounded up][2 * half]
+using Int8Quantise = void(const float* x, size_t channel_stride, Coding coding, Unit* out, size_t width, size_t half,
+                          size_t in_chans);
 
 // One output row of the stem: 3x3, stride 2.
-//   in    [3][in_chans] rows of 2 * width + 2 codes, as Int8Quantise makes them
-//   w     [channels/L][3 ky][in_chans][4/G][L] units: 0, kx 0, kx 1, kx 2
-//   out   the row in a map: pixels 0 .. width-1 of each channel block, blocks `block_stride` bytes apart
-using Int8Stem = void(const void* const* in, const Unit* w, Sums sums, Coding coding, uint8_t* out, size_t width,
-                      size_t block_stride, size_t in_chans, size_t channels);
+//   in    [3] rows as Int8Quantise makes them; half is at least width, rounded up to a multiple of L, plus one
+//   w     [channels/kPlanes][3 ky][in_chans/G, rounded up][3 kx][kPlanes] units
+//   out   the row in planes: width pixels, and on to a multiple of L whatever comes
+using Int8Stem = void(const Unit* const* in, size_t half, const Unit* w, Sums sums, Coding coding, uint8_t* out, size_t width,
+                      size_t plane, size_t in_chans, size_t channels);
 
-// The same with h6 as float, out [width][channels].
-using Int8StemF32 = void(const void* const* in, const Unit* w, Sums sums, float* out, size_t width, size_t in_chans,
-                         size_t channels);
+// The same with h6 as float, out [width][pitch], zero from `channels` on.
+using Int8StemF32 = void(const Unit* const* in, size_t half, const Unit* w, Sums sums, float* out, size_t width, size_t pitch,
+                         size_t in_chans, size_t channels);
+
+// G rows of planes, interleaved: what the depthwise kernel for planes reads.
+//   rows  [G], up to a multiple of L pixels is read; null: a row of zero points
+//   zeros [channels] units: the channel's zero point G times
+//   out   [channels][width, rounded up to a multiple of L, + 2 * L]: pixel x at L + x, zero points before and behind
+using Int8InterleavePlanes = void(const uint8_t* const* rows, const Unit* zeros, Unit* out, size_t width, size_t plane,
+                                  size_t channels);
+
+// One output row of the depthwise conv behind the stem: 3x3, stride 1.
+//   in      [groups] rows as Int8InterleavePlanes makes them      w  [channels][groups][3] units
+//   out     unit planes, their pitch is width rounded up to a multiple of L; behind width comes whatever comes
+using Int8DwconvPlanes = void(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums,
+                              Coding coding, Unit* out, size_t width, size_t channels);
 
 // A group row out of G rows of a map.
 //   rows  [G], blocks `block_stride` bytes apart; null: a row of zero points
@@ -67,16 +86,20 @@ using Int8DwconvF32 = void(const Unit* const* in, size_t groups, const Unit* w, 
                            size_t width, size_t pitch, size_t channels);
 
 // A pointwise conv.
-//   a     coded [pixels][depth/G]
+//   a     coded [pixels][depth/G], or if `pitch` is not zero unit planes [depth/G][pitch]
 //   w     panels of `panel` vectors: bytes [depth/G][panel * L][G] each; leftover channel blocks: [depth/G][L][G]
 //   start [channels]
 //   out   codes of a map from its first pixel on, blocks `block_stride` bytes apart
-using Int8Gemm = void(const Unit* a, const int8_t* w, const int32_t* start, Sums sums, Coding coding, uint8_t* out,
-                      size_t pixels, size_t depth, size_t channels, size_t block_stride);
+using Int8Gemm = void(const Unit* a, size_t pitch, const int8_t* w, const int32_t* start, Sums sums, Coding coding,
+                      uint8_t* out, size_t pixels, size_t depth, size_t channels, size_t block_stride);
 
-// The same with h6, or with `none` pre, as float [pixels][pitch].
-using Int8GemmF32 = void(const Unit* a, const int8_t* w, const int32_t* start, Sums sums, float* out, size_t pixels,
-                         size_t depth, size_t channels, size_t pitch, Activation act);
+// The same with h6, or with `none` pre, as float [pixels][out_pitch].
+using Int8GemmF32 = void(const Unit* a, size_t pitch, const int8_t* w, const int32_t* start, Sums sums, float* out,
+                         size_t pixels, size_t depth, size_t channels, size_t out_pitch, Activation act);
+
+// The same for one pixel, with sums enough in flight to hide latencies.
+using Int8GemvF32 = void(const Unit* a, const int8_t* w, const int32_t* start, Sums sums, float* out, size_t depth,
+                         size_t channels, Activation act);
 
 // coded [pixels][channels/G] of x [pixels][channels]: the code of x, or where there is a gate of x * gate[c].
 using Int8Code = void(const float* x, const float* gate, Coding coding, Unit* out, size_t pixels, size_t channels);
@@ -89,13 +112,15 @@ struct Int8Kernels {
   Int8Quantise* quantise;
   Int8Stem* stem_3x3s2;
   Int8StemF32* stem_f32;
+  Int8InterleavePlanes* interleave_planes;
+  Int8DwconvPlanes* dwconv_planes;
   Int8Interleave* interleave;
   // [kernel 3, 5][stride 1, 2]
   Int8Dwconv* dwconv[2][2];
   Int8DwconvF32* dwconv_f32[2][2];
   Int8Gemm* gemm;
   Int8GemmF32* gemm_f32;
-  Int8GemmF32* gemv_f32;  // the same for one pixel, with sums enough in flight to hide latencies
+  Int8GemvF32* gemv_f32;
   Int8Code* code;
   // As in struct Kernels, but with a fused multiply-add for each step of the sum, in all ISAs.
   F32Gemv* f32_gemv;

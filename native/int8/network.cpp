@@ -17,11 +17,11 @@ static Buffer pack_values(const T* values, size_t n, size_t padded) {
   return out;
 }
 
-// `w` holds `taps` weights of each output; `channel(o, t)` says which input channel one multiplies.
+// `w` holds `taps` weights of each output; `channel(o, t)` says which input channel one multiplies. Where packed.in and .out
+// are set they include padding.
 template <class Channel>
-static void pack_layer(const Int8Network& net, const Int8Layer& layer, size_t in, size_t out, size_t taps, double six,
-                       Channel channel, Int8Packed& packed) {
-  packed.in = net.padded(in), packed.out = net.padded(out);
+static void pack_layer(const Int8Layer& layer, size_t in, size_t out, size_t taps, double six, Channel channel,
+                       Int8Packed& packed) {
   std::vector<float> r(in), z(in);
   for (size_t c = 0; c < in; ++c) r[c] = reciprocal(layer.in_scale[c], six), z[c] = layer.in_zero[c];
   std::vector<int32_t> start(out);
@@ -41,9 +41,11 @@ static void set_weight(const Int8Network& net, Unit& unit, size_t g, int8_t weig
   unit |= (static_cast<Unit>(static_cast<int32_t>(weight)) & mask) << (g * bits);
 }
 
-static Int8PackedDense pack_dense(const Int8Network& net, const Int8Dense& d, double six) {
+// Inputs are padded to a multiple of `unit`.
+static Int8PackedDense pack_dense(const Int8Network& net, const Int8Dense& d, size_t unit, double six) {
   Int8PackedDense packed;
-  pack_layer(net, d, d.in, d.out, d.in, six, [](size_t, size_t t) { return t; }, packed);
+  packed.in = round_up(d.in, unit), packed.out = net.padded(d.out);
+  pack_layer(d, d.in, d.out, d.in, six, [](size_t, size_t t) { return t; }, packed);
   packed.w = Buffer(packed.in * packed.out / sizeof(float));
   int8_t* bytes = reinterpret_cast<int8_t*>(packed.w.data());
   const size_t G = net.kernels.group;
@@ -55,10 +57,12 @@ static Int8PackedDense pack_dense(const Int8Network& net, const Int8Dense& d, do
   return packed;
 }
 
-static Int8PackedDepthwise pack_depthwise(const Int8Network& net, const Int8Spatial& s, size_t stride) {
+// Weights go in groups of L channels, channels are padded to a multiple of `unit`.
+static Int8PackedDepthwise pack_depthwise(const Int8Network& net, const Int8Spatial& s, size_t stride, size_t L, size_t unit) {
   Int8PackedDepthwise packed;
-  const size_t L = net.kernels.lanes, G = net.kernels.group, K = s.kernel;
-  pack_layer(net, s, s.channels, s.channels, K * K, 6.0, [](size_t o, size_t) { return o; }, packed);
+  const size_t G = net.kernels.group, K = s.kernel;
+  packed.in = packed.out = round_up(s.channels, unit);
+  pack_layer(s, s.channels, s.channels, K * K, 6.0, [](size_t o, size_t) { return o; }, packed);
   for (size_t phase = 0; phase < G; phase += stride) {
     const size_t groups = net.groups(K, phase);
     packed.w[phase] = Buffer(packed.in * groups * K);
@@ -110,54 +114,73 @@ static Int8Block pack_block(const Int8Network& net, const Int8BlockSource& s) {
   const size_t K = s.depthwise.kernel;
   if ((K != 3 && K != 5) || (s.stride != 1 && s.stride != 2))
     throw std::invalid_argument("no depthwise kernel of this size and stride");
+  const size_t L = net.kernels.lanes;
   Int8Block b;
-  b.depthwise = pack_depthwise(net, s.depthwise, s.stride);
+  b.depthwise = pack_depthwise(net, s.depthwise, s.stride, L, L);
   b.dwconv = net.kernels.dwconv[K / 2 - 1][s.stride - 1];
   b.dwconv_f32 = net.kernels.dwconv_f32[K / 2 - 1][s.stride - 1];
   b.kernel = K;
   b.stride = s.stride;
   b.se = s.se;
   if (s.se) b.reduce = pack_f32(net, s.reduce), b.expand = pack_f32(net, s.expand);
-  b.pointwise = pack_dense(net, s.pointwise, 6.0);
+  b.pointwise = pack_dense(net, s.pointwise, L, 6.0);
   b.out_channels = s.pointwise.out;
   return b;
 }
 
-static Buffer pack_stem(const Int8Network& net, const Int8Spatial& s) {
-  const size_t L = net.kernels.lanes, G = net.kernels.group, U = 4 / G;
-  Buffer w(net.padded(s.channels) * 3 * s.in_chans * U);
-  Unit* units = reinterpret_cast<Unit*>(w.data());
+// The block behind the stem, on planes.
+static Int8Block pack_first(const Int8Network& net, const Int8BlockSource& s) {
+  if (s.depthwise.kernel != 3 || s.stride != 1 || s.se) throw std::invalid_argument("an LCNet's first block is 3x3, stride 1");
+  Int8Block b;
+  b.depthwise = pack_depthwise(net, s.depthwise, 1, 1, kPlanes);
+  b.kernel = 3;
+  b.stride = 1;
+  b.pointwise = pack_dense(net, s.pointwise, kPlanes, 6.0);
+  b.out_channels = s.pointwise.out;
+  return b;
+}
+
+// Weights and the coding of the pixels; the mean pixel is in the bias already.
+static Int8PackedStem pack_stem(const Int8Network& net, const Int8Spatial& s, const float* mean_255) {
+  Int8PackedStem packed;
+  const size_t G = net.kernels.group, planes = net.pixel_units();
+  packed.out = round_up(s.channels, kPlanes);
+  packed.scale = pack_values(s.scale, s.channels, packed.out);
+  packed.bias = pack_values(s.b, s.channels, packed.out);
+  packed.r = Buffer(s.in_chans);
+  for (size_t c = 0; c < s.in_chans; ++c) packed.r[c] = reciprocal(s.in_scale[c], 1.0);
+  packed.z = pack_values(mean_255, s.in_chans, s.in_chans);
+  packed.w = Buffer(packed.out * 9 * planes);
+  Unit* units = reinterpret_cast<Unit*>(packed.w.data());
   for (size_t c = 0; c < s.channels; ++c)
     for (size_t ci = 0; ci < s.in_chans; ++ci)
       for (size_t ky = 0; ky < 3; ++ky)
         for (size_t kx = 0; kx < 3; ++kx) {
-          const size_t place = kx + 1, row = ky * s.in_chans + ci;
-          const size_t unit = ((c / L * 3 * s.in_chans + row) * U + place / G) * L + c % L;
-          set_weight(net, units[unit], place % G, s.w[((c * s.in_chans + ci) * 3 + ky) * 3 + kx]);
+          const size_t unit = (((c / kPlanes * 3 + ky) * planes + ci / G) * 3 + kx) * kPlanes + c % kPlanes;
+          set_weight(net, units[unit], ci % G, s.w[((c * s.in_chans + ci) * 3 + ky) * 3 + kx]);
         }
-  return w;
+  packed.border = Buffer(planes);
+  Unit* border = reinterpret_cast<Unit*>(packed.border.data());
+  for (size_t c = 0; c < s.in_chans; ++c) border[c / G] |= static_cast<Unit>(s.in_zero[c]) << (c % G * 32 / G);
+  return packed;
 }
 
 static Int8PackedDense pack_end(const Int8Network& net, const Int8Dense& d, double six) {
-  if (d.w) return pack_dense(net, d, six);
+  if (d.w) return pack_dense(net, d, net.kernels.lanes, six);
   Int8PackedDense sizes;
   sizes.in = net.padded(d.in), sizes.out = net.padded(d.out);
   return sizes;
 }
 
 Int8Network::Int8Network(const Int8Kernels& k, const Int8NetworkSource& s, const Kernels& float_kernels)
-    : kernels(k), floats(pack_floats(float_kernels, s)), in_chans(s.stem.in_chans), border(s.stem.in_zero, s.stem.in_zero + s.stem.in_chans),
-      features(s.head.in), head_features(s.head.out), classes(s.classifier.out) {
-  const size_t channels = padded(s.stem.channels);
-  stem.scale = pack_values(s.stem.scale, s.stem.channels, channels);
-  stem.bias = pack_values(s.stem.b, s.stem.channels, channels);
-  stem.r = Buffer(in_chans);
-  for (size_t c = 0; c < in_chans; ++c) stem.r[c] = reciprocal(s.stem.in_scale[c], 1.0);
-  stem.z = pack_values(s.mean_255, in_chans, in_chans);
-  stem_w = pack_stem(*this, s.stem);
+    : kernels(k), floats(pack_floats(float_kernels, s)), in_chans(s.stem.in_chans), features(s.head.in),
+      head_features(s.head.out), classes(s.classifier.out) {
+  stem = pack_stem(*this, s.stem, s.mean_255);
   size_t in_float = 0;
   for (const Int8BlockSource& block : s.blocks)
-    blocks.push_back(block.in_float ? pack_sizes(*this, block, in_float++) : pack_block(*this, block));
+    blocks.push_back(block.in_float   ? pack_sizes(*this, block, in_float++)
+                     : blocks.empty() ? pack_first(*this, block)
+                                      : pack_block(*this, block));
   head = pack_end(*this, s.head, 1.0);  // its input is the mean of what has been divided by six
   if (classes) classifier = pack_end(*this, s.classifier, 6.0);
 }

@@ -62,11 +62,17 @@ struct Int8PackedDepthwise : Int8Packed {
   const Unit* weights(size_t phase) const { return reinterpret_cast<const Unit*>(w[phase].data()); }
   const Unit* zero_units() const { return reinterpret_cast<const Unit*>(zeros.data()); }
 };
+struct Int8PackedStem : Int8Packed {
+  Buffer w;       // units, in planes
+  Buffer border;  // units [pixel_units]: what surrounds the image
+  const Unit* weights() const { return reinterpret_cast<const Unit*>(w.data()); }
+  const Unit* borders() const { return reinterpret_cast<const Unit*>(border.data()); }
+};
 struct Int8Block {
   static constexpr size_t kNone = ~size_t{0};
   size_t in_float = kNone;  // its number in Int8Network::floats, if it stays in float; then `depthwise` has no more than sizes
   Int8PackedDepthwise depthwise;
-  Int8Dwconv* dwconv = nullptr;
+  Int8Dwconv* dwconv = nullptr;  // null in a network's first block, which works on planes
   Int8DwconvF32* dwconv_f32 = nullptr;
   size_t kernel = 0, stride = 0;
   bool se = false;
@@ -82,9 +88,7 @@ struct Int8Network {
   const Int8Kernels& kernels;
   Network floats;  // the blocks, the head and the classifier that stay in float, and nothing else
   size_t in_chans;
-  Int8Packed stem;  // without in and out
-  Buffer stem_w;    // units
-  std::vector<uint8_t> border;  // [in_chans]
+  Int8PackedStem stem;
   std::vector<Int8Block> blocks;
   Int8PackedDense head, classifier;
   size_t features, head_features, classes;  // without padding
@@ -98,6 +102,7 @@ struct Int8Network {
   }
 
   size_t padded(size_t channels) const { return round_up(channels, kernels.lanes); }
+  size_t pixel_units() const { return round_up(in_chans, kernels.group) / kernels.group; }
   size_t code_bytes() const { return sizeof(Unit) / kernels.group; }
   // Group rows that a depthwise kernel of `kernel` rows touches whose first one is at `phase` of its group.
   size_t groups(size_t kernel, size_t phase) const { return (phase + kernel + kernels.group - 1) / kernels.group; }

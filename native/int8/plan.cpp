@@ -12,11 +12,17 @@ static std::vector<Int8Map> make_maps(const Int8Network& net, size_t height, siz
   size_t h = halved(height), w = halved(width);
   for (size_t i = 0; i < net.blocks.size(); ++i) {
     const Int8Block& b = net.blocks[i];
-    maps.push_back({h, w, b.depthwise.in, net.in_float(i), 0});
+    const bool planes = i == 0 && !net.in_float(i);
+    maps.push_back({h, w, b.depthwise.in, planes ? net.padded(w) : w, net.in_float(i), 0});
     if (b.stride == 2) h = halved(h), w = halved(w);
   }
-  maps.push_back({h, w, net.head.in, true, 0});
+  maps.push_back({h, w, net.head.in, w, true, 0});
   return maps;
+}
+
+size_t Int8Plan::group_pitch(const Int8Network& net, size_t i) const {
+  const Int8Map& m = maps[i];
+  return i == 0 ? net.padded(m.width) + 2 * net.kernels.lanes : m.width + 2 * (net.blocks[i].kernel / 2);
 }
 
 Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t threads_)
@@ -40,10 +46,11 @@ Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t
     const Int8Block& b = net.blocks[i];
     const Int8Map& out = maps[i + 1];
     tiles.push_back(choose_tile(out.height, out.width, std::max(kMinTilePixels, kTileCodes / maps[i].channels)));
+    if (i == 0) tiles[0] = {1, out.width};
     const size_t cut = tiles[i].rows * tiles[i].columns;
     ring = std::max(ring, net.groups(b.kernel, net.kernels.group - 1));
-    group_units = std::max(group_units, maps[i].channels * (maps[i].width + b.kernel - 1));
-    tile = std::max(tile, cut * maps[i].channels);
+    group_units = std::max(group_units, maps[i].channels * group_pitch(net, i));
+    tile = std::max(tile, (i == 0 ? net.padded(out.width) : cut) * maps[i].channels);
     exports = std::max(exports, cut * out.channels);
     if (net.in_float(i)) {
       padded = std::max(padded, b.kernel * maps[i].channels * (maps[i].width + b.kernel - 1));
@@ -58,11 +65,8 @@ Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t
     gated = std::max(gated, maps[i].channels);
     reduced = std::max(reduced, b.reduce.out);
   }
-  stem_codes = 2 * maps[0].width + 2;
-  const size_t stem_row = coded_floats(stem_codes) * net.in_chans;
-  stem_rows = own.take(4 * stem_row);
-  stem_border = own.take(stem_row);
-  stem_pointers = own.take(3 * net.in_chans * kFloatsPerPointer);
+  stem_half = net.padded(maps[0].width) + net.kernels.lanes;
+  stem_rows = own.take(kStemRows * net.pixel_units() * 2 * stem_half);
   groups = own.take(ring * group_units);
   coded = own.take(coded_floats(std::max({tile, net.head.in, net.head.out})));
   exported = own.take(exports);

@@ -6,63 +6,77 @@ namespace lcnet {
 
 constexpr size_t kDensePanels = 8;  // of weights a piece
 
+// Image row r as unit planes; the last slot holds rows above and below the image.
+Unit* Int8Runner::pixel_row(size_t r) const {
+  const size_t slot = r < plan_.height ? r % (Int8Plan::kStemRows - 1) : Int8Plan::kStemRows - 1;
+  return units(plan_.stem_rows) + slot * net_.pixel_units() * 2 * plan_.stem_half;
+}
+
 // Rows [y0, y1) of map 0.
 void Int8Runner::stem_rows(size_t y0, size_t y1) {
-  const size_t row_bytes = plan_.stem_codes * net_.code_bytes();
-  char* border = reinterpret_cast<char*>(own(plan_.stem_border));
-  for (size_t c = 0; c < net_.in_chans; ++c)
-    k_.quantise(nullptr, 0.0f, 0.0f, net_.border[c], border + c * row_bytes, 0, plan_.stem_codes);
+  const size_t planes = net_.pixel_units(), units_a_plane = 2 * plan_.stem_half;
+  for (size_t plane = 0; plane < Int8Plan::kStemRows * planes; ++plane)
+    std::fill_n(units(plan_.stem_rows) + plane * units_a_plane, units_a_plane, net_.stem.borders()[plane % planes]);
   next_ = y0 ? 2 * y0 - 1 : 0;
   for (size_t y = y0; y < y1; ++y) stem_row(y);
 }
 
 void Int8Runner::stem_row(size_t y) {
-  const size_t C = net_.in_chans, height = plan_.height, width = plan_.width;
-  const size_t row_bytes = plan_.stem_codes * net_.code_bytes();
-  char *rows = reinterpret_cast<char*>(own(plan_.stem_rows)), *border = reinterpret_cast<char*>(own(plan_.stem_border));
-  const auto row = [&](size_t r, size_t c) { return rows + (r % 4 * C + c) * row_bytes; };
+  const size_t height = plan_.height, width = plan_.width, half = plan_.stem_half;
   for (; next_ < std::min(height, 2 * y + 2); ++next_)
-    for (size_t c = 0; c < C; ++c)
-      k_.quantise(image_ + (c * height + next_) * width, net_.stem.r.data()[c], net_.stem.z.data()[c], net_.border[c],
-                  row(next_, c), width, plan_.stem_codes);
-  const void** in = reinterpret_cast<const void**>(own(plan_.stem_pointers));
-  for (size_t ky = 0; ky < 3; ++ky)
-    for (size_t c = 0; c < C; ++c) {
-      const size_t r = 2 * y + ky;  // one more than the image's row
-      in[ky * C + c] = r == 0 || r > height ? border + c * row_bytes : row(r - 1, c);
-    }
+    k_.quantise(image_ + next_ * width, height * width, net_.stem.coding(), pixel_row(next_), width, half, net_.in_chans);
+  const Unit* in[3];
+  for (size_t ky = 0; ky < 3; ++ky) in[ky] = pixel_row(2 * y + ky - 1);  // beyond any height where there is no row
   const Int8Map& m = plan_.maps[0];
   if (m.dense)
-    return k_.stem_f32(in, reinterpret_cast<const Unit*>(net_.stem_w.data()), net_.stem.sums(), dense_pixels(0, y * m.width),
-                       m.width, C, m.channels);
-  k_.stem_3x3s2(in, reinterpret_cast<const Unit*>(net_.stem_w.data()), net_.stem.sums(),
-                net_.blocks[0].depthwise.coding(), codes(0) + y * m.width * k_.lanes, m.width, m.pixels() * k_.lanes, C,
-                m.channels);
+    return k_.stem_f32(in, half, net_.stem.weights(), net_.stem.sums(), dense_pixels(0, y * m.width), m.width, m.channels,
+                       net_.in_chans, net_.stem.out);
+  k_.stem_3x3s2(in, half, net_.stem.weights(), net_.stem.sums(), net_.blocks[0].depthwise.coding(), codes(0) + y * m.pitch,
+                m.width, m.pixels(), net_.in_chans, net_.stem.out);
 }
 
 // Group row `n` of block i's input: rows n * G - pad and on, where pad is half the kernel.
 void Int8Runner::make_group(size_t i, size_t n) {
   const Int8Map& m = plan_.maps[i];
   const Int8Block& b = net_.blocks[i];
-  const size_t pad = b.kernel / 2, pitch = m.width + 2 * pad;
+  const size_t pad = b.kernel / 2, pixel_bytes = i == 0 ? 1 : k_.lanes;
   const uint8_t* rows[4] = {};
   for (size_t g = 0; g < k_.group; ++g) {
     const size_t y = n * k_.group + g;
-    if (y >= pad && y < m.height + pad) rows[g] = codes(i) + (y - pad) * m.width * k_.lanes;
+    if (y >= pad && y < m.height + pad) rows[g] = codes(i) + (y - pad) * m.pitch * pixel_bytes;
   }
-  k_.interleave(rows, b.depthwise.zero_units(), units(plan_.groups) + n % plan_.ring * m.channels * pitch, m.width,
-                m.pixels() * k_.lanes, pad, m.channels);
+  const Unit* zeros = b.depthwise.zero_units();
+  if (i == 0)
+    k_.interleave_planes(rows, zeros, group(i, n), m.width, m.pixels(), m.channels);
+  else
+    k_.interleave(rows, zeros, group(i, n), m.width, m.pixels() * k_.lanes, pad, m.channels);
+}
+
+Unit* Int8Runner::group(size_t i, size_t n) const {
+  return units(plan_.groups) + n % plan_.ring * plan_.maps[i].channels * plan_.group_pitch(net_, i);
 }
 
 // The group rows that output row y of block i reads.
 const Unit* const* Int8Runner::groups(size_t i, size_t y) {
-  const Int8Map& m = plan_.maps[i];
-  const Int8Block& b = net_.blocks[i];
-  const size_t top = y * b.stride, first = top / k_.group, count = net_.groups(b.kernel, top % k_.group);
+  const size_t top = y * net_.blocks[i].stride, first = top / k_.group;
+  const size_t count = net_.groups(net_.blocks[i].kernel, top % k_.group);
   for (next_ = std::max(next_, first); next_ < first + count; ++next_) make_group(i, next_);
-  for (size_t n = 0; n < count; ++n)
-    in_[n] = units(plan_.groups) + (first + n) % plan_.ring * m.channels * (m.width + 2 * (b.kernel / 2));
+  for (size_t n = 0; n < count; ++n) in_[n] = group(i, first + n);
   return in_;
+}
+
+// Output rows [y0, y1) of block 0, which works on planes.
+void Int8Runner::plane_rows(size_t y0, size_t y1) {
+  const Int8Block& b = net_.blocks[0];
+  const Int8PackedDepthwise& d = b.depthwise;
+  const size_t width = plan_.maps[0].width;
+  next_ = 0;
+  for (size_t y = y0; y < y1; ++y) {
+    const size_t phase = y % k_.group;
+    k_.dwconv_planes(groups(0, y), net_.groups(b.kernel, phase), d.weights(phase), d.starts(), d.sums(), b.pointwise.coding(),
+                     units(plan_.coded), width, d.in);
+    pointwise(0, y * width, width, net_.padded(width));
+  }
 }
 
 // Output rows [y0, y1) of block i.
@@ -70,7 +84,7 @@ void Int8Runner::block_rows(size_t i, size_t y0, size_t y1) {
   const Int8Block& b = net_.blocks[i];
   const Int8PackedDepthwise& d = b.depthwise;
   const Tile& t = plan_.tiles[i];
-  const size_t width = plan_.maps[i + 1].width, pitch = plan_.maps[i].width + 2 * (b.kernel / 2);
+  const size_t width = plan_.maps[i + 1].width, pitch = plan_.group_pitch(net_, i);
   next_ = 0;
   for (size_t y = y0; y < y1; y += t.rows) {
     const size_t rows = std::min(t.rows, y1 - y);
@@ -88,18 +102,18 @@ void Int8Runner::block_rows(size_t i, size_t y0, size_t y1) {
   }
 }
 
-// Pixels of block i's output, from `first` on, out of as many that are coded in their buffer.
-void Int8Runner::pointwise(size_t i, size_t first, size_t pixels) {
+// Pixels of block i's output, from `first` on, out of as many that are coded in their buffer; `pitch` as in Int8Gemm.
+void Int8Runner::pointwise(size_t i, size_t first, size_t pixels, size_t pitch) {
   const Int8PackedDense& d = net_.blocks[i].pointwise;
   const Unit* in = units(plan_.coded);
   const Int8Map& to = plan_.maps[i + 1];
   const bool exports = wanted(i + 1);
   float* values = to.dense ? dense_pixels(i + 1, first) : own(plan_.exported);
   if (to.dense || exports)
-    k_.gemm_f32(in, d.panel(0), d.starts(), d.sums(), values, pixels, d.in, d.out, to.channels, Activation::hswish6);
+    k_.gemm_f32(in, pitch, d.panel(0), d.starts(), d.sums(), values, pixels, d.in, d.out, to.channels, Activation::hswish6);
   if (exports) export_pixels(i + 1, values, first, pixels);
   if (!to.dense)
-    k_.gemm(in, d.panel(0), d.starts(), d.sums(), net_.blocks[i + 1].depthwise.coding(), codes(i + 1) + first * k_.lanes,
+    k_.gemm(in, pitch, d.panel(0), d.starts(), d.sums(), net_.blocks[i + 1].depthwise.coding(), codes(i + 1) + first * k_.lanes,
             pixels, d.in, d.out, to.pixels() * k_.lanes);
 }
 
@@ -114,7 +128,7 @@ void Int8Runner::export_pixels(size_t map, const float* x, size_t first, size_t 
 void Int8Runner::dense_rows(size_t i, size_t y0, size_t y1, float* out) {
   const Int8Block& b = net_.blocks[i];
   const Int8PackedDepthwise& d = b.depthwise;
-  const size_t width = plan_.maps[i + 1].width, pitch = plan_.maps[i].width + 2 * (b.kernel / 2);
+  const size_t width = plan_.maps[i + 1].width, pitch = plan_.group_pitch(net_, i);
   next_ = 0;
   for (size_t y = y0; y < y1; ++y) {
     const size_t phase = y * b.stride % k_.group;
@@ -173,7 +187,8 @@ void Int8Runner::trunk(const float* image, const Outputs& out) {
     else if (net_.blocks[i].se)
       squeeze_excite_block(i);
     else
-      share_rows(plan_.maps[i + 1].height, [&](size_t y0, size_t y1) { block_rows(i, y0, y1); });
+      share_rows(plan_.maps[i + 1].height,
+                 [&](size_t y0, size_t y1) { i == 0 ? plane_rows(y0, y1) : block_rows(i, y0, y1); });
   }
 }
 
@@ -198,7 +213,7 @@ void Int8Runner::dense(const Int8PackedDense& d, const float* x, Activation act,
   k_.code(x, nullptr, d.coding(), in, 1, d.in);  // every member for itself
   share(pieces, [&](size_t piece) {
     const size_t begin = piece * step, end = pieces == 1 ? d.out : std::min(d.out, begin + step);
-    k_.gemv_f32(in, d.panel(begin), d.starts() + begin, d.sums(begin), out + begin, 1, d.in, end - begin, end - begin, act);
+    k_.gemv_f32(in, d.panel(begin), d.starts() + begin, d.sums(begin), out + begin, d.in, end - begin, act);
   });
 }
 

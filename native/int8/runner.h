@@ -29,10 +29,13 @@ class Int8Runner : Member<Int8Plan> {
   }
   void stem_rows(size_t y0, size_t y1);
   void stem_row(size_t y);
+  Unit* pixel_row(size_t r) const;
+  void plane_rows(size_t y0, size_t y1);
   void block_rows(size_t i, size_t y0, size_t y1);
   const Unit* const* groups(size_t i, size_t y);
   void make_group(size_t i, size_t n);
-  void pointwise(size_t i, size_t first, size_t pixels);
+  Unit* group(size_t i, size_t n) const;
+  void pointwise(size_t i, size_t first, size_t pixels, size_t pitch = 0);
   void squeeze_excite_block(size_t i);
   void means(const float* x, size_t height, size_t width, size_t channels, double six, float* out);
   void gates(size_t i);

@@ -2,6 +2,8 @@
 // specification in their own layouts.
 #include "scalar.h"
 
+#include "planes_scalar.h"
+
 #include <stdexcept>
 
 #include "../channel/scalar.h"
@@ -17,8 +19,10 @@ constexpr Int8Kernels int8_scalar_table() {
       .group = G,
       .panel = P,
       .quantise = int8_quantise__scalar<G>,
-      .stem_3x3s2 = int8_stem_3x3s2__scalar<L, G>,
-      .stem_f32 = int8_stem_f32__scalar<L, G>,
+      .stem_3x3s2 = int8_stem_3x3s2__scalar<G>,
+      .stem_f32 = int8_stem_f32__scalar<G>,
+      .interleave_planes = int8_interleave_planes__scalar<L, G>,
+      .dwconv_planes = int8_dwconv_planes__scalar<L, G>,
       .interleave = int8_interleave__scalar<L, G>,
       .dwconv = {{int8_dwconv__scalar<L, G, 3, 1>, int8_dwconv__scalar<L, G, 3, 2>},
                  {int8_dwconv__scalar<L, G, 5, 1>, int8_dwconv__scalar<L, G, 5, 2>}},
@@ -26,7 +30,7 @@ constexpr Int8Kernels int8_scalar_table() {
                      {int8_dwconv_f32__scalar<L, G, 5, 1>, int8_dwconv_f32__scalar<L, G, 5, 2>}},
       .gemm = int8_gemm__scalar<L, G, P>,
       .gemm_f32 = int8_gemm_f32__scalar<L, G, P>,
-      .gemv_f32 = int8_gemm_f32__scalar<L, G, P>,
+      .gemv_f32 = int8_gemv_f32__scalar<L, G, P>,
       .code = int8_code__scalar<G>,
       .f32_gemv = int8_f32_gemv__scalar<L, P>,
       .f32_channel_sum = f32_channel_sum__scalar,

@@ -5,40 +5,6 @@
 
 namespace lcnet {
 
-template <size_t G>
-void int8_quantise__scalar(const float* x, float r, float z, uint8_t border, void* out, size_t width, size_t codes) {
-  auto* to = static_cast<typename Unpacked<G>::Code*>(out);
-  for (size_t i = 0; i < codes; ++i) to[i] = i < 2 || i >= width + 2 ? border : to_code(x[i - 2], r, z);
-}
-
-template <size_t L, size_t G>
-float int8_stem_h6__scalar(const void* const* in, const Unit* w, Sums sums, size_t x, size_t in_chans, size_t c) {
-  using Code = typename Unpacked<G>::Code;
-  constexpr size_t U = 4 / G;
-  int32_t sum = 0;
-  for (size_t row = 0; row < 3 * in_chans; ++row)
-    for (size_t u = 0; u < U; ++u)
-      sum += dot<G>(static_cast<const Code*>(in[row]) + 2 * x + G * u,
-                    w + ((c / L * 3 * in_chans + row) * U + u) * L + c % L);
-  return hswish6(pre_activation(sum, sums.scale[c], sums.bias[c]));
-}
-
-template <size_t L, size_t G>
-void int8_stem_3x3s2__scalar(const void* const* in, const Unit* w, Sums sums, Coding coding, uint8_t* out, size_t width,
-                             size_t block_stride, size_t in_chans, size_t channels) {
-  for (size_t c = 0; c < channels; ++c)
-    for (size_t x = 0; x < width; ++x)
-      out[c / L * block_stride + x * L + c % L] =
-          to_code(int8_stem_h6__scalar<L, G>(in, w, sums, x, in_chans, c), coding.r[c], coding.z[c]);
-}
-
-template <size_t L, size_t G>
-void int8_stem_f32__scalar(const void* const* in, const Unit* w, Sums sums, float* out, size_t width, size_t in_chans,
-                           size_t channels) {
-  for (size_t x = 0; x < width; ++x)
-    for (size_t c = 0; c < channels; ++c) out[x * channels + c] = int8_stem_h6__scalar<L, G>(in, w, sums, x, in_chans, c);
-}
-
 template <size_t L, size_t G>
 void int8_interleave__scalar(const uint8_t* const* rows, const Unit* zeros, Unit* out, size_t width, size_t block_stride,
                              size_t pad, size_t channels) {
@@ -81,13 +47,13 @@ void int8_dwconv_f32__scalar(const Unit* const* in, size_t groups, const Unit* w
       out[x * channels + c] = int8_dwconv_h6__scalar<L, K, S, G>(in, groups, w, start, sums, x, pitch, c);
 }
 
-// The sums of a panel of N columns for one pixel.
+// The sums of a panel of N columns for one pixel, whose units are `step` apart.
 template <size_t N, size_t G>
-void int8_panel__scalar(const Unit* a, const int8_t* w, const int32_t* start, int32_t* sums, size_t units) {
+void int8_panel__scalar(const Unit* a, size_t step, const int8_t* w, const int32_t* start, int32_t* sums, size_t units) {
   for (size_t n = 0; n < N; ++n) sums[n] = start[n];
   for (size_t k = 0; k < units; ++k) {
     typename Unpacked<G>::Code codes[G];
-    memcpy(codes, &a[k], sizeof codes);
+    memcpy(codes, &a[k * step], sizeof codes);
     for (size_t n = 0; n < N; ++n)
       for (size_t g = 0; g < G; ++g) sums[n] += codes[g] * w[(k * N + n) * G + g];
   }
@@ -95,36 +61,43 @@ void int8_panel__scalar(const Unit* a, const int8_t* w, const int32_t* start, in
 
 // Calls put(pixel, channel, sum) for all of them.
 template <size_t L, size_t G, size_t P, class Put>
-void int8_gemm_sums__scalar(const Unit* a, const int8_t* w, const int32_t* start, size_t pixels, size_t depth, size_t channels,
-                            Put put) {
+void int8_gemm_sums__scalar(const Unit* a, size_t pitch, const int8_t* w, const int32_t* start, size_t pixels, size_t depth,
+                            size_t channels, Put put) {
+  const size_t units = depth / G, pixel_step = pitch ? 1 : units, step = pitch ? pitch : 1;
   for (size_t c = 0, columns; c < channels; c += columns) {
     columns = channels - c < P * L ? L : P * L;  // leftover blocks form panels of one vector
     for (size_t p = 0; p < pixels; ++p) {
       int32_t sums[P * L];
       if (columns == P * L)
-        int8_panel__scalar<P * L, G>(a + p * depth / G, w + c * depth, start + c, sums, depth / G);
+        int8_panel__scalar<P * L, G>(a + p * pixel_step, step, w + c * depth, start + c, sums, units);
       else
-        int8_panel__scalar<L, G>(a + p * depth / G, w + c * depth, start + c, sums, depth / G);
+        int8_panel__scalar<L, G>(a + p * pixel_step, step, w + c * depth, start + c, sums, units);
       for (size_t n = 0; n < columns; ++n) put(p, c + n, sums[n]);
     }
   }
 }
 
 template <size_t L, size_t G, size_t P>
-void int8_gemm__scalar(const Unit* a, const int8_t* w, const int32_t* start, Sums sums, Coding coding, uint8_t* out,
-                       size_t pixels, size_t depth, size_t channels, size_t block_stride) {
-  int8_gemm_sums__scalar<L, G, P>(a, w, start, pixels, depth, channels, [&](size_t p, size_t c, int32_t sum) {
+void int8_gemm__scalar(const Unit* a, size_t pitch, const int8_t* w, const int32_t* start, Sums sums, Coding coding,
+                       uint8_t* out, size_t pixels, size_t depth, size_t channels, size_t block_stride) {
+  int8_gemm_sums__scalar<L, G, P>(a, pitch, w, start, pixels, depth, channels, [&](size_t p, size_t c, int32_t sum) {
     const float h6 = hswish6(pre_activation(sum, sums.scale[c], sums.bias[c]));
     out[c / L * block_stride + p * L + c % L] = to_code(h6, coding.r[c], coding.z[c]);
   });
 }
 
 template <size_t L, size_t G, size_t P>
-void int8_gemm_f32__scalar(const Unit* a, const int8_t* w, const int32_t* start, Sums sums, float* out, size_t pixels,
-                           size_t depth, size_t channels, size_t pitch, Activation act) {
-  int8_gemm_sums__scalar<L, G, P>(a, w, start, pixels, depth, channels, [&](size_t p, size_t c, int32_t sum) {
-    out[p * pitch + c] = activate(pre_activation(sum, sums.scale[c], sums.bias[c]), act);
+void int8_gemm_f32__scalar(const Unit* a, size_t pitch, const int8_t* w, const int32_t* start, Sums sums, float* out,
+                           size_t pixels, size_t depth, size_t channels, size_t out_pitch, Activation act) {
+  int8_gemm_sums__scalar<L, G, P>(a, pitch, w, start, pixels, depth, channels, [&](size_t p, size_t c, int32_t sum) {
+    out[p * out_pitch + c] = activate(pre_activation(sum, sums.scale[c], sums.bias[c]), act);
   });
+}
+
+template <size_t L, size_t G, size_t P>
+void int8_gemv_f32__scalar(const Unit* a, const int8_t* w, const int32_t* start, Sums sums, float* out, size_t depth,
+                           size_t channels, Activation act) {
+  int8_gemm_f32__scalar<L, G, P>(a, 0, w, start, sums, out, 1, depth, channels, channels, act);
 }
 
 template <size_t G>

@@ -25,17 +25,22 @@ static void fail(const std::string& what) {
   std::exit(1);
 }
 
-// Pictures of `side` pixels, in batches below and above what the heads wait for.
+// Pictures of `side` pixels, in batches below and above what the heads wait for. Each member of a team makes its arena when it
+// first gets work, which on a busy machine may be late: so there are some tries.
 template <class Engine>
 static void hot_path_allocates_nothing(Engine& engine, size_t side, const std::string& what) {
   constexpr size_t kMost = lcnet::Plan::kHeads + 3;
+  constexpr int kTries = 20;
   std::vector<float> x(kMost * engine.network().in_chans * side * side), logits(kMost * engine.network().classes);
   lcnet::Outputs out;
   out.logits = logits.data();
   for (size_t images : {size_t{1}, size_t{3}, kMost}) {
-    for (int warm = 0; warm < 3; ++warm) engine.run(x.data(), images, side, side, out);
-    const size_t before = allocations, arenas = lcnet::Buffer::count();
-    for (int i = 0; i < 5; ++i) engine.run(x.data(), images, side, side, out);
-    if (allocations != before || lcnet::Buffer::count() != arenas) fail(what + "a warm call allocates");
+    size_t made = 1;
+    for (int tries = 0; tries < kTries && made; ++tries) {
+      const size_t before = allocations + lcnet::Buffer::count();
+      for (int i = 0; i < 5; ++i) engine.run(x.data(), images, side, side, out);
+      made = allocations + lcnet::Buffer::count() - before;
+    }
+    if (made) fail(what + "a warm call allocates");
   }
 }

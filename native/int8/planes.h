@@ -1,0 +1,149 @@
+// The int8 stem and the depthwise conv behind it for any vector width: pixels in the lanes, as in the float engine. Included
+// after simd.h.
+#pragma once
+
+namespace {
+
+using lcnet::kPlanes;
+
+static void int8_quantise(const float* x, size_t channel_stride, Coding coding, Unit* out, size_t width, size_t half,
+                          size_t in_chans) {
+  constexpr size_t L = Vec::L;
+  for (size_t c = 0; c < in_chans; c += G, out += 2 * half) {
+    const auto units = [&](size_t i) __attribute__((always_inline)) {
+      Ints codes[G] = {};
+      LCNET_UNROLL for (size_t g = 0; g < G; ++g)
+        if (c + g < in_chans)
+          codes[g] = code_of(load(x + (c + g) * channel_stride + i), broadcast(coding.r + c + g), broadcast(coding.z + c + g));
+      return pack_units(codes);
+    };
+    const auto columns = [&](size_t i) __attribute__((always_inline)) {
+      Vec even, odd;
+      split(bits(units(i)), bits(units(i + L)), even, odd);
+      store_ints(out + i / 2 + 1, bits(odd));
+      store_ints(out + half + i / 2, bits(even));
+    };
+    size_t i = 0;
+    for (; i + 2 * L <= width; i += 2 * L) columns(i);
+    if (i < width && i > 0) columns((width - 2 * L) & ~size_t{1}), i = width & ~size_t{1};  // some of them once more
+    for (; i < width; ++i) {
+      Unit unit = 0;
+      for (size_t g = 0; g < G && c + g < in_chans; ++g) {
+        const Ints code = code_of(broadcast(x + (c + g) * channel_stride + i), broadcast(coding.r + c + g), broadcast(coding.z + c + g));
+        Code codes[Vec::L];
+        store_codes(codes, code);
+        unit |= static_cast<Unit>(codes[0]) << (g * 32 / G);
+      }
+      out[i % 2 ? i / 2 + 1 : half + i / 2] = unit;
+    }
+  }
+}
+
+// P vectors of pixels x N channels.
+template <size_t P, size_t N>
+LCNET_INLINE void int8_stem_sums(const Unit* const* in, size_t half, size_t x, const Unit* w, size_t planes, Ints (&sum)[N][P]) {
+  constexpr size_t L = Vec::L;
+  const size_t from[] = {0, half, 1};
+  for (size_t ky = 0; ky < 3; ++ky)
+    for (size_t plane = 0; plane < planes; ++plane, w += 3 * kPlanes) {
+      const Unit* columns = in[ky] + plane * 2 * half + x;
+      LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) {
+        Ints pixels[P];
+        LCNET_UNROLL for (size_t p = 0; p < P; ++p) pixels[p] = load_ints(columns + from[kx] + p * L);
+        LCNET_UNROLL for (size_t n = 0; n < N; ++n) {
+          const Ints tap = broadcast_unit(w + kx * kPlanes + n);
+          LCNET_UNROLL for (size_t p = 0; p < P; ++p) {
+            add_dot(sum[n][p], pixels[p], tap);
+            add_now(sum[n][p]);
+          }
+        }
+      }
+    }
+}
+
+// The coefficients of one channel, whose pixels are in the lanes.
+LCNET_INLINE Requantise requantise_plane(Sums sums, Coding coding, size_t c) {
+  return {broadcast(sums.scale + c), broadcast(sums.bias + c), broadcast(coding.r + c), broadcast(coding.z + c)};
+}
+
+template <size_t P, size_t N>
+static void int8_stem(const Unit* const* in, size_t half, const Unit* w, Sums sums, Coding coding, uint8_t* out, size_t width,
+                      size_t plane, size_t in_chans, size_t channels) {
+  constexpr size_t L = Vec::L;
+  const size_t planes = (in_chans + G - 1) / G;
+  for (size_t c = 0; c < channels; c += N)
+    for_tiles<P>((width + L - 1) / L, [&]<size_t M>(size_t v) {
+      Ints sum[N][M] = {};
+      int8_stem_sums(in, half, v * L, w + c / kPlanes * 9 * planes * kPlanes + c % kPlanes, planes, sum);
+      LCNET_UNROLL for (size_t n = 0; n < N; ++n) {
+        const Requantise q = requantise_plane(sums, coding, c + n);
+        store_tile<M, 1>(out + (c + n) * plane + v * L, 0,
+                         [&](size_t m, size_t) __attribute__((always_inline)) { return Requantise::apply(q, sum[n][m]); });
+      }
+    });
+}
+
+static void int8_stem_f32(const Unit* const* in, size_t half, const Unit* w, Sums sums, float* out, size_t width, size_t pitch,
+                          size_t in_chans, size_t channels) {
+  constexpr size_t L = Vec::L;
+  const size_t planes = (in_chans + G - 1) / G;
+  for (size_t c = 0; c < pitch; ++c)
+    for (size_t x = 0; x < width; x += L) {
+      float h6[L] = {};
+      if (c < channels) {
+        Ints sum[1][1] = {};
+        int8_stem_sums(in, half, x, w + c / kPlanes * 9 * planes * kPlanes + c % kPlanes, planes, sum);
+        store(h6, h6_of(sum[0][0], broadcast(sums.scale + c), broadcast(sums.bias + c)));
+      }
+      for (size_t l = 0; l < L && x + l < width; ++l) out[(x + l) * pitch + c] = h6[l];
+    }
+}
+
+static void int8_interleave_planes(const uint8_t* const* rows, const Unit* zeros, Unit* out, size_t width, size_t plane,
+                                   size_t channels) {
+  constexpr size_t L = Vec::L;
+  const size_t vectors = (width + L - 1) / L;
+  for (size_t c = 0; c < channels; ++c, out += (vectors + 2) * L) {
+    uint8_t zero_bytes[L];
+    const uint8_t* from[G];
+    size_t steps[G];
+    for (size_t l = 0; l < L; ++l) zero_bytes[l] = static_cast<uint8_t>(zeros[c]);
+    for (size_t g = 0; g < G; ++g) {
+      from[g] = rows[g] ? rows[g] + c * plane : zero_bytes;
+      steps[g] = rows[g] ? L : 0;
+    }
+    interleave_block(from, steps, out + L, vectors);
+    out[L - 1] = out[L + width] = zeros[c];
+  }
+}
+
+// One vector of pixels of G channels.
+template <size_t N>
+LCNET_INLINE void int8_dwconv_plane_sums(const Unit* const* in, size_t groups, const Unit* w, size_t offset, size_t pitch,
+                                         const int32_t* start, Ints (&sum)[N]) {
+  LCNET_UNROLL for (size_t n = 0; n < N; ++n) sum[n] = broadcast_unit(start + n);
+  for (size_t g = 0; g < groups; ++g)
+    LCNET_UNROLL for (size_t n = 0; n < N; ++n)
+      LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) {
+        add_dot(sum[n], load_ints(in[g] + offset + n * pitch + kx - 1), broadcast_unit(w + (n * groups + g) * 3 + kx));
+        add_now(sum[n]);
+      }
+}
+
+static void int8_dwconv_planes(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums,
+                               Coding coding, Unit* out, size_t width, size_t channels) {
+  constexpr size_t L = Vec::L;
+  const size_t vectors = (width + L - 1) / L, pitch = (vectors + 2) * L;
+  for (size_t c = 0; c < channels; c += G, out += vectors * L) {
+    Requantise q[G];
+    LCNET_UNROLL for (size_t g = 0; g < G; ++g) q[g] = requantise_plane(sums, coding, c + g);
+    for (size_t v = 0; v < vectors; ++v) {
+      Ints sum[G];
+      int8_dwconv_plane_sums(in, groups, w + c * groups * 3, c * pitch + (v + 1) * L, pitch, start + c, sum);
+      LCNET_UNROLL for (size_t g = 0; g < G; ++g) sum[g] = Requantise::apply(q[g], sum[g]);
+      store_ints(out + v * L, pack_units(sum));
+    }
+  }
+}
+
+}  // namespace
