@@ -25,7 +25,7 @@ constexpr lcnet::Kernels avx512_table(const char* isa, const lcnet::Bf16Kernels*
       .panel = 2,
       .f32_split = f32_split,
       .f32_stem_3x3s2 = f32_stem<3, 8>,
-      .f32_dwconv_planes_3x3s1 = dwconv_planes<4>,
+      .f32_dwconv_planes_3x3s1 = dwconv_planes<7>,
       .f32_gemm_planes = gemm_planes<14, 2>,
       .f32_dwconv_3x3s1 = dwconv<3, 1, 14, float>,
       .f32_dwconv_3x3s2 = dwconv<3, 2, 14, float>,

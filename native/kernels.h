@@ -39,8 +39,8 @@ using F32Stem = void(const float* const* in, size_t half, const float* w, const 
                      size_t pitch, size_t in_chans, size_t channels, size_t ky0, size_t ky1);
 
 // One output row of the depthwise conv behind the stem: 3x3, stride 1, then hswish6.
-//   in    [3] rows of planes: in[ky] points at the first output's centre; the pixel before it and those up to a multiple of L,
-//         and one more, are read. Rows with ky outside [ky0, ky1) are not.
+//   in    [3] rows of planes: in[ky] points at the first output's centre; a whole vector is read before it, and one behind the
+//         last one. Rows with ky outside [ky0, ky1) are not read.
 //   w     [channels][9]                               bias  [channels]
 //   out   planes of `pitch`: width pixels, and on to a multiple of L whatever comes
 using F32DwconvPlanes = void(const float* const* in, const float* w, const float* bias, float* out, size_t width,

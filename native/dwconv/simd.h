@@ -49,9 +49,14 @@ LCNET_INLINE void dwconv_planes_tile(const float* const* in, size_t offset, cons
   LCNET_UNROLL for (size_t t = 0; t < T; ++t) acc[t] = bias;
   for (size_t ky = ky0; ky < ky1; ++ky) {
     const float* row = one_pointer(in[ky] + offset);
-    LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) {
-      const Vec tap = broadcast(w + ky * 3 + kx);
-      LCNET_UNROLL for (size_t t = 0; t < T; ++t) accumulate(acc[t], load(row + t * L + kx - 1), tap);
+    const Vec tap[] = {broadcast(w + ky * 3), broadcast(w + ky * 3 + 1), broadcast(w + ky * 3 + 2)};
+    Vec before = load(row - L), here = load(row);
+    LCNET_UNROLL for (size_t t = 0; t < T; ++t, row += L) {
+      const Vec behind = load(row + L);
+      accumulate(acc[t], one_left(row, before, here), tap[0]);
+      accumulate(acc[t], here, tap[1]);
+      accumulate(acc[t], one_right(row, here, behind), tap[2]);
+      before = here, here = behind;
     }
   }
   LCNET_UNROLL for (size_t t = 0; t < T; ++t) store(out + t * L, hswish6(acc[t]));

@@ -11,10 +11,12 @@ static void int8_quantise(const float* x, size_t channel_stride, Coding coding, 
   constexpr size_t L = Vec::L;
   for (size_t c = 0; c < in_chans; c += G, out += 2 * half) {
     const auto units = [&](size_t i) __attribute__((always_inline)) {
-      Ints codes[G] = {};
-      LCNET_UNROLL for (size_t g = 0; g < G; ++g)
+      Ints codes[G];
+      LCNET_UNROLL for (size_t g = 0; g < G; ++g) {
+        codes[g] = no_ints();
         if (c + g < in_chans)
           codes[g] = code_of(load(x + (c + g) * channel_stride + i), broadcast(coding.r + c + g), broadcast(coding.z + c + g));
+      }
       return pack_units(codes);
     };
     const auto columns = [&](size_t i) __attribute__((always_inline)) {
@@ -43,13 +45,15 @@ static void int8_quantise(const float* x, size_t channel_stride, Coding coding, 
 template <size_t P, size_t N>
 LCNET_INLINE void int8_stem_sums(const Unit* const* in, size_t half, size_t x, const Unit* w, size_t planes, Ints (&sum)[N][P]) {
   constexpr size_t L = Vec::L;
-  const size_t from[] = {0, half, 1};
+  LCNET_UNROLL for (size_t n = 0; n < N; ++n)
+    LCNET_UNROLL for (size_t p = 0; p < P; ++p) sum[n][p] = no_ints();
   for (size_t ky = 0; ky < 3; ++ky)
     for (size_t plane = 0; plane < planes; ++plane, w += 3 * kPlanes) {
-      const Unit* columns = in[ky] + plane * 2 * half + x;
+      const Unit *odd = one_pointer(in[ky] + plane * 2 * half + x), *even = one_pointer(odd + half);
+      const Unit* columns[] = {odd, even, odd + 1};
       LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) {
         Ints pixels[P];
-        LCNET_UNROLL for (size_t p = 0; p < P; ++p) pixels[p] = load_ints(columns + from[kx] + p * L);
+        LCNET_UNROLL for (size_t p = 0; p < P; ++p) pixels[p] = load_ints(columns[kx] + p * L);
         LCNET_UNROLL for (size_t n = 0; n < N; ++n) {
           const Ints tap = broadcast_unit(w + kx * kPlanes + n);
           LCNET_UNROLL for (size_t p = 0; p < P; ++p) {
@@ -73,7 +77,7 @@ static void int8_stem(const Unit* const* in, size_t half, const Unit* w, Sums su
   const size_t planes = (in_chans + G - 1) / G;
   for (size_t c = 0; c < channels; c += N)
     for_tiles<P>((width + L - 1) / L, [&]<size_t M>(size_t v) {
-      Ints sum[N][M] = {};
+      Ints sum[N][M];
       int8_stem_sums(in, half, v * L, w + c / kPlanes * 9 * planes * kPlanes + c % kPlanes, planes, sum);
       LCNET_UNROLL for (size_t n = 0; n < N; ++n) {
         const Requantise q = requantise_plane(sums, coding, c + n);
@@ -91,7 +95,7 @@ static void int8_stem_f32(const Unit* const* in, size_t half, const Unit* w, Sum
     for (size_t x = 0; x < width; x += L) {
       float h6[L] = {};
       if (c < channels) {
-        Ints sum[1][1] = {};
+        Ints sum[1][1];
         int8_stem_sums(in, half, x, w + c / kPlanes * 9 * planes * kPlanes + c % kPlanes, planes, sum);
         store(h6, h6_of(sum[0][0], broadcast(sums.scale + c), broadcast(sums.bias + c)));
       }
@@ -117,33 +121,46 @@ static void int8_interleave_planes(const uint8_t* const* rows, const Unit* zeros
   }
 }
 
-// One vector of pixels of G channels.
-template <size_t N>
-LCNET_INLINE void int8_dwconv_plane_sums(const Unit* const* in, size_t groups, const Unit* w, size_t offset, size_t pitch,
-                                         const int32_t* start, Ints (&sum)[N]) {
-  LCNET_UNROLL for (size_t n = 0; n < N; ++n) sum[n] = broadcast_unit(start + n);
-  for (size_t g = 0; g < groups; ++g)
-    LCNET_UNROLL for (size_t n = 0; n < N; ++n)
-      LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) {
-        add_dot(sum[n], load_ints(in[g] + offset + n * pitch + kx - 1), broadcast_unit(w + (n * groups + g) * 3 + kx));
-        add_now(sum[n]);
+// T vectors of pixels of G channels: enough sums in flight to hide the latencies between a dot product and its code.
+template <size_t T>
+LCNET_INLINE void int8_dwconv_planes_tile(const Unit* const* in, size_t groups, const Unit* w, size_t offset, size_t pitch,
+                                          const int32_t* start, Ints (&sum)[T][G]) {
+  constexpr size_t L = Vec::L;
+  LCNET_UNROLL for (size_t t = 0; t < T; ++t)
+    LCNET_UNROLL for (size_t g = 0; g < G; ++g) sum[t][g] = broadcast_unit(start + g);
+  for (size_t row = 0; row < groups; ++row)
+    LCNET_UNROLL for (size_t g = 0; g < G; ++g) {
+      const Unit *pixels = one_pointer(in[row] + offset + g * pitch), *taps = one_pointer(w + (g * groups + row) * 3);
+      const Ints tap[] = {broadcast_unit(taps), broadcast_unit(taps + 1), broadcast_unit(taps + 2)};
+      Vec before = bits(load_ints(pixels - L)), here = bits(load_ints(pixels));
+      LCNET_UNROLL for (size_t t = 0; t < T; ++t, pixels += L) {
+        const Vec behind = bits(load_ints(pixels + L));
+        const float* at = reinterpret_cast<const float*>(pixels);
+        const Vec neighbours[] = {one_left(at, before, here), here, one_right(at, here, behind)};
+        LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) {
+          add_dot(sum[t][g], bits(neighbours[kx]), tap[kx]);
+          add_now(sum[t][g]);
+        }
+        before = here, here = behind;
       }
+    }
 }
 
+template <size_t T>
 static void int8_dwconv_planes(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums,
                                Coding coding, Unit* out, size_t width, size_t channels) {
   constexpr size_t L = Vec::L;
   const size_t vectors = (width + L - 1) / L, pitch = (vectors + 2) * L;
-  for (size_t c = 0; c < channels; c += G, out += vectors * L) {
-    Requantise q[G];
-    LCNET_UNROLL for (size_t g = 0; g < G; ++g) q[g] = requantise_plane(sums, coding, c + g);
-    for (size_t v = 0; v < vectors; ++v) {
-      Ints sum[G];
-      int8_dwconv_plane_sums(in, groups, w + c * groups * 3, c * pitch + (v + 1) * L, pitch, start + c, sum);
-      LCNET_UNROLL for (size_t g = 0; g < G; ++g) sum[g] = Requantise::apply(q[g], sum[g]);
-      store_ints(out + v * L, pack_units(sum));
-    }
-  }
+  for (size_t c = 0; c < channels; c += G, out += vectors * L)
+    for_tiles<T>(vectors, [&]<size_t N>(size_t v) {
+      Ints sum[N][G];
+      int8_dwconv_planes_tile(in, groups, w + c * groups * 3, c * pitch + (v + 1) * L, pitch, start + c, sum);
+      LCNET_UNROLL for (size_t g = 0; g < G; ++g) {
+        const Requantise q = requantise_plane(sums, coding, c + g);
+        LCNET_UNROLL for (size_t n = 0; n < N; ++n) sum[n][g] = Requantise::apply(q, sum[n][g]);
+      }
+      LCNET_UNROLL for (size_t n = 0; n < N; ++n) store_ints(out + (v + n) * L, pack_units(sum[n]));
+    });
 }
 
 }  // namespace

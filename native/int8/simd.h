@@ -9,6 +9,9 @@ namespace {
 using lcnet::Coding;
 using lcnet::Sums;
 
+// Zeros. An array of sums that is initialised as a whole would live in memory: GCC fills it there.
+LCNET_INLINE Ints no_ints() { return bits(set(0.0f)); }
+
 LCNET_INLINE Vec h6_of(Ints sum, Vec scale, Vec bias) { return hswish6(fma(to_float(sum), scale, bias)); }
 LCNET_INLINE Ints code_of(Vec x, Vec r, Vec z) { return to_int(fma(x, r, z)); }
 

@@ -23,6 +23,9 @@ LCNET_INLINE Vec mul(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
 LCNET_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 // acc += a * b.
 LCNET_INLINE void accumulate(Vec& acc, Vec a, Vec b) { acc = fma(a, b, acc); }
+// The floats from p - 1 and from p + 1 on, given those from p on and a whole vector before and behind.
+LCNET_INLINE Vec one_left(const float* p, Vec, Vec) { return load(p - 1); }
+LCNET_INLINE Vec one_right(const float* p, Vec, Vec) { return load(p + 1); }
 // Floats 0, 2, 4 ... and 1, 3, 5 ... of a and b.
 LCNET_INLINE void split(Vec a, Vec b, Vec& even, Vec& odd) {
   const auto ordered = [](__m256 x) {

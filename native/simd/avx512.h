@@ -30,6 +30,14 @@ LCNET_INLINE void accumulate(Vec& acc, Vec a, Vec b) {
   acc = fma(a, b, acc);
 #endif
 }
+// The floats from p - 1 and from p + 1 on, given those from p on and a whole vector before and behind: a shuffle is quicker than
+// to load over the end of a cache line.
+LCNET_INLINE Vec one_left(const float*, Vec before, Vec a) {
+  return {_mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(a.v), _mm512_castps_si512(before.v), 15))};
+}
+LCNET_INLINE Vec one_right(const float*, Vec a, Vec behind) {
+  return {_mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(behind.v), _mm512_castps_si512(a.v), 1))};
+}
 // Floats 0, 2, 4 ... and 1, 3, 5 ... of a and b.
 LCNET_INLINE void split(Vec a, Vec b, Vec& even, Vec& odd) {
   const __m512i evens = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);

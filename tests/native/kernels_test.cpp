@@ -90,13 +90,14 @@ static void stem(const Kernels& fast, const Kernels& scalar) {
 
 static void dwconv_planes(const Kernels& fast, const Kernels& scalar) {
   const size_t channels = pick(1, 20), width = pick(1, 90), ky0 = pick(0, 1), ky1 = pick(2, 3);
-  const size_t padded = whole_vectors(fast, width), in_pitch = padded + 2 + pick(0, 3), pitch = padded + pick(0, 2) * fast.lanes;
+  const size_t L = fast.lanes, padded = whole_vectors(fast, width), in_pitch = padded + 2 * L + pick(0, 3);
+  const size_t pitch = padded + pick(0, 2) * L;
   std::vector<std::unique_ptr<Guarded>> rows;
   std::vector<Guarded*> inputs;
   const float* in[3] = {};
   for (size_t ky = ky0; ky < ky1; ++ky) {
-    rows.push_back(std::make_unique<Guarded>((channels - 1) * in_pitch + padded + 2));
-    in[ky] = rows.back()->data + 1;
+    rows.push_back(std::make_unique<Guarded>((channels - 1) * in_pitch + padded + 2 * L));
+    in[ky] = rows.back()->data + L;
     inputs.push_back(rows.back().get());
   }
   Guarded w(channels * 9), bias(channels);
