@@ -1,7 +1,7 @@
 // Pointwise conv and matrix-vector product for any vector width. Included after simd/<isa>.h and simd/common.h.
 //
 // The tile is R pixels x V vectors of channels: R * V accumulators that live in registers, each k costing V loads of weights
-// and R broadcasts for R * V multiply-adds. Bias is the accumulators' start.
+// and R broadcasts for R * V multiply-adds. Bias is the accumulators' start. `ahead`: weights that will be wanted.
 #pragma once
 
 namespace {
@@ -22,8 +22,8 @@ struct F32Dot {
 };
 
 template <size_t R, size_t V, Activation A, class Dot, class Rows>
-LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const float* bias, float* const* out, size_t depth,
-                            size_t block_stride) {
+LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const float* ahead, const float* bias,
+                            float* const* out, size_t depth, size_t block_stride) {
   constexpr size_t L = Vec::L;
   Vec acc[R][V];
   LCNET_UNROLL for (size_t v = 0; v < V; ++v) {
@@ -32,7 +32,10 @@ LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const flo
   }
   for (size_t k = 0; k < depth; ++k) {
     Vec b[V];
-    LCNET_UNROLL for (size_t v = 0; v < V; ++v) b[v] = load(w + (k * V + v) * L);
+    LCNET_UNROLL for (size_t v = 0; v < V; ++v) {
+      b[v] = load(w + (k * V + v) * L);
+      prefetch(ahead + (k * V + v) * L);
+    }
     LCNET_UNROLL for (size_t r = 0; r < R; ++r) {
       const Vec x = broadcast(a + Rows::at(rows, r, k));
       LCNET_UNROLL for (size_t v = 0; v < V; ++v) acc[r][v] = Dot::madd(x, b[v], acc[r][v]);
@@ -42,7 +45,8 @@ LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const flo
     LCNET_UNROLL for (size_t v = 0; v < V; ++v) store(out[r] + v * block_stride, activate<A>(acc[r][v]));
 }
 
-// Weights of one panel stay in the first-level cache while all pixels go over them.
+// Weights of one panel stay in the first-level cache while all pixels go over them. The first pixels fetch the next panel, which
+// was last used an image ago: 1.5% of lcnet_100, whose weights are larger than a second-level cache.
 template <size_t R, size_t V, Activation A, class Dot, class Rows>
 static void gemm_panels(const float* a, Rows rows, const float* w, const float* bias, float* const* out, size_t pixels,
                         size_t depth, size_t channels, size_t block_stride) {
@@ -53,7 +57,8 @@ static void gemm_panels(const float* a, Rows rows, const float* w, const float* 
     for_tiles<R>(pixels, [&]<size_t N>(size_t p) {
       float* at[N];
       for (size_t r = 0; r < N; ++r) at[r] = out[p + r] + offset;
-      gemm_tile<N, W, A, Dot>(a + Rows::at(rows, p, 0), rows, w + block * L * depth, bias + block * L, at, depth,
+      const float *panel = w + block * L * depth, *next = panel + (block + W < blocks ? W * L * depth : 0);
+      gemm_tile<N, W, A, Dot>(a + Rows::at(rows, p, 0), rows, panel, p ? panel : next, bias + block * L, at, depth,
                               block_stride);
     });
   };

@@ -17,6 +17,7 @@ struct Vec {
 LCNET_INLINE Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
 LCNET_INLINE void store(float* p, Vec a) { _mm512_storeu_ps(p, a.v); }
 LCNET_INLINE Vec broadcast(const float* p) { return {_mm512_set1_ps(*p)}; }
+LCNET_INLINE void prefetch(const float* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1); }
 LCNET_INLINE Vec set(float x) { return {_mm512_set1_ps(x)}; }
 LCNET_INLINE Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
 LCNET_INLINE Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
