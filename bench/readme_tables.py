@@ -1,4 +1,7 @@
-"""Write the README's tables of measurements from results/*.json, between their markers; `--check` only compares."""
+"""Write the tables of measurements in README.md and docs/speed.md from results/*.json, between their markers.
+
+`--check` only compares.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +9,63 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
+
+# What docs/speed.md says was aimed at: the fastest peer's time over ours, by results file, network, threads and batch.
+GOALS = (
+    ("AVX-512", "engines", "lcnet_050", 1, 1, 1.4), ("AVX-512", "engines", "lcnet_100", 1, 1, 1.15),
+    ("AVX2 only", "engines_avx2", "lcnet_050", 1, 1, 1.2), ("AVX2 only", "engines_avx2", "lcnet_100", 1, 1, 1.05),
+    ("AVX-512", "engines", "lcnet_050", 2, 1, 1.3), ("AVX-512", "engines", "lcnet_100", 2, 1, 1.1),
+    ("AVX-512", "engines", "lcnet_050", 2, 32, 1.3), ("AVX-512", "engines", "lcnet_100", 2, 32, 1.15),
+)  # fmt: skip
 
 
 def row(*cells: object) -> str:
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def engines() -> str:
-    """A line a setting, a column an engine: milliseconds, and how many times as long as ours."""
-    result = json.loads((ROOT / "results/engines.json").read_text())
+def load(name: str) -> dict[str, Any]:
+    return json.loads((ROOT / f"results/{name}.json").read_text())
+
+
+def where(machine: dict[str, Any]) -> str:
+    return f"{machine['cpu']}, {machine['isa']}, {machine['compiler']}, {machine['date'][:10]}"
+
+
+def settings(name: str) -> dict[tuple[Any, ...], dict[str, dict[str, Any]]]:
+    """The timings of each engine: (network, threads, batch, precision) -> engine -> timing."""
     groups: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
-    for t in result["timings"]:
-        key = (t["model"], t["threads"], t["batch"], t["precision"])
-        groups.setdefault(key, {})[t["engine"]] = t
+    for t in load(name)["timings"]:
+        groups.setdefault((t["model"], t["threads"], t["batch"], t["precision"]), {})[t["engine"]] = t
+    return groups
+
+
+def engines(name: str = "engines") -> str:
+    """A line a setting, a column an engine: milliseconds, and how many times as long as ours."""
+    result = load(name)
     names = list(dict.fromkeys(t["engine"] for t in result["timings"]))
     versions = {t["engine"]: t["version"].split()[0].split("+")[0] for t in result["timings"]}
     lines = [row("network", "threads", "batch", *(f"{n} {versions[n]}" for n in names), "of FMA peak")]
     lines.append(row(*["---"] * (len(names) + 4)))
-    for (model, threads, batch, _), found in groups.items():
+    for (model, threads, batch, _), found in settings(name).items():
         cells = [cell(found.get(name)) for name in names]
         lines.append(row(f"`{model}`", threads, batch, *cells, f"{found['lcnet']['peak_fraction']:.0%}"))
-    machine = result["machine"]
-    return "\n".join([*lines, "", f"{machine['cpu']}, {machine['isa']}, {machine['compiler']}, {machine['date'][:10]}; "
+    return "\n".join([*lines, "", f"{where(result['machine'])}; "
                       "milliseconds a call, medians of alternating rounds, and the ratio to ours."])  # fmt: skip
+
+
+def reached() -> str:
+    """The fastest peer's time over ours in each setting that has a goal."""
+    lines = [row("kernels", "network", "threads", "batch", "fastest peer", "ratio", "goal"), row(*["---"] * 7)]
+    for isa, name, model, threads, batch, goal in GOALS:
+        found = settings(name)[model, threads, batch, "fp32"]
+        peer = min((t for e, t in found.items() if e != "lcnet"), key=lambda t: t["median"])
+        ratio = peer["median"] / found["lcnet"]["median"]
+        lines.append(row(isa, f"`{model}`", threads, batch, peer["engine"], f"**{ratio:.2f}**", goal))
+    return "\n".join(lines)
 
 
 def cell(timing: dict[str, Any] | None) -> str:
@@ -45,7 +78,7 @@ def cell(timing: dict[str, Any] | None) -> str:
 
 def sizes() -> str:
     """The sweep over input sizes: cost grows with the multiply-adds, without a cliff at ragged sizes."""
-    result = json.loads((ROOT / "results/sizes.json").read_text())
+    result = load("sizes")
     lines = [row("input", "MACs (M)", "ms", "GMAC/s", "of FMA peak"), row(*["---"] * 5)]
     for t in result["timings"]:
         macs = t["gmacs_per_second"] * t["median"]
@@ -56,7 +89,7 @@ def sizes() -> str:
 
 def training() -> str:
     """Steps and loader of training against timm's."""
-    step, loader = (json.loads((ROOT / f"results/train_{name}.json").read_text()) for name in ("step", "loader"))
+    step, loader = load("train_step"), load("train_loader")
     lines = [row("training on a CPU", "lcnet", "timm"), row(*["---"] * 3)]
     steps = {(r["model"], r["size"], r["threads"], r["engine"]): r["images_per_second"] for r in step["rows"]}
     for (model, size, threads, engine), ours in steps.items():
@@ -72,12 +105,22 @@ def training() -> str:
             theirs = speeds["timm, RandAugment" if "RandAugment" in name else "timm"]
             label = f"loader, one worker{name.removeprefix('lcnet')}"
             lines.append(row(label, f"**{ours:.0f} images/s**", f"{theirs:.0f} ({ours / theirs:.2f}x)"))
-    return "\n".join(lines)
+    return "\n".join([*lines, "", f"{where(step['machine'])}; timm {step['machine']['timm']}. {accuracy()}"])
+
+
+def accuracy() -> str:
+    """A sentence about what both train under the same settings."""
+    r = load("train_accuracy")
+    top1 = {e: [100 * x["top1"] for x in r["rows"] if x["engine"] == e] for e in ("lcnet", "timm")}
+    said = {e: f"{mean(v):.2f}% ± {stdev(v):.2f}" for e, v in top1.items()}
+    return (f"The same recipe ({r['recipe']['epochs']} epochs at {r['recipe']['input_size']}, RMSprop, RandAugment, averaged weights) "
+            f"with {len(top1['lcnet'])} seeds ends at {said['lcnet']} of the CIFAR-10 test pictures here and at {said['timm']} "
+            "with timm's pieces (`bench/train_accuracy.py`).")  # fmt: skip
 
 
 def int8() -> str:
     """Accuracy and latency of quantised networks, ours and the peers'."""
-    r = json.loads((ROOT / "results/int8.json").read_text())
+    r = load("int8")
     head = row("engine", "precision", "top-1", "agreement with fp32", "signal to noise", f"ms at {r['size']}")
     lines = [head, row(*["---"] * 6)]
     for e in r["engines"]:
@@ -87,10 +130,8 @@ def int8() -> str:
         lines.append(row(engine, precision, f"{e['top1']:.2f}%", f"{e['agreement']:.1%}", noise, ms))
     found = r["machine"]
     peers = ", ".join(f"{name} {found[name]}" for name in ("onnxruntime", "openvino", "nncf") if name in found)
-    where = f"{found['cpu']}, {found['isa']}, {found['date'][:10]}; {peers}"
-    return "\n".join(
-        [*lines, "", f"`{r['model']}`, {r['test_images']} test pictures; {where}.", *int8_speed(r["speed"])]
-    )
+    notes = f"`{r['model']}`, {r['test_images']} test pictures; {where(found)}; {peers}."
+    return "\n".join([*lines, "", notes, *int8_speed(r["speed"])])
 
 
 def int8_speed(rows: list[dict[str, Any]]) -> list[str]:
@@ -107,7 +148,7 @@ def int8_speed(rows: list[dict[str, Any]]) -> list[str]:
 
 def whole_way() -> str:
     """From a file to its label: ours, timm's, a script's."""
-    r = json.loads((ROOT / "results/whole_way.json").read_text())
+    r = load("whole_way")
     photo, large, folder, process = r["photo"], r["large"], r["folder"], r["process"]
     ours, peer = process["lcnet classify"], process["timm script"]
     base = process["import numpy, PIL.Image"]["seconds"]
@@ -129,38 +170,49 @@ def whole_way() -> str:
     ]
     notes = (
         f"The resize takes 1/{pillow:.1f} of Pillow's and numpy's time for the same pixels. A new process that only imports "
-        f"numpy and Pillow takes {base:.3f} s. Where our time for the average photograph goes:"
+        f"numpy and Pillow takes {base:.3f} s. {where(r['machine'])}. Where our time for the average photograph goes:"
     )
     return "\n".join([*lines, "", notes, "", "```", *parts, "```"])
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    "engines": engines,
-    "sizes": sizes,
-    "whole way": whole_way,
-    "training": training,
-    "int8": int8,
-}
+def callers() -> str:
+    """Eight threads that call one model at once."""
+    r = load("callers")
+    eight = {x["engine"]: x for x in r["rows"] if x["callers"] == 8}
+    ours, peer = (f"{eight[e]['images_per_second']:.0f} images/s with a p99 of {eight[e]['p99']:.0f} ms"
+                  for e in ("lcnet", "onnxruntime"))  # fmt: skip
+    return f"Eight threads that call one model at once on two processors: {ours}; ONNX Runtime {peer}."
 
 
-def render(text: str) -> str:
-    """The README with every table replaced by what the results say now."""
-    for name, table in TABLES.items():
-        start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        if start in text:
-            before, rest = text.split(start, 1)
-            text = before + start + table() + "\n" + end + rest.split(end, 1)[1]
+PAGES: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {
+        "engines": engines, "sizes": sizes, "whole way": whole_way, "callers": callers, "training": training, "int8": int8,
+    },
+    "docs/speed.md": {
+        "reached": reached, "engines avx2": lambda: engines("engines_avx2"), "engines zen3": lambda: engines("engines_zen3"),
+    },
+}  # fmt: skip
+
+
+def render(text: str, tables: dict[str, Callable[[], str]]) -> str:
+    """A page with every table replaced by what the results say now. Raises `ValueError` where one has no place."""
+    for name, table in tables.items():
+        before, rest = text.split(start := f"<!-- {name} -->\n")
+        text = before + start + table() + "\n" + (end := f"<!-- end of {name} -->") + rest.split(end, 1)[1]
     return text
 
 
 def main() -> int:
-    now = README.read_text()
-    wanted = render(now)
-    if "--check" in sys.argv:
-        print("up to date" if now == wanted else "README.md differs from results/: run bench/readme_tables.py")
-        return int(now != wanted)
-    README.write_text(wanted)
-    return 0
+    stale = []
+    for page, tables in PAGES.items():
+        now = (ROOT / page).read_text()
+        wanted = render(now, tables)
+        if now != wanted and "--check" in sys.argv:
+            stale.append(page)
+        elif now != wanted:
+            (ROOT / page).write_text(wanted)
+    print(f"differ from results/, run bench/readme_tables.py: {', '.join(stale)}" if stale else "up to date")
+    return int(bool(stale))
 
 
 if __name__ == "__main__":
