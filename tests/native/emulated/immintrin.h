@@ -81,3 +81,26 @@ static inline __m128i emulated_cvtusepi32_epi8(__m512i a) {
 }
 #undef _mm512_cvtusepi32_epi8
 #define _mm512_cvtusepi32_epi8(a) emulated_cvtusepi32_epi8(a)
+
+// Shuffles of whole numbers: two vectors side by side, moved right; and quarters, two of a and two of b.
+static inline __m512i emulated_alignr_epi32(__m512i high, __m512i low, int by) {
+  unsigned both[32];
+  __builtin_memcpy(both, &low, sizeof low);
+  __builtin_memcpy(both + 16, &high, sizeof high);
+  __builtin_memcpy(&low, both + by, sizeof low);
+  return low;
+}
+#undef _mm512_alignr_epi32
+#define _mm512_alignr_epi32(a, b, by) emulated_alignr_epi32(a, b, by)
+
+static inline __m512i emulated_shuffle_i64x2(__m512i a, __m512i b, int order) {
+  __m128i from[8], to[4];
+  __m512i result;
+  __builtin_memcpy(from, &a, sizeof a);
+  __builtin_memcpy(from + 4, &b, sizeof b);
+  for (int i = 0; i < 4; ++i) to[i] = from[(order >> 2 * i & 3) + (i < 2 ? 0 : 4)];
+  __builtin_memcpy(&result, to, sizeof result);
+  return result;
+}
+#undef _mm512_shuffle_i64x2
+#define _mm512_shuffle_i64x2(a, b, order) emulated_shuffle_i64x2(a, b, order)
