@@ -116,7 +116,8 @@ static Block pack_first(const Network& net, const BlockSource& s) {
 }
 
 Network::Network(const Kernels& k, const NetworkSource& s, Precision p)
-    : kernels(k), precision(p), in_chans(s.stem.in_chans), features(s.head.in), head_features(s.head.out), classes(s.classifier.out) {
+    : kernels(k), precision(p), in_chans(s.stem.in_chans), features(s.head.in), head_features(s.head.out),
+      classes(s.classifier.out) {
   stem = pack_spatial(s.stem, kPlanes, kPlanes, stem_order(in_chans), 1.0f);
   for (const BlockSource& block : s.blocks)
     blocks.push_back(stem.channels && blocks.empty() ? pack_first(*this, block) : pack_block(*this, block));

@@ -6,37 +6,43 @@ namespace {
 
 using lcnet::kPlanes;
 
+// Codes of up to G channels of a vector of pixels, or with `broadcast` of one pixel in all lanes.
+template <Vec (*Load)(const float*)>
+LCNET_INLINE Ints pixel_units(const float* x, size_t channel_stride, Coding coding, size_t channels) {
+  Ints codes[G];
+  LCNET_UNROLL for (size_t g = 0; g < G; ++g) {
+    codes[g] = no_ints();
+    if (g < channels) codes[g] = code_of(Load(x + g * channel_stride), broadcast(coding.r + g), broadcast(coding.z + g));
+  }
+  return pack_units(codes);
+}
+
+// Two vectors of pixels, the columns apart by parity.
+LCNET_INLINE void quantise_columns(const float* x, size_t channel_stride, Coding coding, size_t channels, Unit* odd,
+                                   Unit* even) {
+  Vec evens, odds;
+  split(bits(pixel_units<load>(x, channel_stride, coding, channels)),
+        bits(pixel_units<load>(x + Vec::L, channel_stride, coding, channels)), evens, odds);
+  store_ints(odd, bits(odds));
+  store_ints(even, bits(evens));
+}
+
 static void int8_quantise(const float* x, size_t channel_stride, Coding coding, Unit* out, size_t width, size_t half,
                           size_t in_chans) {
-  constexpr size_t L = Vec::L;
+  constexpr size_t step = 2 * Vec::L;
   for (size_t c = 0; c < in_chans; c += G, out += 2 * half) {
-    const auto units = [&](size_t i) __attribute__((always_inline)) {
-      Ints codes[G];
-      LCNET_UNROLL for (size_t g = 0; g < G; ++g) {
-        codes[g] = no_ints();
-        if (c + g < in_chans)
-          codes[g] = code_of(load(x + (c + g) * channel_stride + i), broadcast(coding.r + c + g), broadcast(coding.z + c + g));
-      }
-      return pack_units(codes);
-    };
+    const Coding from{coding.r + c, coding.z + c};
+    const float* row = x + c * channel_stride;
     const auto columns = [&](size_t i) __attribute__((always_inline)) {
-      Vec even, odd;
-      split(bits(units(i)), bits(units(i + L)), even, odd);
-      store_ints(out + i / 2 + 1, bits(odd));
-      store_ints(out + half + i / 2, bits(even));
+      quantise_columns(row + i, channel_stride, from, in_chans - c, out + i / 2 + 1, out + half + i / 2);
     };
     size_t i = 0;
-    for (; i + 2 * L <= width; i += 2 * L) columns(i);
-    if (i < width && i > 0) columns((width - 2 * L) & ~size_t{1}), i = width & ~size_t{1};  // some of them once more
+    for (; i + step <= width; i += step) columns(i);
+    if (i > 0 && i < width) columns((width - step) / 2 * 2), i = width / 2 * 2;  // some of them once more
     for (; i < width; ++i) {
-      Unit unit = 0;
-      for (size_t g = 0; g < G && c + g < in_chans; ++g) {
-        const Ints code = code_of(broadcast(x + (c + g) * channel_stride + i), broadcast(coding.r + c + g), broadcast(coding.z + c + g));
-        Code codes[Vec::L];
-        store_codes(codes, code);
-        unit |= static_cast<Unit>(codes[0]) << (g * 32 / G);
-      }
-      out[i % 2 ? i / 2 + 1 : half + i / 2] = unit;
+      Unit units[Vec::L];
+      store_ints(units, pixel_units<broadcast>(row + i, channel_stride, from, in_chans - c));
+      out[i % 2 ? i / 2 + 1 : half + i / 2] = units[0];
     }
   }
 }
