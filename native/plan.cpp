@@ -42,7 +42,9 @@ Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
       const size_t ahead = i ? tiles[i - 1].rows - 1 : 0;
       m.ring = std::min(m.height, seen + ahead);
     }
-    m.offset = (i < front ? own : shared).take(m.ring * m.row_floats());
+    // Alike maps take turns in two places, or they would push each other and the weights out of the second-level cache.
+    m.offset = i >= front + 2 && m.alike(maps[i - 2]) ? maps[i - 2].offset
+                                                       : (i < front ? own : shared).take(m.ring * m.row_floats());
   }
   size_t tile = 0, pixels = 0, depthwise = 0, reduced = 0;
   for (size_t i = 0; i < net.blocks.size(); ++i) {

@@ -16,6 +16,10 @@ struct Map {
   size_t offset;  // floats from the start of the thread's or the shared part of the arena
 
   size_t row_floats() const { return channels * pitch; }
+  // Of one shape, zero columns included.
+  bool alike(const Map& m) const {
+    return height == m.height && width == m.width && channels == m.channels && pad == m.pad && pitch == m.pitch;
+  }
 };
 
 // How a block is cut into pieces: `rows` x `columns` output pixels go through a small buffer that stays in the first-level
