@@ -113,8 +113,9 @@ def accuracy() -> str:
     r = load("train_accuracy")
     top1 = {e: [100 * x["top1"] for x in r["rows"] if x["engine"] == e] for e in ("lcnet", "timm")}
     said = {e: f"{mean(v):.2f}% ± {stdev(v):.2f}" for e, v in top1.items()}
-    return (f"The same recipe ({r['recipe']['epochs']} epochs at {r['recipe']['input_size']}, RMSprop, RandAugment, averaged weights) "
-            f"with {len(top1['lcnet'])} seeds ends at {said['lcnet']} of the CIFAR-10 test pictures here and at {said['timm']} "
+    epochs, size = r["recipe"]["epochs"], r["recipe"]["input_size"]
+    return (f"The same recipe ({epochs} epochs at {size}, RMSprop, RandAugment, averaged weights) with "
+            f"{len(top1['lcnet'])} seeds ends at {said['lcnet']} of the CIFAR-10 test pictures here and at {said['timm']} "
             "with timm's pieces (`bench/train_accuracy.py`).")  # fmt: skip
 
 
