@@ -29,16 +29,16 @@ LCNET_INLINE void for_panels(size_t pixels, size_t channels, Tile tile) {
   constexpr size_t L = Vec::L;
   size_t c = 0;
   for (; c + V * L <= channels; c += V * L)
-    for_tiles<R>(pixels, [&]<size_t N>(size_t p) { tile.template operator()<N, V>(p, c); });
+    for_tiles<R>(pixels, [&]<size_t N>(size_t p) LCNET_INLINED { tile.template operator()<N, V>(p, c); });
   for (; c < channels; c += L)
-    for_tiles<R>(pixels, [&]<size_t N>(size_t p) { tile.template operator()<N, 1>(p, c); });
+    for_tiles<R>(pixels, [&]<size_t N>(size_t p) LCNET_INLINED { tile.template operator()<N, 1>(p, c); });
 }
 
 template <size_t R, size_t V, class Rows>
 static void int8_gemm_rows(const Unit* a, Rows rows, const int8_t* w, const int32_t* start, Sums sums, Coding coding,
                            uint8_t* out, size_t pixels, size_t depth, size_t channels, size_t block_stride) {
   constexpr size_t L = Vec::L;
-  for_panels<R, V>(pixels, channels, [&]<size_t N, size_t M>(size_t p, size_t c) {
+  for_panels<R, V>(pixels, channels, [&]<size_t N, size_t M>(size_t p, size_t c) LCNET_INLINED {
     Ints sum[N][M];
     int8_gemm_sums<N, M>(a + Rows::at(rows, p, 0), rows, w + c * depth, start + c, depth / G, sum);
     requantise_tile(sum, {sums.scale + c, sums.bias + c}, {coding.r + c, coding.z + c}, out + c / L * block_stride + p * L,
@@ -68,7 +68,7 @@ LCNET_INLINE void int8_store_f32(const Ints (&sum)[N][M], Sums sums, size_t c, f
 template <size_t R, size_t V, class Rows>
 static void int8_gemm_f32_rows(const Unit* a, Rows rows, const int8_t* w, const int32_t* start, Sums sums, float* out,
                                size_t pixels, size_t depth, size_t channels, size_t pitch, Activation act) {
-  for_panels<R, V>(pixels, channels, [&]<size_t N, size_t M>(size_t p, size_t c) {
+  for_panels<R, V>(pixels, channels, [&]<size_t N, size_t M>(size_t p, size_t c) LCNET_INLINED {
     Ints sum[N][M];
     int8_gemm_sums<N, M>(a + Rows::at(rows, p, 0), rows, w + c * depth, start + c, depth / G, sum);
     if (act == Activation::hswish6)

@@ -82,7 +82,7 @@ static void int8_stem(const Unit* const* in, size_t half, const Unit* w, Sums su
   constexpr size_t L = Vec::L;
   const size_t planes = (in_chans + G - 1) / G;
   for (size_t c = 0; c < channels; c += N)
-    for_tiles<P>((width + L - 1) / L, [&]<size_t M>(size_t v) {
+    for_tiles<P>((width + L - 1) / L, [&]<size_t M>(size_t v) LCNET_INLINED {
       Ints sum[N][M];
       int8_stem_sums(in, half, v * L, w + c / kPlanes * 9 * planes * kPlanes + c % kPlanes, planes, sum);
       LCNET_UNROLL for (size_t n = 0; n < N; ++n) {
@@ -158,7 +158,7 @@ static void int8_dwconv_planes(const Unit* const* in, size_t groups, const Unit*
   constexpr size_t L = Vec::L;
   const size_t vectors = (width + L - 1) / L, pitch = (vectors + 2) * L;
   for (size_t c = 0; c < channels; c += G, out += vectors * L)
-    for_tiles<T>(vectors, [&]<size_t N>(size_t v) {
+    for_tiles<T>(vectors, [&]<size_t N>(size_t v) LCNET_INLINED {
       Ints sum[N][G];
       int8_dwconv_planes_tile(in, groups, w + c * groups * 3, c * pitch + (v + 1) * L, pitch, start + c, sum);
       LCNET_UNROLL for (size_t g = 0; g < G; ++g) {

@@ -86,7 +86,7 @@ static void int8_dwconv(const Unit* const* in, size_t groups, const Unit* w, con
                         Unit* out, size_t width, size_t pitch, size_t channels) {
   Code* to = reinterpret_cast<Code*>(out);
   for (size_t c = 0; c < channels; c += Vec::L)
-    for_tiles<T>(width, [&]<size_t N>(size_t x) {
+    for_tiles<T>(width, [&]<size_t N>(size_t x) LCNET_INLINED {
       Ints sum[N];
       int8_dwconv_sums<K, S, N>(in, groups, w, start, x, pitch, c, sum);
       const Requantise q = Requantise::at(sums, coding, c);
@@ -99,7 +99,7 @@ template <size_t K, size_t S, size_t T>
 static void int8_dwconv_f32(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums, float* out,
                             size_t width, size_t pitch, size_t channels) {
   for (size_t c = 0; c < channels; c += Vec::L)
-    for_tiles<T>(width, [&]<size_t N>(size_t x) {
+    for_tiles<T>(width, [&]<size_t N>(size_t x) LCNET_INLINED {
       Ints sum[N];
       int8_dwconv_sums<K, S, N>(in, groups, w, start, x, pitch, c, sum);
       const Vec scale = load(sums.scale + c), bias = load(sums.bias + c);
@@ -111,7 +111,7 @@ static void int8_code(const float* x, const float* gate, Coding coding, Unit* ou
   Code* to = reinterpret_cast<Code*>(out);
   for (size_t c = 0; c < channels; c += Vec::L) {
     const Vec r = load(coding.r + c), z = load(coding.z + c), gates = gate ? load(gate + c) : set(1.0f);
-    for_tiles<4>(pixels, [&]<size_t N>(size_t p) {
+    for_tiles<4>(pixels, [&]<size_t N>(size_t p) LCNET_INLINED {
       store_pixels<N>(to + p * channels + c, channels, [&](size_t n) __attribute__((always_inline)) {
         return code_of(mul(load(x + (p + n) * channels + c), gates), r, z);
       });
