@@ -30,11 +30,10 @@ inline void f32_dwconv_planes_3x3s1__scalar(const float* const* in, const float*
                                             size_t in_pitch, size_t pitch, size_t channels, size_t ky0, size_t ky1) {
   for (size_t c = 0; c < channels; ++c)
     for (size_t x = 0; x < width; ++x) {
-      const float* centre = nullptr;
       float acc = bias[c];
       for (size_t ky = ky0; ky < ky1; ++ky) {
-        centre = in[ky] + c * in_pitch + x;
-        for (size_t kx = 0; kx < 3; ++kx) acc += *(centre + kx - 1) * w[c * 9 + ky * 3 + kx];
+        const float* left = in[ky] + c * in_pitch + x - 1;
+        for (size_t kx = 0; kx < 3; ++kx) acc += left[kx] * w[c * 9 + ky * 3 + kx];
       }
       out[c * pitch + x] = hswish6(acc);
     }

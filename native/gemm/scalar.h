@@ -6,7 +6,6 @@
 
 namespace lcnet {
 
-// N columns of one panel for one pixel: a [depth], w [depth][N].
 // N columns of one panel for one pixel: w [depth][N]; the pixel's values are `step` apart.
 template <size_t N>
 inline void panel__scalar(const float* a, size_t step, const float* w, const float* bias, float* acc, size_t depth) {

@@ -17,8 +17,8 @@ static Buffer pack_values(const T* values, size_t n, size_t padded) {
   return out;
 }
 
-// `w` holds `taps` weights of each output; `channel(o, t)` says which input channel one multiplies. Where packed.in and .out
-// are set they include padding.
+// `w` holds `taps` weights of each output; `channel(o, t)` says which input channel one multiplies. packed.in and .out
+// are set already, with their padding.
 template <class Channel>
 static void pack_layer(const Int8Layer& layer, size_t in, size_t out, size_t taps, double six, Channel channel,
                        Int8Packed& packed) {

@@ -33,7 +33,7 @@ static void int8_quantise(const float* x, size_t channel_stride, Coding coding, 
   for (size_t c = 0; c < in_chans; c += G, out += 2 * half) {
     const Coding from{coding.r + c, coding.z + c};
     const float* row = x + c * channel_stride;
-    const auto columns = [&](size_t i) __attribute__((always_inline)) {
+    const auto columns = [&](size_t i) LCNET_INLINED {
       quantise_columns(row + i, channel_stride, from, in_chans - c, out + i / 2 + 1, out + half + i / 2);
     };
     size_t i = 0;
@@ -88,7 +88,7 @@ static void int8_stem(const Unit* const* in, size_t half, const Unit* w, Sums su
       LCNET_UNROLL for (size_t n = 0; n < N; ++n) {
         const Requantise q = requantise_plane(sums, coding, c + n);
         store_tile<M, 1>(out + (c + n) * plane + v * L, 0,
-                         [&](size_t m, size_t) __attribute__((always_inline)) { return Requantise::apply(q, sum[n][m]); });
+                         [&](size_t m, size_t) LCNET_INLINED { return Requantise::apply(q, sum[n][m]); });
       }
     });
 }

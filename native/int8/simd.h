@@ -29,7 +29,7 @@ template <size_t R, size_t V>
 LCNET_INLINE void requantise_tile(const Ints (&sum)[R][V], Sums sums, Coding coding, uint8_t* out, size_t block_stride) {
   Requantise q[V];
   LCNET_UNROLL for (size_t v = 0; v < V; ++v) q[v] = Requantise::at(sums, coding, v * Vec::L);
-  store_tile<R, V>(out, block_stride, [&](size_t r, size_t v) __attribute__((always_inline)) {
+  store_tile<R, V>(out, block_stride, [&](size_t r, size_t v) LCNET_INLINED {
     return Requantise::apply(q[v], sum[r][v]);
   });
 }
@@ -91,7 +91,7 @@ static void int8_dwconv(const Unit* const* in, size_t groups, const Unit* w, con
       int8_dwconv_sums<K, S, N>(in, groups, w, start, x, pitch, c, sum);
       const Requantise q = Requantise::at(sums, coding, c);
       store_pixels<N>(to + x * channels + c, channels,
-                      [&](size_t t) __attribute__((always_inline)) { return Requantise::apply(q, sum[t]); });
+                      [&](size_t t) LCNET_INLINED { return Requantise::apply(q, sum[t]); });
     });
 }
 
@@ -112,7 +112,7 @@ static void int8_code(const float* x, const float* gate, Coding coding, Unit* ou
   for (size_t c = 0; c < channels; c += Vec::L) {
     const Vec r = load(coding.r + c), z = load(coding.z + c), gates = gate ? load(gate + c) : set(1.0f);
     for_tiles<4>(pixels, [&]<size_t N>(size_t p) LCNET_INLINED {
-      store_pixels<N>(to + p * channels + c, channels, [&](size_t n) __attribute__((always_inline)) {
+      store_pixels<N>(to + p * channels + c, channels, [&](size_t n) LCNET_INLINED {
         return code_of(mul(load(x + (p + n) * channels + c), gates), r, z);
       });
     });

@@ -30,7 +30,7 @@ LCNET_INLINE const T* one_pointer(const T* p) {
   return p;
 }
 
-// Of lambdas that are short tiles: GCC would call them, and fetch what they capture from memory, some 40 cycles a tile. (6% of
+// Of lambdas in short tiles: GCC would call them, and fetch what they capture from memory, some 40 cycles a tile. (6% of
 // int8 networks; the longer tiles of the float kernels gained nothing.)
 #define LCNET_INLINED __attribute__((always_inline))
 
