@@ -15,6 +15,7 @@ from urllib.parse import unquote
 FIRST, SECOND = "1" * 40, "2" * 40  # commits
 
 Send = Callable[[BinaryIO, bytes], None]
+Headers = dict[str, str]
 
 
 def whole(out: BinaryIO, data: bytes) -> None:
@@ -43,12 +44,17 @@ class Repo:
 
 
 class Hub:
-    """The state of the server: `send` puts the bytes of weights on the wire, `requests` lists (method, path)."""
+    """The state of the server: `send` puts the bytes of weights on the wire, `requests` lists (method, path).
+
+    `alter` changes the headers of an answer; with `moved` a file is elsewhere, and its headers are in a redirect.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.repos: dict[str, Repo] = {}
         self.send: Send = whole
+        self.alter: Callable[[Headers], Headers] = lambda headers: headers
+        self.moved = False
         self.requests: list[tuple[str, str]] = []
 
     def count(self, method: str, file: str) -> int:
@@ -67,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer(self, body: bool) -> None:
         self.hub.requests.append((self.command, self.path))
-        match = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.path)
+        match = re.fullmatch(r"(?:/elsewhere)?/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.path)
         repo = self.hub.repos.get(match[1]) if match else None
         if match is None or repo is None:
             return self.refuse(401, "RepoNotFound")
@@ -84,22 +90,23 @@ class _Handler(BaseHTTPRequestHandler):
         self.give(match[3], repo.commits[commit][match[3]], commit, body)
 
     def refuse(self, status: int, code: str, commit: str = "") -> None:
+        self.head(status, {"Content-Length": "0", "X-Error-Code": code, "X-Repo-Commit": commit})
+
+    def head(self, status: int, headers: Headers) -> None:
         self.send_response(status)
-        self.send_header("Content-Length", "0")
-        for name, value in (("X-Error-Code", code), ("X-Repo-Commit", commit)):
-            if value:
+        for name, value in self.hub.alter(headers).items():
+            if value:  # one without a name makes an answer that is not a hub's
                 self.send_header(name, value)
         self.end_headers()
 
     def give(self, file: str, data: bytes, commit: str, body: bool) -> None:
         large = file.endswith((".safetensors", ".bin"))
         etag = hashlib.sha256(data).hexdigest() if large else hashlib.sha1(data).hexdigest()
-        self.send_response(200)
-        if commit:  # one without a name makes an answer that is not a hub's
-            self.send_header("X-Repo-Commit", commit)
-        self.send_header("X-Linked-Etag" if large else "ETag", f'"{etag}"')
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
+        stated = {"X-Repo-Commit": commit, "X-Linked-Etag" if large else "ETag": f'"{etag}"'}
+        if self.hub.moved and not self.path.startswith("/elsewhere"):
+            linked = {"X-Linked-Size": str(len(data)), "Location": f"{self.hub.url}/elsewhere{self.path}"}
+            return self.head(302, {**stated, **linked, "Content-Length": "0"})
+        self.head(200, {**stated, "Content-Length": str(len(data))})
         if body:
             (self.hub.send if large else whole)(self.wfile, data)
             self.close_connection = True

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import zoo
+from . import hubcache, zoo
 from .config import ModelConfig
-from .errors import InputError, WeightsError
+from .errors import InputError, LcnetError, WeightsError
 from .plainconfig import to_config_json
 
 WEIGHTS = "model.safetensors"
@@ -30,8 +30,6 @@ HUB_PREFIXES = ("hf-hub:", "hf_hub:")
 FOLDER_PREFIX = "local-dir:"
 
 _REPO = re.compile(r"(\w(?:[\w.-]*\w)?/\w(?:[\w.-]*\w)?)(?:@(\w[\w./+-]*))?", re.ASCII)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_TRUE = ("1", "ON", "YES", "TRUE")
 
 
 @dataclass(frozen=True)
@@ -70,15 +68,13 @@ class _Remote:
         return self.cache / f"models--{self.repo.replace('/', '--')}"
 
     def cached(self) -> Path | None:
-        """The cached file, by the layout that huggingface_hub documents: refs/<revision>, snapshots/<commit>/<file>."""
-        try:
-            commit = (self.folder / "refs" / self.revision).read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
-            commit = self.revision
-        path = self.folder / "snapshots" / commit / self.file
-        with suppress(OSError):  # what cannot be looked at is not there
-            return path if path.is_file() else None
-        return None
+        """The cached file, if there is one."""
+        return hubcache.find(self.folder, self.revision, self.file)
+
+    def sound(self) -> Path | None:
+        """The cached file, unless it is visibly not the one."""
+        path = self.cached()
+        return None if path is None or self.wrong_size(path) else path
 
     def wrong_size(self, path: Path) -> bool:
         """Whether a file whose hash is pinned is visibly not it; a size without a hash is a mere prediction."""
@@ -120,9 +116,7 @@ def cached(entry: zoo.Entry, cache_dir: str | os.PathLike[str] | None = None) ->
         return path if path.is_file() else None
     if not entry.hub_id:
         return None
-    want = _entry_file(entry, _cache(cache_dir), offline=True)
-    found = want.cached()
-    return None if found is None or want.wrong_size(found) else found
+    return _entry_file(entry, _cache(cache_dir), offline=True).sound()
 
 
 def download(
@@ -167,8 +161,8 @@ def _cache(cache_dir: str | os.PathLike[str] | None) -> Path:
 
 
 def _offline(asked: bool | None) -> bool:
-    value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
-    return bool(asked) or value.upper() in _TRUE
+    name = "HF_HUB_OFFLINE" if os.environ.get("HF_HUB_OFFLINE") else "TRANSFORMERS_OFFLINE"
+    return bool(asked) or hubcache.flag(name)
 
 
 def _locate_path(text: str) -> Located:
@@ -249,74 +243,96 @@ def _describes_itself(path: Path) -> bool:
 def _fetch(want: _Remote) -> Path:
     path = want.cached()
     if path is None:
-        return _download(want, stale=None)
+        return _download(want)
     if not want.wrong_size(path):
         return path
     problem = f"{path} has {path.stat().st_size} bytes, expected {want.size}"
     if want.offline:
         raise WeightsError(f"{problem}: delete the folder {want.folder} and get it again with a network")
     warnings.warn(f"{problem}: it is downloaded again", stacklevel=2)
-    return _download(want, stale=path)
+    return _download(want)
 
 
-def _download(want: _Remote, stale: Path | None) -> Path:
+def _download(want: _Remote) -> Path:
     if want.offline:
         raise _unreachable(want, "the network is not to be used (HF_HUB_OFFLINE or offline=True)")
     try:
-        if stale:
-            _discard(stale)
-        path, stated = _transfer(want)
+        from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+        # Asked here, not by the transfer alone: that repeats a refused request for 23 seconds.
+        stated = get_hf_file_metadata(hf_hub_url(want.repo, want.file, revision=want.revision))
+        commit, etag = hubcache.check_answer(stated.commit_hash, stated.etag)
+        path = _obtain(replace(want, revision=commit), etag)
+        with suppress(LcnetError, OSError):  # what is not remembered is asked again
+            hubcache.point(want.folder, want.revision, commit)
+    except LcnetError:
+        raise
     except ImportError as error:
         raise _unreachable(want, f"huggingface_hub, which downloads, cannot be imported ({error})") from None
     except Exception as error:  # huggingface_hub's, its HTTP library's, xet's: which ones differs between its versions
         raise _explain(want, error) from None
-    expected = want.sha256 or (stated if _SHA256.fullmatch(stated) else None)
-    if expected:
-        _verify(str(want), path, expected)
     return path
 
 
-def _transfer(want: _Remote) -> tuple[Path, str]:
-    """Download into the cache; returns the path and the ETag: the sha256 if the file is stored as LFS or xet."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+def _obtain(want: _Remote, etag: str) -> Path:
+    """Put a file of a commit into the cache once it is whole and verified; the cache is as it was until then."""
+    from tempfile import TemporaryDirectory
 
-    # Asked once before: hf_hub_download alone repeats a refused request for 23 seconds.
-    stated = get_hf_file_metadata(hf_hub_url(want.repo, want.file, revision=want.revision))
-    if stated.commit_hash is None or stated.etag is None:
-        raise OSError("what answers is not a Hugging Face hub (a proxy's page, or a wrong HF_ENDPOINT)")
-    return Path(hf_hub_download(want.repo, want.file, revision=want.revision, cache_dir=want.cache)), stated.etag
+    from huggingface_hub.utils import WeakFileLock
+
+    if there := want.sound():
+        return there
+    name = want.sha256 or etag
+    lock = want.cache / ".locks" / want.folder.name / f"{name}.lock"  # also huggingface_hub's
+    for folder in (lock.parent, want.folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock), TemporaryDirectory(prefix=".incomplete-", dir=want.folder) as staging:
+        if there := want.sound():  # another process was quicker
+            return there
+        fresh = None if hubcache.has(want.folder, name) else _transfer(want, name, staging)
+        return hubcache.put(want.folder, want.revision, want.file, name, Path(staging), fresh)
+
+
+def _transfer(want: _Remote, name: str, staging: str) -> Path:
+    """Download into `staging`, and verify by `name` if it is a sha256: as an ETag it is if the hub uses LFS or xet.
+
+    Into a folder, not into the cache: there huggingface_hub makes paths of the ETag and the commit of a second answer,
+    which need not be those that were checked.
+    """
+    from huggingface_hub import hf_hub_download
+
+    empty, folder = f"{staging}/none", f"{staging}/files"  # a file in its cache, maybe the damaged one, would be copied
+    path = Path(hf_hub_download(want.repo, want.file, revision=want.revision, cache_dir=empty, local_dir=folder))
+    if hubcache.SHA256.fullmatch(name):
+        _compare(str(want), path.read_bytes(), name, "It is not kept")
+    return path
 
 
 def _verify(what: str, path: Path, expected: str) -> None:
     """Raise `WeightsError` and remove the cached file unless its sha256 is `expected`."""
-    import hashlib
-
     try:
         data = path.read_bytes()
-        found = hashlib.sha256(data).hexdigest()
-        if found != expected:
-            _discard(path)
+        try:
+            _compare(what, data, expected, "It is removed from the cache")
+        except WeightsError:
+            hubcache.remove(path, hubcache.sha256(data))
+            raise
     except OSError as error:
         raise WeightsError(f"{path} cannot be read or removed: {_reason(error)}") from None
+
+
+def _compare(what: str, data: bytes, expected: str, done: str) -> None:
+    found = hubcache.sha256(data)
     if found != expected:
         raise WeightsError(f"{what} is not the file that was promised: expected sha256 {expected}, found {found} "
-                           f"({len(data)} bytes). It is removed from the cache, and the next try downloads it afresh; "
+                           f"({len(data)} bytes). {done}, and the next try downloads it afresh; "
                            "if that fails too, a proxy or a mirror (HF_ENDPOINT) changes it")  # fmt: skip
 
 
 def _promised(path: Path) -> str | None:
     """The sha256 that names a snapshot's blob, where the cache has links."""
     name = path.readlink().name if path.is_symlink() else ""
-    return name if _SHA256.fullmatch(name) else None
-
-
-def _discard(path: Path) -> None:
-    """Remove a cached file: the snapshot's link, the blob, and the shared blob that it may lead to."""
-    while path.is_symlink():
-        target = path.parent / path.readlink()
-        path.unlink(missing_ok=True)
-        path = target
-    path.unlink(missing_ok=True)
+    return name if hubcache.SHA256.fullmatch(name) else None
 
 
 def _explain(want: _Remote, error: Exception) -> WeightsError:
