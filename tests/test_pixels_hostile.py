@@ -1,7 +1,11 @@
 """What is no picture, or a damaged one: every refusal, its words, and that nothing but `ImageError` comes of bytes."""
 
+import copy
 import io
+import pickle
+import re
 import struct
+import subprocess
 import sys
 import threading
 import warnings
@@ -14,7 +18,7 @@ from pictures import encoded, picture, png
 from PIL import Image, ImageFile
 
 from lcnet.errors import ImageError, InputError
-from lcnet.pixels import decode
+from lcnet.pixels import PillowWarning, decode
 
 
 @pytest.mark.parametrize(("array", "text"), [
@@ -122,7 +126,79 @@ def test_pillows_warnings_are_silenced_here_and_only_here(monkeypatch):
         with pytest.raises(Image.DecompressionBombWarning):
             Image.open(io.BytesIO(data))
         decode(data)
-        assert sum(f[3] is not None and type(f[3]).__name__ == "_Decoding" for f in warnings.filters) == 1
+        assert sum(f[2] is PillowWarning for f in warnings.filters) == 1
+
+
+def test_threads_that_decode_at_once_silence_nobody_else(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 600)
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    data, outcomes = encoded(picture(), "PNG"), {"decoded": 0, "warned": 0}
+    start = threading.Barrier(12)
+
+    def ours():
+        start.wait()
+        for _ in range(50):
+            np.testing.assert_array_equal(decode(data), picture())
+            outcomes["decoded"] += 1
+
+    def theirs():
+        start.wait()
+        for _ in range(50):
+            with pytest.raises(Image.DecompressionBombWarning):
+                Image.open(io.BytesIO(data))
+            outcomes["warned"] += 1
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        threads = [threading.Thread(target=job) for job in (ours, theirs) for _ in range(6)]
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+    assert outcomes == {"decoded": 300, "warned": 300}
+
+
+# What others find in the switches that all share
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_scikit_learn_works_after_a_decode(jobs):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_score
+
+    decode(encoded(picture(), "PNG"))
+    assert warnings.filters[0][2] is PillowWarning
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    scores = cross_val_score(
+        LogisticRegression(), rng.normal(size=(40, 2)) + 9 * labels[:, None], labels, cv=2, n_jobs=jobs
+    )
+    assert scores.tolist() == [1, 1]
+
+
+def test_the_filters_are_plain_and_travel_to_processes_without_lcnet():
+    decode(encoded(picture(), "PNG"))
+    for action, message, category, module, line in warnings.filters:
+        assert action in ("default", "error", "ignore", "always", "all", "module", "once")
+        assert issubclass(category, Warning)
+        assert all(part is None or isinstance(part, (str, re.Pattern)) for part in (message, module))
+        warnings.WarningMessage("", category, "", line)
+    program = (
+        "import pickle, sys, warnings\n"
+        "warnings.filters[:] = pickle.load(sys.stdin.buffer)\n"
+        "assert warnings.filters[0][2].__name__ == 'PillowWarning' and 'lcnet' not in sys.modules\n"
+        "warnings.warn_explicit('seen', UserWarning, 'file', 1, module='PIL.Image')\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], input=pickle.dumps(warnings.filters), capture_output=True)
+    assert (run.returncode, b"UserWarning: seen" in run.stderr) == (0, True), run.stderr
+    assert copy.deepcopy(warnings.filters) == warnings.filters
+
+
+def test_tolerance_of_truncated_pictures_goes_on_looking_like_true(monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    decode(encoded(picture(), "PNG"))
+    setting = ImageFile.LOAD_TRUNCATED_IMAGES
+    assert setting == True  # noqa: E712  as programs may ask
+    assert pickle.loads(pickle.dumps(setting)) is True
+    assert copy.deepcopy(setting) is True
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG"])

@@ -7,13 +7,14 @@ Pillow is imported only when there is something to decode.
 
 from __future__ import annotations
 
+import copyreg
 import io
 import os
 import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
@@ -314,22 +315,41 @@ def _reason(error: Exception) -> str:
 
 
 class _Decoding(threading.local):
-    """Whether this thread is decoding here, asked by Pillow and by `warnings` through switches that all threads share.
-
-    As a warning filter's module pattern it matches Pillow then; as `LOAD_TRUNCATED_IMAGES` it is false then, else true.
-    """
+    """Whether this thread is decoding here, asked by Pillow and by `warnings` through switches that all threads share."""
 
     active = False
 
-    def match(self, module: str) -> bool:
-        return self.active and module.startswith("PIL.")
+
+class _OnlyHere(type):
+    decoding = _Decoding()  # not a global of the module: warnings come also when those are gone, at exit
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        return cls.decoding.active
+
+
+class PillowWarning(Warning, metaclass=_OnlyHere):
+    """The category of every warning of this thread while it decodes here, and of none elsewhere.
+
+    A filter of it is what others expect in `warnings.filters`: a category and a pattern, and it can be pickled.
+    """
+
+
+_decoding = PillowWarning.decoding
+
+
+class _Tolerant(int):
+    """`LOAD_TRUNCATED_IMAGES` that is set by others, and holds for them: true, but false while decoding here."""
 
     def __bool__(self) -> bool:
-        return not self.active
+        return not _decoding.active
+
+    def __reduce__(self) -> tuple[type, tuple[bool]]:
+        return bool, (True,)
 
 
-_decoding = _Decoding()
-_SILENCE: Any = ("ignore", None, Warning, _decoding, 0)
+# Other processes get a category that no warning is of: they need not have lcnet, and put their own filter if they do.
+copyreg.pickle(_OnlyHere, lambda cls: (type, (cls.__name__, (Warning,), {})))  # type: ignore[arg-type,return-value]
+_SILENCE: Any = ("ignore", None, PillowWarning, re.compile(r"PIL\."), 0)
 
 
 @contextmanager
@@ -342,11 +362,11 @@ def quiet_and_strict() -> Iterator[None]:
 
     filters: Any = warnings.filters
     if not filters or filters[0] is not _SILENCE:
-        if _SILENCE in filters:
+        with suppress(ValueError):
             filters.remove(_SILENCE)
         filters.insert(0, _SILENCE)
     if ImageFile.LOAD_TRUNCATED_IMAGES:
-        ImageFile.LOAD_TRUNCATED_IMAGES = _decoding  # type: ignore[assignment]
+        ImageFile.LOAD_TRUNCATED_IMAGES = _Tolerant(True)  # type: ignore[assignment]
     before, _decoding.active = _decoding.active, True
     try:
         yield
