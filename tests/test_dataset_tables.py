@@ -43,6 +43,9 @@ def test_splits(table):
     splits = table("path,split,label\np/0.png,train,b\np/1.png,Training,a\np/2.png,VALID,b\np/3.png, test ,a\n")
     assert [part.targets.tolist() for part in splits] == [[1, 0], [1], [0]]
     assert table("p/0.png,a,train\np/1.png,b,train\np/2.png,b,val\n").test is None
+    names = "p/0.png,a,training_set\np/1.png,b,Train\np/2.png,b,{}\np/3.png,a,evaluation\n"
+    assert [part.targets.tolist() for part in table(names.format("dev"))] == [[0, 1], [1], [0]]
+    assert [part.targets.tolist() for part in table(names.format("eval"))[:2]] == [[0, 1], [1, 0]]
 
 
 def test_several_labels(table):
@@ -80,7 +83,7 @@ def test_equal_rows_are_kept(table):
         ("p/0.png,a\np/9.png,b\np/8.png,b\n", ["row 2: there is no file", "p/9.png", "1 more are missing"]),
         ("p/0.png,a\np,b\n", ["row 2: there is no file"]),
         ("p/0.png,a\np/1.png,b\n\np/x/../0.png,b\n", ["row 4", "p/0.png has other labels than in row 1"]),
-        ("p/0.png,a,train\np/1.png,b,dev\n", ["row 2: its split is 'dev'"]),
+        ("p/0.png,a,train\np/1.png,b,fold1\n", ["row 2: its split is 'fold1'"]),
         ("p/0.png,a,val\np/1.png,b,val\n", ["no rows of train, only of val"]),
         ("p/0.png,a,train\np/1.png,b,train\np/2.png,c,val\n", ["'c' in val only"]),
         ("p/0.png,a\np/1.png,a\n", ["one class only, 'a'"]),

@@ -248,6 +248,21 @@ def test_a_checkpoint_of_another_run_is_refused(trained, folder, fit):
             fit(folder, "quick", output, arguments.pop("settings"), resume=True, val_fraction=0.25, **arguments)
 
 
+def test_labels_from_names_are_a_part_of_the_run(torch, fit, folder, tmp_path):
+    data = tmp_path / "flat"
+    data.mkdir()
+    for path in folder.rglob("*.*"):
+        (data / f"{path.parent.name}.{path.name}").write_bytes(path.read_bytes())
+    arguments = {"settings": small(), "val_fraction": 0.25}
+    done = fit(data, "quick", tmp_path / "out", labels_from_names="auto", **arguments)
+    model = lcnet.load(done.model)
+    assert model.labels.names == ("blue", "green", "red") and model.config.provenance["labels_from_names"] == "auto"
+    assert json.loads((tmp_path / "out/recipe.json").read_text())["labels_from_names"] == "auto"
+    fit(data, "quick", tmp_path / "out", labels_from_names="auto", resume=True, **arguments)
+    with pytest.raises(ModelFileError, match="labels_from_names 'auto', now it is"):
+        fit(data, "quick", tmp_path / "out", labels_from_names="([a-z]+)", resume=True, **arguments)
+
+
 def test_a_damaged_checkpoint_is_refused(trained, folder, fit, tmp_path):
     import shutil
 

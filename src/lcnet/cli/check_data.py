@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..sources import one_line, shown
-from .options import columns, json_text
+from .options import columns, json_text, labels_option
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ TOLD = 5  # items of a finding in a table
 @click.argument("data", type=click.Path())
 @click.option("--format", "-f", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to a file.")
+@labels_option
 @click.pass_context
-def check_data(ctx: click.Context, data: str, style: str, output: Path | None) -> None:
+def check_data(ctx: click.Context, data: str, style: str, output: Path | None, labels_from_names: str | None) -> None:
     """Look at every picture and label of DATA: damaged files, copies, leaks between train and val, odd labels.
 
     DATA is what `lcnet train` takes. The exit code is 1 if training would stop, else 0, whatever else is found.
@@ -31,7 +32,7 @@ def check_data(ctx: click.Context, data: str, style: str, output: Path | None) -
     from ..dataset import open_dataset
     from ..dataset.check import check
 
-    splits = open_dataset(data)
+    splits = open_dataset(data, labels_from_names)
     progress = Progress(sys.stderr, lambda: sum(map(len, splits.parts().values())))
     try:
         report = check(splits, progress.advance)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import InputError
-from .options import columns, engine_options, json_text, load_model
+from .options import columns, engine_options, json_text, labels_option, load_model
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ ROWS = 50  # classes in a table
 )
 @click.option("--overwrite", is_flag=True, help="Replace the report's folder and the --output file if they exist.")
 @click.option("--format", "-f", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@labels_option
 @engine_options
 @click.pass_context
 def evaluate(
@@ -75,7 +76,7 @@ def evaluate(
         from ..evaluate.report import check
 
         check(report, overwrite)
-    part, pictures = _part(open_dataset(data), split, deciding)
+    part, pictures = _part(open_dataset(data, ctx.params["labels_from_names"]), split, deciding)
     answers = _answers(ctx.params, pictures)
     evaluation, facts = measure(answers), {"model": ctx.params["model"], "data": data, "split": part}
     told: list[str] = []

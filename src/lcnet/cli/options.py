@@ -52,6 +52,14 @@ def search_options(command: F) -> F:
     return click.argument("images", nargs=-1, type=click.Path())(command)
 
 
+def labels_option(command: F) -> F:
+    """Add --labels-from-names."""
+    return click.option(
+        "--labels-from-names", metavar="RULE",
+        help="Find the class in a picture's name: 'auto' takes cat from cat.0.jpg; or a regular expression with one group.",
+    )(command)  # fmt: skip
+
+
 def format_option(command: F) -> F:
     """Add --format."""
     kinds = click.Choice(["table", "json", "csv"])

@@ -11,6 +11,7 @@ import click
 
 from ..errors import InputError
 from ..sources import one_line, shown
+from .options import labels_option
 from .progress import Progress
 
 UNITS = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -38,7 +39,8 @@ class Size(click.ParamType):
 @click.option("--shard-size", default="256MiB", show_default=True, type=Size(), help="Of one archive, at most.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it is a pack.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read, and name them.")
-def pack(data: str, out: Path, overwrite: bool, **options: Any) -> None:
+@labels_option
+def pack(data: str, out: Path, overwrite: bool, labels_from_names: str | None, **options: Any) -> None:
     """Scale all pictures of DATA once and write them to tar shards in the folder OUT, which train as DATA does.
 
     DATA is what `lcnet train` takes; so is OUT then, with the same classes, splits and order.
@@ -52,7 +54,7 @@ def pack(data: str, out: Path, overwrite: bool, **options: Any) -> None:
         raise InputError(
             f"{one_line(shown(out))} is inside {one_line(shown(data))}, where it would become a part of the data"
         )
-    splits = open_dataset(data)
+    splits = open_dataset(data, labels_from_names)
     progress = Progress(sys.stderr, lambda: sum(map(len, splits.parts().values())))
     try:
         packed = write(splits, out, overwrite=overwrite, watcher=Watcher(progress.advance, progress.say), **options)

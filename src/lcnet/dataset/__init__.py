@@ -7,10 +7,12 @@ data is opened; a picture that cannot be read is told of when it is read.
 from __future__ import annotations
 
 import os
+import re
 
 from ..errors import InputError
 from ..sources import ARCHIVES, reason
 from .arrays import array_of
+from .named import rule_of
 from .samples import Dataset, Splits, plain
 from .split import duplicate_groups, split
 
@@ -19,26 +21,31 @@ __all__ = ["Dataset", "Splits", "array_of", "duplicate_groups", "open_dataset", 
 KINDS = "a folder with a folder a class, a .csv or .tsv table of path,label[,split], .tar shards, or a .zip of folders"
 
 
-def open_dataset(path: str | os.PathLike[str]) -> Splits:
+def open_dataset(path: str | os.PathLike[str], labels_from_names: str | None = None) -> Splits:
     """Find labelled pictures; without parts named train, val or test all are in `train`. docs/data.md has the rules.
 
     path: a folder with a folder a class, perhaps within folders train, val and test; a table (.csv, .tsv); a folder of
-    tar shards, one, or a pattern of them; a zip archive of folders. Raises `InputError`.
+    tar shards, one, or a pattern of them; a zip archive of folders. labels_from_names: "auto", or a regular expression
+    with one group, finds the class in a picture's name instead, in folders and zip archives. Raises `InputError`.
     """
     name = os.fspath(path)
+    rule = None if labels_from_names is None else rule_of(labels_from_names)
     kind = name.lower()
     if os.path.isdir(name):  # noqa: PTH112
-        return _open_folder(name)
+        return _open_folder(name, rule)
     if not os.path.lexists(name):
         if not any(c in name for c in "*?[{"):
             raise InputError(f"{plain(name)}: there is no such file or folder: check the path")
         from .shards import open_pattern
 
+        _check_unruled(name, rule)
         return open_pattern(name)
     if kind.endswith(".zip"):
         from .zips import open_zip
 
-        return open_zip(name)
+        return open_zip(name, rule)
+    if kind.endswith((".csv", ".tsv", *ARCHIVES)):
+        _check_unruled(name, rule)
     if kind.endswith((".csv", ".tsv")):
         from .tables import open_table
 
@@ -50,7 +57,13 @@ def open_dataset(path: str | os.PathLike[str]) -> Splits:
     raise InputError(f"{plain(name)} is no data to train on: expected {KINDS}")
 
 
-def _open_folder(name: str) -> Splits:
+def _check_unruled(name: str, rule: re.Pattern[str] | None) -> None:
+    if rule is not None:
+        raise InputError(f"{plain(name)} says its labels itself, expected a folder or a zip archive: leave out "
+                         "--labels-from-names")  # fmt: skip
+
+
+def _open_folder(name: str, rule: re.Pattern[str] | None) -> Splits:
     from .shards import open_shards, shards_in
 
     try:
@@ -58,7 +71,8 @@ def _open_folder(name: str) -> Splits:
     except OSError as error:
         raise InputError(f"{plain(name)} cannot be listed: {reason(error)}") from None
     if shards:
+        _check_unruled(name, rule)
         return open_shards(shards)
     from .folders import open_folders
 
-    return open_folders(name)
+    return open_folders(name, rule)

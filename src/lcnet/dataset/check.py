@@ -18,6 +18,7 @@ from ..errors import ImageError
 from .look import CMYK, CODE, DEEP, FRAMES, PLAIN, ROTATED, SMALL, TINY, TRANSPARENT, Look, look
 from .near import near_groups
 from .parallel import in_order
+from .parts import split_of
 from .samples import Dataset, Splits, class_counts
 
 FEW = 10  # pictures of a class in train
@@ -173,6 +174,9 @@ def _labels(parts: dict[str, Dataset], classes: list[dict[str, Any]]) -> Iterato
     alike: dict[str, list[str]] = {}
     for c in classes:
         alike.setdefault(re.sub(r"[\s_-]+", "", c["name"]).casefold(), []).append(c["name"])
+    parted = [c for c in classes if split_of(c["name"])]
+    if parted:
+        yield Finding("part-names", WARNING, "classes that are called like parts of a data set", parted)
     same = [{"names": names} for names in alike.values() if len(names) > 1]
     if same:
         yield Finding("alike", WARNING, "names of classes that differ by case, spaces, - and _ only", same)

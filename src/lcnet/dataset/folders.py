@@ -7,57 +7,36 @@ hidden files and folders, and pictures outside of class folders, are left out. R
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator
-from typing import Protocol
+import re
+from collections.abc import Hashable
 
 import numpy as np
 
 from ..errors import InputError
 from ..sources import reason
-from .samples import (
-    Dataset,
-    Names,
-    NamesBuilder,
-    Splits,
-    Store,
-    check_classes,
-    is_sample,
-    no_train_class,
-    plain,
-    split_of,
-)
+from .layout import class_parts, from_names_hint, labelled_parts, listed_parts
+from .listings import open_listed
+from .named import open_named
+from .samples import Dataset, Names, NamesBuilder, Splits, Store, check_classes, is_sample, no_train_class, plain
 from .stores import Files
-
-Entries = tuple[list[str], list[str]]
-
-
-class Tree(Protocol):
-    """Folders with pictures in them. A folder is named from the root, "" itself, with "/" between."""
-
-    def entries(self, folder: str) -> Entries:
-        """Return the names of the pictures and of the folders in it, both sorted, without hidden ones."""
-
-    def identity(self, folder: str) -> Hashable:
-        """Return what is equal for folders that are the same by another way."""
-
-    def prefix(self, folder: str) -> str:
-        """Return what comes before a picture's name in messages."""
-
-    def store(self, names: Names) -> Store:
-        """Return what reads these pictures."""
+from .trees import LISTING, Entries, Tree, join, shown_folder, walk
 
 
-def open_folders(path: str) -> Splits:
+def open_folders(path: str, rule: re.Pattern[str] | None = None) -> Splits:
     """Open a folder on disk. Raises `InputError`."""
-    return open_tree(Disk(path))
+    return open_tree(Disk(path), rule)
 
 
-def open_tree(tree: Tree) -> Splits:
-    """Apply the rules of the module to a tree. Raises `InputError`."""
-    found = _parts(tree)
+def open_tree(tree: Tree, rule: re.Pattern[str] | None = None) -> Splits:
+    """Apply the rules of the module to a tree; `rule`, as `rule_of` reads it, says labels by names. Raises `InputError`."""
+    if rule:
+        return open_named(tree, labelled_parts(tree), rule)
+    if listed := listed_parts(tree):
+        return open_listed(tree, listed)
+    found = class_parts(tree)
     classes = _classes(tree, found["train"])
     parts = {part: _collect(tree, folder, classes, part) for part, folder in found.items()}
-    check_classes(_shown(tree, ""), classes)
+    check_classes(shown_folder(tree, ""), classes)
     return Splits(**parts)
 
 
@@ -99,39 +78,33 @@ class Disk:
         """Files at their paths."""
         return Files()
 
+    def listing(self, folder: str) -> bytes | None:
+        """Read the file, if there is one."""
+        path = self.prefix(folder) + LISTING
+        if not os.path.isfile(path):  # noqa: PTH113
+            return None
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except OSError as error:
+            raise InputError(f"{plain(path)} cannot be read: {reason(error)}") from None
+
 
 def _is_broken(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110
-
-
-def _parts(tree: Tree) -> dict[str, str]:
-    """The folder of each part: "" for train if there are no parts. A class called train holds pictures, not folders."""
-    folders = tree.entries("")[1]
-    named = [name for name in folders if split_of(name)]
-    if not any(split_of(name) == "train" and tree.entries(name)[1] for name in named):
-        if named and len(named) == len(folders) and all(tree.entries(name)[1] for name in named):
-            raise InputError(
-                f"{_shown(tree, '')} has {named[0]} but no train: name {_shown(tree, named[0])} to take it alone"
-            )
-        return {"train": ""}
-    parts: dict[str, str] = {}
-    for name in named:
-        other = parts.setdefault(split_of(name) or "", name)
-        if other != name:
-            raise InputError(f"{_shown(tree, '')} has {other!r} and {name!r}, which mean the same: remove or join one")
-    return {part: parts[part] for part in ("train", "val", "test") if part in parts}
 
 
 def _classes(tree: Tree, folder: str) -> tuple[str, ...]:
     samples, folders = tree.entries(folder)
     if not folders:
         found = "pictures but no class folders" if samples else "no pictures"
-        raise InputError(f"{_shown(tree, folder)} holds {found}: expected {_expected(tree, folder)}")
+        hint = f"; {from_names_hint(tree, [folder])}" if samples else ""
+        raise InputError(f"{shown_folder(tree, folder)} holds {found}: expected {_expected(tree, folder)}{hint}")
     return tuple(folders)
 
 
 def _expected(tree: Tree, folder: str) -> str:
-    return f"{_shown(tree, folder).rstrip('/')}/<class>/<picture>, a folder a class"
+    return f"{shown_folder(tree, folder).rstrip('/')}/<class>/<picture>, a folder a class"
 
 
 def _collect(tree: Tree, folder: str, classes: tuple[str, ...], part: str) -> Dataset:
@@ -139,8 +112,8 @@ def _collect(tree: Tree, folder: str, classes: tuple[str, ...], part: str) -> Da
     above = {tree.identity(""), tree.identity(folder)}
     for name in _classes(tree, folder):
         before = len(names)
-        for below, samples in _walk(tree, f"{folder}/{name}" if folder else name, set(above)):
-            prefix = tree.prefix(below)
+        for inner, samples in walk(tree, join(folder, name), set(above)):
+            prefix = tree.prefix(inner)
             for sample in samples:
                 names.add(prefix, sample)
         counts[name] = len(names) - before
@@ -152,31 +125,13 @@ def _collect(tree: Tree, folder: str, classes: tuple[str, ...], part: str) -> Da
 
 
 def _check_counts(tree: Tree, folder: str, counts: dict[str, int], classes: tuple[str, ...], part: str) -> None:
-    place = _shown(tree, folder)
+    place = shown_folder(tree, folder)
     if not any(counts.values()):
         raise InputError(f"{place} holds no pictures: expected {_expected(tree, folder)}")
     extra = [name for name, count in counts.items() if count and name not in classes]
     if extra:
-        raise no_train_class(_shown(tree, ""), extra, part)
+        raise no_train_class(shown_folder(tree, ""), extra, part)
     empty = [name for name, count in counts.items() if not count]
     if part == "train" and empty:
         more = f", nor have {len(empty) - 1} more" if len(empty) > 1 else ""
         raise InputError(f"{place}: the class {empty[0]!r} has no pictures{more}: add some, or remove its folder")
-
-
-def _walk(tree: Tree, folder: str, seen: set[Hashable]) -> Iterator[tuple[str, list[str]]]:
-    """Yield a folder and those in it, each with its pictures; each real folder once, whatever links there are."""
-    stack = [folder]
-    while stack:
-        folder = stack.pop()
-        identity = tree.identity(folder)
-        if identity in seen:
-            continue
-        seen.add(identity)
-        samples, below = tree.entries(folder)
-        yield folder, samples
-        stack.extend(f"{folder}/{name}" for name in reversed(below))
-
-
-def _shown(tree: Tree, folder: str) -> str:
-    return plain(tree.prefix(folder).rstrip("/") or "/")

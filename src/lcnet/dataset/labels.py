@@ -15,7 +15,8 @@ import numpy as np
 
 from ..errors import InputError, suggest
 from ..sources import reason
-from .samples import check_classes, plain, split_of
+from .parts import split_of
+from .samples import check_classes, plain
 
 CLASSES = "classes.txt"
 SEPARATOR = "|"  # between the labels of one picture, in tables and in texts

@@ -147,14 +147,6 @@ def is_sample(name: str) -> bool:
     return is_picture(name) or (base.lower().endswith(ARRAY) and not base.startswith("."))
 
 
-SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-
-
-def split_of(name: str) -> str | None:
-    """Which part a name stands for: "train", "val" or "test"; None if it is no such name."""
-    return SPLITS.get(name.lower())
-
-
 def check_classes(path: str, classes: Sequence[str]) -> None:
     """Raise `InputError` if there is nothing to tell apart."""
     if len(classes) == 1:

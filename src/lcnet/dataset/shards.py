@@ -20,7 +20,8 @@ import numpy as np
 from ..errors import InputError
 from ..sources import ARCHIVES, SUFFIXES, reason
 from .labels import MAX_LABEL, Label, Labels, label_of, read_classes
-from .samples import ARRAY, Dataset, NamesBuilder, Splits, check_parts, plain, split_of
+from .parts import settle, split_of
+from .samples import ARRAY, Dataset, NamesBuilder, Splits, check_parts, plain
 from .stores import Tarred
 from .tars import Member, Reader, scan
 
@@ -108,7 +109,7 @@ def _parts(place: str, paths: list[str]) -> dict[str, list[str]]:
         raise InputError(f"{plain(parts[''][0])}: is it train, val or test? Other shards say so in their names")
     if "train" not in parts:
         raise InputError(f"{plain(place)} has shards of {' and '.join(parts)} but none of train")
-    return parts
+    return settle(plain(place), parts)
 
 
 def _part_of(path: str) -> str | None:

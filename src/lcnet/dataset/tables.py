@@ -16,7 +16,8 @@ import numpy as np
 from ..errors import InputError, suggest
 from ..sources import reason
 from .labels import SEPARATOR, targets_of
-from .samples import Dataset, NamesBuilder, Splits, check_classes, check_parts, plain, split_of
+from .parts import settle, split_of
+from .samples import Dataset, NamesBuilder, Splits, check_classes, check_parts, plain
 from .stores import Files
 
 COLUMNS = ("path", "label", "split")
@@ -93,7 +94,8 @@ class _Table:
         classes = tuple(sorted({name for label in self.labels for name in label}))
         check_classes(self.path, classes)
         table = targets_of(list(self.labels), classes, self.several)
-        parts = {name: self._dataset(part, classes, table) for name, part in self.parts.items()}
+        settled = settle(plain(self.path), self.parts)
+        parts = {name: self._dataset(part, classes, table) for name, part in settled.items()}
         check_parts(self.path, parts)
         return Splits(**parts)
 

@@ -6,6 +6,7 @@ listed, and told of when they are read.
 
 from __future__ import annotations
 
+import re
 import stat
 import zipfile
 from collections.abc import Callable, Hashable
@@ -14,39 +15,42 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..sources import reason
-from .folders import Entries, open_tree
+from ..sources import MAX_MEMBER, reason
+from .folders import open_tree
 from .samples import Names, Splits, Store, is_sample, plain
 from .stores import DEFLATED, ENCRYPTED, LINK, STORED, UNKNOWN, Zipped
+from .trees import LISTING, Entries
 
 MAX_DEPTH = 64  # folders in folders
 _FAR = 1 << 62  # beyond any file: zip's numbers may have a bit more than int64 holds
 
 
-def open_zip(path: str) -> Splits:
-    """Open a zip archive. Raises `InputError`."""
+def open_zip(path: str, rule: re.Pattern[str] | None = None) -> Splits:
+    """Open a zip archive; `rule` as in `open_tree`. Raises `InputError`."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = {name: info for info in archive.infolist() if (name := _name(info.filename))}
     except Exception as error:  # whatever zipfile raises for hostile bytes
         raise InputError(f"{plain(path)}: this archive cannot be read: {reason(error)}") from None
-    return open_tree(Zip(path, members))
+    return open_tree(Zip(path, members), rule)
 
 
 def _name(member: str) -> str:
-    """The path of a member within the archive, "" if it is no picture, hidden, or too deep to be sound."""
+    """The path of a member within the archive, "" if it is no picture or listing, hidden, or too deep to be sound."""
     parts = [part for part in member.split("/") if part not in ("", ".")]
     hidden = any(part.startswith(".") for part in parts)
-    return "" if hidden or len(parts) > MAX_DEPTH or not is_sample(member) else "/".join(parts)
+    taken = is_sample(member) or parts[-1:] == [LISTING]
+    return "" if hidden or len(parts) > MAX_DEPTH or not taken else "/".join(parts)
 
 
 class Zip:
     """The folders of an archive, as its members' names tell them."""
 
     def __init__(self, path: str, members: dict[str, zipfile.ZipInfo]) -> None:
-        self.path, self.members = path, members
+        self.path, self.members = path, {name: info for name, info in members.items() if is_sample(name)}
+        self.listings = {name: info for name, info in members.items() if not is_sample(name)}
         self.folders: dict[str, tuple[list[str], set[str]]] = {"": ([], set())}
-        for name in members:
+        for name in self.members:
             folder, _, base = name.rpartition("/")
             self._add(folder)[0].append(base)
         self.top = self._common_top()
@@ -80,6 +84,20 @@ class Zip:
         """The archive's path, !/ and the folder."""
         inside = (self.top + folder).rstrip("/")
         return f"{self.path}!/{inside}/" if inside else f"{self.path}!/"
+
+    def listing(self, folder: str) -> bytes | None:
+        """Read the member, if there is one."""
+        info = self.listings.get(f"{self.top}{folder}/{LISTING}".replace("//", "/").lstrip("/"))
+        if info is None:
+            return None
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(info) as file:
+                data = file.read(MAX_MEMBER + 1)
+        except Exception as error:  # whatever zipfile raises for hostile bytes
+            raise InputError(f"{plain(self.prefix(folder))}{LISTING}: it cannot be read: {reason(error)}") from None
+        if len(data) > MAX_MEMBER:
+            raise InputError(f"{plain(self.prefix(folder))}{LISTING}: it has more than {MAX_MEMBER >> 20} MiB")
+        return data
 
     def store(self, names: Names) -> Store:
         """The places of these members."""

@@ -44,6 +44,7 @@ class Options:
     equalisation: float = scheme.EQUALISATION
     bias_correction: bool = True
     max_drop: float = 0.5  # points of top-1
+    labels_from_names: str | None = None  # of the labelled pictures, as `lcnet.dataset.open_dataset` takes it
 
     def __post_init__(self) -> None:
         low, high = pictures.FEWEST, pictures.MOST
@@ -83,7 +84,7 @@ def quantize(
     if model.config.quantization:
         raise InputError("the model is quantised already: take the float model that it was made from")
     _check_mean(model)
-    judged = pictures.labelled(evaluation, model.config) if evaluation else None
+    judged = pictures.labelled(evaluation, model.config, options.labels_from_names) if evaluation else None
     calibrating, held_out = pictures.choose(data, options.images)
     job = _Job(model, options, calibrating, tell)
     layers, kept, damages = job.quantized()

@@ -81,7 +81,9 @@ def check_enough(found: int, wanted: int, fewest: int, problems: list[str], purp
         raise InputError(f"{found} of {wanted} pictures can be used to {purpose}, expected at least {fewest}{why}")
 
 
-def labelled(path: str | os.PathLike[str], config: ModelConfig) -> list[tuple[Found, int]]:
+def labelled(
+    path: str | os.PathLike[str], config: ModelConfig, labels_from_names: str | None = None
+) -> list[tuple[Found, int]]:
     """List the pictures of labelled data, as `lcnet.dataset` opens it, with the model's index of their classes.
 
     Of data in parts the test pictures, or else those for validation. Raises `InputError` if there are none, if classes are
@@ -91,7 +93,7 @@ def labelled(path: str | os.PathLike[str], config: ModelConfig) -> list[tuple[Fo
     from ..evaluate.align import align
     from ..evaluate.run import Sample
 
-    parts = open_dataset(path)
+    parts = open_dataset(path, labels_from_names)
     data = next(part for part in (parts.test, parts.val, parts.train) if part is not None)
     if data.multi_label or config.decision.multi_label:
         raise InputError(f"{shown(path)}: int8 is judged by top-1, but these pictures have several labels each")

@@ -41,6 +41,7 @@ AMP = ("none", "bf16", "fp16")
 class Options:
     """How a recipe is run, which is not what it trains: places, processes, numbers of things at once.
 
+    labels_from_names: finds the class in a picture's name, as `lcnet.dataset.open_dataset` takes it.
     val_fraction: of the training pictures, for validation, where the data has none; 0: no validation. accumulate: parts in
     which a process does its share of a step. metric: picks the best epoch (top1, balanced_accuracy, macro_f1, loss, mAP);
     patience: epochs without a better one after which training stops, 0: never. checkpoint_minutes: between checkpoints
@@ -51,6 +52,7 @@ class Options:
     seed: int = 0
     val_fraction: float = 0.1
     in_chans: int | None = None
+    labels_from_names: str | None = None
     metric: str = ""
     patience: int = 0
     resume: bool = False
@@ -141,7 +143,7 @@ class _Training:
         torch.manual_seed(options.seed)  # of fresh weights, alike in every process
         self.start = start(options.model, self.train, self.recipe, options.in_chans)
         self.identity = {"recipe": self.recipe.to_json(), "model": options.model, "seed": options.seed,
-                         "data": _fingerprint(self.train)}  # fmt: skip
+                         "data": _fingerprint(self.train), "labels_from_names": options.labels_from_names}  # fmt: skip
         self.description = {
             "data": data,
             **{k: v for k, v in asdict(options).items() if k not in ("resume", "overwrite")},
@@ -149,7 +151,7 @@ class _Training:
 
     def _data(self, data: str) -> tuple[Dataset, Dataset | None, list[str]]:
         """Open, check and split the data."""
-        splits = open_dataset(data)
+        splits = open_dataset(data, self.options.labels_from_names)
         train, val = splits.train, splits.val
         skipped: list[str] = []
         if self.options.skip_unreadable:
