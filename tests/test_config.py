@@ -225,7 +225,7 @@ def test_a_flat_config_json(path, weights):
 
 def test_label_descriptions_and_harmless_arguments(path, weights):
     save(path, weights)
-    args = {"drop_rate": 0.2, "bn_eps": 1e-3, "act_layer": None}
+    args = {"drop_rate": 0.2, "bn_eps": 1e-3, "pad_type": None}
     names = {"label_names": ["n1", "n2"], "label_descriptions": {"n2": "dog", "n1": "cat"}}
     top = {"architecture": "lcnet_025", "num_classes": 2, "model_args": args, **names}
     beside(path, top | {"pretrained_cfg": {"num_classes": 1000}})
@@ -237,8 +237,7 @@ def test_label_descriptions_and_harmless_arguments(path, weights):
 @pytest.mark.parametrize(
     ("config", "match"),
     [
-        ({"model_args": {"act_layer": "relu"}}, "the runtime does not have act_layer: only plain LCNets"),
-        ({"global_pool": "max"}, "does not have this global_pool"),
+        ({"global_pool": "max"}, "config.json: it has global_pool='max', expected 'avg'"),
         ({"architecture": "lcnet_25"}, "'lcnet_25' is not an LCNet; did you mean .*'lcnet_025'"),
         ({"architecture": None}, "None is not an LCNet"),
         ({"architecture": []}, "not of the form that timm writes"),
@@ -253,7 +252,19 @@ def test_label_descriptions_and_harmless_arguments(path, weights):
         ({"pretrained_cfg": 3}, "not of the form that timm writes"),
         ({"pretrained_cfg": {"input_size": 3}}, "not of the form that timm writes"),
         ({"pretrained_cfg": {"crop_pct": "a"}}, "crop_pct is 'a'"),
-        ({"pretrained_cfg": {"mean": 0.5}}, "not of the form that timm writes"),
+        ({"pretrained_cfg": {"mean": "a"}}, "not of the form that timm writes"),
+        ({"pretrained_cfg": {"mean": [10**400]}}, "not of the form that timm writes"),
+        ({"pretrained_cfg": {"mean": {"a": 1}}}, "not of the form that timm writes"),
+        ({"label_names": "ab"}, "label_names is 'ab', expected a list of texts"),
+        (
+            {"label_names": {"0": "a", "2": "c"}},
+            "label_names has none for class 1, expected a name for each of 2 classes",
+        ),
+        ({"label_names": {"0": "a", "1": "b", "2": "c"}}, "label_names has more, expected a name for each of 2"),
+        ({"model_args": {"num_classes": 3}}, "model_args has num_classes=3, expected 2 as the weights have"),
+        ({"model_args": {"in_chans": 1}}, "model_args has in_chans=1, expected 3 as the weights have"),
+        ({"model_args": {"bn_eps": 0}}, r"architecture\.bn_eps is 0"),
+        ({"pretrained_cfg": {"label_offset": 1}}, "pretrained_cfg has label_offset=1, expected null"),
         ("[]", "expected a JSON object, found list"),
         ("{", "cannot be read as JSON"),
         ("[" * 100_000, "cannot be read as JSON"),

@@ -21,7 +21,7 @@ from .arch import BN_EPS, WIDTHS, Arch
 from .config import ModelConfig, Quantization
 from .errors import ModelFileError
 from .labels import load_labels
-from .plainconfig import from_config_json
+from .plainconfig import from_config_json, read_config_json
 
 FORMAT_VERSION = 1
 METADATA_KEY = "lcnet"
@@ -171,12 +171,14 @@ def infer_arch(shapes: Mapping[str, tuple[int, ...]]) -> Arch:
 
 def plain_config(path: Path, shapes: Mapping[str, tuple[int, ...]], default: ModelConfig | None = None) -> ModelConfig:
     """Describe weights that carry no description: from `default`, a `config.json` beside `path`, or the zoo."""
-    arch = infer_arch(shapes)
     beside = path.with_name("config.json")
+    # Before the shapes, which show that an option is other than ours but not which.
+    described = read_config_json(beside) if default is None and beside.is_file() else None
+    arch = infer_arch(shapes)
     if default is not None:
         return default
-    if beside.is_file():
-        return from_config_json(beside, arch)
+    if described is not None:
+        return from_config_json(beside, described, arch)
     known = zoo.find(arch.name).config()
     if arch.num_classes == known.arch.num_classes and arch.in_chans == 3:
         note = "no description stored: preprocessing and ImageNet-1k labels assumed"

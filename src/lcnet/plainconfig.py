@@ -1,79 +1,179 @@
 """timm's `config.json`, the description beside a plain weights file: read into a `ModelConfig`, and written from one.
 
-Only what changes the result is taken; options that the runtime does not have are refused rather than ignored.
+What changes the result is taken, what says what the runtime does anyway is harmless, and all else is refused by its name.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .arch import BN_EPS, WIDTHS, Arch
+from .arch import BN_EPS, STEM_CHANNELS, WIDTHS, Arch
 from .config import Labels, ModelConfig, Preprocessing
 from .errors import ModelFileError, suggest
 from .labels import load_labels
 
-# model_args that change nothing about the folded network, or that the weights themselves show.
-HARMLESS_ARGS = ("num_classes", "in_chans", "drop_rate", "drop_path_rate", "bn_momentum", "bn_eps")
+# model_args of any value: they are taken, change nothing in a finished LCNet, or are held against the weights.
+HARMLESS_ARGS = ("num_classes", "in_chans", "bn_eps", "bn_momentum", "drop_rate", "drop_path_rate", "se_from_exp",
+                 "layer_scale_init_value", "feature_cfg", "device")  # fmt: skip
 
 
-def from_config_json(path: Path, found: Arch) -> ModelConfig:
-    """Describe weights of architecture `found` by the timm `config.json` at `path`. Raises `ModelFileError`."""
+def _average(value: Any, arch: Arch) -> bool:
+    return value is None or str(value).lower() in ("avg", "fast", "fastavg", "fast_avg")
+
+
+def _hard_swish(value: Any, arch: Arch) -> bool:  # null is not the default here: timm makes ReLU of it
+    return str(value).lower() in ("hard_swish", "hardswish")
+
+
+def _symmetric(value: Any, arch: Arch) -> bool:
+    return value is None or (isinstance(value, str) and value.lower() not in ("same", "valid"))
+
+
+def _off(value: Any, arch: Arch) -> bool:
+    return not value
+
+
+# The other model_args: what to expect, and whether a value says the same of the network as the runtime does.
+OPTIONS: dict[str, tuple[str, Callable[[Any, Arch], bool]]] = {
+    "global_pool": ("'avg'", _average),
+    "act_layer": ("'hard_swish'", _hard_swish),
+    "pad_type": ("''", _symmetric),
+    "head_bias": ("true", lambda value, arch: bool(value)),
+    "head_norm": ("false", _off),
+    "aa_layer": ("null", lambda value, arch: value is None),  # of '' timm makes a network without strides
+    "features_only": ("false", _off),
+    "pruned": ("false", _off),
+    "fix_stem": ("false", lambda value, arch: not value or arch.stem_channels == STEM_CHANNELS),
+}
+
+
+def read_config_json(path: Path) -> dict[str, Any]:
+    """Read timm's `config.json` and refuse other networks than plain LCNets. Raises `ModelFileError` naming what is other.
+
+    The weights need not be known yet: of many options they show an effect, but not the name.
+    """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: cannot be read as JSON: {error}") from None
+    with _naming(path):
+        if not isinstance(data, dict):
+            raise ModelFileError(f"expected a JSON object, found {type(data).__name__}")
+        _check_plain(data)
+    return data
+
+
+def from_config_json(path: Path, data: dict[str, Any], found: Arch) -> ModelConfig:
+    """Describe weights of architecture `found` by what `read_config_json` read at `path`. Raises `ModelFileError`."""
+    with _naming(path):
+        cfg, args = _parts(data)
+        arch = _arch(data, found)
+        name, _, tag = data["architecture"].partition(".")
+        tag = cfg.get("tag") or tag
+        provenance = {"source": f"{name}.{tag}" if tag else name}
+        bn_eps = BN_EPS if args.get("bn_eps") is None else args["bn_eps"]
+        return ModelConfig(
+            arch, _preprocessing(cfg, arch), _labels(data, cfg, arch), bn_eps=bn_eps, provenance=provenance
+        )
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
     try:
-        return _config(data, found)
+        yield
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from None
-    except (AttributeError, LookupError, TypeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
         raise ModelFileError(f"{path}: not of the form that timm writes ({error})") from None
 
 
-def _config(data: Any, found: Arch) -> ModelConfig:
-    if not isinstance(data, dict):
-        raise ModelFileError(f"expected a JSON object, found {type(data).__name__}")
-    cfg = data.get("pretrained_cfg", data)  # the legacy form is flat
-    args = data.get("model_args") or {}
-    arch = _arch(data, cfg, args, found)
-    provenance = {"source": f"{data['architecture']}.{cfg['tag']}" if cfg.get("tag") else data["architecture"]}
-    bn_eps = args.get("bn_eps") or BN_EPS
-    return ModelConfig(arch, _preprocessing(cfg, arch), _labels(data, cfg, arch), bn_eps=bn_eps, provenance=provenance)
+def _parts(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`pretrained_cfg`, which in timm's older form is the whole file, and `model_args`."""
+    return data.get("pretrained_cfg", data), data.get("model_args") or {}
 
 
-def _arch(data: dict[str, Any], cfg: dict[str, Any], args: dict[str, Any], found: Arch) -> Arch:
-    name = data.get("architecture")
-    if name not in WIDTHS:
-        raise ModelFileError(f"architecture {name!r} is not an LCNet{suggest(str(name), list(WIDTHS))}")
-    odd = [k for k, v in args.items() if k not in HARMLESS_ARGS and v is not None]
-    if odd or data.get("global_pool", "avg") not in ("avg", None):
-        raise ModelFileError(f"the runtime does not have {', '.join(odd) or 'this global_pool'}: only plain LCNets")
-    classes = data.get("num_classes", cfg.get("num_classes", found.num_classes))
+def _check_plain(data: dict[str, Any]) -> None:
+    cfg, args = _parts(data)
+    arch = Arch(_width(data.get("architecture")))
+    _check_option("it", "global_pool", data.get("global_pool"), arch)
+    for key, value in args.items():
+        _check_option("model_args", key, value, arch)
+    if cfg.get("label_offset"):  # timm cuts that many classes off the weights
+        raise _other("pretrained_cfg", "label_offset", cfg["label_offset"], "null")
+
+
+def _width(name: Any) -> float:
+    arch = name.partition(".")[0] if isinstance(name, str) else name  # timm takes a name with a tag too
+    if arch not in WIDTHS:
+        raise ModelFileError(f"architecture {name!r} is not an LCNet{suggest(str(arch), list(WIDTHS))}")
+    return WIDTHS[arch]
+
+
+def _check_option(where: str, key: str, value: Any, arch: Arch) -> None:
+    expected, same = OPTIONS.get(key, ("no such option", lambda value, arch: key in HARMLESS_ARGS))
+    if not same(value, arch):
+        raise _other(where, key, value, expected)
+
+
+def _other(where: str, key: str, value: Any, expected: str) -> ModelFileError:
+    return ModelFileError(f"{where} has {key}={value!r:.60}, expected {expected}: the runtime has only plain LCNets, "
+                          "run this one with timm")  # fmt: skip
+
+
+def _arch(data: dict[str, Any], found: Arch) -> Arch:
+    cfg, args = _parts(data)
+    stated = (part.get("num_classes") for part in (data, cfg, args))
+    classes = next((n for n in stated if n is not None), found.num_classes)
     if type(classes) is not int:
         raise ModelFileError(f"num_classes is {classes!r}, expected a whole number")
-    return Arch(WIDTHS[name], found.in_chans, classes)
+    for key, value in (("num_classes", found.num_classes), ("in_chans", found.in_chans)):
+        if args.get(key) not in (None, value):
+            raise ModelFileError(f"model_args has {key}={args[key]!r:.60}, expected {value} as the weights have: save the "
+                                 "model again")  # fmt: skip
+    return Arch(_width(data["architecture"]), found.in_chans, classes)
 
 
 def _preprocessing(cfg: dict[str, Any], arch: Arch) -> Preprocessing:
     size = [arch.in_chans, *(cfg.get("input_size") or (3, 224, 224))[1:]]
-    # Statistics for another number of channels belong to the weights before they were adapted.
-    stats = {k: cfg[k] for k in ("mean", "std") if cfg.get(k) and len(cfg[k]) == arch.in_chans}
+    stats = {key: _per_channel(cfg[key], arch.in_chans) for key in ("mean", "std") if cfg.get(key)}
     unknown = Preprocessing().with_channels(arch.in_chans)
     return Preprocessing.from_timm({**cfg, "input_size": size, "mean": unknown.mean, "std": unknown.std, **stats})
+
+
+def _per_channel(value: Any, channels: int) -> list[Any]:
+    """One number stands for every channel; of those for other channels timm takes the mean, as an adapted stem needs it."""
+    numbers = value if isinstance(value, (list, tuple)) else [value]
+    return list(numbers) if len(numbers) == channels else [sum(numbers) / len(numbers)] * channels
 
 
 def _labels(data: dict[str, Any], cfg: dict[str, Any], arch: Arch) -> Labels | None:
     names = data.get("label_names") or data.get("labels") or cfg.get("label_names")
     texts = data.get("label_descriptions") or cfg.get("label_descriptions")
-    if isinstance(names, (list, tuple)):
+    if names:
+        names = _in_order(names, arch.num_classes)
         if isinstance(texts, dict) and all(n in texts for n in names):
-            return Labels(tuple(texts[n] for n in names), tuple(names))
-        return Labels(tuple(names))
+            return Labels(tuple(texts[n] for n in names), names)
+        return Labels(names)
     if arch.num_classes == 1000:  # timm stores no labels for ImageNet-1k
         return load_labels("imagenet1k")
     return None
+
+
+def _in_order(names: Any, classes: int) -> tuple[str, ...]:
+    """The names of a list, or of an object from the class's number to its name, which timm has for classes with gaps."""
+    if isinstance(names, (list, tuple)):
+        return tuple(names)
+    if not isinstance(names, dict):
+        raise ModelFileError(f"label_names is {names!r:.60}, expected a list of texts")
+    gap = next((i for i in range(classes) if str(i) not in names), None)
+    if gap is not None or len(names) != classes:
+        missing = "more" if gap is None else f"none for class {gap}"
+        raise ModelFileError(f"label_names has {missing}, expected a name for each of {classes} classes")
+    return tuple(names[str(i)] for i in range(classes))
 
 
 def pretrained_cfg(arch: Arch, pre: Preprocessing) -> dict[str, Any]:
