@@ -2,7 +2,8 @@
 
 Weights, averaged weights with their counter, optimizer, gradient scaler, place in the run and best result. Random numbers
 need no state: they are functions of the seed and the place (sampler.py). Written under a temporary name and renamed;
-read without unpickling anything but tensors and plain values.
+read without unpickling anything but tensors and plain values. The identity has the start's name as it was given, which may be
+a path: unlike the model file, a checkpoint stays with its run.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ import torch
 from ..cpus import usable_cpus
 from ..dataset import Dataset, open_dataset, split
 from ..errors import InputError, LcnetError
+from ..hub import HUB_PREFIXES
 from . import state
 from .augment.randaugment import parse
 from .distributed import joined
@@ -251,21 +252,27 @@ class _Training:
     def _write(self, run: Run, rows: list[dict[str, Any]], better: bool) -> None:
         """Write the model if it is the best, the rows, and last the checkpoint, which vouches for both."""
         if better:
-            provenance = {
-                "source": "lcnet train",
-                "recipe": self.recipe.to_json(),
-                "metrics": rows[-1],
-                **self.description,
-            }
+            provenance = {**self._origin, "metrics": rows[-1]}
             preprocessing = self.start.preprocessing
             write_model(self.output.model, run.result, run.model, self.train, preprocessing, provenance)
         self.output.write_rows(rows)
         state.save(self.output.checkpoint, self.identity, *run.snapshot())
 
     @property
-    def _names(self) -> dict[str, str]:
-        """What it was made from, without the folders: a model file travels."""
-        return {"data": Path(self.description["data"]).name, "started_from": Path(self.options.model).name}
+    def _origin(self) -> dict[str, Any]:
+        """What it was made from, by name: a model file travels, and the folders and the machine are not its reader's."""
+        return {
+            "source": "lcnet train",
+            "data": Path(self.description["data"]).name,
+            "started_from": _shown(self.options.model),
+            "seed": self.options.seed,
+            **self._counts,
+            "recipe": self.recipe.to_json(),
+        }
+
+    @property
+    def _counts(self) -> dict[str, int]:
+        return {"train_images": len(self.train), "val_images": 0 if self.val is None else len(self.val)}
 
     def _finish(self, run: Run, rows: list[dict[str, Any]]) -> Fit:
         best = run.place.best_epoch
@@ -289,13 +296,13 @@ class _Training:
         write_report(self.output.report, evaluate(model, self.val), self.val, history=rows, overwrite=True)
 
     def _recipe_json(self) -> dict[str, Any]:
+        """What repeats the run on this machine, paths as they were given: the run's own record, not for handing on."""
         from importlib.metadata import version
 
         return {
             "lcnet": version("lcnet"), "torch": torch.__version__, "recipe": self.recipe.to_json(), **self.description,
-            "world": self.group.world, "classes": list(self.train.classes), "train_images": len(self.train),
-            "val_images": 0 if self.val is None else len(self.val), "data_fingerprint": self.identity["data"],
-            "left_out": self.skipped,
+            "world": self.group.world, "classes": list(self.train.classes), **self._counts,
+            "data_fingerprint": self.identity["data"], "left_out": self.skipped,
         }  # fmt: skip
 
 
@@ -322,6 +329,11 @@ def _fitting(recipe: Recipe, train: Dataset, divisor: int, note: Callable[[str],
             note("pictures have several labels each: the loss is bce")
             recipe = recipe.change({"loss": "bce", "bce_threshold": -1.0})
     return recipe
+
+
+def _shown(model: str) -> str:
+    """A model's name: of a path its last part, of a hub id all."""
+    return model if model.startswith(HUB_PREFIXES) else Path(model).name
 
 
 def _metric(name: str, multi_label: bool) -> str:
