@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lcnet.export.onnx.onnx import to_onnx
 
 from lcnet import hub, modelfile, quantize, zoo
 from lcnet.bench import machine
 from lcnet.bench.weights import random_model
-from lcnet.export import to_onnx
 from lcnet.image import batch
 from lcnet.modelfile import ModelFile
-from lcnet.quantize import gate, pictures
+from lcnet.quantize import acceptance, pictures
 from lcnet.runtime import Classifier
 
 Run = Callable[[np.ndarray], np.ndarray]  # one picture, float32 [1,C,H,W], to logits
@@ -143,8 +143,8 @@ def built(model: ModelFile, calibration: Calibration, engines: Iterable[str] = t
     return runs
 
 
-def compare(model: ModelFile, runs: dict[str, Run], test: list[tuple[Any, int]]) -> dict[str, gate.Comparison]:
-    found = {name: gate.Comparison() for name in runs}
+def compare(model: ModelFile, runs: dict[str, Run], test: list[tuple[Any, int]]) -> dict[str, acceptance.Comparison]:
+    found = {name: acceptance.Comparison() for name in runs}
     for labels, x in pictures.groups(test, model.config.preprocessing, [], size=1):
         expected = runs["lcnet fp32"](x)
         for name, run in runs.items():
@@ -165,7 +165,7 @@ def latencies(runs: dict[str, Run], x: np.ndarray, rounds: int, seconds: float) 
     return samples
 
 
-def row(name: str, found: gate.Comparison, times: list[float]) -> dict[str, Any]:
+def row(name: str, found: acceptance.Comparison, times: list[float]) -> dict[str, Any]:
     measured = {key.replace("_int8", ""): value for key, value in found.summary(True).items() if key != "top1_fp32"}
     return {"engine": name, **measured, **spread(times)}
 

@@ -26,14 +26,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lcnet.export.onnx.onnx import to_onnx
 from PIL import Image
 
 import lcnet
 from lcnet import image as lcnet_image
-from lcnet import modelfile, pixels, zoo
+from lcnet import modelfile, zoo
 from lcnet.bench import machine
 from lcnet.bench.weights import random_model
-from lcnet.export import to_onnx
+from lcnet.image import pixels
 
 Job = Callable[[bytes], Any]
 

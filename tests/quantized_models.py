@@ -9,11 +9,11 @@ from weights import pictures
 
 from lcnet import hub, modelfile
 from lcnet.config import Quantization
-from lcnet.fold import fold
 from lcnet.modelfile import ModelFile
+from lcnet.modelfile.fold import fold
+from lcnet.modelfile.quantized import float_layers, layers_of, to_weights
 from lcnet.quantize import correction, ranges, scheme
 from lcnet.quantize.network import steps
-from lcnet.quantized import float_layers, layers_of, to_weights
 
 
 @lru_cache

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from foreign import FOUR, dictionary, literal, name, program, refused, tensor, torch_zip
 
-from lcnet.checkpoint import read_checkpoint
 from lcnet.convert import load_state_dict
+from lcnet.convert.checkpoint import read_checkpoint
 from lcnet.errors import ModelFileError
 
 

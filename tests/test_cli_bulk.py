@@ -261,8 +261,8 @@ def test_the_end_of_the_reader_ends_the_command(folder):
 
 def test_one_picture_imports_nothing_for_many(folder):
     """The rest of what `lcnet classify` imports is guarded here too: what it needs, and what Python itself has loaded."""
-    heavy = {"concurrent.futures", "multiprocessing", "tarfile", "zipfile", "csv", "tqdm", "glob", "lcnet.rows",
-             "lcnet.outputs", "lcnet.journal", "lcnet.archives", "asyncio", "torch", "pyarrow"}  # fmt: skip
+    heavy = {"concurrent.futures", "multiprocessing", "tarfile", "zipfile", "csv", "tqdm", "glob", "lcnet.results",
+             "lcnet.sources.archives", "asyncio", "torch", "pyarrow"}  # fmt: skip
     code = (
         "import sys\nbefore = set(sys.modules)\nfrom lcnet.cli import main\n"
         "import threading\nthreading.Thread.start = None\n"
@@ -271,7 +271,7 @@ def test_one_picture_imports_nothing_for_many(folder):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1].split()
-    assert "lcnet.stream" in loaded and not heavy & set(loaded)
+    assert "lcnet.runtime.stream" in loaded and not heavy & set(loaded)
 
 
 class Terminal(io.StringIO):
@@ -314,7 +314,7 @@ def test_the_bar_on_a_terminal_has_the_total(folder, tmp_path):
     leader, follower = pty.openpty()
     program = (
         "import lcnet.cli.progress as p\np.PATIENCE = 0\nfrom lcnet.cli import main\n"
-        "import time, lcnet.outputs as o\nwrite = o.Output.write\n"
+        "import time, lcnet.results.outputs as o\nwrite = o.Output.write\n"
         "def slow(*a):\n    time.sleep(0.15)\n    write(*a)\no.Output.write = slow\nmain(prog_name='lcnet')"
     )
     arguments = ["embed", str(folder), "-r", *MODEL, "-o", str(tmp_path / "x.npz")]

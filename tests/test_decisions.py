@@ -14,7 +14,7 @@ from PIL import Image
 from weights import pictures, random_weights
 
 import lcnet
-from lcnet import decide, hub, modelfile
+from lcnet import hub, modelfile
 from lcnet.arch import Arch
 from lcnet.cli import main
 from lcnet.config import Decision, Labels, ModelConfig, Preprocessing
@@ -22,6 +22,7 @@ from lcnet.errors import InputError
 from lcnet.evaluate import Answers, decisions, measure
 from lcnet.evaluate.decisions import Candidates, Spec, choose, find_thresholds, fit_temperature, parse_spec, threshold
 from lcnet.modelfile import ModelFile
+from lcnet.runtime import decision as decide
 
 NAMES = ("cat", "dog", "bird", "frog")
 

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 import lcnet
-from lcnet import hub, image, pixels
+from lcnet import hub, image
 from lcnet.config import Preprocessing
+from lcnet.image import pixels
 
 PRE = Preprocessing()
 

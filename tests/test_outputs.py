@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import lcnet
-from lcnet import journal, outputs
 from lcnet.config import Labels
-from lcnet.outputs import Output
-from lcnet.rows import Arrays, Classes
+from lcnet.results import journal, outputs
+from lcnet.results.outputs import Output
+from lcnet.results.rows import Arrays, Classes
 from lcnet.sources import problem
 
 LABELS = Labels(("cat", 'a "big", dog', "Käfer"), ("n01", "n02", "n03"))

@@ -19,7 +19,7 @@ from lcnet.dataset.pack import pack as write_pack
 from lcnet.dataset.shrink import shrink
 from lcnet.errors import ImageError, InputError
 from lcnet.image import resize
-from lcnet.pixels import decode
+from lcnet.image.pixels import decode
 
 SMALL = ["--shorter", "24"]
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from lcnet.config import Preprocessing
 from lcnet.errors import ImageError, InputError
-from lcnet.pixels import decode
+from lcnet.image.pixels import decode
 
 RGB = Preprocessing()
 GREY = Preprocessing((1, 224, 224), mean=(0.5,), std=(0.5,))

@@ -18,7 +18,7 @@ from pictures import encoded, picture, png
 from PIL import Image, ImageFile
 
 from lcnet.errors import ImageError, InputError
-from lcnet.pixels import PillowWarning, decode
+from lcnet.image.pixels import PillowWarning, decode
 
 
 @pytest.mark.parametrize(("array", "text"), [

@@ -14,7 +14,7 @@ from lcnet import modelfile, quantize
 from lcnet.cli import main
 from lcnet.errors import InputError
 from lcnet.modelfile import ModelFile
-from lcnet.quantize import GateError, Options, gate, report
+from lcnet.quantize import GateError, Options, acceptance, report
 
 LABELS = trained().config.labels
 MS = {"fp32_ms": 2.0, "int8_ms": 1.0}
@@ -116,7 +116,7 @@ def test_a_slower_model_is_not_written(data, tmp_path, clock, float_file):
 
 
 def test_a_drop_is_refused_with_the_measurements(data, photos_by_class, monkeypatch):
-    monkeypatch.setattr(gate.Comparison, "drop", property(lambda self: 3.0))
+    monkeypatch.setattr(acceptance.Comparison, "drop", property(lambda self: 3.0))
     with pytest.raises(GateError, match=r"top-1 drops by 3\.00 points .* at most 0\.5 allowed") as caught:
         quantize.quantize(small(), [str(data)], photos_by_class)
     assert caught.value.outcome.report["evaluation"]["images"] == 40

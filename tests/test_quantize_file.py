@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from lcnet.export.onnx.onnx import export_onnx
 from quantized_models import quantised, trained
 
-from lcnet import quantized
 from lcnet.arch import Arch
 from lcnet.cli import main
 from lcnet.config import ModelConfig, Preprocessing, Quantization
 from lcnet.convert import convert
 from lcnet.errors import InputError, ModelFileError
-from lcnet.export import export_onnx
-from lcnet.modelfile import ModelFile, read, read_config, to_bytes, write
+from lcnet.modelfile import ModelFile, quantized, read, read_config, to_bytes, write
 from lcnet.runtime import Classifier
 
 SPECIFICATION = Path(__file__).parents[1] / "docs" / "model-file.md"
@@ -124,7 +123,7 @@ def test_a_reader_written_from_the_specification(mixed, path):
         dtype = {"F32": "<f4", "I8": "i1", "U8": "u1"}[header[name]["dtype"]]
         return np.frombuffer(data[8 + length + begin : 8 + length + end], dtype).reshape(header[name]["shape"])
 
-    from lcnet.fold import fold
+    from lcnet.modelfile.fold import fold
 
     weight, _ = fold(trained()).head
     codes, scale, columns = (tensor(f"conv_head.{k}") for k in ("weight", "scale", "input_scale"))

@@ -11,7 +11,7 @@ from quantized_models import save, trained
 from lcnet.arch import Arch
 from lcnet.config import Labels
 from lcnet.errors import InputError
-from lcnet.quantize import gate, pictures
+from lcnet.quantize import acceptance, pictures
 
 LABELS = trained().config.labels
 MS = {"fp32_ms": 2.0, "int8_ms": 1.0}
@@ -117,7 +117,7 @@ def test_labelled_data_that_will_not_do(tmp_path):
 
 
 def compared(expected, found, classes=None):
-    out = gate.Comparison()
+    out = acceptance.Comparison()
     half = len(expected) // 2
     for part in (slice(0, half), slice(half, None)):
         out.add(expected[part], found[part], classes[part] if classes is not None else None)
@@ -134,7 +134,7 @@ def test_equal_outputs_pass(rng):
     assert (same.same, same.lost, same.sqnr_db, same.drop) == (50, 0, 120, 0)
     low, high = same.interval()
     assert -6 < low < 0 < high < 6
-    assert gate.reasons(same, same, MS, 0.5) == []
+    assert acceptance.reasons(same, same, MS, 0.5) == []
 
 
 def test_sqnr_and_expected_drop(rng):
@@ -156,10 +156,10 @@ def test_the_drop_is_paired():
     assert found.drop == pytest.approx(5)
     low, high = found.interval()
     assert -1.5 < low < 0 < high < 11.5
-    reasons = gate.reasons(found, found, MS, 0.5)
+    reasons = acceptance.reasons(found, found, MS, 0.5)
     assert any("top-1 drops by 5.00 points" in r and "at most 0.5" in r for r in reasons)
     good = compared(expected, expected)
-    assert gate.reasons(good, found, MS, 5.0) == []
+    assert acceptance.reasons(good, found, MS, 5.0) == []
 
 
 def test_the_interval_covers_what_it_says(rng):
@@ -167,7 +167,7 @@ def test_the_interval_covers_what_it_says(rng):
     hits = 0
     for _ in range(400):
         kind = rng.choice(3, 500, p=[0.03, 0.01, 0.96])
-        found = gate.Comparison(labelled=500, only=[int((kind == 0).sum()), int((kind == 1).sum())])
+        found = acceptance.Comparison(labelled=500, only=[int((kind == 0).sum()), int((kind == 1).sum())])
         low, high = found.interval()
         hits += low <= 2 <= high
     assert 0.92 < hits / 400 < 0.985
@@ -177,26 +177,28 @@ def test_without_labels_a_sure_answer_that_changes_counts(rng):
     expected = onehot(rng.integers(0, 4, 200))
     found = expected.copy()
     found[:2] = np.roll(found[:2], 1, axis=1)
-    reasons = gate.reasons(compared(expected, found), None, MS, 0.5)
+    reasons = acceptance.reasons(compared(expected, found), None, MS, 0.5)
     assert any("top-1 is expected to drop by 1.00 points" in r for r in reasons)
-    assert gate.reasons(compared(expected, found), None, MS, 1.1) == []
+    assert acceptance.reasons(compared(expected, found), None, MS, 1.1) == []
 
 
 def test_noise_slowness_and_nan_are_refused(rng):
     logits = onehot([0, 1, 2, 3] * 8)
     noise = compared(logits, logits + rng.normal(size=logits.shape).astype(np.float32))
-    assert any("dB above the noise" in r for r in gate.reasons(noise, None, MS, 100))
+    assert any("dB above the noise" in r for r in acceptance.reasons(noise, None, MS, 100))
     same = compared(logits, logits)
     for ms in (1.0, 1.5):
-        assert any("not faster here" in r for r in gate.reasons(same, None, {"fp32_ms": 1.0, "int8_ms": ms}, 0.5))
+        assert any("not faster here" in r for r in acceptance.reasons(same, None, {"fp32_ms": 1.0, "int8_ms": ms}, 0.5))
     broken = compared(logits, np.full_like(logits, np.nan))
-    assert gate.reasons(broken, None, MS, 100)
+    assert acceptance.reasons(broken, None, MS, 100)
 
 
 def test_latency_takes_turns(monkeypatch):
     monkeypatch.setattr(gate, "ROUND_SECONDS", 0.001)
     order = []
-    found = gate.latency(lambda x: order.append("a"), lambda x: [order.append("b"), sum(range(20_000))], np.zeros(1))
+    found = acceptance.latency(
+        lambda x: order.append("a"), lambda x: [order.append("b"), sum(range(20_000))], np.zeros(1)
+    )
     turns = "".join(a for a, b in zip(order, [*order[1:], ""], strict=True) if a != b)
-    assert turns == "ab" * (gate.ROUNDS + 1)
+    assert turns == "ab" * (acceptance.ROUNDS + 1)
     assert 0 < found["fp32_ms"] < found["int8_ms"]

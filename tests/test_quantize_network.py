@@ -7,10 +7,10 @@ import pytest
 from quantized_models import quantised, quantised_layers, ready, sqnr, trained
 
 from lcnet import _native
-from lcnet.fold import fold
+from lcnet.modelfile.fold import fold
+from lcnet.modelfile.quantized import QuantizedLayer, float_layers, from_weights
 from lcnet.quantize.fma import fma
 from lcnet.quantize.network import forward, mean, run, steps
-from lcnet.quantized import QuantizedLayer, float_layers, from_weights
 from lcnet.runtime import Classifier
 
 

@@ -8,11 +8,11 @@ import pytest
 from quantized_models import quantised_layers, ready, sqnr, trained
 
 from lcnet.config import Preprocessing
-from lcnet.fold import fold
 from lcnet.modelfile import ModelFile
+from lcnet.modelfile.fold import fold
+from lcnet.modelfile.quantized import float_layers
 from lcnet.quantize import correction, ranges, scheme, sensitivity
 from lcnet.quantize.network import Step, forward, pre_activation, steps
-from lcnet.quantized import float_layers
 
 POINTWISE, DEPTHWISE = Step("p", "pointwise", "b"), Step("d", "depthwise", "b")
 

@@ -14,10 +14,10 @@ from weights import random_weights
 
 import lcnet
 from lcnet import sources
-from lcnet import stream as module
 from lcnet.arch import Arch
 from lcnet.config import ModelConfig
 from lcnet.modelfile import ModelFile
+from lcnet.runtime import stream as module
 
 MODEL = "lcnet_050.cifar10"
 

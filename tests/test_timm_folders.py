@@ -13,7 +13,7 @@ from lcnet.arch import WIDTHS, Arch
 from lcnet.config import Preprocessing
 from lcnet.convert import convert
 from lcnet.errors import ModelFileError
-from lcnet.plainconfig import HARMLESS_ARGS, OPTIONS
+from lcnet.modelfile.timm_config import HARMLESS_ARGS, OPTIONS
 
 TOLERANCE = 1e-4  # of the range of the logits
 

@@ -14,8 +14,8 @@ import pytest
 from foreign import FOUR, call, dictionary, in_containers, literal, name, program, refused, tensor, torch_zip
 
 from lcnet.convert import load_state_dict
-from lcnet.pickled import CALLS, Storage, Storages
-from lcnet.unpickle import Placeholder, interpret, quoted
+from lcnet.convert.tensors import CALLS, Storage, Storages
+from lcnet.convert.unpickle import Placeholder, interpret, quoted
 
 
 class Live:
@@ -201,7 +201,7 @@ def test_storages_that_lie_are_refused(tmp_path, monkeypatch):
     refused(tmp_path, torch_zip(one, {"0": FOUR.tobytes()[:-1]}), "x: needs 16 bytes in storage 0, which has 15")
     complex_ = program(dictionary(x=tensor(kind="ComplexFloatStorage")))
     refused(tmp_path, torch_zip(complex_, {"0": FOUR.tobytes()}), r"x: has values of type torch\.ComplexFloatStorage")
-    monkeypatch.setattr("lcnet.checkpoint.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("lcnet.convert.checkpoint.MAX_BYTES", 1 << 20)
     many = program(dictionary(**{f"x{i}": tensor((1 << 10,), count=1 << 10) for i in range(257)}))
     refused(tmp_path, torch_zip(many, {"0": bytes(4 << 10)}), "share their values and take more than 1 MiB")
 
@@ -317,7 +317,7 @@ def test_damaged_pickles_are_refused(tmp_path, opcodes):
 
 
 def test_endless_pickles_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("lcnet.unpickle.MAX_STEPS", 1000)
+    monkeypatch.setattr("lcnet.convert.unpickle.MAX_STEPS", 1000)
     refused(tmp_path, program(b"N0" * 501), "more than 1000 steps")
     (tmp_path / "a.pth").write_bytes(program(b"N0" * 400, b"}"))
     assert load_state_dict(tmp_path / "a.pth") == {}

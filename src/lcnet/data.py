@@ -17,7 +17,7 @@ from .errors import InputError, MissingExtraError, ModelFileError, suggest
 from .image import batch
 
 if TYPE_CHECKING:
-    from .pixels import Source
+    from .image.pixels import Source
 
 _log = logging.getLogger(__name__)
 

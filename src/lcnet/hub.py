@@ -19,13 +19,13 @@ from typing import Any
 from . import hubcache, zoo
 from .config import ModelConfig
 from .errors import InputError, LcnetError, WeightsError
-from .plainconfig import to_config_json
+from .modelfile.timm_config import to_config_json
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 PICKLE = "pytorch_model.bin"
 PICKLES = (".bin", ".pth", ".pt", ".tar", ".pdparams")
-BUNDLED = Path(__file__).with_name("checkpoints")
+BUNDLED = Path(__file__).with_name("bundled")
 HUB_PREFIXES = ("hf-hub:", "hf_hub:")
 FOLDER_PREFIX = "local-dir:"
 

@@ -93,7 +93,7 @@ def test_large_jpegs_are_decoded_at_a_fraction_and_cropped_alike(tmp_path):
 def test_validation_pictures_are_those_of_the_finished_model(torch, folder):
     from lcnet.dataset import open_dataset
     from lcnet.image import prepare
-    from lcnet.pixels import decode
+    from lcnet.image.pixels import decode
     from lcnet.train.loader import LoaderOptions, Normalize, test_loader
 
     dataset, preprocessing = open_dataset(folder).train, Preprocessing((3, 32, 32))

@@ -77,7 +77,7 @@ def ncnn(model: ModelFile, setting: Setting) -> tuple[Run, str]:
     """Run ncnn; it has no batches: one image after the other."""
     engine = _module("ncnn")
     _only_fp32(setting)
-    from .ncnn import write_ncnn
+    from ..export.ncnn import write_ncnn
 
     net = engine.Net()
     net.opt.num_threads = setting.threads
@@ -129,7 +129,7 @@ def _only_fp32(setting: Setting) -> None:
 
 def _onnx(model: ModelFile, setting: Setting) -> bytes:
     from ..errors import MissingExtraError
-    from ..export import to_onnx
+    from ..export.onnx import to_onnx
 
     size = (model.config.arch.in_chans, setting.height, setting.width)
     config = replace(model.config, preprocessing=replace(model.config.preprocessing, input_size=size))

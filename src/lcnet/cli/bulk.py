@@ -18,9 +18,9 @@ from .options import load_model
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from ..rows import Rows
+    from ..results.rows import Rows
     from ..runtime import Classifier
-    from ..stream import Streamed
+    from ..runtime.stream import Streamed
 
 TOLD = 10  # unreadable pictures that are told one by one when a file of results names them all
 # Options that change no result, or that the file of results does not depend on: the pictures are compared one by one.
@@ -78,7 +78,7 @@ class Bulk:
 
     def write(self, path: Path, rows: Rows, resume: bool, overwrite: bool) -> None:
         """Write every picture to a file of results."""
-        from ..outputs import Output
+        from ..results.outputs import Output
 
         progress = Progress(sys.stderr, self.count)
         sources, output = iter(self.sources), None
@@ -97,7 +97,7 @@ class Bulk:
 
     def _stream(self, sources: Iterable[Any], progress: Progress) -> Iterator[Streamed]:
         """Yield the results, and report and count them."""
-        from ..stream import stream
+        from ..runtime.stream import stream
 
         told = TOLD if self.ctx.params["output"] is not None else sys.maxsize
         with closing(stream(self.model, sources, self.kind, errors="yield", **self.options)) as items:

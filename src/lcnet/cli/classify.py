@@ -16,7 +16,7 @@ from .options import csv_text, format_option, model_options, output_options, sea
 
 if TYPE_CHECKING:
     from ..runtime import Prediction, Result
-    from ..stream import Streamed
+    from ..runtime.stream import Streamed
 
 
 @click.command()
@@ -41,8 +41,8 @@ def classify(
         printer = PRINTERS[style](timing, bulk.model.config.decision.multi_label)
         bulk.show(printer.image, printer.end)
         return
-    from ..outputs import check
-    from ..rows import Classes
+    from ..results.outputs import check
+    from ..results.rows import Classes
 
     if timing or style != "table":
         raise InputError("--format and --timing are about what is printed: the ending of --output says what is written")

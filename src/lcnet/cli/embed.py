@@ -22,8 +22,8 @@ def embed(ctx: click.Context, output: Path, resume: bool, overwrite: bool, **_: 
     IMAGES are files, folders, patterns in quotes, and zip or tar archives. An .npz file has `paths` [N], `embeddings`
     float32 [N,1280], `error_paths` and `errors`.
     """
-    from ..outputs import check
-    from ..rows import Arrays
+    from ..results.outputs import check
+    from ..results.rows import Arrays
 
     check(output, resume, overwrite)
     bulk = Bulk(ctx, "embeddings")

@@ -15,7 +15,7 @@ def export(model: str, output: Path, overwrite: bool) -> None:
     """Write MODEL (a name or a file) as ONNX for other engines, checked against our runtime before it is kept."""
     from .. import hub, modelfile
     from ..errors import InputError
-    from ..export import export_onnx
+    from ..export.onnx import export_onnx
 
     if output.suffix != ".onnx":
         raise InputError(f"{output}: the export is ONNX, expected a name that ends in .onnx")

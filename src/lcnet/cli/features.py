@@ -27,8 +27,8 @@ def features(
     IMAGES are files, folders, patterns in quotes, and zip or tar archives. An .npz file has `paths` [N], `stride_2` ...
     `stride_32` float32 [N,C,H,W], `error_paths` and `errors`.
     """
-    from ..outputs import check
-    from ..rows import Arrays
+    from ..results.outputs import check
+    from ..results.rows import Arrays
 
     check(output, resume, overwrite)
     wanted = [i for i, r in enumerate(REDUCTIONS) if not strides or str(r) in strides]

@@ -1,6 +1,6 @@
 """What is special about one encoded picture: whether it can be read, traits that training has a rule for, two hashes.
 
-A picture counts as unreadable where `lcnet.pixels` refuses it, so here and in training the same ones do.
+A picture counts as unreadable where `lcnet.image.pixels` refuses it, so here and in training the same ones do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from ..config import Preprocessing
 from ..errors import LcnetError
 from ..image import resize
-from ..pixels import ORIENTATION, TURNS, decode, opened, quiet_and_strict
+from ..image.pixels import ORIENTATION, TURNS, decode, opened, quiet_and_strict
 from .arrays import array_of, is_array
 
 if TYPE_CHECKING:

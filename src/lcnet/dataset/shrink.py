@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ImageError, LcnetError
 from ..image import resize
-from ..pixels import ORIENTATION, decode, opened, quiet_and_strict
+from ..image.pixels import ORIENTATION, decode, opened, quiet_and_strict
 from .arrays import array_of, is_array
 
 MAX_SIDE = 65500  # of a JPEG file, by libjpeg

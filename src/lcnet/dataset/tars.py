@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from ..archives import MAX_HEADER
+from ..sources.archives import MAX_HEADER
 
 BLOCK = 512
 _WINDOW = 4096  # bytes read at once: the header of a small member, it, and the next header

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..config import Decision
-from ..decide import probabilities
 from ..errors import InputError
+from ..runtime.decision import probabilities
 from .measure import scores
 from .run import Answers
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..config import Decision
-from ..decide import accepted, probabilities, thresholds
+from ..runtime.decision import accepted, probabilities, thresholds
 from ..sources import one_line, shown
 from . import metrics
 from .evaluation import Evaluation, Mistake, Slice

@@ -16,7 +16,7 @@ from ..arch import BN_EPS, WIDTHS, Arch
 from ..config import ModelConfig, Preprocessing
 from ..convert import load_state_dict
 from ..errors import InputError, ModelFileError, WeightsError, suggest
-from ..plainconfig import pretrained_cfg
+from ..modelfile.timm_config import pretrained_cfg
 
 Name = str | os.PathLike[str]
 Fields = Mapping[str, Any] | None

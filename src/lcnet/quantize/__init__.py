@@ -1,7 +1,7 @@
 """From a float model file to an int8 one, with the proof that it still answers as before: `lcnet quantize`.
 
 Owns the order of the work: ranges from calibration pictures, int8 layers, bias correction, each part's damage, the gate. numpy
-and the runtime are all it needs. docs/int8.md is the account of the scheme; `lcnet.quantized` knows the result's form.
+and the runtime are all it needs. docs/int8.md is the account of the scheme, `lcnet.modelfile.quantized` knows its form.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 
 from ..config import Quantization
 from ..errors import InputError, LcnetError
-from ..fold import fold
 from ..modelfile import ModelFile
-from ..quantized import Layers, float_layers, layers_of, to_weights
+from ..modelfile.fold import fold
+from ..modelfile.quantized import Layers, float_layers, layers_of, to_weights
 from ..runtime import Classifier
-from . import correction, gate, pictures, ranges, scheme, sensitivity
+from . import acceptance, correction, pictures, ranges, scheme, sensitivity
 from .network import forward, steps
 
 TARGET_DB = 25.0  # as long as the outputs are noisier, parts of the network are moved back to float
@@ -181,7 +181,7 @@ class _Job:
 
     def good(self, layers: Layers, x: np.ndarray) -> bool:
         """Whether int8 does well enough on pictures that it was made with."""
-        compared = gate.Comparison()
+        compared = acceptance.Comparison()
         expected, found = (forward(self.arch, by_name, self.preprocessing, x) for by_name in (self.exact, layers))
         compared.add(expected, found)
         return compared.sqnr_db >= TARGET_DB and 100 * compared.lost / len(x) <= self.options.max_drop
@@ -209,19 +209,19 @@ def _judge(
     problems: list[str] = []
     tell(f"comparing with fp32 on {len(held_out)} held-out pictures")
     marked = ((source, None) for source in held_out)
-    found = gate.compare(exact, int8, pictures.groups(marked, preprocessing, problems), False)
+    found = acceptance.compare(exact, int8, pictures.groups(marked, preprocessing, problems), False)
     pictures.check_enough(found.images, len(held_out), HELD_OUT_FEWEST, problems, "judge the result")
     out: dict[str, Any] = {"held_out": found.summary(classes) | {"left_out": len(problems)}, "evaluation": None}
     evaluation = None
     if judged is not None:
         tell(f"comparing with fp32 on {len(judged)} labelled pictures")
         problems = []
-        evaluation = gate.compare(exact, int8, pictures.groups(judged, preprocessing, problems), True)
+        evaluation = acceptance.compare(exact, int8, pictures.groups(judged, preprocessing, problems), True)
         pictures.check_enough(evaluation.images, len(judged), 1, problems, "measure accuracy")
         out["evaluation"] = evaluation.summary(classes) | {"left_out": len(problems)}
     x = np.random.default_rng(0).normal(size=(1, *preprocessing.input_size)).astype(np.float32)
-    out["latency"] = gate.latency(exact, int8, x) | {"threads": 1, "batch": 1}
-    why = gate.reasons(found, evaluation, out["latency"], options.max_drop)
+    out["latency"] = acceptance.latency(exact, int8, x) | {"threads": 1, "batch": 1}
+    why = acceptance.reasons(found, evaluation, out["latency"], options.max_drop)
     return out | {"gate": {"passed": not why, "reasons": why}}
 
 

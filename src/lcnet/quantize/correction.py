@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arch import Arch
 from ..config import Preprocessing
-from ..quantized import AnyLayer, Layers, QuantizedLayer
+from ..modelfile.quantized import AnyLayer, Layers, QuantizedLayer
 from .network import Step, after, pre_activation, steps
 
 MEMORY = 48 << 20  # bytes of the largest layer's float activations

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arch import Arch, conv_size
 from ..config import Preprocessing
-from ..quantized import CLASSIFIER, HEAD, STEM, AnyLayer, QuantizedLayer
+from ..modelfile.quantized import CLASSIFIER, HEAD, STEM, AnyLayer, QuantizedLayer
 from .fma import fma
 
 EXACT_TERMS = 512  # that many products of a code and a weight add up below 2^24: exact in float32, in any order

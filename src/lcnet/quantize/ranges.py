@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arch import Arch
 from ..config import Preprocessing
-from ..quantized import STEM, AnyLayer
+from ..modelfile.quantized import STEM, AnyLayer
 from .network import Step, run
 
 BINS = 1024

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..config import Preprocessing
-from ..fold import Layer
-from ..quantized import LARGEST_WEIGHT, QuantizedLayer
+from ..modelfile.fold import Layer
+from ..modelfile.quantized import LARGEST_WEIGHT, QuantizedLayer
 from .network import Step
 
 EQUALISATION = 0.25  # how far the columns of a pointwise layer are evened out: 0 not at all, 1 to one size

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arch import Arch
 from ..config import Preprocessing
-from ..quantized import AnyLayer
+from ..modelfile.quantized import AnyLayer
 from .network import Step, after, outputs, pre_activation, run, steps
 
 CHUNK = 8  # pictures whose activations of all layers are in memory

@@ -24,7 +24,7 @@ from ..dataset import Dataset
 from ..dataset.arrays import array_of, is_array
 from ..errors import ImageError, InputError, LcnetError
 from ..image import resize, resize_crop
-from ..pixels import decode
+from ..image.pixels import decode
 from .augment.crop import random_resized_crop, shifted, shifted_crop
 from .augment.randaugment import RandAugment
 from .recipe import Recipe

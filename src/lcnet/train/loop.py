@@ -21,6 +21,7 @@ from ..errors import TrainingError
 from ..nn.model import LCNet
 from .augment.erasing import erase
 from .augment.mixing import Mixing
+from .checkpoint import Place
 from .depthwise import use_native_gradients
 from .distributed import Group, synchronise_bn
 from .ema import Ema
@@ -30,7 +31,6 @@ from .optim import make_optimizer
 from .recipe import NONE, Recipe
 from .sampler import Order, update_seed
 from .schedule import Schedule
-from .state import Place
 
 CHECK_EVERY = 50  # steps between two looks at the loss on a GPU, each of which waits for it
 

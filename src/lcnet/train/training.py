@@ -21,7 +21,7 @@ from ..cpus import usable_cpus
 from ..dataset import Dataset, open_dataset, split
 from ..errors import InputError, LcnetError
 from ..hub import HUB_PREFIXES
-from . import state
+from . import checkpoint
 from .augment.randaugment import parse
 from .distributed import joined
 from .events import Events
@@ -180,7 +180,7 @@ class _Training:
         )
         resumed = group.from_first(self.output.prepare(options.resume, options.overwrite) if group.first else None)
         if resumed:
-            run.restore(*state.load(self.output.checkpoint, self.identity))
+            run.restore(*checkpoint.load(self.output.checkpoint, self.identity))
         rows = self.output.rows(run.place.epoch) if resumed else []
         if group.first:
             self.output.write_recipe(self._recipe_json())
@@ -203,7 +203,7 @@ class _Training:
             nonlocal saved
             self.events.step(run, loss, lr)
             if self.group.first and time.monotonic() - saved > 60 * self.options.checkpoint_minutes:
-                state.save(self.output.checkpoint, self.identity, *run.snapshot())
+                checkpoint.save(self.output.checkpoint, self.identity, *run.snapshot())
                 saved = time.monotonic()
 
         while run.place.epoch < self.recipe.epochs and not self._stale(run):
@@ -256,7 +256,7 @@ class _Training:
             preprocessing = self.start.preprocessing
             write_model(self.output.model, run.result, run.model, self.train, preprocessing, provenance)
         self.output.write_rows(rows)
-        state.save(self.output.checkpoint, self.identity, *run.snapshot())
+        checkpoint.save(self.output.checkpoint, self.identity, *run.snapshot())
 
     @property
     def _origin(self) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .errors import ImageError
-from .sources import MAX_MEMBER, Found, is_picture, problem, reason
+from ..errors import ImageError
+from . import MAX_MEMBER, Found, is_picture, problem, reason
 
 if TYPE_CHECKING:
     import tarfile

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .errors import InputError, LcnetError
-from .sources import Found
+from ..errors import InputError, LcnetError
+from ..sources import Found
 
 if TYPE_CHECKING:
-    from .runtime import Classifier
+    from . import Classifier
 
 KINDS = ("classify", "probs", "logits", "embeddings", "feature_maps")
 BATCH = 8  # pictures a worker takes at once: calls cost little against them, and their inputs stay in the cache

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import _native, quantized
-from .arch import REDUCTIONS, Arch
-from .config import Labels, ModelConfig, Preprocessing
-from .cpus import usable_cpus
-from .decide import UNKNOWN, accepted, probabilities, thresholds
-from .errors import InputError
-from .fold import fold
-from .modelfile import ModelFile
+from .. import _native
+from ..arch import REDUCTIONS, Arch
+from ..config import Labels, ModelConfig, Preprocessing
+from ..cpus import usable_cpus
+from ..errors import InputError
+from ..modelfile import ModelFile, quantized
+from ..modelfile.fold import fold
+from .decision import UNKNOWN, accepted, probabilities, thresholds
 
 if TYPE_CHECKING:
     from .stream import Streamed
@@ -88,7 +88,7 @@ def load(
     (docs/pixels.md says what that changes). Raises `WeightsError`, `ModelFileError`, or `InputError` for options that this
     CPU cannot serve.
     """
-    from . import hub, modelfile
+    from .. import hub, modelfile
 
     found = hub.locate(name, cache_dir)
     return Classifier(modelfile.read(found.path, found.config, mapped=True), threads, isa, precision, decode)
@@ -194,7 +194,7 @@ class Classifier:
 
     def preprocess(self, images: Any) -> np.ndarray:
         """Return the network's input for images, float32 [N,C,H,W]; all in memory at once."""
-        from .image import as_list, batch
+        from ..image import as_list, batch
 
         return batch(as_list(images), self.preprocessing, fast=self.decode == "fast")
 
@@ -218,7 +218,7 @@ class Classifier:
         or `yield` it with its `error`. batch_size: images a worker takes at once at most. workers: threads that decode and
         run, by default as many as the model's; 0 does everything in the caller's. Closing the iterator stops the threads.
         """
-        from .sources import find
+        from ..sources import find
         from .stream import stream
 
         found = find(images, recursive)
@@ -272,7 +272,7 @@ class Classifier:
         if _is_ready(images):
             yield images
             return
-        from .image import as_list, batch
+        from ..image import as_list, batch
 
         sources = as_list(images)
         for start in range(0, len(sources), CHUNK):

@@ -1,6 +1,6 @@
 """From pixels to the network's input: resize, crop and normalise as timm 1.0.31 does for evaluation, to the bit.
 
-Sources of any kind become pixels in `lcnet.pixels`, whose `decode` is offered here too. Only what is in the crop is
+Sources of any kind become pixels in `lcnet.image.pixels`, whose `decode` is offered here too. Only what is in the crop is
 computed, by the native core with Pillow's arithmetic. Refuses arrays of another dtype or shape, and pictures so narrow
 that scaling them would leave no pixels or an absurd number.
 """
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import _native
-from .config import INTERPOLATIONS, Preprocessing
-from .errors import ImageError, InputError, LcnetError, suggest
+from .. import _native
+from ..config import INTERPOLATIONS, Preprocessing
+from ..errors import ImageError, InputError, LcnetError, suggest
 from .pixels import DEFAULT, MAX_PIXELS, decode, name_of
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import InputError
-from .modelfile import ModelFile
+from ..errors import InputError
+from . import ModelFile
 
 Layer = tuple[np.ndarray, np.ndarray]  # weight, bias; float32
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .arch import Arch
-from .config import Quantization
-from .errors import ModelFileError
+from ..arch import Arch
+from ..config import Quantization
+from ..errors import ModelFileError
 
 if TYPE_CHECKING:
     from .fold import Folded

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from .errors import ModelFileError
+from ..errors import ModelFileError
 
 MAX_STEPS = 1 << 22  # opcodes; a training checkpoint of the family has about 20,000
 DAMAGED = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError, struct.error)

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .arch import BN_EPS, STEM_CHANNELS, WIDTHS, Arch
-from .config import Labels, ModelConfig, Preprocessing
-from .errors import ModelFileError, suggest
-from .labels import load_labels
+from ..arch import BN_EPS, STEM_CHANNELS, WIDTHS, Arch
+from ..config import Labels, ModelConfig, Preprocessing
+from ..errors import ModelFileError, suggest
+from ..labels import load_labels
 
 # model_args of any value: they are taken, change nothing in a finished LCNet, or are held against the weights.
 HARMLESS_ARGS = ("num_classes", "in_chans", "bn_eps", "bn_momentum", "drop_rate", "drop_path_rate", "se_from_exp",

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import InputError, LcnetError, MissingExtraError
-from .fold import Folded, FoldedBlock, Layer, fold
-from .modelfile import FORMAT_VERSION, METADATA_KEY, ModelFile, write_atomically
+from ..errors import InputError, LcnetError, MissingExtraError
+from ..modelfile import FORMAT_VERSION, METADATA_KEY, ModelFile, write_atomically
+from ..modelfile.fold import Folded, FoldedBlock, Layer, fold
 
 if TYPE_CHECKING:
     import onnx
@@ -132,7 +132,7 @@ class _Graph:
 
 def _difference(model: ModelFile, graph: Any, data: bytes) -> float:
     """Run two pictures of noise through both; by ONNX Runtime where it is installed, else by onnx's own reference."""
-    from .runtime import Classifier
+    from ..runtime import Classifier
 
     x = np.random.default_rng(0).normal(size=(2, *model.config.preprocessing.input_size)).astype(np.float32)
     ours = Classifier(model, threads=1)

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from .errors import MissingExtraError
+from ..errors import MissingExtraError
 from .rows import Classes, Rows
 
 _LENGTHS = struct.Struct("<II")

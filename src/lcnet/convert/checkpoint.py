@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ModelFileError
-from .modelfile import METADATA_KEY, is_pickled
-from .pickled import CALLS, Array, Storage, Storages, Tensor
+from ..errors import ModelFileError
+from ..modelfile import METADATA_KEY, is_pickled
+from .tensors import CALLS, Array, Storage, Storages, Tensor
 from .unpickle import describe, interpret, quoted
 
 MAX_BYTES = 1 << 30  # of a file, and of the arrays read from one: thirty times the largest network of the family

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from . import quantized, zoo
-from .arch import BN_EPS, WIDTHS, Arch
-from .config import ModelConfig, Quantization
-from .errors import ModelFileError
-from .labels import load_labels
-from .plainconfig import from_config_json, read_config_json
+from .. import zoo
+from ..arch import BN_EPS, WIDTHS, Arch
+from ..config import ModelConfig, Quantization
+from ..errors import ModelFileError
+from ..labels import load_labels
+from . import quantized
+from .timm_config import from_config_json, read_config_json
 
 FORMAT_VERSION = 1
 METADATA_KEY = "lcnet"
@@ -34,7 +35,7 @@ MAX_DEPTH = 32  # of the description; the JSON parser's own limit differs from o
 class ModelFile:
     """A model in memory: its description and its float32 tensors by timm key (plus int64 counters, where stored).
 
-    Of a quantised one, the tensors are those that `lcnet.quantized.shapes` lists.
+    Of a quantised one, the tensors are those that `lcnet.modelfile.quantized.shapes` lists.
     """
 
     config: ModelConfig
@@ -133,7 +134,7 @@ def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch, quantization
 def check_values(weights: Mapping[str, np.ndarray], config: ModelConfig) -> None:
     """Raise `ModelFileError` naming the first tensor with NaN, Inf or a negative variance, or that is not float32.
 
-    The counters must be int64, and what is quantised as `lcnet.quantized` says.
+    The counters must be int64, and what is quantised as `lcnet.modelfile.quantized` says.
     """
     dtypes = _dtypes(weights, config)
     for key, value in weights.items():

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..fold import FoldedBlock, Layer, fold
 from ..modelfile import ModelFile
+from ..modelfile.fold import FoldedBlock, Layer, fold
 
 
 class _Network:

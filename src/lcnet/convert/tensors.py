@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .errors import ModelFileError
+from ..errors import ModelFileError
 from .unpickle import Call, Global, Placeholder, Record, quoted
 
 BFLOAT16 = "bf16"  # numpy has no such type: read as the upper half of a float32

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .config import Decision, ModelConfig
+from ..config import Decision, ModelConfig
 
 MULTI_LABEL_THRESHOLD = 0.5  # of a label that has no threshold of its own
 UNKNOWN = "unknown"  # the label of a picture for which no class is accepted

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 
-from .config import Labels
-from .errors import InputError
+from ..config import Labels
+from ..errors import InputError
 
 if TYPE_CHECKING:
-    from .runtime import Result
+    from ..runtime import Result
 
 
 class Classes:

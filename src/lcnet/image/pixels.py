@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 
-from .config import Preprocessing
-from .errors import ImageError, InputError
+from ..config import Preprocessing
+from ..errors import ImageError, InputError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -284,7 +284,7 @@ def _padded_view(image: Image.Image) -> np.ndarray | None:
 
     The copy to three bytes a pixel takes as long as the resize.
     """
-    from . import _native
+    from .. import _native
 
     try:
         array = image.__arrow_c_array__()[1]

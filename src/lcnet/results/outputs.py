@@ -16,10 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from ..errors import InputError
+from ..sources import one_line, shown
 from . import journal
-from .errors import InputError
 from .rows import Rows, csv_done, csv_lines, csv_rows, json_done, json_line
-from .sources import one_line, shown
 
 FORMATS = (".csv", ".jsonl", ".npz", ".parquet")
 

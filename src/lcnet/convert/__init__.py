@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from . import zoo
-from .arch import WIDTHS, Arch
+from .. import zoo
+from ..arch import WIDTHS, Arch
+from ..config import Labels, ModelConfig, Preprocessing, from_json
+from ..errors import InputError, ModelFileError
+from ..labels import load_labels
+from ..modelfile import COUNTER, ModelFile, infer_arch, naming, parse_config, plain_config, to_bytes, write_atomically
 from .checkpoint import Checkpoint, read_checkpoint
-from .config import Labels, ModelConfig, Preprocessing, from_json
-from .errors import InputError, ModelFileError
-from .labels import load_labels
-from .modelfile import COUNTER, ModelFile, infer_arch, naming, parse_config, plain_config, to_bytes, write_atomically
 from .unpickle import quoted
 
 # PaddleClas's PPLCNet drops 0.2 in "downscale at inference" mode: this multiplies the features before the classifier.
