@@ -15,7 +15,8 @@ from archived import write_tar, write_zip
 from pictures import encoded, picture
 
 import lcnet
-from lcnet.sources import archives, find, shown
+from lcnet.sources import archives, find
+from lcnet.text import shown
 
 PNG = encoded(picture(), "PNG")
 TARS = {"tar": "w", "tar.gz": "w:gz", "tgz": "w:gz", "tar.bz2": "w:bz2", "tar.xz": "w:xz"}

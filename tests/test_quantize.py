@@ -36,7 +36,7 @@ def float_file(tmp_path_factory):
 def clock(monkeypatch):
     """Times that are the same every time; a test may change them."""
     times = dict(MS)
-    monkeypatch.setattr(gate, "latency", lambda exact, quantized, x: dict(times))
+    monkeypatch.setattr(acceptance, "latency", lambda exact, quantized, x: dict(times))
     return times
 
 

@@ -194,7 +194,7 @@ def test_noise_slowness_and_nan_are_refused(rng):
 
 
 def test_latency_takes_turns(monkeypatch):
-    monkeypatch.setattr(gate, "ROUND_SECONDS", 0.001)
+    monkeypatch.setattr(acceptance, "ROUND_SECONDS", 0.001)
     order = []
     found = acceptance.latency(
         lambda x: order.append("a"), lambda x: [order.append("b"), sum(range(20_000))], np.zeros(1)

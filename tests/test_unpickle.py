@@ -15,7 +15,8 @@ from foreign import FOUR, call, dictionary, in_containers, literal, name, progra
 
 from lcnet.convert import load_state_dict
 from lcnet.convert.tensors import CALLS, Storage, Storages
-from lcnet.convert.unpickle import Placeholder, interpret, quoted
+from lcnet.convert.unpickle import Placeholder, interpret
+from lcnet.text import quoted
 
 
 class Live:

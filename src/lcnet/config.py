@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from .arch import BN_EPS, WIDTHS, Arch
-from .errors import ModelFileError, suggest
+from .errors import ModelFileError
+from .text import short, suggest
 
 T = TypeVar("T")
 
@@ -227,7 +228,7 @@ def _known_keys(data: Any, known: tuple[str, ...], where: str) -> None:
 
 def _check(good: bool, name: str, found: Any, expected: str | tuple[str, ...]) -> None:
     if not good:
-        text = repr(found) if len(repr(found)) < 80 else repr(found)[:77] + "..."
+        text = short(repr(found))
         wanted = expected if isinstance(expected, str) else " or ".join(expected)
         raise ModelFileError(f"{name} is {text}, expected {wanted}")
 

@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from .config import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from .errors import InputError, MissingExtraError, ModelFileError, suggest
+from .errors import InputError, MissingExtraError, ModelFileError
 from .image import batch
+from .text import suggest
 
 if TYPE_CHECKING:
     from .image.pixels import Source

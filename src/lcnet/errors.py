@@ -27,11 +27,3 @@ class TrainingError(LcnetError):
 
 class MissingExtraError(LcnetError, ImportError):
     """An optional dependency that is not installed. Names the extra to install."""
-
-
-def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
-    """Return `; did you mean 'a' or 'b'?` for the known names nearest to `name`, or an empty string."""
-    import difflib
-
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""

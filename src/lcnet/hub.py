@@ -19,6 +19,7 @@ from typing import Any
 from . import hubcache, zoo
 from .config import ModelConfig
 from .errors import InputError, LcnetError, WeightsError
+from .files import write_atomically
 from .modelfile.timm_config import to_config_json
 
 WEIGHTS = "model.safetensors"
@@ -139,8 +140,8 @@ def download(
     except OSError as error:
         raise WeightsError(f"cannot copy {found.path} to {folder}: {_reason(error)}") from None
     # Weights last: a folder that has them has all.
-    modelfile.write_atomically(folder / CONFIG, to_config_json(config).encode())
-    modelfile.write_atomically(folder / WEIGHTS, data)
+    write_atomically(folder / CONFIG, to_config_json(config).encode())
+    write_atomically(folder / WEIGHTS, data)
     return folder / WEIGHTS
 
 

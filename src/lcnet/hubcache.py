@@ -87,7 +87,7 @@ def put(folder: Path, commit: str, file: str, name: str, staging: Path, fresh: P
 
 def point(folder: Path, revision: str, commit: str) -> None:
     """Remember which commit a branch or tag was at. Raises as `put` does."""
-    from .modelfile import write_atomically
+    from .files import write_atomically
 
     path = folder / "refs" / revision
     if revision != commit:

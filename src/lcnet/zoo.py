@@ -11,7 +11,8 @@ from typing import Any
 
 from .arch import BN_EPS, WIDTHS, Arch
 from .config import ModelConfig, Preprocessing
-from .errors import InputError, suggest
+from .errors import InputError
+from .text import suggest
 
 TIMM = "timm results tables (224 px, crop 0.875, bicubic)"
 PADDLE = "PaddleClas PP-LCNet page (224 px, short side 256, bilinear)"

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from .. import _native
-from ..errors import InputError, suggest
+from ..errors import InputError
 from ..modelfile import ModelFile
+from ..text import suggest
 from .peers import PEERS, Run, Unavailable, ours
 
 OURS = "lcnet"

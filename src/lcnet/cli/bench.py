@@ -33,7 +33,7 @@ def bench(
 ) -> None:  # fmt: skip
     """Time our engine and every installed peer side by side on this machine, on the same weights and input."""
     from ..bench import OURS, compare_apart, known_engines, machine
-    from ..modelfile import write_atomically
+    from ..files import write_atomically
 
     wanted = known_engines() if engines == "all" else list(dict.fromkeys([OURS, *engines.split(",")]))
     rows = []

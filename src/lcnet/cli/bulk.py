@@ -14,6 +14,7 @@ import click
 
 from ..errors import InputError
 from ..sources import find, find_listed
+from ..text import reason
 from .options import load_model
 from .progress import Progress
 
@@ -143,7 +144,7 @@ def _listed(name: str) -> Iterator[str]:
         with open(name, "rb") as file:
             yield from read_list(file)
     except OSError as error:
-        raise InputError(f"--files-from {name}: {error.strerror or error}") from None
+        raise InputError(f"--files-from {name}: {reason(error)}") from None
 
 
 def _fingerprint(name: str, model: Classifier) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..sources import one_line, shown
+from ..text import plain, shown
 from .options import columns, json_text, labels_option
 from .progress import Progress
 
@@ -42,7 +42,7 @@ def check_data(ctx: click.Context, data: str, style: str, output: Path | None, l
     if output is None:
         click.echo(text)
     else:
-        from ..modelfile import write_atomically
+        from ..files import write_atomically
 
         write_atomically(output, f"{text}\n".encode())
     ctx.exit(1 if report.stops_training else 0)
@@ -69,7 +69,7 @@ def table(report: Report) -> str:
 
 
 def _items(finding: Finding) -> list[str]:
-    lines = [f"  {one_line(shown(item_text(item)))}" for item in finding.items[:TOLD]]
+    lines = [f"  {plain(item_text(item))}" for item in finding.items[:TOLD]]
     more = len(finding.items) - TOLD
     return [*lines, f"  ... and {more:,} more: --format json names all"] if more > 0 else lines
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import InputError
-from ..sources import one_line, shown
+from ..text import plain, shown
 from .bulk import Bulk
 from .options import csv_text, format_option, model_options, output_options, search_options
 
@@ -65,7 +65,7 @@ class TablePrinter:
         """Print one line; of a class with several names the first."""
         classes = self._classes(item.value)
         time_text = f"{item.seconds * 1e3:7.2f} ms  " if self.timing else ""
-        name = one_line(shown(item.source))
+        name = plain(item.source)
         self.width = min(40, max(self.width, len(name)))  # of the names so far: the others are not known yet
         click.echo(f"{name:<{self.width}}  {time_text}{classes}")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import InputError
+from ..files import check_target
 from .options import columns, engine_options, json_text, labels_option, load_model
 from .progress import Progress
 
@@ -103,8 +104,8 @@ def _storage(given: dict[str, Any], deciding: bool) -> Any:
         if output is not None:
             raise InputError("--output is where a decision layer is stored: ask for --temperature or --threshold")
         return None
-    if output is not None and output.exists() and not given["overwrite"]:
-        raise InputError(f"{output} exists: choose another --output, or replace it with --overwrite")
+    if output is not None:
+        check_target(output, given["overwrite"])
     located = hub.locate(given["model"])
     return located, target(located, output)
 

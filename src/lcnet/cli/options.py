@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -84,13 +84,6 @@ def load_model(given: dict[str, Any]) -> Classifier:
     from ..runtime import load
 
     return load(given["model"], **{key: given[key] for key in ("threads", "isa", "precision", "decode")})
-
-
-def expand(paths: Iterable[Path]) -> Iterator[Any]:
-    """Yield each file, for a folder the pictures in it, sorted, and for an archive those in that."""
-    from ..sources import find
-
-    yield from find(iter(paths))
 
 
 def columns(rows: list[list[str]], right: Iterable[int] = ()) -> str:

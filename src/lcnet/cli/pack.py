@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..errors import InputError
-from ..sources import one_line, shown
+from ..text import plain
 from .options import labels_option
 from .progress import Progress
 
@@ -51,9 +51,7 @@ def pack(data: str, out: Path, overwrite: bool, labels_from_names: str | None, *
 
     check_target(out, overwrite)
     if Path(data).resolve() in out.resolve().parents:
-        raise InputError(
-            f"{one_line(shown(out))} is inside {one_line(shown(data))}, where it would become a part of the data"
-        )
+        raise InputError(f"{plain(out)} is inside {plain(data)}, where it would become a part of the data")
     splits = open_dataset(data, labels_from_names)
     progress = Progress(sys.stderr, lambda: sum(map(len, splits.parts().values())))
     try:
@@ -61,6 +59,6 @@ def pack(data: str, out: Path, overwrite: bool, labels_from_names: str | None, *
     finally:
         progress.clear()
     parts = ", ".join(f"{count:,} of {part}" for part, count in packed.pictures.items())
-    click.echo(f"{one_line(shown(out))}: {parts} in {packed.shards} shards, {packed.bytes / 1e6:,.1f} MB")
+    click.echo(f"{plain(out)}: {parts} in {packed.shards} shards, {packed.bytes / 1e6:,.1f} MB")
     if packed.skipped:
         progress.say(f"{len(packed.skipped):,} pictures could not be read and were left out")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
-from ..sources import one_line
+from ..text import one_line
 
 PATIENCE = 1.0  # seconds without a line: a handful of pictures needs none
 PAUSE = 0.1  # seconds between two drawings

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..files import check_target
 from .options import json_text, labels_option
 
 REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; nothing was written
@@ -40,7 +41,7 @@ def quantize(model: str, data: tuple[str, ...], output: Path | None, overwrite: 
 
     found = hub.locate(model)
     target = output or Path(f"{Path(model).name.removesuffix('.safetensors')}.int8.safetensors")
-    check_target(target, found.path, overwrite)
+    check_target(target, overwrite, found.path)
     options = Options(given["images"], given["ranges"], max_drop=given["max_drop"],
                       labels_from_names=given["labels_from_names"])  # fmt: skip
     try:
@@ -65,26 +66,10 @@ def run(model: Any, data: tuple[str, ...], given: dict[str, Any], options: Any) 
     return quantize(model, list(data), given["evaluation"], options, given["force"], tell)
 
 
-def check_target(target: Path, source: Path, overwrite: bool) -> None:
-    """Refuse, before the work, an output that could not be written after it."""
-    import os
-
-    from ..errors import InputError
-
-    if target.exists() and source.exists() and source.samefile(target):
-        raise InputError(f"{target}: the output is the model itself, which is never written to: choose another name")
-    if target.exists() and not overwrite:
-        raise InputError(f"{target} exists: choose another name, or overwrite it explicitly")
-    if not target.parent.is_dir():
-        raise InputError(f"{target.parent}: there is no such folder to write to")
-    if not os.access(target.parent, os.W_OK):
-        raise InputError(f"{target.parent}: this folder cannot be written to: choose another --output")
-
-
 def write_report(target: Path, measured: dict[str, Any]) -> None:
     """Write the report beside the model file: JSON, and a plot if matplotlib is there."""
     from ..errors import MissingExtraError
-    from ..modelfile import write_atomically
+    from ..files import write_atomically
     from ..quantize import report
 
     stem = target.with_suffix("") if target.suffix == ".safetensors" else target

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..sources import one_line
+from ..text import one_line
 from ..train.events import Events
 from .progress import PAUSE, duration
 

@@ -19,10 +19,11 @@ from .. import zoo
 from ..arch import WIDTHS, Arch
 from ..config import Labels, ModelConfig, Preprocessing, from_json
 from ..errors import InputError, ModelFileError
+from ..files import check_target, write_atomically
 from ..labels import load_labels
-from ..modelfile import COUNTER, ModelFile, infer_arch, naming, parse_config, plain_config, to_bytes, write_atomically
+from ..modelfile import COUNTER, ModelFile, infer_arch, naming, parse_config, plain_config, to_bytes
+from ..text import plain, quoted, reason
 from .checkpoint import Checkpoint, read_checkpoint
-from .unpickle import quoted
 
 # PaddleClas's PPLCNet drops 0.2 in "downscale at inference" mode: this multiplies the features before the classifier.
 DROPOUT_SCALE = 0.8
@@ -71,7 +72,7 @@ def convert(
     `InputError` for the other arguments.
     """
     source, target = Path(source), Path(target)
-    _check_target(source, target, overwrite)
+    check_target(target, overwrite, source)
     chosen = None if labels is None else read_labels(labels)
     with naming(source):
         checkpoint = read_checkpoint(source, use_ema)
@@ -128,8 +129,7 @@ def read_labels(source: LabelSource) -> Labels:
         text = Path(source).read_text(encoding="utf-8-sig")
         return _labels_from_json(json.loads(text)) if text.lstrip()[:1] in ("[", "{") else _labels_from_lines(text)
     except (OSError, ValueError, RecursionError, ModelFileError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{os.fspath(source)}: no list of labels: {reason}") from None
+        raise InputError(f"{plain(source)}: no list of labels: {reason(error)}") from None
 
 
 def _labels_from_json(data: Any) -> Labels:
@@ -143,15 +143,6 @@ def _labels_from_lines(text: str) -> Labels:
     if columns not in ({1}, {2}) or not all(row[-1].strip() for row in rows):
         raise ValueError("expected a name, or an id, a tab and a name, on every line")
     return Labels(tuple(row[-1] for row in rows), tuple(row[0] for row in rows) if columns == {2} else None)
-
-
-def _check_target(source: Path, target: Path, overwrite: bool) -> None:
-    if not target.exists():
-        return
-    if source.exists() and source.samefile(target):
-        raise InputError(f"{target}: the target is the source itself, which is never written to: choose another name")
-    if not overwrite:
-        raise InputError(f"{target} exists: choose another name, or overwrite it explicitly")
 
 
 def _in_timm_keys(checkpoint: Checkpoint, dropout_scale: float) -> dict[str, np.ndarray]:

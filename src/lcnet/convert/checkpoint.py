@@ -22,8 +22,9 @@ import numpy as np
 
 from ..errors import ModelFileError
 from ..modelfile import METADATA_KEY, is_pickled
+from ..text import quoted, reason
 from .tensors import CALLS, Array, Storage, Storages, Tensor
-from .unpickle import describe, interpret, quoted
+from .unpickle import describe, interpret
 
 MAX_BYTES = 1 << 30  # of a file, and of the arrays read from one: thirty times the largest network of the family
 EMA_KEYS, PLAIN_KEYS = ("state_dict_ema", "model_ema"), ("state_dict", "model")  # timm's search order
@@ -67,7 +68,7 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
         if size <= MAX_BYTES:
             return Path(path).read_bytes()
     except (OSError, ValueError) as error:
-        raise ModelFileError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise ModelFileError(f"cannot be read: {reason(error)}") from None
     raise ModelFileError(f"has {size >> 20} MiB: no checkpoint of an LCNet is larger than {MAX_BYTES >> 20} MiB")
 
 

@@ -14,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import ModelFileError
-from .unpickle import Call, Global, Placeholder, Record, quoted
+from ..text import quoted
+from .unpickle import Call, Global, Placeholder, Record
 
 BFLOAT16 = "bf16"  # numpy has no such type: read as the upper half of a float32
 STORAGES = {

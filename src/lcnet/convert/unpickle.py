@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from ..errors import ModelFileError
+from ..text import quoted
 
 MAX_STEPS = 1 << 22  # opcodes; a training checkpoint of the family has about 20,000
 DAMAGED = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError, struct.error)
@@ -67,12 +68,6 @@ def describe(value: Any) -> str:
     if isinstance(value, (Global, Placeholder)):
         return f"{'the name' if isinstance(value, Global) else 'an object of class'} {quoted(value.path)}"
     return f"of type {type(value).__name__}"
-
-
-def quoted(text: object) -> str:
-    """Text from a file made safe to print: escaped, at most 80 characters."""
-    shown = ascii(str(text)[:81])[1:-1]
-    return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
 def _dict_key(key: Any) -> Any:

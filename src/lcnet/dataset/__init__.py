@@ -10,10 +10,11 @@ import os
 import re
 
 from ..errors import InputError
-from ..sources import ARCHIVES, reason
+from ..sources import ARCHIVES
+from ..text import plain, reason
 from .arrays import array_of
 from .named import rule_of
-from .samples import Dataset, Splits, plain
+from .samples import Dataset, Splits
 from .split import duplicate_groups, split
 
 __all__ = ["Dataset", "Splits", "array_of", "duplicate_groups", "open_dataset", "split"]

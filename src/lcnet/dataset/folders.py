@@ -13,11 +13,11 @@ from collections.abc import Hashable
 import numpy as np
 
 from ..errors import InputError
-from ..sources import reason
+from ..text import plain, reason
 from .layout import class_parts, from_names_hint, labelled_parts, listed_parts
 from .listings import open_listed
 from .named import open_named
-from .samples import Dataset, Names, NamesBuilder, Splits, Store, check_classes, is_sample, no_train_class, plain
+from .samples import Dataset, Names, NamesBuilder, Splits, Store, check_classes, is_sample, no_train_class
 from .stores import Files
 from .trees import LISTING, Entries, Tree, join, shown_folder, walk
 

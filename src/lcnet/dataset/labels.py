@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import InputError, suggest
-from ..sources import reason
+from ..errors import InputError
+from ..text import plain, reason, suggest
 from .parts import split_of
-from .samples import check_classes, plain
+from .samples import check_classes
 
 CLASSES = "classes.txt"
 SEPARATOR = "|"  # between the labels of one picture, in tables and in texts

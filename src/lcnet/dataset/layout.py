@@ -7,9 +7,9 @@ either trains to the end and means nothing.
 from __future__ import annotations
 
 from ..errors import InputError
+from ..text import plain
 from .named import AUTO, class_in
 from .parts import parts_among, settle, split_of
-from .samples import plain
 from .trees import LISTING, Tree, has_pictures, join, shown_folder
 
 _WRAPPERS = 3  # folders around everything, one in another, as archives unpack

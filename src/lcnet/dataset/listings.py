@@ -10,8 +10,9 @@ import csv
 from collections.abc import Iterator
 
 from ..errors import InputError
+from ..text import plain
 from .gathered import Gathered
-from .samples import Splits, plain
+from .samples import Splits
 from .trees import LISTING, Tree, join, shown_folder
 
 

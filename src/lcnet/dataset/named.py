@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 
 from ..errors import InputError
+from ..text import plain
 from .gathered import Gathered
-from .samples import Splits, plain
+from .samples import Splits
 from .trees import Tree, shown_folder, walk
 
 AUTO = "auto"

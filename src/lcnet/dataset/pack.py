@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,10 +20,11 @@ import numpy as np
 
 from ..cpus import usable_cpus
 from ..errors import ImageError, InputError
-from ..sources import reason
+from ..files import check_folder, replacing_folder
+from ..text import plain
 from .labels import CLASSES
 from .parallel import in_order
-from .samples import Dataset, Splits, plain
+from .samples import Dataset, Splits
 from .shrink import shrink
 from .tars import BLOCK
 
@@ -75,7 +75,6 @@ def pack(
     target = Path(out)
     check_target(target, overwrite)
     listing = _listing(splits.train.classes)
-    temporary = target.parent / f".{target.name}.{os.urandom(4).hex()}.tmp"
     job = _Job(
         partial(shrink, shorter=shorter, quality=quality),
         shard_size,
@@ -83,33 +82,22 @@ def pack(
         watcher,
         workers or usable_cpus(),
     )
-    try:
-        temporary.mkdir()
-        (temporary / CLASSES).write_bytes(listing)
+    with replacing_folder(target) as folder:
+        (folder / CLASSES).write_bytes(listing)
         for part, dataset in splits.parts().items():
-            job.write(dataset, temporary, part)
-        _check_written(temporary, target, job.packed)
-        _replace(temporary, target)
-    except OSError as error:
-        raise InputError(f"{plain(target)} cannot be written: {reason(error)}") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            job.write(dataset, folder, part)
+        _check_written(folder, target, job.packed)
     return job.packed
 
 
 def check_target(target: Path, overwrite: bool) -> None:
     """Raise `InputError` if `target` is in the way: of another pack only `overwrite` takes the place, of all else nothing."""
-    if not target.parent.is_dir():
-        raise InputError(f"{plain(target)} cannot be written: there is no folder {plain(target.parent)}")
-    if not os.path.lexists(target):
-        return
-    if not overwrite:
-        raise InputError(f"{plain(target)} exists: name another folder, or --overwrite it")
-    other = "it is no folder"
-    if target.is_dir() and not target.is_symlink():
-        other = next((f"it holds {plain(p.name)}" for p in sorted(target.iterdir()) if not _is_ours(p)), "")
-    if other:
-        raise InputError(f"{plain(target)} is not overwritten: {other}, which lcnet pack did not write")
+    check_folder(target, overwrite, _foreign)
+
+
+def _foreign(folder: Path) -> str:
+    other = next((p.name for p in sorted(folder.iterdir()) if not _is_ours(p)), None)
+    return "" if other is None else f"it holds {plain(other)}, which lcnet pack did not write"
 
 
 def _is_ours(path: Path) -> bool:
@@ -218,18 +206,3 @@ def _check_written(temporary: Path, target: Path, packed: Packed) -> None:
         open_dataset(temporary)
     except InputError as error:  # a class that only had unreadable pictures
         raise InputError(str(error).replace(plain(temporary), plain(target))) from None
-
-
-def _replace(temporary: Path, target: Path) -> None:
-    """Put one folder in the place of another, which is gone only when the new one is there."""
-    if not os.path.lexists(target):
-        temporary.rename(target)
-        return
-    old = temporary.with_suffix(".old")
-    target.rename(old)
-    try:
-        temporary.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

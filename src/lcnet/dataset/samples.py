@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ..errors import ImageError, InputError
-from ..sources import is_picture, one_line, reason, shown
+from ..sources import is_picture
+from ..text import plain, reason
 
 ARRAY = ".npy"
 _TEXT = ("utf-8", "surrogatepass")  # keeps every name that a file system has
@@ -134,11 +135,6 @@ class Splits(NamedTuple):
     def parts(self) -> dict[str, Dataset]:
         """Those that there are, by name."""
         return {name: part for name, part in self._asdict().items() if part is not None}
-
-
-def plain(name: Any) -> str:
-    """A name as one line of text for a message, whatever bytes it has."""
-    return one_line(shown(name))
 
 
 def is_sample(name: str) -> bool:

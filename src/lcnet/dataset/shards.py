@@ -18,10 +18,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..sources import ARCHIVES, SUFFIXES, reason
+from ..sources import ARCHIVES, SUFFIXES
+from ..text import plain, reason
 from .labels import MAX_LABEL, Label, Labels, label_of, read_classes
 from .parts import settle, split_of
-from .samples import ARRAY, Dataset, NamesBuilder, Splits, check_parts, plain
+from .samples import ARRAY, Dataset, NamesBuilder, Splits, check_parts
 from .stores import Tarred
 from .tars import Member, Reader, scan
 

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..errors import InputError, suggest
-from ..sources import reason
+from ..errors import InputError
+from ..text import plain, reason, suggest
 from .labels import SEPARATOR, targets_of
 from .parts import settle, split_of
-from .samples import Dataset, NamesBuilder, Splits, check_classes, check_parts, plain
+from .samples import Dataset, NamesBuilder, Splits, check_classes, check_parts
 from .stores import Files
 
 COLUMNS = ("path", "label", "split")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Protocol
 
-from .samples import Names, Store, plain
+from ..text import plain
+from .samples import Names, Store
 
 LISTING = "_classes.csv"  # the name under which Roboflow exports a part's table
 

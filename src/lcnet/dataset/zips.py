@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..sources import MAX_MEMBER, reason
+from ..sources import MAX_MEMBER
+from ..text import plain, reason
 from .folders import open_tree
-from .samples import Names, Splits, Store, is_sample, plain
+from .samples import Names, Splits, Store, is_sample
 from .stores import DEFLATED, ENCRYPTED, LINK, STORED, UNKNOWN, Zipped
 from .trees import LISTING, Entries
 

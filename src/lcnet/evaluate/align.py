@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from ..config import Labels
-from ..errors import InputError, suggest
-from ..sources import one_line, shown
+from ..errors import InputError
+from ..text import plain, reason, shown, suggest
 
 REAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})")
 TOLD = 5  # names in a message
@@ -105,7 +105,7 @@ def read_real(path: Path, names: Iterable[str], num_classes: int) -> tuple[np.nd
         match = REAL_NAME.search(shown(name).rpartition("/")[2])
         number = int(match[1]) if match else 0
         if not 1 <= number <= len(lists):
-            raise InputError(f"{one_line(shown(name))}: ReaL labels are for pictures named ILSVRC2012_val_00000001 to "
+            raise InputError(f"{plain(name)}: ReaL labels are for pictures named ILSVRC2012_val_00000001 to "
                              f"ILSVRC2012_val_{len(lists):08}")  # fmt: skip
         if lists[number - 1]:
             kept.append(index)
@@ -119,7 +119,7 @@ def _real_lists(path: Path, num_classes: int) -> list[list[int]]:
     try:
         lists = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: it cannot be read as JSON: {getattr(error, 'strerror', None) or error}") from None
+        raise InputError(f"{path}: it cannot be read as JSON: {reason(error)}") from None
     if not isinstance(lists, list) or not lists:
         raise InputError(f"{path}: expected a list of lists of class indices, as the published real.json is")
     for row, labels in enumerate(lists, 1):

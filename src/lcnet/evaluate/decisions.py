@@ -224,8 +224,6 @@ def target(located: Located, output: Path | None) -> Path:
     if output is None and (ours or located.source.startswith("hf-hub:")):
         raise InputError(f"{located.path} is shared (bundled, or in the download cache) and is not changed: name a file "
                          "with --output")  # fmt: skip
-    if output is not None and not output.parent.is_dir():
-        raise InputError(f"{output}: the folder {output.parent} does not exist")
     return output or path
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..config import Decision
 from ..runtime.decision import accepted, probabilities, thresholds
-from ..sources import one_line, shown
+from ..text import plain
 from . import metrics
 from .evaluation import Evaluation, Mistake, Slice
 from .metrics import Measure, PerClass
@@ -168,7 +168,7 @@ def _drawn_labels(chosen: np.ndarray, positive: np.ndarray, loss: np.ndarray, re
 def _mistake(answers: Answers, row: int, predicted: list[str], probability: float) -> Mistake:
     names, truth, sample = answers.names, answers.targets[row], int(answers.indices[row])
     right = [names[k] for k in truth.nonzero()[0]] if truth.ndim else [names[truth]]
-    name = one_line(shown(answers.dataset.names[sample]))
+    name = plain(answers.dataset.names[sample])
     return Mistake(sample, name, " | ".join(right), " | ".join(predicted), float(probability))
 
 

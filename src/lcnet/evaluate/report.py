@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from html import escape
 from io import BytesIO
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..dataset import array_of
 from ..dataset.arrays import is_array
-from ..errors import InputError, LcnetError
+from ..errors import LcnetError
+from ..files import check_folder, replacing_folder
 from .evaluation import Evaluation
 from .tables import class_rows, decided_rows, slice_rows, summary_rows
 
@@ -45,14 +45,11 @@ figure img { width: 128px } figcaption { overflow-wrap: anywhere } .wrong { colo
 
 def check(folder: Path, overwrite: bool = False) -> None:
     """Refuse, before any work, a folder that cannot or must not be written. Raises `InputError`."""
-    if not folder.parent.is_dir():
-        raise InputError(f"{folder}: the folder {folder.parent} does not exist")
-    if not folder.exists() and not folder.is_symlink():
-        return
-    if not overwrite:
-        raise InputError(f"{folder} exists: name another folder, or replace it with --overwrite")
-    if folder.is_symlink() or not folder.is_dir() or (any(folder.iterdir()) and not (folder / PAGE).is_file()):
-        raise InputError(f"{folder} is no report: it is not replaced, name another folder")
+    check_folder(folder, overwrite, _foreign)
+
+
+def _foreign(folder: Path) -> str:
+    return "" if (folder / PAGE).is_file() or not any(folder.iterdir()) else f"it holds no {PAGE}, so it is no report"
 
 
 def write_report(
@@ -72,17 +69,8 @@ def write_report(
     """
     target = Path(folder)
     check(target, overwrite)
-    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
-    try:
-        temporary.mkdir()
+    with replacing_folder(target) as temporary:
         _fill(temporary, evaluation, dataset or evaluation.answers.dataset, title, history or ())
-        if target.is_dir():
-            shutil.rmtree(target)
-        temporary.replace(target)
-    except OSError as error:
-        raise InputError(f"{target} cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _fill(

@@ -19,7 +19,8 @@ from ..config import ModelConfig
 from ..dataset import array_of
 from ..dataset.arrays import MAGIC, is_array
 from ..errors import ImageError, InputError
-from ..sources import Found, one_line, shown
+from ..sources import Found
+from ..text import one_line, plain
 from .align import align, read_real
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _run(model: Classifier, plan: Answers, skip: bool, workers: int | None, adva
                 logits[row] = item.value[plan.columns]
             else:
                 good[row] = False
-                bad = Skipped(one_line(shown(item.source)), one_line(str(item.error).removeprefix(f"{item.source}: ")))
+                bad = Skipped(plain(item.source), one_line(str(item.error).removeprefix(f"{item.source}: ")))
                 if not skip:
                     raise ImageError(f"{bad.name}: {bad.reason}; --skip-unreadable leaves such pictures out")
                 skipped.append(bad)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError, LcnetError, MissingExtraError
-from ..modelfile import FORMAT_VERSION, METADATA_KEY, ModelFile, write_atomically
+from ..files import check_target, write_atomically
+from ..modelfile import FORMAT_VERSION, METADATA_KEY, ModelFile
 from ..modelfile.fold import Folded, FoldedBlock, Layer, fold
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def export_onnx(model: ModelFile, path: str | os.PathLike[str], overwrite: bool 
     Input `input` float32 [batch,C,H,W]; output `logits` float32 [batch,classes], or `embeddings` [batch,1280] for a model
     without a classifier. Raises `InputError` if `path` exists, `ExportError` if the exported network computes something else.
     """
-    if Path(path).exists() and not overwrite:
-        raise InputError(f"{os.fspath(path)} exists: choose another name, or overwrite it explicitly")
+    check_target(path, overwrite)
     graph = to_onnx(model)
     data = graph.SerializeToString()
     difference = _difference(model, graph, data)

@@ -17,7 +17,8 @@ import numpy as np
 
 from .. import _native
 from ..config import INTERPOLATIONS, Preprocessing
-from ..errors import ImageError, InputError, LcnetError, suggest
+from ..errors import ImageError, InputError, LcnetError
+from ..text import suggest
 from .pixels import DEFAULT, MAX_PIXELS, decode, name_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from .. import zoo
 from ..arch import BN_EPS, WIDTHS, Arch
 from ..config import ModelConfig, Quantization
 from ..errors import ModelFileError
+from ..files import write_atomically
 from ..labels import load_labels
+from ..text import reason
 from . import quantized
 from .timm_config import from_config_json, read_config_json
 
@@ -92,23 +94,6 @@ def _description(config: ModelConfig) -> str:
         raise ModelFileError(f"the model's description cannot be stored as JSON: {error}") from None
     parse_config(text)
     return text
-
-
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` beside `path` under a temporary name and rename it; on an error the old file stays as it was."""
-    target = Path(path)
-    temporary = target.parent / f".{target.name}.{os.urandom(4).hex()}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except (OSError, ValueError) as error:
-        raise ModelFileError(f"cannot write {target}: {getattr(error, 'strerror', None) or error}") from None
-    finally:
-        with suppress(OSError, ValueError):
-            temporary.unlink(missing_ok=True)
 
 
 def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch, quantization: Quantization | None = None) -> None:
@@ -239,7 +224,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Any]:
         with open(path, "rb") as file:
             start, size = file.read(8), os.fstat(file.fileno()).st_size
     except (OSError, ValueError) as error:
-        raise ModelFileError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise ModelFileError(f"cannot be read: {reason(error)}") from None
     if is_pickled(start, size):
         raise ModelFileError("this is a pickled checkpoint, not loaded: run `lcnet convert IN OUT.safetensors`")
     try:
@@ -248,7 +233,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Any]:
     except SafetensorError as error:
         raise ModelFileError(f"not a valid safetensors file ({error}): it may be cut short; get it again") from None
     except OSError as error:
-        raise ModelFileError(f"cannot be read: {error.strerror or error}") from None
+        raise ModelFileError(f"cannot be read: {reason(error)}") from None
 
 
 def _mapped(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..arch import Arch
 from ..config import Quantization
 from ..errors import ModelFileError
-
-if TYPE_CHECKING:
-    from .fold import Folded
 
 STEM, HEAD, CLASSIFIER = "conv_stem", "conv_head", "classifier"
 DTYPES: dict[str, type[np.generic]] = {"I8": np.int8, "U8": np.uint8, "F32": np.float32, "I64": np.int64}
@@ -110,15 +106,3 @@ def to_weights(layers: Mapping[str, AnyLayer], arch: Arch) -> dict[str, np.ndarr
         out |= {f"{name}.{key}": value for key, value in parts.items()}
         out[f"{name}.weight"] = out[f"{name}.weight"].reshape(shapes[f"{name}.weight"])
     return out
-
-
-def float_layers(folded: Folded) -> Layers:
-    """Name the layers of a folded float network."""
-    out: Layers = {STEM: folded.stem}
-    for block in folded.blocks:
-        out[f"{block.name}.conv_dw"] = block.depthwise
-        if block.squeeze_excite:
-            out[f"{block.name}.se.conv_reduce"], out[f"{block.name}.se.conv_expand"] = block.squeeze_excite
-        out[f"{block.name}.conv_pw"] = block.pointwise
-    out[HEAD] = folded.head
-    return out | ({CLASSIFIER: folded.classifier} if folded.classifier else {})

@@ -13,8 +13,9 @@ from typing import Any
 
 from ..arch import BN_EPS, STEM_CHANNELS, WIDTHS, Arch
 from ..config import Labels, ModelConfig, Preprocessing
-from ..errors import ModelFileError, suggest
+from ..errors import ModelFileError
 from ..labels import load_labels
+from ..text import suggest
 
 # model_args of any value: they are taken, change nothing in a finished LCNet, or are held against the weights.
 HARMLESS_ARGS = ("num_classes", "in_chans", "bn_eps", "bn_momentum", "drop_rate", "drop_path_rate", "se_from_exp",

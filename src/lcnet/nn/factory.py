@@ -12,7 +12,8 @@ from typing import Any, Literal, overload
 from torch import nn
 
 from ..arch import Arch
-from ..errors import InputError, suggest
+from ..errors import InputError
+from ..text import suggest
 from .features import Indices
 from .layers import Style, activation
 from .model import LCNet, LCNetFeatures, Trunk

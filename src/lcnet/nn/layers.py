@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..arch import BN_EPS, Block
-from ..errors import InputError, suggest
+from ..errors import InputError
+from ..text import suggest
 
 # timm's names of the activations without parameters that torch has.
 ACTIVATIONS: dict[str, type[nn.Module]] = {

@@ -15,8 +15,9 @@ from .. import modelfile, zoo
 from ..arch import BN_EPS, WIDTHS, Arch
 from ..config import ModelConfig, Preprocessing
 from ..convert import load_state_dict
-from ..errors import InputError, ModelFileError, WeightsError, suggest
+from ..errors import InputError, ModelFileError, WeightsError
 from ..modelfile.timm_config import pretrained_cfg
+from ..text import suggest
 
 Name = str | os.PathLike[str]
 Fields = Mapping[str, Any] | None

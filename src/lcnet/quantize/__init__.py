@@ -225,7 +225,7 @@ def _judge(
     return out | {"gate": {"passed": not why, "reasons": why}}
 
 
-def _run(classifier: Classifier) -> gate.Run:
+def _run(classifier: Classifier) -> acceptance.Run:
     return classifier.run if classifier.arch.num_classes else classifier.embeddings
 
 

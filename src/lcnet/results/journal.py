@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from ..errors import MissingExtraError
+from ..files import replacing
 from .rows import Classes, Rows
 
 _LENGTHS = struct.Struct("<II")
@@ -182,13 +183,6 @@ WRITERS: dict[str, Writer] = {".npz": write_npz, ".parquet": write_parquet}
 
 
 def publish(journal: BinaryIO, rows: Rows, path: Path) -> None:
-    """Make the file `path` of a journal: under a temporary name, then renamed. Raises `OSError`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as target:
-            WRITERS[path.suffix.lower()](journal, rows, target)
-            target.flush()
-            os.fsync(target.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Make the file `path` of a journal, whole or not at all. Raises `InputError`."""
+    with replacing(path) as target:
+        WRITERS[path.suffix.lower()](journal, rows, target)

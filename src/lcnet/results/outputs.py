@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from ..errors import InputError
-from ..sources import one_line, shown
+from ..files import check_target, exists
+from ..text import one_line, plain, shown
 from . import journal
 from .rows import Rows, csv_done, csv_lines, csv_rows, json_done, json_line
 
@@ -59,7 +60,7 @@ class Output:
             return self._continue()
         if self.path.exists() and not overwrite:  # another run has just ended
             _beside(self.path, ".resume").unlink()
-            raise InputError(_exists(self.path))
+            raise exists(self.path)
         _replace(self.lock, json.dumps(begun_with, indent=1).encode())
         file = _open(self.working, new=True)
         _replace(file, self.head)
@@ -85,7 +86,7 @@ class Output:
             for name, failed, end in self._scan(reader):
                 source = next(sources, None)
                 if source is None or shown(source) != name:
-                    found = "ends before it" if source is None else f"has {one_line(shown(source))} there"
+                    found = "ends before it" if source is None else f"has {plain(source)} there"
                     raise InputError(f"{self.path}: picture {self.done + 1} was {one_line(name)}, now the list {found}:"
                                      " name the same pictures, or begin again with --overwrite")  # fmt: skip
                 whole = end
@@ -148,18 +149,11 @@ def check(path: Path, resume: bool = False, overwrite: bool = False) -> None:
     """Refuse, before any work, a file that cannot or must not be written. Raises `InputError`."""
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path}: results go to a file that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: name a file in it")
+    check_target(path, overwrite=True)
     if resume and overwrite:
         raise InputError("--resume continues a file and --overwrite replaces it: choose one")
     if path.exists() and not overwrite and not _beside(path, ".resume").exists():
-        raise InputError(f"{path} is complete, so there is nothing to --resume" if resume else _exists(path))
-
-
-def _exists(path: Path) -> str:
-    return f"{path} exists: choose another --output, or replace it with --overwrite"
+        raise InputError(f"{path} is complete, so there is nothing to --resume") if resume else exists(path)
 
 
 def _beside(path: Path, ending: str) -> Path:

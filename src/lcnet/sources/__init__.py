@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import ImageError, InputError
+from ..text import reason
 
 SUFFIXES = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
             ".tif", ".tiff", ".webp")  # fmt: skip
@@ -58,24 +59,6 @@ def problem(name: str, reason: str) -> Found:
         raise ImageError(f"{name}: {reason}")
 
     return Found(name, read)
-
-
-def reason(error: Exception) -> str:
-    """What is wrong, without the name that an `OSError` repeats."""
-    if isinstance(error, FileNotFoundError):
-        return "there is no such file: check the path"
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)
-
-
-def shown(source: Any) -> str:
-    """The name of a source as text that every encoding can write; bytes that are no UTF-8 appear as `\\xNN`."""
-    name = os.fsdecode(source) if isinstance(source, (str, bytes, os.PathLike)) else str(source)
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def one_line(text: str) -> str:
-    """Text as one line without control characters, which a hostile file name could send to a terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def find(images: Any, recursive: bool = False, max_member: int = MAX_MEMBER) -> Iterable[Any]:

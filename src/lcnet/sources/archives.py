@@ -14,7 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ImageError
-from . import MAX_MEMBER, Found, is_picture, problem, reason
+from ..text import reason
+from . import MAX_MEMBER, Found, is_picture, problem
 
 if TYPE_CHECKING:
     import tarfile

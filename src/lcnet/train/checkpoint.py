@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from ..errors import ModelFileError
-from ..modelfile import write_atomically
+from ..files import write_atomically
+from ..text import short
 
 VERSION = 1
 
@@ -64,5 +65,5 @@ def _short(key: str, found: Any, asked: Any) -> str:
     if isinstance(found, dict) and isinstance(asked, dict):
         name = next(k for k in {**found, **asked} if found.get(k) != asked.get(k))
         return f"{key} {name}={found.get(name)!r}, now it is {asked.get(name)!r}"
-    texts = [text if len(text) < 80 else text[:77] + "..." for text in (repr(found), repr(asked))]
+    texts = [short(repr(value)) for value in (found, asked)]
     return f"{key} {texts[0]}, now it is {texts[1]}"

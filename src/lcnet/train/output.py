@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..modelfile import write_atomically
+from ..files import write_atomically
+from ..text import reason
 
 MODEL, CHECKPOINT, METRICS, RECIPE, REPORT = "model.safetensors", "last.ckpt", "metrics.jsonl", "recipe.json", "report"
 
@@ -50,7 +51,7 @@ class Output:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._probe()
         except OSError as error:
-            raise InputError(f"{self.folder}: cannot write there: {error.strerror or error}") from None
+            raise InputError(f"{self.folder}: cannot write there: {reason(error)}") from None
         if resume and self.checkpoint.exists():
             return True
         for name in (CHECKPOINT, METRICS, MODEL):

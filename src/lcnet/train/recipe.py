@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from ..errors import InputError, suggest
+from ..errors import InputError
+from ..text import suggest
 
 OPTIMIZERS = ("rmsprop_tf", "sgd", "adamw", "lamb")
 SCHEDULES = ("step", "cosine", "constant")

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, suggest
+from ..errors import InputError
+from ..text import suggest
 from .recipe import Recipe, parse_settings
 
 

@@ -23,7 +23,8 @@ from typing import Any
 
 from PIL import Image
 
-from ...errors import InputError, suggest
+from ...errors import InputError
+from ...text import suggest
 from . import ops
 
 FILTERS = {
