@@ -11,9 +11,9 @@ from lcnet import hub, modelfile
 from lcnet.config import Quantization
 from lcnet.modelfile import ModelFile
 from lcnet.modelfile.fold import fold
-from lcnet.modelfile.quantized import float_layers, layers_of, to_weights
+from lcnet.modelfile.quantized import layers_of, to_weights
 from lcnet.quantize import correction, ranges, scheme
-from lcnet.quantize.network import steps
+from lcnet.quantize.network import float_layers, steps
 
 
 @lru_cache

@@ -20,7 +20,7 @@ from labelled import animals, npy, png, write
 from lcnet.dataset import array_of, open_dataset
 from lcnet.dataset.samples import NamesBuilder
 from lcnet.errors import ImageError, InputError
-from lcnet.sources import MAX_MEMBER
+from lcnet.sources.found import MAX_MEMBER
 
 
 def refused(path, *words):

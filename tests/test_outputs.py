@@ -13,7 +13,7 @@ from lcnet.config import Labels
 from lcnet.results import journal, outputs
 from lcnet.results.outputs import Output
 from lcnet.results.rows import Arrays, Classes
-from lcnet.sources import problem
+from lcnet.sources.found import problem
 
 LABELS = Labels(("cat", 'a "big", dog', "Käfer"), ("n01", "n02", "n03"))
 NAMES = [

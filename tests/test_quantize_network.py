@@ -8,9 +8,9 @@ from quantized_models import quantised, quantised_layers, ready, sqnr, trained
 
 from lcnet import _native
 from lcnet.modelfile.fold import fold
-from lcnet.modelfile.quantized import QuantizedLayer, float_layers, from_weights
+from lcnet.modelfile.quantized import QuantizedLayer, from_weights
 from lcnet.quantize.fma import fma
-from lcnet.quantize.network import forward, mean, run, steps
+from lcnet.quantize.network import float_layers, forward, mean, run, steps
 from lcnet.runtime import Classifier
 
 

@@ -10,9 +10,8 @@ from quantized_models import quantised_layers, ready, sqnr, trained
 from lcnet.config import Preprocessing
 from lcnet.modelfile import ModelFile
 from lcnet.modelfile.fold import fold
-from lcnet.modelfile.quantized import float_layers
 from lcnet.quantize import correction, ranges, scheme, sensitivity
-from lcnet.quantize.network import Step, forward, pre_activation, steps
+from lcnet.quantize.network import Step, float_layers, forward, pre_activation, steps
 
 POINTWISE, DEPTHWISE = Step("p", "pointwise", "b"), Step("d", "depthwise", "b")
 

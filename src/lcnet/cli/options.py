@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..sources import MAX_MEMBER
+from ..sources.found import MAX_MEMBER
 
 if TYPE_CHECKING:
     from ..runtime import Classifier

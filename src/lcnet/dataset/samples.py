@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ..errors import ImageError, InputError
-from ..sources import is_picture
+from ..sources.found import is_picture
 from ..text import plain, reason
 
 ARRAY = ".npy"

@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..sources import ARCHIVES, SUFFIXES
+from ..sources import ARCHIVES
+from ..sources.found import SUFFIXES
 from ..text import plain, reason
 from .labels import MAX_LABEL, Label, Labels, label_of, read_classes
 from .parts import settle, split_of

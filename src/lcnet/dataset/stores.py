@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..sources import MAX_MEMBER
+from ..sources.found import MAX_MEMBER
 
 MARK = 4096  # bytes from the middle of a file that tell nearly all pictures of the same size apart
 STORED, DEFLATED, ENCRYPTED, LINK, UNKNOWN = (

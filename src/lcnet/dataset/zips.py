@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..sources import MAX_MEMBER
+from ..sources.found import MAX_MEMBER
 from ..text import plain, reason
 from .folders import open_tree
 from .samples import Names, Splits, Store, is_sample

@@ -19,7 +19,7 @@ from ..config import ModelConfig
 from ..dataset import array_of
 from ..dataset.arrays import MAGIC, is_array
 from ..errors import ImageError, InputError
-from ..sources import Found
+from ..sources.found import Found
 from ..text import one_line, plain
 from .align import align, read_real
 

@@ -17,10 +17,10 @@ from ..config import Quantization
 from ..errors import InputError, LcnetError
 from ..modelfile import ModelFile
 from ..modelfile.fold import fold
-from ..modelfile.quantized import Layers, float_layers, layers_of, to_weights
+from ..modelfile.quantized import Layers, layers_of, to_weights
 from ..runtime import Classifier
 from . import acceptance, correction, pictures, ranges, scheme, sensitivity
-from .network import forward, steps
+from .network import float_layers, forward, steps
 
 TARGET_DB = 25.0  # as long as the outputs are noisier, parts of the network are moved back to float
 SENSITIVITY_IMAGES = 32

@@ -13,7 +13,8 @@ import numpy as np
 
 from ..arch import Arch, conv_size
 from ..config import Preprocessing
-from ..modelfile.quantized import CLASSIFIER, HEAD, STEM, AnyLayer, QuantizedLayer
+from ..modelfile.fold import Folded
+from ..modelfile.quantized import CLASSIFIER, HEAD, STEM, AnyLayer, Layers, QuantizedLayer
 from .fma import fma
 
 EXACT_TERMS = 512  # that many products of a code and a weight add up below 2^24: exact in float32, in any order
@@ -44,6 +45,18 @@ def steps(arch: Arch) -> list[Step]:
         out.append(Step(f"{name}.conv_pw", "pointwise", name, pooled=name == blocks[-1][0]))
     out.append(Step(HEAD, "linear", HEAD, factor=1))
     return out + ([Step(CLASSIFIER, "linear", CLASSIFIER)] if arch.num_classes else [])
+
+
+def float_layers(folded: Folded) -> Layers:
+    """Name the layers of a folded float network."""
+    out: Layers = {STEM: folded.stem}
+    for block in folded.blocks:
+        out[f"{block.name}.conv_dw"] = block.depthwise
+        if block.squeeze_excite:
+            out[f"{block.name}.se.conv_reduce"], out[f"{block.name}.se.conv_expand"] = block.squeeze_excite
+        out[f"{block.name}.conv_pw"] = block.pointwise
+    out[HEAD] = folded.head
+    return out | ({CLASSIFIER: folded.classifier} if folded.classifier else {})
 
 
 def run(

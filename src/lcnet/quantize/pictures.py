@@ -14,7 +14,8 @@ import numpy as np
 from ..config import ModelConfig, Preprocessing
 from ..errors import ImageError, InputError
 from ..image import batch
-from ..sources import Found, find
+from ..sources import find
+from ..sources.found import Found
 from ..text import shown
 
 FEWEST, MOST = 32, 512  # calibration pictures

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import InputError, LcnetError
-from ..sources import Found
+from ..sources.found import Found
 
 if TYPE_CHECKING:
     from . import Classifier

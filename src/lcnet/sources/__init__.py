@@ -7,58 +7,18 @@ what one glob matches, since they are sorted. What cannot be listed becomes a `F
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from io import BytesIO
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..errors import ImageError, InputError
+from ..errors import InputError
 from ..text import reason
+from .found import MAX_MEMBER, is_picture, problem
 
-SUFFIXES = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
-            ".tif", ".tiff", ".webp")  # fmt: skip
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-MAX_MEMBER = 256 << 20  # bytes of one picture in an archive, uncompressed
 MAX_PATH = 1 << 16  # bytes of one line of a list
 
 _CHUNK = 1 << 16
-
-
-class Found:
-    """A picture inside something else, such as an archive, or the reason why there is none.
-
-    `str()` is its name, `open()` gives its bytes as a file or raises `ImageError`; `weight` is what it keeps in memory.
-    """
-
-    __slots__ = ("_read", "name", "weight")
-
-    def __init__(self, name: str, read: Callable[[], bytes], weight: int = 0) -> None:
-        self.name, self._read, self.weight = name, read, weight
-
-    def __str__(self) -> str:
-        return self.name
-
-    def __repr__(self) -> str:
-        return f"<lcnet.sources.Found {self.name}>"
-
-    def open(self) -> BinaryIO:
-        """Return the encoded picture as a binary file with a `name`. Raises `ImageError`."""
-        return _NamedBytes(self._read(), self.name)
-
-
-class _NamedBytes(BytesIO):
-    def __init__(self, data: bytes, name: str) -> None:
-        super().__init__(data)
-        self.name = name
-
-
-def problem(name: str, reason: str) -> Found:
-    """Stand for something that is no readable picture: opening it raises `ImageError`."""
-
-    def read() -> bytes:
-        raise ImageError(f"{name}: {reason}")
-
-    return Found(name, read)
 
 
 def find(images: Any, recursive: bool = False, max_member: int = MAX_MEMBER) -> Iterable[Any]:
@@ -100,12 +60,6 @@ def is_archive(source: Any) -> bool:
     return isinstance(source, (str, os.PathLike)) and os.fspath(source).lower().endswith(ARCHIVES)
 
 
-def is_picture(name: str) -> bool:
-    """Whether a name has the suffix of a picture and is not hidden."""
-    base = name.rpartition("/")[2]
-    return not base.startswith(".") and base.lower().endswith(SUFFIXES)
-
-
 def read_list(file: BinaryIO) -> Iterator[str]:
     """Yield the paths of a list as they come, one a line, or separated by NULs if the list's beginning has one.
 
@@ -143,7 +97,7 @@ def _is_plain_file(path: Any) -> bool:
 def _pictures(files: Iterable[Any], max_member: int) -> Iterator[Any]:
     for source in files:
         if is_archive(source):
-            from .archives import members
+            from .archives import members  # zipfile and tarfile are loaded where there is an archive only
 
             yield from members(source, max_member)
         else:

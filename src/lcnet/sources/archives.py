@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ImageError
 from ..text import reason
-from . import MAX_MEMBER, Found, is_picture, problem
+from .found import MAX_MEMBER, Found, is_picture, problem
 
 if TYPE_CHECKING:
     import tarfile

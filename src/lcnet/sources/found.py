@@ -1,0 +1,56 @@
+"""One picture inside something else, or the reason why there is none; and what a picture's name looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import BinaryIO
+
+from ..errors import ImageError
+
+SUFFIXES = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
+            ".tif", ".tiff", ".webp")  # fmt: skip
+MAX_MEMBER = 256 << 20  # bytes of one picture in an archive, uncompressed
+
+
+class Found:
+    """A picture inside something else, such as an archive, or the reason why there is none.
+
+    `str()` is its name, `open()` gives its bytes as a file or raises `ImageError`; `weight` is what it keeps in memory.
+    """
+
+    __slots__ = ("_read", "name", "weight")
+
+    def __init__(self, name: str, read: Callable[[], bytes], weight: int = 0) -> None:
+        self.name, self._read, self.weight = name, read, weight
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<lcnet.sources.Found {self.name}>"
+
+    def open(self) -> BinaryIO:
+        """Return the encoded picture as a binary file with a `name`. Raises `ImageError`."""
+        return _NamedBytes(self._read(), self.name)
+
+
+class _NamedBytes(BytesIO):
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data)
+        self.name = name
+
+
+def problem(name: str, reason: str) -> Found:
+    """Stand for something that is no readable picture: opening it raises `ImageError`."""
+
+    def read() -> bytes:
+        raise ImageError(f"{name}: {reason}")
+
+    return Found(name, read)
+
+
+def is_picture(name: str) -> bool:
+    """Whether a name has the suffix of a picture and is not hidden."""
+    base = name.rpartition("/")[2]
+    return not base.startswith(".") and base.lower().endswith(SUFFIXES)
