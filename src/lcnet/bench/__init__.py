@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import _native
 from ..errors import InputError
 from ..modelfile import ModelFile
+from ..runtime import kernels
 from ..text import suggest
 from .peers import PEERS, Run, Unavailable, ours
 
@@ -83,7 +83,7 @@ def compare(
     with _affinity(setting.threads):
         runs = _ready(model, engines, setting, x, report)
         samples = _sample({engine: run for engine, (run, _, _) in runs.items()}, x, rounds, round_seconds)
-        peak = _native.fma_peak(0.05) * setting.threads if setting.precision == "fp32" else None
+        peak = kernels.fma_peak(0.05) * setting.threads if setting.precision == "fp32" else None
     ours_median = statistics.median(samples[OURS]) if OURS in samples else None
     macs = model.config.arch.macs(setting.height, setting.width) * setting.batch
     rows = []
@@ -139,8 +139,8 @@ def machine() -> dict[str, Any]:
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "cpu": _cpu_name(),
         "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "isa": _native.selected_isa(),
-        "compiler": _native.compiler,
+        "isa": kernels.selected_isa(),
+        "compiler": kernels.compiler,
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }

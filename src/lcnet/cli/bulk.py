@@ -32,7 +32,7 @@ class Bulk:
     """One run of a command over the pictures that its options name."""
 
     def __init__(self, ctx: click.Context, kind: str, **options: Any) -> None:
-        """Find the first picture and load the model. kind and options: as `Classifier.stream` takes them."""
+        """Find the first picture and load the model. kind and options: as `Classifier.answer` takes them."""
         self.ctx, self.kind, self.options = ctx, kind, options
         given = ctx.params
         if not given["images"] and given["files_from"] is None:
@@ -101,7 +101,8 @@ class Bulk:
         from ..runtime.stream import stream
 
         told = TOLD if self.ctx.params["output"] is not None else sys.maxsize
-        with closing(stream(self.model, sources, self.kind, errors="yield", **self.options)) as items:
+        prepare, answer = self.model.preprocess, self.model.answer(self.kind, **self.options)
+        with closing(stream(sources, prepare, answer, errors="yield", workers=self.model.threads)) as items:
             for item in items:
                 if item.error is not None:
                     self.failed += 1

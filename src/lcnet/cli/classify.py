@@ -88,9 +88,7 @@ class JsonPrinter:
 
     def image(self, item: Streamed) -> None:
         """Print one element."""
-        result = item.value
-        row: dict[str, Any] = {"file": shown(item.source), "known": result.known, "labels": list(result.labels),
-                               "top": [p._asdict() for p in result.top]}  # fmt: skip
+        row = {"file": shown(item.source), **item.value.to_dict()}
         if self.timing:
             row["milliseconds"] = round(1e3 * item.seconds, 3)
         click.echo(f"{self.separator}\n  {json.dumps(row, ensure_ascii=False)}", nl=False)

@@ -28,11 +28,11 @@ def info(model: str | None, cpu: bool, style: str) -> None:
 
 def cpu_facts() -> dict[str, Any]:
     """Describe the kernels and processors that would be used."""
-    from .. import _native
     from ..cpus import usable_cpus
+    from ..runtime import kernels
 
-    isas = [{"isa": name, "supported": supported} for name, supported in _native.isas()]
-    return {"processors": usable_cpus(), "selected": _native.selected_isa(), "isas": isas}
+    isas = [{"isa": name, "supported": supported} for name, supported in kernels.isas()]
+    return {"processors": usable_cpus(), "selected": kernels.selected_isa(), "isas": isas}
 
 
 def cpu_text(facts: dict[str, Any]) -> str:

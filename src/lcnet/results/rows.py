@@ -43,7 +43,7 @@ class Classes:
 
     def json(self, value: Result) -> dict[str, Any]:
         """The members of a JSON object."""
-        return {"known": value.known, "labels": list(value.labels), "top": [p._asdict() for p in value.top]}
+        return value.to_dict()
 
     def csv(self, value: Result) -> list[list[Any]]:
         """The lines of a CSV file, without file and error."""

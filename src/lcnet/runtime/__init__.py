@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,58 +16,21 @@ from ..arch import REDUCTIONS, Arch
 from ..config import Labels, ModelConfig, Preprocessing
 from ..cpus import usable_cpus
 from ..errors import InputError
-from ..modelfile import ModelFile, quantized
-from ..modelfile.fold import fold
-from .decision import UNKNOWN, accepted, probabilities, thresholds
+from ..modelfile import ModelFile
+from .decision import accepted, probabilities, thresholds
+from .layers import native_layers
+from .result import Prediction as Prediction
+from .result import Result as Result
 
 if TYPE_CHECKING:
-    from .stream import Streamed
+    from .stream import Answer, Streamed
 
 MIN_SIZE = 32  # pixels a side: below it the last maps would be all padding
 PRECISIONS = ("fp32", "bf16")
 DECODES = ("exact", "fast")
+KINDS = ("classify", "probs", "logits", "embeddings", "feature_maps")
 CHUNK = 32  # images that are decoded before they run: bounds the memory of a long list
-
-
-class Prediction(NamedTuple):
-    """One class of one image."""
-
-    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody asks a prediction for
-    label: str
-    id: str | None  # WordNet id for ImageNet, None where the model has none
-    probability: float  # 0 to 1
-
-
-@dataclass(frozen=True)
-class Result:
-    """The most probable classes of one image, best first, and those that the model's decision layer accepts.
-
-    `accepted` is the best class, or nothing if its probability is below its threshold; a multi-label model accepts every
-    class that reaches its threshold, also beyond `top`.
-    """
-
-    top: tuple[Prediction, ...]
-    accepted: tuple[Prediction, ...]
-
-    @property
-    def known(self) -> bool:
-        """Whether any class is accepted."""
-        return bool(self.accepted)
-
-    @property
-    def label(self) -> str:
-        """Name of the best accepted class, or `unknown`."""
-        return self.accepted[0].label if self.accepted else UNKNOWN
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of all accepted classes, most probable first."""
-        return tuple(p.label for p in self.accepted)
-
-    @property
-    def probability(self) -> float:
-        """Probability of the best class, 0 to 1, accepted or not."""
-        return self.top[0].probability
+_NO_CLASSIFIER = "this model has no classifier: it gives embeddings and feature maps only"
 
 
 def load(
@@ -125,8 +87,7 @@ class Classifier:
         if not isinstance(threads, int) or not 1 <= threads <= 1024:
             raise InputError(f"threads is {threads!r}, expected a whole number from 1 to 1024")
         try:
-            layers = _int8_layers(model) if model.config.quantization else _layers(model)
-            self._engine = _native.Engine(layers, threads, isa or "", precision == "bf16")
+            self._engine = _native.Engine(native_layers(model), threads, isa or "", precision == "bf16")
         except ValueError as error:
             raise InputError(str(error)) from None
 
@@ -161,8 +122,7 @@ class Classifier:
 
     def classify(self, images: Any, top_k: int = 5) -> list[Result]:
         """Return the `top_k` most probable classes of each image; always a list, one `Result` an image."""
-        if not isinstance(top_k, int) or top_k < 1:
-            raise InputError(f"top_k is {top_k!r}, expected a whole number of at least 1")
+        _check_top(top_k)
         return [self._result(row, top_k) for row in self.probs(images)]
 
     def logits(self, images: Any) -> np.ndarray:
@@ -221,13 +181,31 @@ class Classifier:
         from ..sources import find
         from .stream import stream
 
-        found = find(images, recursive)
-        return stream(self, found, kind, top_k, out_indices, errors, batch_size, workers)
+        answer = self.answer(kind, top_k, out_indices)
+        workers = self.threads if workers is None else workers
+        return stream(find(images, recursive), self.preprocess, answer, errors, batch_size, workers)
+
+    def answer(self, kind: str = "classify", top_k: int = 5, out_indices: Sequence[int] | None = None) -> Answer:
+        """Return the function from ready input, float32 [N,C,H,W], to N values as `stream` yields them for `kind`.
+
+        Raises `InputError` for options that are wrong, or that this model cannot serve, now and not when it is called.
+        """
+        if kind not in KINDS:
+            raise InputError(f"kind is {kind!r}, expected {' or '.join(map(repr, KINDS))}")
+        _check_top(top_k)
+        if kind in ("classify", "probs", "logits") and not self.arch.num_classes:
+            raise InputError(_NO_CLASSIFIER)
+        if kind == "classify":
+            return lambda x: self.classify(x, top_k)
+        if kind == "feature_maps":
+            _indices(out_indices)
+            return lambda x: [list(maps) for maps in zip(*self.feature_maps(x, out_indices), strict=True)]
+        return getattr(self, kind)
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """Return the logits float32 [N, num_classes] of ready input, float32 [N,C,H,W] with H and W of at least 32."""
         if not self.arch.num_classes:
-            raise InputError("this model has no classifier: it gives embeddings and feature maps only")
+            raise InputError(_NO_CLASSIFIER)
         return self._outputs(x, logits=True)
 
     def forward_features(self, x: np.ndarray) -> np.ndarray:
@@ -299,6 +277,11 @@ def _largest(values: np.ndarray, count: int) -> list[int]:
     return some[np.lexsort((some, -values[some]))].tolist()
 
 
+def _check_top(top_k: int) -> None:
+    if not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1:
+        raise InputError(f"top_k is {top_k!r}, expected a whole number of at least 1")
+
+
 def _is_ready(images: Any) -> bool:
     dtype = str(getattr(images, "dtype", ""))
     return getattr(images, "ndim", 0) == 4 and "float" in dtype
@@ -321,44 +304,3 @@ def _indices(out_indices: Sequence[int] | None) -> list[int]:
         if not isinstance(i, (int, np.integer)) or not -count <= i < count:
             raise InputError(f"out_indices has {i!r}, expected whole numbers from {-count} to {count - 1}")
     return [int(i) % count for i in wanted]
-
-
-def _layers(model: ModelFile) -> _native.Layers:
-    """Hand the folded layers to the native core."""
-    folded, layers = fold(model), _native.Layers()
-    layers.stem(*folded.stem)
-    for block in folded.blocks:
-        layers.block(block.stride, *block.depthwise, *block.pointwise)
-        if block.squeeze_excite:
-            reduce, expand = block.squeeze_excite
-            layers.squeeze_excite(*reduce, *expand)
-    layers.head(*folded.head)
-    if folded.classifier:
-        layers.classifier(*folded.classifier)
-    return layers
-
-
-def _int8_layers(model: ModelFile) -> _native.Int8Layers:
-    """Hand the layers of a quantised model to the native core."""
-    by_name, layers = quantized.from_weights(model.weights), _native.Int8Layers()
-    mean = 255 * np.asarray(model.config.preprocessing.mean)
-
-    def add(kind: str, names: Sequence[str], *before: Any) -> None:
-        found = [by_name[name] for name in names]
-        whole = isinstance(found[0], quantized.QuantizedLayer)
-        getattr(layers, kind if whole else f"float_{kind}")(
-            *before, *(array for layer in found for array in quantized.fields_of(layer))
-        )
-
-    layers.stem(*(*quantized.fields_of(by_name[quantized.STEM]), mean.astype(np.float32)))
-    for name, block in model.config.arch.blocks():
-        add("block", quantized.layers_of(name), block.stride)
-        if block.se_channels:
-            reduce, expand = (
-                quantized.fields_of(by_name[f"{name}.se.{part}"]) for part in ("conv_reduce", "conv_expand")
-            )
-            layers.squeeze_excite(*reduce, *expand)
-    for kind, name in (("head", quantized.HEAD), ("classifier", quantized.CLASSIFIER)):
-        if name in by_name:
-            add(kind, [name])
-    return layers

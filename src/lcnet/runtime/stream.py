@@ -12,71 +12,52 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import InputError, LcnetError
 from ..sources.found import Found
 
-if TYPE_CHECKING:
-    from . import Classifier
-
-KINDS = ("classify", "probs", "logits", "embeddings", "feature_maps")
 BATCH = 8  # pictures a worker takes at once: calls cost little against them, and their inputs stay in the cache
 WINDOW = 3  # batches a worker: one at work, one waiting, one done but behind a slower picture
 WINDOW_BYTES = 256 << 20  # of encoded pictures read ahead, such as those from a tar archive; one more may come on top
 GRACE = 0.5  # seconds that closing waits for a source that is just being read: it may block for ever
 
-Answer = Callable[[np.ndarray], Sequence[Any]]
+Prepare = Callable[[list[Any]], np.ndarray]  # of one picture: its input, float32 [1,C,H,W]
+Answer = Callable[[np.ndarray], Sequence[Any]]  # of input [N,C,H,W]: a value a picture
 
 
 class Streamed(NamedTuple):
     """What became of one source: `value`, or `error` if it could not be read."""
 
     source: Any
-    value: Any  # a `Result`, float32 [num_classes] or [1280], or a list of float32 [C,H,W]; None with an error
+    value: Any  # a `Result`, float32 [num_classes] or [features], or a list of float32 [C,H,W]; None with an error
     error: LcnetError | None
     seconds: float  # spent on this picture: decoding, and its share of the network
 
 
 def stream(
-    model: Classifier,
     sources: Iterable[Any],
-    kind: str = "classify",
-    top_k: int = 5,
-    out_indices: Sequence[int] | None = None,
+    prepare: Prepare,
+    answer: Answer,
     errors: str = "raise",
     batch_size: int | None = None,
-    workers: int | None = None,
+    workers: int = 0,
 ) -> Generator[Streamed, None, None]:
     """Return an iterator of one `Streamed` a source, in order; see `Classifier.stream` for the options.
 
-    `sources` are single pictures, as `Classifier.classify` takes them, or `Found`; paths are not expanded.
+    sources: single pictures, as `prepare` takes them in a list of one, or `Found`; paths are not expanded. Both functions
+    are called in several threads at once.
     """
-    answer = _answer(model, kind, top_k, out_indices)
     if errors not in ("raise", "yield"):
         raise InputError(f"errors is {errors!r}, expected 'raise' or 'yield'")
     batch = _whole("batch_size", BATCH if batch_size is None else batch_size, 1)
-    workers = _whole("workers", model.threads if workers is None else workers, 0)
-    job = _Job(model, answer)
+    workers = _whole("workers", workers, 0)
+    job = _Job(prepare, answer)
     if not workers or (isinstance(sources, (list, tuple)) and len(sources) <= 1):
         return _in_turn(job, sources, errors)
     return _in_threads(_Line(job, sources, batch, workers), errors)
-
-
-def _answer(model: Classifier, kind: str, top_k: int, out_indices: Sequence[int] | None) -> Answer:
-    if kind not in KINDS:
-        raise InputError(f"kind is {kind!r}, expected {' or '.join(map(repr, KINDS))}")
-    _whole("top_k", top_k, 1)
-    if kind in ("classify", "probs", "logits") and not model.arch.num_classes:
-        raise InputError("this model has no classifier: it gives embeddings and feature maps only")
-    if kind == "classify":
-        return lambda x: model.classify(x, top_k)
-    if kind == "feature_maps":
-        model.feature_maps([], out_indices)  # refuses wrong indices now
-        return lambda x: [list(maps) for maps in zip(*model.feature_maps(x, out_indices), strict=True)]
-    return getattr(model, kind)
 
 
 def _whole(name: str, value: Any, least: int) -> int:
@@ -108,8 +89,8 @@ class _Slot:
 class _Job:
     """What is done to a few pictures: decode each, run the network on all."""
 
-    def __init__(self, model: Classifier, answer: Answer) -> None:
-        self.model, self.answer = model, answer
+    def __init__(self, prepare: Prepare, answer: Answer) -> None:
+        self.prepare, self.answer = prepare, answer
 
     def run(self, slots: Sequence[_Slot], stopped: Callable[[], bool] = lambda: False) -> None:
         """Fill in values and errors; returns early, with less than all, once `stopped`."""
@@ -131,7 +112,7 @@ class _Job:
     def _input(self, slot: _Slot) -> np.ndarray | None:
         started = perf_counter()
         try:
-            return self.model.preprocess([slot.source.open() if isinstance(slot.source, Found) else slot.source])
+            return self.prepare([slot.source.open() if isinstance(slot.source, Found) else slot.source])
         except LcnetError as error:
             error.__cause__ = error.__context__ = None  # with their frames they would keep the picture in memory
             slot.error = error.with_traceback(None)

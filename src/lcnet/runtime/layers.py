@@ -1,0 +1,58 @@
+"""The hand-over of a model file's layers to the native core, in float and quantised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import _native
+from ..modelfile import ModelFile, quantized
+from ..modelfile.fold import fold
+
+
+def native_layers(model: ModelFile) -> _native.Layers | _native.Int8Layers:
+    """The layers of a checked model as the engine takes them; their arrays are kept until it has packed them."""
+    return (_int8_layers if model.config.quantization else _layers)(model)
+
+
+def _layers(model: ModelFile) -> _native.Layers:
+    """Hand the folded layers to the native core."""
+    folded, layers = fold(model), _native.Layers()
+    layers.stem(*folded.stem)
+    for block in folded.blocks:
+        layers.block(block.stride, *block.depthwise, *block.pointwise)
+        if block.squeeze_excite:
+            reduce, expand = block.squeeze_excite
+            layers.squeeze_excite(*reduce, *expand)
+    layers.head(*folded.head)
+    if folded.classifier:
+        layers.classifier(*folded.classifier)
+    return layers
+
+
+def _int8_layers(model: ModelFile) -> _native.Int8Layers:
+    """Hand the layers of a quantised model to the native core."""
+    by_name, layers = quantized.from_weights(model.weights), _native.Int8Layers()
+    mean = 255 * np.asarray(model.config.preprocessing.mean)
+
+    def add(kind: str, names: Sequence[str], *before: Any) -> None:
+        found = [by_name[name] for name in names]
+        whole = isinstance(found[0], quantized.QuantizedLayer)
+        getattr(layers, kind if whole else f"float_{kind}")(
+            *before, *(array for layer in found for array in quantized.fields_of(layer))
+        )
+
+    layers.stem(*(*quantized.fields_of(by_name[quantized.STEM]), mean.astype(np.float32)))
+    for name, block in model.config.arch.blocks():
+        add("block", quantized.layers_of(name), block.stride)
+        if block.se_channels:
+            reduce, expand = (
+                quantized.fields_of(by_name[f"{name}.se.{part}"]) for part in ("conv_reduce", "conv_expand")
+            )
+            layers.squeeze_excite(*reduce, *expand)
+    for kind, name in (("head", quantized.HEAD), ("classifier", quantized.CLASSIFIER)):
+        if name in by_name:
+            add(kind, [name])
+    return layers
