@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lcnet.export.onnx.onnx import to_onnx
+from lcnet.export.onnx import to_onnx
 
 from lcnet import hub, modelfile, quantize, zoo
 from lcnet.bench import machine

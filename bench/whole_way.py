@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lcnet.export.onnx.onnx import to_onnx
+from lcnet.export.onnx import to_onnx
 from PIL import Image
 
 import lcnet

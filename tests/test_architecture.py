@@ -26,7 +26,7 @@ BELOW = {
     "hub": "modelfile",
     "convert": "modelfile",
     "data": "image",
-    "runtime": "hub image sources cpus",
+    "runtime": "hub image sources cpus _native",
     "dataset": "image sources files cpus",
     "results": "runtime files",
     "export": "runtime",

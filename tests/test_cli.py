@@ -101,7 +101,7 @@ def test_output_is_never_replaced_unasked(folder):
     assert (folder / "e.npz").read_bytes() == b"precious"
     run("embed", folder, *MODEL, "-o", folder / "e.npz", "--overwrite")
     assert len(np.load(folder / "e.npz")["paths"]) == 2
-    assert "does not exist" in run("embed", folder, *MODEL, "-o", folder / "no" / "e.npz", code=1).output
+    assert "there is no folder" in run("embed", folder, *MODEL, "-o", folder / "no" / "e.npz", code=1).output
     assert sorted(p.name for p in folder.iterdir()) == ["a.jpg", "b.png", "e.npz", "notes.txt"]
 
 

@@ -291,7 +291,7 @@ def test_shared_files_are_never_changed(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="is shared"):
         decisions.target(hub.locate(bundled.path), None)
     assert decisions.target(bundled, tmp_path / "x") == tmp_path / "x"
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="there is no folder"):
         decisions.target(bundled, tmp_path / "no" / "x")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     cached = tmp_path / "model.safetensors"

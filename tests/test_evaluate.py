@@ -431,7 +431,7 @@ def test_the_decision_layer_is_found_and_stored(path, folder, tmp_path):
     }  # fmt: skip
     found = json.loads(run(copy, folder, "-f", "json").stdout)
     assert all(row["decided"]["fpr"] <= 0.1 for row in found["classes"])
-    assert "exists: choose another --output" in run(path, folder, "--threshold", "fpr<=0.1", "-o", copy, code=1)
+    assert "exists: choose another name" in run(path, folder, "--threshold", "fpr<=0.1", "-o", copy, code=1)
     run(path, folder, "--threshold", "recall>=0.5")
     assert modelfile.read_config(path).decision.thresholds is not None
 
@@ -460,8 +460,8 @@ def test_mistakes_are_told_before_any_work(path, folder, tmp_path):
     for options, words in (
         (("--threshold", "f1>=1"), "is none of fpr<=X"),
         (("-o", tmp_path / "y"), "ask for --temperature or --threshold"),
-        (("--temperature", "-o", tmp_path / "no" / "y"), "does not exist"),
-        (("--report", tmp_path / "full"), "exists: name another folder"),
+        (("--temperature", "-o", tmp_path / "no" / "y"), "there is no folder"),
+        (("--report", tmp_path / "full"), "exists: choose another name"),
         (("--report", tmp_path / "full", "--overwrite"), "is no report"),
     ):
         assert words in run(path, folder, *options, code=1)

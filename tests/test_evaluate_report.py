@@ -147,15 +147,15 @@ def test_nothing_wrong_and_nothing_known(tmp_path):
 def test_what_exists_is_not_lost(tmp_path, monkeypatch):
     found = evaluation(NASTY, size=20)
     write_report(tmp_path / "r", found, title="first")
-    with pytest.raises(InputError, match="exists: name another folder"):
+    with pytest.raises(InputError, match="exists: choose another name"):
         write_report(tmp_path / "r", found)
     write_report(tmp_path / "r", found, title="second", overwrite=True)
     assert "<h1>second" in (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "mine.jpg").write_bytes(b"precious")
-    with pytest.raises(InputError, match="is no report: it is not replaced"):
+    with pytest.raises(InputError, match="is not overwritten: it holds no"):
         write_report(tmp_path / "photos", found, overwrite=True)
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="there is no folder"):
         write_report(tmp_path / "no" / "r", found)
 
     def fail(*_, **__):

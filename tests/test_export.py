@@ -23,7 +23,7 @@ def model(arch, weights=None, size=(3, 64, 64)):
 
 def test_onnx_runtime_computes_the_same(tmp_path, torch):
     ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    from lcnet.export.onnx.onnx import export_onnx
+    from lcnet.export.onnx import export_onnx
 
     arch = Arch(0.5, num_classes=7)
     source = model(arch, reacting_weights(arch), (3, 64, 96))
@@ -49,18 +49,19 @@ def test_description_travels_in_the_metadata(tmp_path):
 
 
 def test_no_classifier_gives_embeddings_and_one_channel_works(tmp_path):
-    from lcnet.export.onnx.onnx import export_onnx
+    from lcnet.export.onnx import export_onnx
 
     assert export_onnx(model(Arch(0.25, 1, 0), size=(1, 33, 47)), tmp_path / "e.onnx") < 1e-5
     assert onnx.load(tmp_path / "e.onnx").graph.output[0].name == "embeddings"
 
 
 def test_a_wrong_export_is_not_kept(tmp_path, monkeypatch):
-    from lcnet.export.onnx import onnx as export
+    from lcnet.export import ExportError
+    from lcnet.export import onnx as export
 
     original = export._Graph.hard_swish
     monkeypatch.setattr(export._Graph, "hard_swish", lambda self, x: x if x == "conv_head" else original(self, x))
-    with pytest.raises(export.ExportError, match="nothing is written"):
+    with pytest.raises(ExportError, match="nothing is written"):
         export.export_onnx(model(Arch(0.25, num_classes=5)), tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []
 

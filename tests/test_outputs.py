@@ -259,7 +259,7 @@ def test_without_its_journal_it_begins_again(tmp_path):
 
 def test_files_that_cannot_be_are_refused_and_nothing_is_left(tmp_path):
     (tmp_path / "folder.csv").mkdir()
-    for name, words in (("x.txt", r"\.csv, \.jsonl, \.npz or \.parquet"), ("x", "ends in"), ("no/x.csv", "does not exist"),
+    for name, words in (("x.txt", r"\.csv, \.jsonl, \.npz or \.parquet"), ("x", "ends in"), ("no/x.csv", "there is no folder"),
                         ("folder.csv", "is a folder")):  # fmt: skip
         with pytest.raises(lcnet.InputError, match=words):
             Output(tmp_path / name, CLASSES[0], BEGUN)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from lcnet.export.onnx.onnx import export_onnx
+from lcnet.export.onnx import export_onnx
 from quantized_models import quantised, trained
 
 from lcnet.arch import Arch

@@ -13,11 +13,11 @@ from pictures import encoded, picture
 from weights import random_weights
 
 import lcnet
-from lcnet import sources
 from lcnet.arch import Arch
 from lcnet.config import ModelConfig
 from lcnet.modelfile import ModelFile
 from lcnet.runtime import stream as module
+from lcnet.sources.found import Found
 
 MODEL = "lcnet_050.cifar10"
 
@@ -58,10 +58,14 @@ class Counter:
         return x
 
 
+def through(model, images, workers=None, **options):
+    """A stream of embeddings of what is found already."""
+    workers = model.threads if workers is None else workers
+    return module.stream(images, model.preprocess, model.embeddings, workers=workers, **options)
+
+
 def numbers(counter, given, **options):
-    return [
-        s.value if s.error is None else str(s.error) for s in module.stream(counter, given, "embeddings", **options)
-    ]
+    return [s.value if s.error is None else str(s.error) for s in through(counter, given, **options)]
 
 
 def test_results_are_those_of_one_by_one_for_every_kind(model):
@@ -101,7 +105,7 @@ def test_it_reads_a_bounded_way_ahead():
             read += 1
 
     most = module.WINDOW * 4 * 2
-    with_window = module.stream(counter, endless(), "embeddings", batch_size=4)
+    with_window = through(counter, endless(), batch_size=4)
     for taken in range(1, 500):
         assert next(with_window).value == taken - 1
         assert read <= taken + most
@@ -113,7 +117,7 @@ def test_what_is_read_ahead_is_bounded_in_bytes_too(monkeypatch):
     monkeypatch.setattr(module, "WINDOW_BYTES", 1000)
     counter, read = Counter(), []
 
-    class Heavy(sources.Found):
+    class Heavy(Found):
         def open(self):
             return 1
 
@@ -122,7 +126,7 @@ def test_what_is_read_ahead_is_bounded_in_bytes_too(monkeypatch):
             read.append(1)
             yield Heavy("x", bytes, weight=600)
 
-    found = module.stream(counter, heavy(), "embeddings")
+    found = through(counter, heavy())
     for taken in range(1, 50):
         next(found)
         assert len(read) <= taken + 2
@@ -151,7 +155,7 @@ def test_answers_come_while_the_source_is_still_waiting():
         go_on.wait()
         yield 3
 
-    found = module.stream(counter, slow(), "embeddings")
+    found = through(counter, slow())
     assert [int(next(found).value[0]) for _ in range(3)] == [0, 1, 2]
     go_on.set()
     assert next(found).value == 3
@@ -166,7 +170,7 @@ def test_leaving_while_the_source_blocks_does_not_wait_for_it():
         yield 0
         go_on.wait()
 
-    found = module.stream(counter, blocked(), "embeddings")
+    found = through(counter, blocked())
     next(found)
     found.close()
     assert not [t for t in threading.enumerate() if t.name == "lcnet worker"]
@@ -175,7 +179,7 @@ def test_leaving_while_the_source_blocks_does_not_wait_for_it():
 
 def test_leaving_early_stops_the_threads():
     for number in (0, 1, 5):
-        found = module.stream(Counter(), iter(int, 1), "embeddings")  # zeros without end
+        found = through(Counter(), iter(int, 1))  # zeros without end
         for _ in range(number):
             next(found)
         found.close()
@@ -184,9 +188,9 @@ def test_leaving_early_stops_the_threads():
 
 def test_an_error_of_the_consumer_or_a_break_stops_the_threads():
     with pytest.raises(ZeroDivisionError):
-        for s in module.stream(Counter(), iter(int, 1), "embeddings"):
+        for s in through(Counter(), iter(int, 1)):
             1 / s.value[0].item()
-    for _ in module.stream(Counter(), iter(int, 1), "embeddings"):
+    for _ in through(Counter(), iter(int, 1)):
         break
 
 
@@ -194,7 +198,7 @@ def test_an_error_is_raised_at_its_place():
     given = [0, 1, "bad", 3]
     assert numbers(Counter(), given, errors="yield") == [0, 1, "bad: it is bad", 3]
     for workers in (0, 2):
-        found = module.stream(Counter(), given, "embeddings", workers=workers)
+        found = through(Counter(), given, workers=workers)
         assert next(found).value == 0 and next(found).value == 1
         with pytest.raises(lcnet.ImageError, match="it is bad"):
             next(found)
@@ -206,7 +210,7 @@ def test_an_error_of_the_source_comes_after_the_answers_before_it():
         yield from range(20)
         raise KeyError("source")
 
-    found, values = module.stream(Counter(), breaking(), "embeddings", errors="yield"), []
+    found, values = through(Counter(), breaking(), errors="yield"), []
     with pytest.raises(KeyError, match="source"):
         values.extend(int(s.value[0]) for s in found)
     assert values == list(range(20))
@@ -226,13 +230,13 @@ def test_one_picture_starts_no_thread(model, monkeypatch, tmp_path):
     for one in (picture(), str(tmp_path / "x.png"), tmp_path / "x.png", encoded(picture(), "PNG"), [picture()]):
         assert len(list(model.stream(one))) == 1
     assert len(list(model.stream([picture()] * 3, workers=0))) == 3
-    assert list(module.stream(model, [])) == []
+    assert list(through(model, [])) == []
 
 
 def test_few_pictures_start_few_threads():
     counter = Counter()
     counter.threads = 50
-    found = module.stream(counter, (i for i in range(3)), "embeddings")
+    found = through(counter, (i for i in range(3)))
     next(found)
     assert len([t for t in threading.enumerate() if t.name == "lcnet worker"]) <= 3
     assert len(list(found)) == 2
@@ -281,7 +285,7 @@ def test_ctrl_c_while_waiting_stops_the_threads():
     threading.Timer(0.2, _thread.interrupt_main).start()
     threading.Timer(0.4, counter.gate.set).start()
     with pytest.raises(KeyboardInterrupt):
-        list(module.stream(counter, iter(int, 1), "embeddings"))
+        list(through(counter, iter(int, 1)))
 
 
 def test_a_process_that_leaves_a_stream_open_ends():

@@ -30,10 +30,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise _cannot(target, error) from None
     finally:
-        with suppress(OSError, ValueError):
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
@@ -122,6 +122,8 @@ def _check_parent(target: Path) -> None:
 
 
 def _beside(target: Path) -> Path:
+    if not target.name or "\0" in str(target):
+        raise InputError(f"{plain(target)!r} is no name of a file")
     return target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
 
 

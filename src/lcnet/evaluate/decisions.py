@@ -24,6 +24,7 @@ import numpy as np
 
 from ..config import Decision
 from ..errors import InputError
+from ..files import check_target
 from ..runtime.decision import probabilities
 from .measure import scores
 from .run import Answers
@@ -224,6 +225,8 @@ def target(located: Located, output: Path | None) -> Path:
     if output is None and (ours or located.source.startswith("hf-hub:")):
         raise InputError(f"{located.path} is shared (bundled, or in the download cache) and is not changed: name a file "
                          "with --output")  # fmt: skip
+    if output is not None:
+        check_target(output, overwrite=True)
     return output or path
 
 
