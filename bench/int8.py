@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lcnet.export.onnx import to_onnx
 
 from lcnet import hub, modelfile, quantize, zoo
 from lcnet.bench import machine
 from lcnet.bench.weights import random_model
+from lcnet.export.onnx import to_onnx
 from lcnet.image import batch
 from lcnet.modelfile import ModelFile
 from lcnet.quantize import acceptance, pictures

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lcnet.export.onnx import to_onnx
 from PIL import Image
 
 import lcnet
@@ -34,6 +33,7 @@ from lcnet import image as lcnet_image
 from lcnet import modelfile, zoo
 from lcnet.bench import machine
 from lcnet.bench.weights import random_model
+from lcnet.export.onnx import to_onnx
 from lcnet.image import pixels
 
 Job = Callable[[bytes], Any]

@@ -110,7 +110,7 @@ def start(server_url, cache, steps, hurry=False, **env):
         "HF_ENDPOINT": server_url,
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "NO_PROXY": "*",
-        "PYTHONPATH": str(Path(hub.__file__).parents[1]),
+        "PYTHONPATH": str(Path(hub.__file__).parents[2]),
         **env,
     }
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

@@ -25,8 +25,9 @@ from hub_client import (  # noqa: F401 (fixtures)
 )
 from loopback_hub import FIRST, SECOND, Repo, altered, half, whole
 
-from lcnet import hub, hubcache
+from lcnet import hub
 from lcnet.errors import WeightsError
+from lcnet.hub import store
 
 
 @pytest.fixture
@@ -289,8 +290,8 @@ def test_removing_an_entry_takes_only_a_blob_that_is_damaged_by_its_own_name(cac
     snapshot = fill(cache, REPO, {"model.safetensors": plain, "other": other})
     good, bad = snapshot / "model.safetensors", snapshot / "other"
     blobs = good.resolve(), bad.resolve()
-    hubcache.remove(good, hashlib.sha256(plain).hexdigest())
-    hubcache.remove(bad, hashlib.sha256(plain).hexdigest())
+    store.remove(good, hashlib.sha256(plain).hexdigest())
+    store.remove(bad, hashlib.sha256(plain).hexdigest())
     assert not (os.path.lexists(good) or os.path.lexists(bad))
     assert [b.exists() for b in blobs] == [True, False]
 
@@ -300,4 +301,4 @@ def test_an_entry_in_a_folder_that_leads_outside_is_not_removed(cache, victim):
     (folder / "snapshots").mkdir(parents=True)
     (folder / "snapshots" / FIRST).symlink_to(victim.parent)
     with pytest.raises(WeightsError, match="leads out of"):
-        hubcache.remove(folder / "snapshots" / FIRST / "victim", "0" * 64)
+        store.remove(folder / "snapshots" / FIRST / "victim", "0" * 64)

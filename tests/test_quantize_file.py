@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from lcnet.export.onnx import export_onnx
 from quantized_models import quantised, trained
 
 from lcnet.arch import Arch
@@ -16,6 +15,7 @@ from lcnet.cli import main
 from lcnet.config import ModelConfig, Preprocessing, Quantization
 from lcnet.convert import convert
 from lcnet.errors import InputError, ModelFileError
+from lcnet.export.onnx import export_onnx
 from lcnet.modelfile import ModelFile, quantized, read, read_config, to_bytes, write
 from lcnet.runtime import Classifier
 

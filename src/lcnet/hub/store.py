@@ -12,7 +12,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from .errors import WeightsError
+from ..errors import WeightsError
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -87,7 +87,7 @@ def put(folder: Path, commit: str, file: str, name: str, staging: Path, fresh: P
 
 def point(folder: Path, revision: str, commit: str) -> None:
     """Remember which commit a branch or tag was at. Raises as `put` does."""
-    from .files import write_atomically
+    from ..files import write_atomically
 
     path = folder / "refs" / revision
     if revision != commit:

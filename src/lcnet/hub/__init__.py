@@ -16,17 +16,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import hubcache, zoo
-from .config import ModelConfig
-from .errors import InputError, LcnetError, WeightsError
-from .files import write_atomically
-from .modelfile.timm_config import to_config_json
+from .. import zoo
+from ..config import ModelConfig
+from ..errors import InputError, LcnetError, WeightsError
+from ..files import write_atomically
+from ..text import reason
+from . import store
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 PICKLE = "pytorch_model.bin"
 PICKLES = (".bin", ".pth", ".pt", ".tar", ".pdparams")
-BUNDLED = Path(__file__).with_name("bundled")
+BUNDLED = Path(__file__).parents[1] / "bundled"
 HUB_PREFIXES = ("hf-hub:", "hf_hub:")
 FOLDER_PREFIX = "local-dir:"
 
@@ -70,7 +71,7 @@ class _Remote:
 
     def cached(self) -> Path | None:
         """The cached file, if there is one."""
-        return hubcache.find(self.folder, self.revision, self.file)
+        return store.find(self.folder, self.revision, self.file)
 
     def sound(self) -> Path | None:
         """The cached file, unless it is visibly not the one."""
@@ -128,7 +129,8 @@ def download(
     The cached file is hashed again before it is copied. Raises what `locate` raises, and `ModelFileError` for weights
     that are no LCNet or files that cannot be written.
     """
-    from . import modelfile
+    from .. import modelfile
+    from ..modelfile.timm_config import to_config_json
 
     found, folder = locate(name, cache_dir), _expand(to)
     if found.sha256:
@@ -138,7 +140,7 @@ def download(
         folder.mkdir(parents=True, exist_ok=True)
         data = found.path.read_bytes()
     except OSError as error:
-        raise WeightsError(f"cannot copy {found.path} to {folder}: {_reason(error)}") from None
+        raise WeightsError(f"cannot copy {found.path} to {folder}: {reason(error)}") from None
     # Weights last: a folder that has them has all.
     write_atomically(folder / CONFIG, to_config_json(config).encode())
     write_atomically(folder / WEIGHTS, data)
@@ -163,7 +165,7 @@ def _cache(cache_dir: str | os.PathLike[str] | None) -> Path:
 
 def _offline(asked: bool | None) -> bool:
     name = "HF_HUB_OFFLINE" if os.environ.get("HF_HUB_OFFLINE") else "TRANSFORMERS_OFFLINE"
-    return bool(asked) or hubcache.flag(name)
+    return bool(asked) or store.flag(name)
 
 
 def _locate_path(text: str) -> Located:
@@ -171,7 +173,7 @@ def _locate_path(text: str) -> Located:
     try:
         folder = stat.S_ISDIR(path.stat().st_mode)
     except (OSError, ValueError) as error:
-        raise WeightsError(f"the model file {text!r} cannot be read: {_reason(error)}") from None
+        raise WeightsError(f"the model file {text!r} cannot be read: {reason(error)}") from None
     return _locate_folder(path) if folder else Located(path, None, text)
 
 
@@ -179,7 +181,7 @@ def _locate_folder(folder: Path) -> Located:
     try:
         names = sorted(path.name for path in folder.iterdir())
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{FOLDER_PREFIX}{folder} cannot be read: {_reason(error)}") from None
+        raise WeightsError(f"{FOLDER_PREFIX}{folder} cannot be read: {reason(error)}") from None
     models = [WEIGHTS] if WEIGHTS in names else [n for n in names if n.endswith(".safetensors")]
     if len(models) == 1:
         return Located(folder / models[0], None, f"{FOLDER_PREFIX}{folder}")
@@ -234,7 +236,7 @@ def _locate_repo(want: _Remote) -> Located:
 def _describes_itself(path: Path) -> bool:
     from safetensors import SafetensorError, safe_open
 
-    from .modelfile import METADATA_KEY
+    from ..modelfile import METADATA_KEY
 
     with suppress(SafetensorError, OSError), safe_open(path, framework="numpy") as file:
         return METADATA_KEY in (file.metadata() or {})
@@ -262,10 +264,10 @@ def _download(want: _Remote) -> Path:
 
         # Asked here, not by the transfer alone: that repeats a refused request for 23 seconds.
         stated = get_hf_file_metadata(hf_hub_url(want.repo, want.file, revision=want.revision))
-        commit, etag = hubcache.check_answer(stated.commit_hash, stated.etag)
+        commit, etag = store.check_answer(stated.commit_hash, stated.etag)
         path = _obtain(replace(want, revision=commit), etag)
         with suppress(LcnetError, OSError):  # what is not remembered is asked again
-            hubcache.point(want.folder, want.revision, commit)
+            store.point(want.folder, want.revision, commit)
     except LcnetError:
         raise
     except ImportError as error:
@@ -290,8 +292,8 @@ def _obtain(want: _Remote, etag: str) -> Path:
     with WeakFileLock(lock), TemporaryDirectory(prefix=".incomplete-", dir=want.folder) as staging:
         if there := want.sound():  # another process was quicker
             return there
-        fresh = None if hubcache.has(want.folder, name) else _transfer(want, name, staging)
-        return hubcache.put(want.folder, want.revision, want.file, name, Path(staging), fresh)
+        fresh = None if store.has(want.folder, name) else _transfer(want, name, staging)
+        return store.put(want.folder, want.revision, want.file, name, Path(staging), fresh)
 
 
 def _transfer(want: _Remote, name: str, staging: str) -> Path:
@@ -304,7 +306,7 @@ def _transfer(want: _Remote, name: str, staging: str) -> Path:
 
     empty, folder = f"{staging}/none", f"{staging}/files"  # a file in its cache, maybe the damaged one, would be copied
     path = Path(hf_hub_download(want.repo, want.file, revision=want.revision, cache_dir=empty, local_dir=folder))
-    if hubcache.SHA256.fullmatch(name):
+    if store.SHA256.fullmatch(name):
         _compare(str(want), path.read_bytes(), name, "It is not kept")
     return path
 
@@ -316,14 +318,14 @@ def _verify(what: str, path: Path, expected: str) -> None:
         try:
             _compare(what, data, expected, "It is removed from the cache")
         except WeightsError:
-            hubcache.remove(path, hubcache.sha256(data))
+            store.remove(path, store.sha256(data))
             raise
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read or removed: {_reason(error)}") from None
+        raise WeightsError(f"{path} cannot be read or removed: {reason(error)}") from None
 
 
 def _compare(what: str, data: bytes, expected: str, done: str) -> None:
-    found = hubcache.sha256(data)
+    found = store.sha256(data)
     if found != expected:
         raise WeightsError(f"{what} is not the file that was promised: expected sha256 {expected}, found {found} "
                            f"({len(data)} bytes). {done}, and the next try downloads it afresh; "
@@ -333,7 +335,7 @@ def _compare(what: str, data: bytes, expected: str, done: str) -> None:
 def _promised(path: Path) -> str | None:
     """The sha256 that names a snapshot's blob, where the cache has links."""
     name = path.readlink().name if path.is_symlink() else ""
-    return name if hubcache.SHA256.fullmatch(name) else None
+    return name if store.SHA256.fullmatch(name) else None
 
 
 def _explain(want: _Remote, error: Exception) -> WeightsError:
@@ -341,9 +343,9 @@ def _explain(want: _Remote, error: Exception) -> WeightsError:
     response: Any = getattr(error, "response", None)
     if response is None:
         if isinstance(error, OSError) and error.errno is not None:
-            return WeightsError(f"cannot download {want}: the cache {want.cache} cannot be written ({_reason(error)}); "
+            return WeightsError(f"cannot download {want}: the cache {want.cache} cannot be written ({reason(error)}); "
                                 "set HF_HOME to a folder that can")  # fmt: skip
-        return _unreachable(want, f"the download failed ({type(error).__name__}: {_reason(error)})")
+        return _unreachable(want, f"the download failed ({type(error).__name__}: {reason(error)})")
     status, code = response.status_code, response.headers.get("X-Error-Code")
     if code == "EntryNotFound":
         return WeightsError(_no_such_file(want))
@@ -354,11 +356,6 @@ def _explain(want: _Remote, error: Exception) -> WeightsError:
     if code == "RepoNotFound" or status in (401, 404):
         return WeightsError(f"the hub does not show {want.repo} ({status}): check the name; if it is private, HF_TOKEN")
     return _unreachable(want, f"the hub answered {status}; it may be better later")
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error's words, without the file that ours name themselves."""
-    return getattr(error, "strerror", None) or str(error).strip().partition("\n")[0] or "no reason given"
 
 
 def _no_such_file(want: _Remote) -> str:
