@@ -11,7 +11,7 @@ from weights import pictures
 
 import lcnet
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from lcnet.export.onnx import export_onnx
 from lcnet.modelfile import ModelFile, quantized, read, read_config, to_bytes, write
 from lcnet.runtime import Classifier
 
-SPECIFICATION = Path(__file__).parents[1] / "docs" / "model-file.md"
+SPECIFICATION = Path(__file__).parents[2] / "docs" / "model-file.md"
 KEPT = ("blocks.2.1", "classifier")
 
 

@@ -22,7 +22,7 @@ from lcnet.errors import InputError, ModelFileError
 from lcnet.labels import load_labels
 from lcnet.modelfile import ModelFile, is_pickled, read, read_config, write
 
-SPECIFICATION = Path(__file__).parents[1] / "docs" / "model-file.md"
+SPECIFICATION = Path(__file__).parents[2] / "docs" / "model-file.md"
 FULL = ModelConfig(
     ARCH,
     Preprocessing((3, 64, 96), "lanczos", 1, "border", (0.1, 0.2, 0.3), (1.0, 2.0, 3.0), False, (0, 1, 2)),
