@@ -21,6 +21,11 @@ def test_tables_equal_their_measurements():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_pages_of_commands_and_names_are_as_the_code_is(torch):
+    done = subprocess.run([sys.executable, ROOT / "scripts/reference.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_every_command_is_in_the_readme_and_every_command_of_the_readme_exists():
     shown = set(re.findall(r"^lcnet ([\w-]+)", README, re.M))
     assert shown <= set(COMMANDS)

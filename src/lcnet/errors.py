@@ -1,4 +1,16 @@
-"""Every error that lcnet raises on purpose. A message names the thing, what was expected, what was found, what to do."""
+"""Every error that lcnet raises on purpose. A message names the thing, what was expected, what was found, what to do.
+
+LcnetError
+├── InputError (ValueError)          an argument, an option, an array, a place to write to
+│   └── OptionError (lcnet.nn)         of create_model
+├── ImageError                       a picture
+├── ModelFileError                   a model file or a checkpoint
+├── WeightsError                     weights that cannot be had
+├── TrainingError                    training that cannot go on
+├── MissingExtraError (ImportError)  a package that is not installed
+├── ExportError (lcnet.export)       an export that computes something else
+└── GateError (lcnet.quantize)       an int8 model that is not good enough to be kept
+"""
 
 
 class LcnetError(Exception):
