@@ -37,8 +37,8 @@ def commands_page() -> str:
 def api_page() -> str:
     """Every public name with its signature and the first sentence of its documentation."""
     parts = [
-        "# Python API\n\nThese names are public: they change by the rules of semantic versioning, and one that goes warns for a "
-        f"minor release before. This page is {WRITTEN}"
+        "# Python API\n\nThese names are public: they change by the rules of semantic versioning, and one that goes warns for "
+        f"a minor release before. This page is {WRITTEN}"
     ]
     top = [name for name in lcnet.__all__ if not inspect.ismodule(getattr(lcnet, name))]
     parts.append("## lcnet\n\n" + "".join(_entry(lcnet, name) for name in sorted(top, key=str.lower)))
