@@ -293,9 +293,10 @@ def test_members_that_cannot_be_read(tmp_path):
     assert train.read(2) == png(2) and train.read(3) == png(3)
 
 
-def patched(path, signature, field, value, size=4):
-    """Overwrite a field of every central or local header."""
-    data, start = bytearray(path.read_bytes()), 0
+def patched(path, signature, field, value, size=4, last=False):
+    """Overwrite a field of every central or local header, or of the last."""
+    data = bytearray(path.read_bytes())
+    start = data.rfind(signature) if last else 0
     while (start := data.find(signature, start)) >= 0:
         data[start + field : start + field + size] = value.to_bytes(size, "little")
         start += 4
@@ -309,10 +310,27 @@ def patched(path, signature, field, value, size=4):
 )  # fmt: skip
 def test_hostile_zip_directories(tmp_path, field, value, word):
     path = write_zip(tmp_path / "x.zip", [(f"{c}/0.png", png(5)) for c in ("cat", "dog")])
-    patched(path, b"PK\1\2", field, value)
+    patched(path, b"PK\1\2", field, value, last=True)
     train = open_dataset(path).train
     with pytest.raises(ImageError, match=word):
-        train.read(0)
+        train.read(1)
+
+
+@pytest.mark.parametrize(("field", "value"), [(42, 0), (20, 2**24)])
+def test_members_of_a_zip_that_share_bytes_are_not_read(tmp_path, field, value):
+    path = write_zip(tmp_path / "x.zip", [(f"{c}/0.png", png(5)) for c in ("cat", "dog", "eel")])
+    patched(path, b"PK\1\2", field, value)
+    train = open_dataset(path).train
+    for index in (0, 1):
+        with pytest.raises(ImageError, match="reaches into the next member"):
+            train.read(index)
+
+
+def test_a_zip_that_grows_without_a_bound_is_no_data(tmp_path):
+    path = write_zip(tmp_path / "x.zip", [(f"{c}/0.png", png(5) + bytes(1 << 20)) for c in ("cat", "dog")])
+    patched(path, b"PK\1\2", 24, 200 << 20)
+    with pytest.raises(InputError, match="grows to more than 200 times"):
+        open_dataset(path)
 
 
 def test_a_zip_whose_numbers_exceed_int64(tmp_path):

@@ -12,7 +12,7 @@ from pictures import encoded, picture
 import lcnet
 from lcnet import sources
 from lcnet.sources import count, find, find_listed, read_list
-from lcnet.sources.found import SUFFIXES
+from lcnet.formats import FORMATS, UNREAD
 from lcnet.text import shown
 
 PNG = encoded(picture(), "PNG")
@@ -189,4 +189,7 @@ def test_counting(tmp_path):
 
 
 def test_the_suffixes_of_pictures_are_lower_case():
-    assert all(s == s.lower() and s.startswith(".") for s in (*SUFFIXES, *sources.ARCHIVES))
+    assert all(
+        s == s.lower() and s.startswith(".")
+        for s in (*UNREAD, *sources.ARCHIVES, *(x for row in FORMATS for x in row.suffixes.split()))
+    )

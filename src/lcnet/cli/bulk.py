@@ -6,14 +6,18 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import InputError
-from ..sources import find, find_listed
+from ..errors import ImageError, InputError
+from ..sources import count_below, find, find_listed
+from ..sources.found import Found
+from ..sources.passed import Passed
 from ..text import reason
 from .options import load_model
 from .progress import Progress
@@ -38,19 +42,22 @@ class Bulk:
         if not given["images"] and given["files_from"] is None:
             raise InputError("name IMAGES (files, folders, patterns, archives), or a list of them with --files-from")
         self.look = 0 if given["files_from"] == "-" else 2  # how far to look ahead: standard input may be slow
-        self.sources = _settle(self._found(), self.look)
+        self.passed, self.several = Passed(), 0  # what was not taken; how many files have frames beside the first
+        found = _settle(self._found(), self.look)
         self.model: Classifier = load_model(given)
-        self.done = self.failed = 0
+        self.sources: Any = self.model.expand(found, given["frames"])
+        self.done, self.failed, self.lock = 0, 0, Lock()
 
     def _found(self) -> Iterator[Any]:
         given = self.ctx.params
-        limits = {"recursive": given["recursive"], "max_member": given["max_member"] << 20}
-        found = iter(find(given["images"], **limits))
+        limits = {"recursive": given["recursive"], "max_member": given["max_member"] << 20, "passed": self.passed}
+        found = iter(find(_with_input(given), **limits))
         if given["files_from"] is not None:
             found = chain(found, find_listed(_listed(given["files_from"]), **limits))
         first = next(found, None)
         if first is None:
-            raise InputError("no images: the folders, lists or archives given hold no file with a known image suffix")
+            raise InputError("no images: the folders, lists or archives given hold no file with a known image suffix"
+                             + "".join(f"; {text}" for text in self._untaken()))  # fmt: skip
         return chain([first], found)
 
     def count(self) -> int | None:
@@ -58,7 +65,7 @@ class Bulk:
         from ..sources import count
 
         given = self.ctx.params
-        if given["files_from"] == "-":
+        if given["files_from"] == "-" or given["frames"] != "first":
             return None
         known = count(given["images"], given["recursive"])
         listed = count(_listed(given["files_from"]), given["recursive"]) if given["files_from"] is not None else 0
@@ -101,7 +108,8 @@ class Bulk:
         from ..runtime.stream import stream
 
         told = TOLD if self.ctx.params["output"] is not None else sys.maxsize
-        prepare, answer = self.model.preprocess, self.model.answer(self.kind, **self.options)
+        answer = self.model.answer(self.kind, **self.options)
+        prepare = partial(self.model.preprocess, seen=self._see)
         with closing(stream(sources, prepare, answer, errors="yield", workers=self.model.threads)) as items:
             for item in items:
                 if item.error is not None:
@@ -111,6 +119,26 @@ class Bulk:
                 yield item
                 self.done += 1
                 progress.advance()
+
+    def _see(self, image: Any) -> None:
+        """Count files of several frames; called by several threads."""
+        from ..image.frames import has_several
+
+        if self.ctx.params["frames"] == "first" and has_several(image):
+            with self.lock:
+                self.several += 1
+
+    def _untaken(self) -> Iterator[str]:
+        """What was not taken, a sentence each."""
+        if text := self.passed.text():
+            yield text
+        below, all_counted = count_below(self.passed.unopened)
+        if below:
+            more = "" if all_counted else " or more"
+            yield f"{below:,}{more} pictures lie in folders below: --recursive takes them"
+        if self.several:
+            what = "1 file has several frames" if self.several == 1 else f"{self.several:,} files have several frames"
+            yield f"{what}, of which the first was taken: --frames all takes all"
 
     def _begun_with(self) -> dict[str, Any]:
         given = self.ctx.params
@@ -124,9 +152,28 @@ class Bulk:
 
     def _finish(self, progress: Progress) -> None:
         progress.clear()
+        for text in self._untaken():
+            progress.say(text)
         if self.failed:
             progress.say(f"{self.failed} of {self.done} images could not be read")
             self.ctx.exit(1)
+
+
+def _with_input(given: dict[str, Any]) -> list[Any]:
+    """The images, with standard input in place of -."""
+    images = list(given["images"])
+    if images.count("-") + (given["files_from"] == "-") > 1:
+        raise InputError("- is named twice: standard input is one picture, or one list with --files-from")
+    return [Found("-", _standard_input) if image == "-" else image for image in images]
+
+
+def _standard_input() -> bytes:
+    from ..pipes import standard_input
+
+    try:
+        return standard_input()
+    except ImageError as error:
+        raise ImageError(f"-: {error}") from None
 
 
 def _settle(sources: Iterator[Any], look: int) -> Any:

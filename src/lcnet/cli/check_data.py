@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..text import plain, shown
-from .options import columns, json_text, labels_option
+from .options import columns, json_text, labels_option, pixels_option
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -22,20 +22,25 @@ TOLD = 5  # items of a finding in a table
 @click.argument("data", type=click.Path())
 @click.option("--format", "-f", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to a file.")
+@pixels_option
 @labels_option
 @click.pass_context
-def check_data(ctx: click.Context, data: str, style: str, output: Path | None, labels_from_names: str | None) -> None:
+def check_data(
+    ctx: click.Context, data: str, style: str, output: Path | None, max_pixels: int, labels_from_names: str | None
+) -> None:
     """Look at every picture and label of DATA: damaged files, copies, leaks between train and val, odd labels.
 
     DATA is what `lcnet train` takes. The exit code is 1 if training would stop, else 0, whatever else is found.
     """
     from ..dataset import open_dataset
     from ..dataset.check import check
+    from ..sources.passed import Passed
 
-    splits = open_dataset(data, labels_from_names)
+    passed = Passed()
+    splits = open_dataset(data, labels_from_names, passed)
     progress = Progress(sys.stderr, lambda: sum(map(len, splits.parts().values())))
     try:
-        report = check(splits, progress.advance)
+        report = check(splits, progress.advance, max_pixels=max_pixels, passed=passed)
     finally:
         progress.clear()
     text = json_text(plain_names(report.to_json())) if style == "json" else table(report)
@@ -80,6 +85,9 @@ def item_text(item: dict[str, Any]) -> str:
         return "  =  ".join(_picture(picture) for picture in item["pictures"][:TOLD])
     if "file" in item:
         return f"{item['file']}: {item['reason']}" if "reason" in item else item["file"]
+    if "files" in item:
+        what = f" ({item['advice']})" if item.get("advice") else ""
+        return f"{item['files']:,} {item.get('kind', 'pictures')}{what}"
     if "names" in item:
         return ", ".join(map(repr, item["names"]))
     return f"{item['name']!r}: " + ", ".join(f"{count:,} in {part}" for part, count in item.items() if part != "name")

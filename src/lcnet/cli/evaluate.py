@@ -69,6 +69,7 @@ def evaluate(
     from ..dataset import open_dataset
     from ..evaluate import measure
     from ..evaluate.decisions import parse_spec
+    from ..sources.passed import Passed
 
     spec = None if threshold is None else parse_spec(threshold)
     deciding = temperature or spec is not None
@@ -77,7 +78,10 @@ def evaluate(
         from ..evaluate.report import check
 
         check(report, overwrite)
-    part, pictures = _part(open_dataset(data, ctx.params["labels_from_names"]), split, deciding)
+    passed = Passed()
+    part, pictures = _part(open_dataset(data, ctx.params["labels_from_names"], passed), split, deciding)
+    if passed.text():
+        click.echo(f"lcnet: {passed.text()}", err=True)
     answers = _answers(ctx.params, pictures)
     evaluation, facts = measure(answers), {"model": ctx.params["model"], "data": data, "split": part}
     told: list[str] = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..formats import MAX_PIXELS
 from ..sources.found import MAX_MEMBER
 
 if TYPE_CHECKING:
@@ -18,8 +19,29 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_MODEL = "lcnet_050"
 
 
+class Frames(click.ParamType):
+    """Which frames of a file: first, all, or a number of them."""
+
+    name = "frames"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | int:
+        """Read a number as such."""
+        if value in ("first", "all"):
+            return str(value)
+        if not (str(value).isascii() and str(value).isdigit() and int(value)):
+            self.fail(f"{value!r} is neither 'first', 'all', nor a whole number of at least 1", param, ctx)
+        return int(value)
+
+
+def pixels_option(command: F) -> F:
+    """Add --max-pixels."""
+    return click.option("--max-pixels", default=MAX_PIXELS, show_default=True, type=click.IntRange(1),
+                        help="Refuse larger pictures, by their header.")(command)  # fmt: skip
+
+
 def engine_options(command: F) -> F:
-    """Add --threads, --isa, --precision and --decode."""
+    """Add --threads, --isa, --precision, --decode and --max-pixels."""
+    command = pixels_option(command)
     command = click.option(
         "--decode", type=click.Choice(["exact", "fast"]), default="exact", show_default=True,
         help="fast: JPEG files far larger than the input are decoded at a fraction of their size.",
@@ -39,7 +61,7 @@ def model_options(command: F) -> F:
 
 
 def search_options(command: F) -> F:
-    """Add IMAGES, --recursive, --files-from and --max-member."""
+    """Add IMAGES, --recursive, --frames, --files-from and --max-member."""
     command = click.option(
         "--max-member", default=MAX_MEMBER >> 20, show_default=True, type=click.IntRange(1), metavar="MIB",
         help="The largest picture in an archive that is read.",
@@ -47,6 +69,10 @@ def search_options(command: F) -> F:
     command = click.option(
         "--files-from", metavar="LIST", type=click.Path(allow_dash=True),
         help="Read paths from a file, or with - from standard input: one a line, or with NULs between.",
+    )(command)  # fmt: skip
+    command = click.option(
+        "--frames", default="first", show_default=True, type=Frames(), metavar="first|all|N",
+        help="Of files with several: all, or at most N, evenly spaced; each is named FILE/#1, FILE/#2, ...",
     )(command)  # fmt: skip
     command = click.option("--recursive", "-r", is_flag=True, help="Take the folders in folders too.")(command)
     return click.argument("images", nargs=-1, type=click.Path())(command)
@@ -83,7 +109,7 @@ def load_model(given: dict[str, Any]) -> Classifier:
     """Load the model that the options name."""
     from ..runtime import load
 
-    return load(given["model"], **{key: given[key] for key in ("threads", "isa", "precision", "decode")})
+    return load(given["model"], **{key: given[key] for key in ("threads", "isa", "precision", "decode", "max_pixels")})
 
 
 def columns(rows: list[list[str]], right: Iterable[int] = ()) -> str:

@@ -11,7 +11,7 @@ import click
 
 from ..errors import InputError
 from ..text import plain
-from .options import labels_option
+from .options import labels_option, pixels_option
 from .progress import Progress
 
 UNITS = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -39,6 +39,7 @@ class Size(click.ParamType):
 @click.option("--shard-size", default="256MiB", show_default=True, type=Size(), help="Of one archive, at most.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it is a pack.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read, and name them.")
+@pixels_option
 @labels_option
 def pack(data: str, out: Path, overwrite: bool, labels_from_names: str | None, **options: Any) -> None:
     """Scale all pictures of DATA once and write them to tar shards in the folder OUT, which train as DATA does.
@@ -48,12 +49,16 @@ def pack(data: str, out: Path, overwrite: bool, labels_from_names: str | None, *
     from ..dataset import open_dataset
     from ..dataset.pack import Watcher, check_target
     from ..dataset.pack import pack as write
+    from ..sources.passed import Passed
 
     check_target(out, overwrite)
     if Path(data).resolve() in out.resolve().parents:
         raise InputError(f"{plain(out)} is inside {plain(data)}, where it would become a part of the data")
-    splits = open_dataset(data, labels_from_names)
+    passed = Passed()
+    splits = open_dataset(data, labels_from_names, passed)
     progress = Progress(sys.stderr, lambda: sum(map(len, splits.parts().values())))
+    if passed.text():
+        progress.say(passed.text())
     try:
         packed = write(splits, out, overwrite=overwrite, watcher=Watcher(progress.advance, progress.say), **options)
     finally:

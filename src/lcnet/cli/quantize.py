@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..files import check_target
-from .options import json_text, labels_option
+from .options import json_text, labels_option, pixels_option
 
 REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; nothing was written
 
@@ -29,6 +29,7 @@ REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; no
               help="How much of what calibration saw the codes cover.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Write the file whatever the measurements say; it carries them.")
 @click.option("--overwrite", is_flag=True, help="Replace the output files if they exist.")
+@pixels_option
 @labels_option
 def quantize(model: str, data: tuple[str, ...], output: Path | None, overwrite: bool, **given: Any) -> None:
     """Write MODEL (a name or a file) in int8: a quarter of the size and faster, if it still answers as before.
@@ -43,7 +44,7 @@ def quantize(model: str, data: tuple[str, ...], output: Path | None, overwrite: 
     target = output or Path(f"{Path(model).name.removesuffix('.safetensors')}.int8.safetensors")
     check_target(target, overwrite, found.path)
     options = Options(given["images"], given["ranges"], max_drop=given["max_drop"],
-                      labels_from_names=given["labels_from_names"])  # fmt: skip
+                      labels_from_names=given["labels_from_names"], max_pixels=given["max_pixels"])  # fmt: skip
     try:
         outcome = run(modelfile.read(found.path, found.config), data, given, options)
     except GateError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import InputError, MissingExtraError
-from .options import labels_option
+from .options import labels_option, pixels_option
 
 if TYPE_CHECKING:
     from ..train.events import Events
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 @click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard too.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in the output folder.")
+@pixels_option
 @labels_option
 def train(
     data: str, output: Path, recipe: str, settings: tuple[str, ...], freeze: bool, compiled: bool, tensorboard: bool,

@@ -11,6 +11,7 @@ import re
 
 from ..errors import InputError
 from ..sources import ARCHIVES
+from ..sources.passed import Passed
 from ..text import plain, reason
 from .arrays import array_of
 from .named import rule_of
@@ -22,18 +23,21 @@ __all__ = ["Dataset", "Splits", "array_of", "duplicate_groups", "open_dataset", 
 KINDS = "a folder with a folder a class, a .csv or .tsv table of path,label[,split], .tar shards, or a .zip of folders"
 
 
-def open_dataset(path: str | os.PathLike[str], labels_from_names: str | None = None) -> Splits:
+def open_dataset(
+    path: str | os.PathLike[str], labels_from_names: str | None = None, passed: Passed | None = None
+) -> Splits:
     """Find labelled pictures; without parts named train, val or test all are in `train`. docs/data.md has the rules.
 
     path: a folder with a folder a class, perhaps within folders train, val and test; a table (.csv, .tsv); a folder of
     tar shards, one, or a pattern of them; a zip archive of folders. labels_from_names: "auto", or a regular expression
-    with one group, finds the class in a picture's name instead, in folders and zip archives. Raises `InputError`.
+    with one group, finds the class in a picture's name instead, in folders and zip archives. passed: a
+    `lcnet.sources.passed.Passed`, told of the files that are not taken. Raises `InputError`.
     """
     name = os.fspath(path)
     rule = None if labels_from_names is None else rule_of(labels_from_names)
     kind = name.lower()
     if os.path.isdir(name):  # noqa: PTH112
-        return _open_folder(name, rule)
+        return _open_folder(name, rule, passed)
     if not os.path.lexists(name):
         if not any(c in name for c in "*?[{"):
             raise InputError(f"{plain(name)}: there is no such file or folder: check the path")
@@ -41,10 +45,12 @@ def open_dataset(path: str | os.PathLike[str], labels_from_names: str | None = N
 
         _check_unruled(name, rule)
         return open_pattern(name)
+    if not os.path.isfile(name):  # noqa: PTH113  # a pipe would be waited for
+        raise InputError(f"{plain(name)} is no file or folder: expected {KINDS}")
     if kind.endswith(".zip"):
         from .zips import open_zip
 
-        return open_zip(name, rule)
+        return open_zip(name, rule, passed)
     if kind.endswith((".csv", ".tsv", *ARCHIVES)):
         _check_unruled(name, rule)
     if kind.endswith((".csv", ".tsv")):
@@ -64,7 +70,7 @@ def _check_unruled(name: str, rule: re.Pattern[str] | None) -> None:
                          "--labels-from-names")  # fmt: skip
 
 
-def _open_folder(name: str, rule: re.Pattern[str] | None) -> Splits:
+def _open_folder(name: str, rule: re.Pattern[str] | None, passed: Passed | None) -> Splits:
     from .shards import open_shards, shards_in
 
     try:
@@ -76,4 +82,4 @@ def _open_folder(name: str, rule: re.Pattern[str] | None) -> Splits:
         return open_shards(shards)
     from .folders import open_folders
 
-    return open_folders(name, rule)
+    return open_folders(name, rule, passed)

@@ -15,6 +15,8 @@ import numpy as np
 
 from ..cpus import usable_cpus
 from ..errors import ImageError
+from ..formats import MAX_PIXELS
+from ..sources.passed import Passed
 from .look import CMYK, CODE, DEEP, FRAMES, PLAIN, ROTATED, SMALL, TINY, TRANSPARENT, Look, look
 from .near import near_groups
 from .parallel import in_order
@@ -65,15 +67,21 @@ class Report:
         return {**asdict(self), "stops_training": self.stops_training}
 
 
-def check(splits: Splits, advance: Callable[[], None] = lambda: None, workers: int | None = None) -> Report:
-    """Look at every picture and at the labels. `advance` is called once a picture."""
+def check(
+    splits: Splits,
+    advance: Callable[[], None] = lambda: None,
+    workers: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    passed: Passed | None = None,
+) -> Report:
+    """Look at every picture and at the labels. `advance` is called once a picture; `passed`: what was not taken of the data."""
     parts = splits.parts()
     counts = {name: class_counts(part).tolist() for name, part in parts.items()}
     classes = [
         {"name": label, **{name: counts[name][i] for name in parts}} for i, label in enumerate(splits.train.classes)
     ]
-    seen = _Seen(parts, advance, workers or usable_cpus())
-    found = [*seen.unreadable(), *_copies(seen), *_labels(parts, classes), *seen.traits()]
+    seen = _Seen(parts, advance, workers or usable_cpus(), max_pixels)
+    found = [*seen.unreadable(), *_copies(seen), *_labels(parts, classes), *seen.traits(), *_left_out(passed)]
     found.sort(key=lambda finding: LEVELS.index(finding.level))
     return Report({name: len(part) for name, part in parts.items()}, classes, splits.train.multi_label, found)
 
@@ -81,7 +89,8 @@ def check(splits: Splits, advance: Callable[[], None] = lambda: None, workers: i
 class _Seen:
     """What was seen of each picture, all parts in a row."""
 
-    def __init__(self, parts: dict[str, Dataset], advance: Callable[[], None], workers: int) -> None:
+    def __init__(self, parts: dict[str, Dataset], advance: Callable[[], None], workers: int, max_pixels: int) -> None:
+        self.max_pixels = max_pixels
         self.parts = list(parts.items())
         self.ends = np.cumsum([len(part) for part in parts.values()])
         count = int(self.ends[-1])
@@ -98,7 +107,7 @@ class _Seen:
     def _look(self, index: int) -> Look:
         part, _, row = self._place(index)
         try:
-            return look(part.read(row))
+            return look(part.read(row), self.max_pixels)
         except ImageError as error:
             return Look(bytes(16), error=str(error).removeprefix(f"{part.names[row]}: "))
 
@@ -126,6 +135,17 @@ class _Seen:
             items = [self.item(int(i)) for i in np.flatnonzero(self.kinds & bit)]
             if items:
                 yield Finding(kind, REMARK, text, items)
+
+
+def _left_out(passed: Passed | None) -> Iterator[Finding]:
+    rows = [{"kind": kind, "files": count, "advice": what} for kind, count, what in passed.rows()] if passed else []
+    pictures, others = [row for row in rows if row["advice"]], [row for row in rows if not row["advice"]]
+    if pictures:
+        yield Finding("untaken-pictures", WARNING, "kinds of pictures that are not taken", pictures)
+    if others:
+        yield Finding("untaken-files", REMARK, "kinds of other files, which are not taken", others)
+    if passed and passed.stray:
+        yield Finding("stray", WARNING, "pictures in no class's folder, which are not taken", [{"files": passed.stray}])
 
 
 def _copies(seen: _Seen) -> Iterator[Finding]:

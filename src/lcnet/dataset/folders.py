@@ -13,6 +13,8 @@ from collections.abc import Hashable
 import numpy as np
 
 from ..errors import InputError
+from ..sources import is_broken
+from ..sources.passed import Passed
 from ..text import plain, reason
 from .layout import class_parts, from_names_hint, labelled_parts, listed_parts
 from .listings import open_listed
@@ -22,12 +24,13 @@ from .stores import Files
 from .trees import LISTING, Entries, Tree, join, shown_folder, walk
 
 
-def open_folders(path: str, rule: re.Pattern[str] | None = None) -> Splits:
-    """Open a folder on disk. Raises `InputError`."""
-    return open_tree(Disk(path), rule)
+def open_folders(path: str, rule: re.Pattern[str] | None = None, passed: Passed | None = None) -> Splits:
+    """Open a folder on disk; `passed` is told of what is not taken. Raises `InputError`."""
+    passed = passed or Passed()
+    return open_tree(Disk(path, passed), rule, passed)
 
 
-def open_tree(tree: Tree, rule: re.Pattern[str] | None = None) -> Splits:
+def open_tree(tree: Tree, rule: re.Pattern[str] | None = None, passed: Passed | None = None) -> Splits:
     """Apply the rules of the module to a tree; `rule`, as `rule_of` reads it, says labels by names. Raises `InputError`."""
     if rule:
         return open_named(tree, labelled_parts(tree), rule)
@@ -36,6 +39,8 @@ def open_tree(tree: Tree, rule: re.Pattern[str] | None = None) -> Splits:
     found = class_parts(tree)
     classes = _classes(tree, found["train"])
     parts = {part: _collect(tree, folder, classes, part) for part, folder in found.items()}
+    if passed is not None:
+        passed.stray += sum(len(tree.entries(folder)[0]) for folder in found.values())
     check_classes(shown_folder(tree, ""), classes)
     return Splits(**parts)
 
@@ -43,12 +48,13 @@ def open_tree(tree: Tree, rule: re.Pattern[str] | None = None) -> Splits:
 class Disk:
     """Folders on disk."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, passed: Passed) -> None:
+        self.passed, self.listed = passed, set[str]()
         self.path = path if path.endswith("/") else f"{path}/"
 
     def entries(self, folder: str) -> Entries:
         """List a folder; links are followed, broken ones are listed so that reading tells."""
-        names, below = [], []
+        names, below, others = [], [], []
         try:
             with os.scandir(self.path + folder) as entries:
                 for entry in entries:
@@ -56,10 +62,16 @@ class Disk:
                         continue
                     if entry.is_dir():
                         below.append(entry.name)
-                    elif is_sample(entry.name) and (entry.is_file() or _is_broken(entry)):
+                    elif is_sample(entry.name) and (entry.is_file() or is_broken(entry)):
                         names.append(entry.name)
+                    elif entry.name != LISTING:
+                        others.append((entry.name, not (entry.is_file() or is_broken(entry))))
         except OSError as error:
             raise InputError(f"{plain(self.path + folder)} cannot be listed: {reason(error)}") from None
+        if folder not in self.listed:  # the rules look at some folders more than once
+            self.listed.add(folder)
+            for name, special in others:
+                self.passed.add(name, special)
         return sorted(names), sorted(below)
 
     def identity(self, folder: str) -> Hashable:
@@ -88,10 +100,6 @@ class Disk:
                 return file.read()
         except OSError as error:
             raise InputError(f"{plain(path)} cannot be read: {reason(error)}") from None
-
-
-def _is_broken(entry: os.DirEntry[str]) -> bool:
-    return entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110
 
 
 def _classes(tree: Tree, folder: str) -> tuple[str, ...]:

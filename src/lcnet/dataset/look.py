@@ -12,8 +12,10 @@ import numpy as np
 
 from ..config import Preprocessing
 from ..errors import LcnetError
+from ..formats import MAX_PIXELS
 from ..image import resize
-from ..image.pixels import ORIENTATION, TURNS, decode, opened, quiet_and_strict
+from ..image.pixels import ORIENTATION, TURNS, decode, quiet_and_strict
+from ..image.reading import opened
 from .arrays import array_of, is_array
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ class Look(NamedTuple):
     error: str = ""
 
 
-def look(data: bytes) -> Look:
+def look(data: bytes, max_pixels: int = MAX_PIXELS) -> Look:
     """Look at the bytes of a picture or of a .npy file."""
     digest = sha256(data).digest()[:16]
     try:
@@ -45,7 +47,7 @@ def look(data: bytes) -> Look:
             pixels = array_of(data)
             traits, grey = _small(*pixels.shape[:2]), pixels.mean(2, keepdims=True).astype(np.uint8)
         else:
-            grey = decode(data, _GREY, needed=lambda height, width: (_ENOUGH, _ENOUGH))
+            grey = decode(data, _GREY, max_pixels, needed=lambda height, width: (_ENOUGH, _ENOUGH))
             traits = _traits(data)
         code, plain = difference_hash(grey)
     except LcnetError as error:

@@ -21,6 +21,7 @@ import numpy as np
 from ..cpus import usable_cpus
 from ..errors import ImageError, InputError
 from ..files import check_folder, replacing_folder
+from ..formats import MAX_PIXELS
 from ..text import plain
 from .labels import CLASSES
 from .parallel import in_order
@@ -59,11 +60,13 @@ def pack(
     skip_unreadable: bool = False,
     watcher: Watcher = Watcher(),
     workers: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Packed:
     """Write a folder of shards that `open_dataset` opens: train-000000.tar and so on, and classes.txt.
 
     shorter: pixels of the shorter side at most. quality: of JPEG, 1 to 100. shard_size: bytes at most, but one picture at
-    least. An unreadable picture raises `ImageError` unless `skip_unreadable`. Raises `InputError` for the rest.
+    least. An unreadable picture, or one of more than `max_pixels`, raises `ImageError` unless `skip_unreadable`.
+    Raises `InputError` for the rest.
     """
     for name, value, least, most in (
         ("shorter", shorter, 1, 65500),
@@ -76,7 +79,7 @@ def pack(
     check_target(target, overwrite)
     listing = _listing(splits.train.classes)
     job = _Job(
-        partial(shrink, shorter=shorter, quality=quality),
+        partial(shrink, shorter=shorter, quality=quality, max_pixels=max_pixels),
         shard_size,
         skip_unreadable,
         watcher,

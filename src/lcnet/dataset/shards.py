@@ -18,19 +18,18 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
+from ..formats import is_suffix
 from ..sources import ARCHIVES
-from ..sources.found import SUFFIXES
 from ..text import plain, reason
 from .labels import MAX_LABEL, Label, Labels, label_of, read_classes
 from .parts import settle, split_of
-from .samples import ARRAY, Dataset, NamesBuilder, Splits, check_parts
+from .samples import ARRAY, Dataset, NamesBuilder, Splits, check_parts, is_sample
 from .stores import Tarred
 from .tars import Member, Reader, scan
 
 LABELS = (".cls", ".json", ".txt")  # the first that is there and has a label counts
 MAX_SHARDS = 1 << 16
 
-_PICTURES = frozenset((*SUFFIXES, ARRAY))
 _HIDDEN = re.compile(r"(^|/)\.[^/]").search
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 
@@ -53,7 +52,7 @@ def _listing(folder: str) -> tuple[list[str], list[str]]:
 
 def _has_data(folder: str) -> bool:
     with os.scandir(folder) as entries:
-        return any(e.is_dir() or e.name.lower().endswith((*SUFFIXES, ARRAY)) for e in entries)
+        return any(e.is_dir() or is_sample(e.name) for e in entries)
 
 
 def open_pattern(pattern: str) -> Splits:
@@ -179,7 +178,7 @@ def _samples(reader: Reader) -> Iterator[_Sample]:
             if kind in kinds:
                 raise ValueError(f"sample {plain(key)} has two members {kind}")
             kinds[kind] = member
-        pictures = [kind for kind in kinds if kind in _PICTURES]
+        pictures = [kind for kind in kinds if kind == ARRAY or is_suffix(kind)]
         if not (pictures or ".cls" in kinds):
             continue
         if len(pictures) != 1:

@@ -11,14 +11,16 @@ import io
 import numpy as np
 
 from ..errors import ImageError, LcnetError
+from ..formats import MAX_PIXELS
 from ..image import resize
-from ..image.pixels import ORIENTATION, decode, opened, quiet_and_strict
+from ..image.pixels import ORIENTATION, decode, quiet_and_strict
+from ..image.reading import opened
 from .arrays import array_of, is_array
 
 MAX_SIDE = 65500  # of a JPEG file, by libjpeg
 
 
-def shrink(data: bytes, shorter: int, quality: int) -> tuple[str, bytes]:
+def shrink(data: bytes, shorter: int, quality: int, max_pixels: int = MAX_PIXELS) -> tuple[str, bytes]:
     """Return the suffix and the bytes of a picture whose shorter side has at most `shorter` pixels. Raises `ImageError`.
 
     quality: of JPEG, 1 to 100; its colours have half the resolution (4:2:0). Scaled by Pillow's bicubic filter.
@@ -27,9 +29,11 @@ def shrink(data: bytes, shorter: int, quality: int) -> tuple[str, bytes]:
         if is_array(data):
             return ".npy", _npy(_scaled(array_of(data), shorter))
         if _is_small_jpeg(data, shorter):
-            decode(data, needed=lambda height, width: (1, 1))  # as little as tells whether it is whole
+            decode(
+                data, max_pixels=max_pixels, needed=lambda height, width: (1, 1)
+            )  # as little as tells whether it is whole
             return ".jpg", data
-        return ".jpg", _jpeg(_scaled(decode(data), shorter), quality)
+        return ".jpg", _jpeg(_scaled(decode(data, max_pixels=max_pixels), shorter), quality)
     except LcnetError as error:
         raise ImageError(str(error).removeprefix("image bytes: ").removeprefix("array: ")) from None
 

@@ -12,18 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from ..formats import START
 from ..sources.found import MAX_MEMBER
+from ..sources.zipped import OVERLAPS, check_start
+from .arrays import MAGIC
 
 MARK = 4096  # bytes from the middle of a file that tell nearly all pictures of the same size apart
-STORED, DEFLATED, ENCRYPTED, LINK, UNKNOWN = (
-    0,
-    8,
-    253,
-    254,
-    255,
-)  # of a zip; the last three: why there is nothing to read
+# Methods of a zip; the last four: why there is nothing to read.
+STORED, DEFLATED, OVERLAPPING, ENCRYPTED, LINK, UNKNOWN = 0, 8, 252, 253, 254, 255
 
-_REFUSALS = {ENCRYPTED: "it is encrypted: extract it with its password first",
+_REFUSALS = {OVERLAPPING: OVERLAPS,
+             ENCRYPTED: "it is encrypted: extract it with its password first",
              LINK: "a link or device in an archive is not read",
              UNKNOWN: "only deflated and stored pictures are read: pack it again"}  # fmt: skip
 
@@ -113,8 +112,12 @@ class Zipped:
 
 
 def _inflated(data: bytes, size: int) -> bytes:
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size + 1)  # one more shows that there is more
+        start = stream.decompress(data, START) if size > START else b""
+        check_start(start, size, MAGIC)
+        rest = stream.unconsumed_tail if start else data
+        return start + stream.decompress(rest, size + 1 - len(start))  # one more shows that there is more
     except zlib.error as error:
         raise ValueError(f"it is damaged: {error}") from None
 

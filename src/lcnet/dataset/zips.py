@@ -6,48 +6,65 @@ listed, and told of when they are read.
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import zipfile
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Container, Hashable
 from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
 from ..sources.found import MAX_MEMBER
+from ..sources.passed import Passed
+from ..sources.zipped import GROWS, grows, overlapping
 from ..text import plain, reason
 from .folders import open_tree
 from .samples import Names, Splits, Store, is_sample
-from .stores import DEFLATED, ENCRYPTED, LINK, STORED, UNKNOWN, Zipped
+from .stores import DEFLATED, ENCRYPTED, LINK, OVERLAPPING, STORED, UNKNOWN, Zipped
 from .trees import LISTING, Entries
 
 MAX_DEPTH = 64  # folders in folders
 _FAR = 1 << 62  # beyond any file: zip's numbers may have a bit more than int64 holds
 
 
-def open_zip(path: str, rule: re.Pattern[str] | None = None) -> Splits:
-    """Open a zip archive; `rule` as in `open_tree`. Raises `InputError`."""
+def open_zip(path: str, rule: re.Pattern[str] | None = None, passed: Passed | None = None) -> Splits:
+    """Open a zip archive; `rule` as in `open_tree`; `passed` is told of what is not taken. Raises `InputError`."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {name: info for info in archive.infolist() if (name := _name(info.filename))}
+            infos = archive.infolist()
+        shared = overlapping(infos)
+        readable = (info.file_size for i, info in enumerate(infos) if i not in shared and _name(info.filename))
+        if grows((size for size in readable if size <= MAX_MEMBER), os.stat(path).st_size):  # noqa: PTH116
+            raise ValueError(GROWS)
     except Exception as error:  # whatever zipfile raises for hostile bytes
         raise InputError(f"{plain(path)}: this archive cannot be read: {reason(error)}") from None
-    return open_tree(Zip(path, members), rule)
+    passed = passed or Passed()
+    for info in infos:
+        if not (info.is_dir() or _name(info.filename) or _is_hidden(info.filename)):
+            passed.add(info.filename)
+    members = {name: info for info in infos if (name := _name(info.filename))}
+    return open_tree(Zip(path, members, {infos[index].header_offset for index in shared}), rule, passed)
 
 
 def _name(member: str) -> str:
     """The path of a member within the archive, "" if it is no picture or listing, hidden, or too deep to be sound."""
     parts = [part for part in member.split("/") if part not in ("", ".")]
-    hidden = any(part.startswith(".") for part in parts)
     taken = is_sample(member) or parts[-1:] == [LISTING]
-    return "" if hidden or len(parts) > MAX_DEPTH or not taken else "/".join(parts)
+    return "" if _is_hidden(member) or len(parts) > MAX_DEPTH or not taken else "/".join(parts)
+
+
+def _is_hidden(member: str) -> bool:
+    return any(part.startswith(".") for part in member.split("/") if part != ".")
 
 
 class Zip:
     """The folders of an archive, as its members' names tell them."""
 
-    def __init__(self, path: str, members: dict[str, zipfile.ZipInfo]) -> None:
+    def __init__(self, path: str, members: dict[str, zipfile.ZipInfo], shared: Container[int] = ()) -> None:
+        """shared: the offsets of members that reach into the next."""
+        self.shared = shared
         self.path, self.members = path, {name: info for name, info in members.items() if is_sample(name)}
         self.listings = {name: info for name, info in members.items() if not is_sample(name)}
         self.folders: dict[str, tuple[list[str], set[str]]] = {"": ([], set())}
@@ -114,13 +131,14 @@ class Zip:
             packed=column(np.int64, lambda info: info.compress_size),
             size=column(np.int64, lambda info: info.file_size),
             crc=column(np.uint32, lambda info: info.CRC),
-            method=column(np.uint8, _method),
+            method=column(np.uint8, self._method),
         )
 
-
-def _method(info: zipfile.ZipInfo) -> int:
-    if info.flag_bits & 1:
-        return ENCRYPTED
-    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
-        return LINK
-    return info.compress_type if info.compress_type in (STORED, DEFLATED) else UNKNOWN
+    def _method(self, info: zipfile.ZipInfo) -> int:
+        if info.header_offset in self.shared:
+            return OVERLAPPING
+        if info.flag_bits & 1:
+            return ENCRYPTED
+        if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+            return LINK
+        return info.compress_type if info.compress_type in (STORED, DEFLATED) else UNKNOWN

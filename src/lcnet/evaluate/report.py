@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import sys
 from collections.abc import Sequence
 from html import escape
 from io import BytesIO
@@ -107,7 +108,9 @@ def _tiles(evaluation: Evaluation, dataset: Pictures) -> list[Tile]:
     for m in evaluation.mistakes[:TILES]:
         try:
             data = dataset.read(m.sample)
-            pixels = array_of(data, m.name) if is_array(data) else decode(data, preprocessing)
+            pixels = (
+                array_of(data, m.name) if is_array(data) else decode(data, preprocessing, max_pixels=sys.maxsize)
+            )  # read before
         except LcnetError:
             continue
         lines = [

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,15 +19,18 @@ import numpy as np
 from .. import _native
 from ..config import INTERPOLATIONS, Preprocessing
 from ..errors import ImageError, InputError, LcnetError
+from ..formats import MAX_PIXELS
 from ..text import suggest
-from .pixels import DEFAULT, MAX_PIXELS, decode, name_of
+from .limits import MAX_SIDE
+from .pixels import DEFAULT, decode, name_of
 
 if TYPE_CHECKING:
-    from .pixels import Source
+    from PIL import Image
+
+    from .pixels import Check, Source
 
 __all__ = ["MAX_PIXELS", "MAX_SIDE", "as_list", "batch", "decode", "normalize", "prepare", "resize", "resize_crop"]
 
-MAX_SIDE = 1 << 24  # of a picture, before and after scaling: Pillow counts pixels in float32, exact up to here
 NATIVE_CHANNELS = 4  # as many at once as the native core takes
 
 
@@ -36,18 +40,20 @@ def batch(
     max_pixels: int = MAX_PIXELS,
     first: int = 0,
     fast: bool = False,
+    seen: Check | None = None,
 ) -> np.ndarray:
     """Decode and prepare one picture or several: float32 [N,C,H,W] in the order given.
 
     `sources`: as `as_list` takes them. Raises as `decode` and `prepare` do; the message names the source and, among
     several, its index, counted from `first` where `sources` is a part of more. `fast`: JPEG files at least twice as
-    large as needed are decoded at a fraction of their size, so that their pixels are no longer timm's to the bit.
+    large as needed are decoded at a fraction of their size, so that their pixels are no longer timm's to the bit. `seen`:
+    called with each file, as a Pillow image, once it is decoded.
     """
     images = as_list(sources)
     inputs = np.empty((len(images), *preprocessing.input_size), np.float32)
     for i, source in enumerate(images):
         try:
-            _input(source, preprocessing, max_pixels, fast, inputs[i])
+            _input(source, preprocessing, max_pixels, fast, seen, inputs[i])
         except LcnetError as error:
             place = f"image {first + i}: " if first or len(images) > 1 else ""
             raise type(error)(f"{place}{error}") from error
@@ -196,18 +202,34 @@ def _call(native: Any, *arguments: Any) -> None:
         raise InputError(str(error)) from None
 
 
-def _input(source: Source, preprocessing: Preprocessing, max_pixels: int, fast: bool, out: np.ndarray) -> None:
+def _input(
+    source: Source, preprocessing: Preprocessing, max_pixels: int, fast: bool, seen: Check | None, out: np.ndarray
+) -> None:
     def needed(height: int, width: int) -> tuple[int, int]:
         return _scaled_size(height, width, preprocessing)
 
+    def fits(image: Image.Image) -> None:
+        _check_fits(image, preprocessing)
+
     padded = preprocessing.input_size[0] == 3 and not isinstance(source, np.ndarray)
-    pixels = decode(source, preprocessing, max_pixels, needed if fast else None, padded)
+    pixels = decode(source, preprocessing, max_pixels, needed if fast else None, padded, fits, seen)
     if not padded:
         _check(pixels, preprocessing)
     try:
         _prepare(pixels, preprocessing, out)
     except ImageError as error:
         raise ImageError(f"{name_of(source)}: {error}") from None
+
+
+def _check_fits(image: Image.Image, preprocessing: Preprocessing) -> None:
+    """Refuse a picture that cannot be scaled, before it is decoded, if it cannot whichever way it will be turned."""
+    try:
+        _scaled_size(image.height, image.width, preprocessing)
+    except ImageError:
+        with suppress(ImageError):
+            _scaled_size(image.width, image.height, preprocessing)
+            return
+        raise
 
 
 def _check(image: np.ndarray, preprocessing: Preprocessing) -> None:

@@ -1,49 +1,36 @@
 """From any source to pixels: uint8 RGB (or grey) by the policy of docs/pixels.md, with Pillow and numpy alone.
 
 Refuses what is missing, damaged, cut short, too large or no picture: whatever the bytes are, `ImageError` names the
-source and nothing else is raised. A file is shown only to the one Pillow reader that its first bytes ask for, and
-Pillow is imported only when there is something to decode.
+source and nothing else is raised.
 """
 
 from __future__ import annotations
 
 import copyreg
-import io
 import os
 import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 
 from ..config import Preprocessing
 from ..errors import ImageError, InputError
+from ..formats import MAX_PIXELS
+from .limits import check_size
+from .reading import opened
 
 if TYPE_CHECKING:
     from PIL import Image
 
     Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
+    Needed: TypeAlias = Callable[[int, int], tuple[int, int]]
+    Check: TypeAlias = Callable[[Image.Image], None]
 
-MAX_PIXELS = 178_956_970  # width * height where Pillow, left at its own default, gives up too
 DEFAULT = Preprocessing()
-
-# First bytes (a pattern), Pillow's name of the format, the module that reads it. Left out are formats for which Pillow
-# runs another program (EPS) and those that almost any bytes pass for (TGA).
-READERS = (
-    (rb"\xff\xd8\xff", "JPEG", "PIL.JpegImagePlugin"),
-    (rb"\x89PNG\r\n\x1a\n", "PNG", "PIL.PngImagePlugin"),
-    (rb"GIF8[79]a", "GIF", "PIL.GifImagePlugin"),
-    (rb"RIFF....WEBP", "WEBP", "PIL.WebPImagePlugin"),
-    (rb"II[*+]\0|MM\0[*+]", "TIFF", "PIL.TiffImagePlugin"),
-    (rb"BM", "BMP", "PIL.BmpImagePlugin"),
-    (rb"P[0-6fy]\s", "PPM", "PIL.PpmImagePlugin"),
-    (rb"....ftyp(avif|avis|mif1|msf1)", "AVIF", "PIL.AvifImagePlugin"),
-    (rb"....ftyphe[iv][cxms]", "HEIF", "pillow_heif.HeifImagePlugin"),
-    (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "JPEG2000", "PIL.Jpeg2KImagePlugin"),
-)
 
 # EXIF orientation -> what turns the picture upright (EXIF 2.32, tag 0x0112), by Pillow's names.
 ORIENTATION = 0x0112
@@ -56,8 +43,10 @@ def decode(
     source: Source,
     preprocessing: Preprocessing = DEFAULT,
     max_pixels: int = MAX_PIXELS,
-    needed: Callable[[int, int], tuple[int, int]] | None = None,
+    needed: Needed | None = None,
     padded: bool = False,
+    check: Check | None = None,
+    seen: Check | None = None,
 ) -> np.ndarray:
     """Decode one picture to uint8 [H,W,3] RGB, or [H,W,1] grey for a network of one channel.
 
@@ -67,7 +56,8 @@ def decode(
 
     `needed`: for a JPEG file that may lose detail. Maps its height and width to those that it will be scaled to; a file
     that is at least twice as large is decoded at a half, quarter or eighth, in its DCT, but not smaller than needed.
-    `padded`: an RGB picture may come as [H,W,4] with a meaningless fourth byte, which saves a copy.
+    `padded`: an RGB picture may come as [H,W,4] with a meaningless fourth byte, which saves a copy. `check`: called
+    before a file or PIL image is decoded, to refuse it by its header; `seen`: afterwards.
 
     Raises `ImageError`, naming the source, for anything wrong with a picture, also for more than `max_pixels` pixels
     (by its header, before decoding); `InputError` for an argument that is no picture: another type, dtype or shape.
@@ -79,11 +69,19 @@ def decode(
         raise InputError(f"{name}: a network of {channels} input channels takes uint8 arrays [H,W,{channels}] only")
     try:
         with quiet_and_strict(), opened(source) as image:
-            return _pixels(image, preprocessing, max_pixels, needed if image is not source else None, padded)
+            check_size(image, max_pixels)
+            if check:
+                check(image)
+            if needed and image is not source and image.format == "JPEG":
+                _draft(image, preprocessing, needed)
+            pixels = pixels_of(image, preprocessing, padded)
+            if seen:
+                seen(image)
+            return pixels
     except InputError:
         raise
     except Exception as error:
-        raise ImageError(f"{name}: {_reason(error)}") from error
+        raise ImageError(f"{name}: {explained(error)}") from error
 
 
 def name_of(source: Source) -> str:
@@ -130,80 +128,16 @@ def _hint(array: np.ndarray) -> str:
     return ": pass bytes of an encoded picture as bytes" if array.ndim == 1 and array.dtype == np.uint8 else ""
 
 
-@contextmanager
-def opened(source: Any) -> Iterator[Image.Image]:
-    """The picture, its header read and its pixels not yet; what was opened here is closed."""
-    from PIL import Image
-
-    if isinstance(source, Image.Image):
-        yield source
-    else:
-        with _file(source) as file:
-            reader = Image.OPEN[_format_of(file)][0]
-            file.seek(0)
-            # Not Image.open, which imports the readers of five formats first: a third of the time that Pillow takes.
-            with reader(file, "") as image:
-                yield image
-
-
-def _file(source: Any) -> AbstractContextManager[BinaryIO]:
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return io.BytesIO(source if isinstance(source, bytes) else bytes(source))
-    if not hasattr(source, "read"):
-        return open(source, "rb")
-    if isinstance(source, io.TextIOBase):
-        raise InputError("a file object is open as text, expected binary: open the file with mode 'rb'")
-    seekable = source.seekable() if hasattr(source, "seekable") else hasattr(source, "seek")
-    return nullcontext(source if seekable else io.BytesIO(source.read()))
-
-
-def _format_of(file: BinaryIO) -> str:
-    """Pillow's name of the format that the first bytes of `file` announce, its reader imported."""
-    from PIL import Image
-
-    file.seek(0)
-    start = file.read(16)
-    if not start:
-        raise ImageError("it is empty (0 bytes): get it again")
-    for magic, name, module in READERS:
-        if re.match(magic, start, re.DOTALL):
-            if name not in Image.OPEN:
-                _import_reader(name, module)
-            return name
-    known = ", ".join(name for _, name, _ in READERS)
-    raise ImageError(f"it is not a picture of a known format ({known}): it starts with {start!r}")
-
-
-def _import_reader(name: str, module: str) -> None:
-    from importlib import import_module
-
-    try:
-        import_module(module)
-    except ImportError:
-        raise ImageError(f"it is a {name} picture and there is no {module} here: convert it to PNG or JPEG") from None
-
-
-def _pixels(
-    image: Image.Image,
-    preprocessing: Preprocessing,
-    max_pixels: int,
-    needed: Callable[[int, int], tuple[int, int]] | None,
-    padded: bool,
-) -> np.ndarray:
-    from PIL import Image
-
+def _draft(image: Image.Image, preprocessing: Preprocessing, needed: Needed) -> None:
     width, height = image.size
-    if width * height > max_pixels:
-        raise ImageError(f"it has {width} x {height} pixels, more than max_pixels = {max_pixels}: make it smaller, "
-                         "or allow more if it can be trusted")  # fmt: skip
-    if Image.MAX_IMAGE_PIXELS and width * height > 2 * Image.MAX_IMAGE_PIXELS:
-        raise ImageError(f"it has {width} x {height} pixels: Pillow's own limit, PIL.Image.MAX_IMAGE_PIXELS, holds too, "
-                         "doubled as there")  # fmt: skip
-    if not width * height:
-        raise ImageError(f"it has no pixels: its size is {width} x {height}")
-    if needed and image.format == "JPEG":
-        lying = preprocessing.exif and _turn(image) in LYING
-        image.draft(None, needed(width, height) if lying else needed(height, width)[::-1])  # takes (width, height)
+    lying = preprocessing.exif and _turn(image) in LYING
+    image.draft(None, needed(width, height) if lying else needed(height, width)[::-1])  # takes (width, height)
+
+
+def pixels_of(image: Image.Image, preprocessing: Preprocessing, padded: bool = False) -> np.ndarray:
+    """Decode what has been opened, its current frame, as `decode` says. Raises whatever Pillow does."""
+    from PIL import Image
+
     image.load()
     turn = _turn(image) if preprocessing.exif else None
     upright = _to_channels(image, preprocessing)
@@ -293,7 +227,7 @@ def _padded_view(image: Image.Image) -> np.ndarray | None:
     return _native.arrow_pixels(array, image.height, image.width)
 
 
-def _reason(error: Exception) -> str:
+def explained(error: Exception) -> str:
     """What is wrong and what to do, in words that follow a name and a colon."""
     from PIL import Image, UnidentifiedImageError
 

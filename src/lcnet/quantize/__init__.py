@@ -15,6 +15,7 @@ import numpy as np
 
 from ..config import Quantization
 from ..errors import InputError, LcnetError
+from ..formats import MAX_PIXELS
 from ..modelfile import ModelFile
 from ..modelfile.fold import fold
 from ..modelfile.quantized import Layers, layers_of, to_weights
@@ -45,6 +46,7 @@ class Options:
     bias_correction: bool = True
     max_drop: float = 0.5  # points of top-1
     labels_from_names: str | None = None  # of the labelled pictures, as `lcnet.dataset.open_dataset` takes it
+    max_pixels: int = MAX_PIXELS  # of a picture; larger ones cannot be read
 
     def __post_init__(self) -> None:
         low, high = pictures.FEWEST, pictures.MOST
@@ -138,7 +140,9 @@ class _Job:
         self.tell(f"finding ranges on {len(self.sources)} pictures")
 
         def counted() -> Any:
-            for x in pictures.batches(self.sources, self.preprocessing, self.problems):
+            for x in pictures.batches(
+                self.sources, self.preprocessing, self.problems, max_pixels=self.options.max_pixels
+            ):
                 self.used += len(x)
                 yield x
 
@@ -163,7 +167,7 @@ class _Job:
     def some(self, limit: int) -> np.ndarray:
         """The first calibration pictures that can be read, as ready input."""
         parts, count = [], 0
-        for x in pictures.batches(self.sources, self.preprocessing, []):
+        for x in pictures.batches(self.sources, self.preprocessing, [], max_pixels=self.options.max_pixels):
             parts.append(x)
             count += len(x)
             if count >= limit:
@@ -209,14 +213,18 @@ def _judge(
     problems: list[str] = []
     tell(f"comparing with fp32 on {len(held_out)} held-out pictures")
     marked = ((source, None) for source in held_out)
-    found = acceptance.compare(exact, int8, pictures.groups(marked, preprocessing, problems), False)
+    found = acceptance.compare(
+        exact, int8, pictures.groups(marked, preprocessing, problems, max_pixels=options.max_pixels), False
+    )
     pictures.check_enough(found.images, len(held_out), HELD_OUT_FEWEST, problems, "judge the result")
     out: dict[str, Any] = {"held_out": found.summary(classes) | {"left_out": len(problems)}, "evaluation": None}
     evaluation = None
     if judged is not None:
         tell(f"comparing with fp32 on {len(judged)} labelled pictures")
         problems = []
-        evaluation = acceptance.compare(exact, int8, pictures.groups(judged, preprocessing, problems), True)
+        evaluation = acceptance.compare(
+            exact, int8, pictures.groups(judged, preprocessing, problems, max_pixels=options.max_pixels), True
+        )
         pictures.check_enough(evaluation.images, len(judged), 1, problems, "measure accuracy")
         out["evaluation"] = evaluation.summary(classes) | {"left_out": len(problems)}
     x = np.random.default_rng(0).normal(size=(1, *preprocessing.input_size)).astype(np.float32)

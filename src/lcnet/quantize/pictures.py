@@ -13,6 +13,7 @@ import numpy as np
 
 from ..config import ModelConfig, Preprocessing
 from ..errors import ImageError, InputError
+from ..formats import MAX_PIXELS
 from ..image import batch
 from ..sources import find
 from ..sources.found import Found
@@ -46,21 +47,23 @@ def choose(data: Any, images: int) -> tuple[list[Any], list[Any]]:
 
 
 def batches(
-    sources: Iterable[Any], preprocessing: Preprocessing, problems: list[str], size: int = BATCH
-) -> Iterator[np.ndarray]:
+    sources: Iterable[Any], preprocessing: Preprocessing, problems: list[str], size: int = BATCH,
+    max_pixels: int = MAX_PIXELS,
+) -> Iterator[np.ndarray]:  # fmt: skip
     """Yield the pictures as ready input, float32 [N,C,H,W]; what is wrong with those left out is added to `problems`."""
-    for _, x in groups(((source, None) for source in sources), preprocessing, problems, size):
+    for _, x in groups(((source, None) for source in sources), preprocessing, problems, size, max_pixels):
         yield x
 
 
 def groups(
-    marked: Iterable[tuple[Any, Any]], preprocessing: Preprocessing, problems: list[str], size: int = BATCH
-) -> Iterator[tuple[list[Any], np.ndarray]]:
+    marked: Iterable[tuple[Any, Any]], preprocessing: Preprocessing, problems: list[str], size: int = BATCH,
+    max_pixels: int = MAX_PIXELS,
+) -> Iterator[tuple[list[Any], np.ndarray]]:  # fmt: skip
     """Do what `batches` does for (source, mark) pairs, and yield the marks of each batch with it."""
     marks, ready = [], []
     for source, mark in marked:
         try:
-            x = batch([source.open() if isinstance(source, Found) else source], preprocessing)
+            x = batch([source.open() if isinstance(source, Found) else source], preprocessing, max_pixels)
         except ImageError as error:
             problems.append(str(error))
             continue

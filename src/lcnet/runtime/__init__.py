@@ -16,6 +16,7 @@ from ..arch import REDUCTIONS, Arch
 from ..config import Labels, ModelConfig, Preprocessing
 from ..cpus import usable_cpus
 from ..errors import InputError
+from ..formats import MAX_PIXELS
 from ..modelfile import ModelFile
 from .decision import accepted, probabilities, thresholds
 from .layers import native_layers
@@ -40,6 +41,7 @@ def load(
     precision: str = "fp32",
     decode: str = "exact",
     cache_dir: str | os.PathLike[str] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Classifier:
     """Load a model by name (`lcnet_050`, `hf-hub:owner/repo`, `local-dir:DIR`) or by the path of its file.
 
@@ -47,13 +49,16 @@ def load(
     them), by default the environment variable LCNET_ISA or the fastest that this CPU has. precision: `fp32`, or `bf16`
     where the CPU has it: activations and weights of the large layers in bfloat16, sums in float32; a quantised file runs in
     int8. decode: `exact`, or `fast`, which decodes JPEG files far larger than the input at a fraction of their size
-    (docs/pixels.md says what that changes). Raises `WeightsError`, `ModelFileError`, or `InputError` for options that this
-    CPU cannot serve.
+    (docs/pixels.md says what that changes). max_pixels: a picture of more is an `ImageError`, by its header and before it is
+    decoded; a server wants fewer than the default. Raises `WeightsError`, `ModelFileError`, or `InputError` for options that
+    this CPU cannot serve.
     """
     from .. import hub, modelfile
 
     found = hub.locate(name, cache_dir)
-    return Classifier(modelfile.read(found.path, found.config, mapped=True), threads, isa, precision, decode)
+    return Classifier(
+        modelfile.read(found.path, found.config, mapped=True), threads, isa, precision, decode, max_pixels
+    )
 
 
 class Classifier:
@@ -70,10 +75,13 @@ class Classifier:
         isa: str | None = None,
         precision: str = "fp32",
         decode: str = "exact",
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.config: ModelConfig = model.config
         self._thresholds = thresholds(model.config)
-        self.precision, self.decode = precision, decode
+        self.precision, self.decode, self.max_pixels = precision, decode, max_pixels
+        if not isinstance(max_pixels, int) or isinstance(max_pixels, bool) or max_pixels < 1:
+            raise InputError(f"max_pixels is {max_pixels!r}, expected a whole number of at least 1")
         for name, value, known in (("precision", precision, PRECISIONS), ("decode", decode, DECODES)):
             if value not in known:
                 raise InputError(f"{name} is {value!r}, expected {' or '.join(known)}")
@@ -152,11 +160,14 @@ class Classifier:
             return [np.empty((0, *shapes[i]), np.float32) for i in wanted]
         return [np.concatenate(maps) if len(maps) > 1 else maps[0] for maps in zip(*parts, strict=True)]
 
-    def preprocess(self, images: Any) -> np.ndarray:
-        """Return the network's input for images, float32 [N,C,H,W]; all in memory at once."""
-        from ..image import as_list, batch
+    def preprocess(self, images: Any, seen: Any = None) -> np.ndarray:
+        """Return the network's input for images, float32 [N,C,H,W]; all in memory at once.
 
-        return batch(as_list(images), self.preprocessing, fast=self.decode == "fast")
+        seen: called with each file, as a Pillow image, once it is decoded.
+        """
+        from ..image import as_list
+
+        return self._batch(as_list(images), seen=seen)
 
     def stream(
         self,
@@ -169,6 +180,7 @@ class Classifier:
         recursive: bool = False,
         batch_size: int | None = None,
         workers: int | None = None,
+        frames: str | int = "first",
     ) -> Generator[Streamed, None, None]:
         """Yield `Streamed(source, value, error, seconds)` for each image, in order, with threads and bounded memory.
 
@@ -176,14 +188,24 @@ class Classifier:
         (`recursive`: with those below), globs, zip and tar archives. kind: `classify` gives a `Result`, `probs` and `logits`
         float32 [num_classes], `embeddings` [1280], `feature_maps` a list of [C,H,W]. errors: `raise` at an unreadable image,
         or `yield` it with its `error`. batch_size: images a worker takes at once at most. workers: threads that decode and
-        run, by default as many as the model's; 0 does everything in the caller's. Closing the iterator stops the threads.
+        run, by default as many as the model's; 0 does everything in the caller's. frames: of files with several `first`, `all`,
+        or at most so many, evenly spaced; then each is a source of its own, `a.gif/#2`. Closing the iterator stops the threads.
         """
         from ..sources import find
         from .stream import stream
 
         answer = self.answer(kind, top_k, out_indices)
         workers = self.threads if workers is None else workers
-        return stream(find(images, recursive), self.preprocess, answer, errors, batch_size, workers)
+        sources = self.expand(find(images, recursive), frames)
+        return stream(sources, self.preprocess, answer, errors, batch_size, workers)
+
+    def expand(self, sources: Iterable[Any], frames: str | int = "first") -> Iterable[Any]:
+        """Return sources for `stream` with the frames that are wanted in place of each file that has several."""
+        from ..image.frames import FIRST, check_frames
+        from .frames import expand
+
+        check_frames(frames)
+        return sources if frames == FIRST else expand(sources, frames, self.preprocessing, self.max_pixels)
 
     def answer(self, kind: str = "classify", top_k: int = 5, out_indices: Sequence[int] | None = None) -> Answer:
         """Return the function from ready input, float32 [N,C,H,W], to N values as `stream` yields them for `kind`.
@@ -250,12 +272,16 @@ class Classifier:
         if _is_ready(images):
             yield images
             return
-        from ..image import as_list, batch
+        from ..image import as_list
 
         sources = as_list(images)
         for start in range(0, len(sources), CHUNK):
-            part = sources[start : start + CHUNK]
-            yield batch(part, self.preprocessing, first=start, fast=self.decode == "fast")
+            yield self._batch(sources[start : start + CHUNK], start)
+
+    def _batch(self, images: list[Any], first: int = 0, seen: Any = None) -> np.ndarray:
+        from ..image import batch
+
+        return batch(images, self.preprocessing, self.max_pixels, first, self.decode == "fast", seen)
 
     def _result(self, probs: np.ndarray, top_k: int) -> Result:
         names = self.labels.names if self.labels else None

@@ -74,6 +74,8 @@ class _Slot:
     def __init__(self, source: Any) -> None:
         self.source, self.value, self.seconds, self.done = source, None, 0.0, False
         self.error: BaseException | None = None
+        if isinstance(source, Found):
+            source.prepare()
         held = source if isinstance(source, (bytes, bytearray)) else b""
         self.weight: int = source.weight if isinstance(source, Found) else getattr(source, "nbytes", len(held))
 

@@ -14,19 +14,23 @@ from typing import Any, BinaryIO
 from ..errors import InputError
 from ..text import reason
 from .found import MAX_MEMBER, is_picture, problem
+from .passed import Passed
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+MAX_LOOKED = 100_000  # files and folders that are counted only to tell how many pictures there are
 MAX_PATH = 1 << 16  # bytes of one line of a list
 
 _CHUNK = 1 << 16
 
 
-def find(images: Any, recursive: bool = False, max_member: int = MAX_MEMBER) -> Iterable[Any]:
+def find(
+    images: Any, recursive: bool = False, max_member: int = MAX_MEMBER, passed: Passed | None = None
+) -> Iterable[Any]:
     """Find the pictures in what is given, lazily: one source, or an iterable of them, which may never end.
 
     A path may be a file, a folder (the pictures in it by their suffix, with `recursive` also below it, without hidden
     ones), a glob pattern, or a zip or tar archive; every other source is passed on as it is. Yields paths, `Found` and what
-    was passed on; for one plain picture, a list of it.
+    was passed on; for one plain picture, a list of it. `passed` is told of what is not taken.
     """
     if isinstance(images, (list, tuple)) and len(images) == 1 and _is_one(images[0]):
         images = images[0]
@@ -34,25 +38,42 @@ def find(images: Any, recursive: bool = False, max_member: int = MAX_MEMBER) -> 
         if not isinstance(images, (str, os.PathLike)) or _is_plain_file(images):
             return [images]
         images = [images]
-    return _pictures(_files(images, recursive), max_member)
+    passed = passed or Passed()
+    return _pictures(_files(images, recursive, passed), max_member, passed)
 
 
-def find_listed(paths: Iterable[str], recursive: bool = False, max_member: int = MAX_MEMBER) -> Iterator[Any]:
+def find_listed(
+    paths: Iterable[str], recursive: bool = False, max_member: int = MAX_MEMBER, passed: Passed | None = None
+) -> Iterator[Any]:
     """Find the pictures that a list names, as `find` does, but take `*`, `?` and `[` as parts of a name."""
-    return _pictures(_files(paths, recursive, globs=False), max_member)
+    passed = passed or Passed()
+    return _pictures(_files(paths, recursive, passed, globs=False), max_member, passed)
 
 
 def count(paths: Iterable[Any], recursive: bool = False) -> int | None:
     """Return how many sources `find` will yield for these paths, or None if only reading a whole archive would tell."""
     total = 0
-    for path in _files(paths, recursive):
+    for path in _files(paths, recursive, Passed()):
         if not is_archive(path):
             total += 1
         elif not os.fspath(path).lower().endswith(".zip"):
             return None
         else:
-            total += sum(1 for _ in _pictures([path], MAX_MEMBER))
+            total += sum(1 for _ in _pictures([path], MAX_MEMBER, Passed()))
     return total
+
+
+def count_below(folders: Iterable[str]) -> tuple[int, bool]:
+    """How many pictures lie in the folders of these folders, and whether `MAX_LOOKED` entries were enough to count all."""
+    found = looked = 0
+    for top in folders:
+        for folder, below, names in os.walk(top):
+            below[:] = [name for name in below if not name.startswith(".")]
+            looked += len(below) + len(names)
+            found += sum(map(is_picture, names)) if folder != top else 0
+            if looked > MAX_LOOKED:
+                return found, False
+    return found, True
 
 
 def is_archive(source: Any) -> bool:
@@ -94,26 +115,26 @@ def _is_plain_file(path: Any) -> bool:
     return os.path.isfile(path) and not is_archive(path)  # noqa: PTH113
 
 
-def _pictures(files: Iterable[Any], max_member: int) -> Iterator[Any]:
+def _pictures(files: Iterable[Any], max_member: int, passed: Passed) -> Iterator[Any]:
     for source in files:
         if is_archive(source):
             from .archives import members  # zipfile and tarfile are loaded where there is an archive only
 
-            yield from members(source, max_member)
+            yield from members(source, max_member, passed)
         else:
             yield source
 
 
-def _files(images: Iterable[Any], recursive: bool, globs: bool = True) -> Iterator[Any]:
+def _files(images: Iterable[Any], recursive: bool, passed: Passed, globs: bool = True) -> Iterator[Any]:
     """Expand folders and globs; archives stay what they are."""
     for source in images:
         if not isinstance(source, (str, os.PathLike)):
             yield source
         elif globs and _is_pattern(source):
-            yield from _matches(os.fspath(source), recursive)
+            yield from _matches(os.fspath(source), recursive, passed)
         else:
             # A Path would keep a trace of every name: pathlib interns them.
-            yield from _walk(source, recursive) if os.path.isdir(source) else [source]  # noqa: PTH112
+            yield from _walk(source, recursive, passed) if os.path.isdir(source) else [source]  # noqa: PTH112
 
 
 def _is_pattern(path: Any) -> bool:
@@ -121,16 +142,16 @@ def _is_pattern(path: Any) -> bool:
     return any(c in text for c in "*?[") and not os.path.lexists(text)
 
 
-def _matches(pattern: str, recursive: bool) -> Iterator[Any]:
+def _matches(pattern: str, recursive: bool, passed: Passed) -> Iterator[Any]:
     from glob import iglob
 
     matches = sorted(iglob(pattern, recursive=True))  # noqa: PTH207  # pathlib refuses absolute patterns
     if not matches:
         yield problem(pattern, "no file matches this pattern")
-    yield from _files(map(Path, matches), recursive, globs=False)
+    yield from _files(map(Path, matches), recursive, passed, globs=False)
 
 
-def _walk(top: Any, recursive: bool) -> Iterator[Any]:
+def _walk(top: Any, recursive: bool, passed: Passed) -> Iterator[Any]:
     """Yield the pictures of a folder, sorted, then those of its folders; each real folder once, whatever links there are."""
     seen: set[tuple[int, int]] = set()
     folders = [Path(top)]
@@ -141,16 +162,19 @@ def _walk(top: Any, recursive: bool) -> Iterator[Any]:
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
-            names, below = _entries(folder, recursive)
+            names, below = _entries(folder, passed)
         except OSError as error:
             yield problem(str(folder), f"this folder cannot be read: {reason(error)}")
             continue
         yield from (folder / name for name in names)
-        folders.extend(folder / name for name in reversed(below))
+        if recursive:
+            folders.extend(folder / name for name in reversed(below))
+        elif below:
+            passed.leave(str(folder))
 
 
-def _entries(folder: Path, recursive: bool) -> tuple[list[str], list[str]]:
-    """The names of the pictures in a folder and, if `recursive`, of the folders in it, both sorted."""
+def _entries(folder: Path, passed: Passed) -> tuple[list[str], list[str]]:
+    """The names of the pictures in a folder and of the folders in it, both sorted."""
     names, below = [], []
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -158,6 +182,15 @@ def _entries(folder: Path, recursive: bool) -> tuple[list[str], list[str]]:
                 continue
             if entry.is_dir():
                 below.append(entry.name)
-            elif is_picture(entry.name) and (entry.is_file() or entry.is_symlink()):  # no pipes; broken links are told
+            elif is_picture(entry.name) and (
+                entry.is_file() or is_broken(entry)
+            ):  # a broken link is told when it is read
                 names.append(entry.name)
-    return sorted(names), sorted(below) if recursive else []
+            else:
+                passed.add(entry.name, special=not (entry.is_file() or is_broken(entry)))
+    return sorted(names), sorted(below)
+
+
+def is_broken(entry: os.DirEntry[str]) -> bool:
+    """Whether this is a link to nothing; one to a pipe or a device is a pipe or a device."""
+    return entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110

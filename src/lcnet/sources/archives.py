@@ -14,15 +14,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ImageError
+from ..formats import START
 from ..text import reason
 from .found import MAX_MEMBER, Found, is_picture, problem
+from .passed import Passed
+from .zipped import GROWS, MAX_RATIO, OVERLAPS, check_start, grows, overlapping
 
 if TYPE_CHECKING:
     import tarfile
     import zipfile
 
 MAX_HEADER = 1 << 20  # bytes of what a tar archive says of one member: names and extended attributes
-MAX_RATIO = 200  # a compressed tar that grows beyond this, and beyond MAX_MEMBER, is not read any further
 
 _LINK = "a link in an archive is not followed"
 _SPECIAL = "a device or pipe in an archive is not read"
@@ -30,12 +32,14 @@ _STEP = 1 << 20
 _STORED, _DEFLATED = 0, 8  # zipfile expands the other methods, bzip2 and LZMA, without a bound: gigabytes from 4 kB
 
 
-def members(path: Any, limit: int) -> Iterator[Found]:
+def members(path: Any, limit: int, passed: Passed) -> Iterator[Found]:
     """Yield the pictures of an archive in its order, of at most `limit` bytes each; nothing is raised here."""
     name = os.fspath(path)
     kind = _zip_members if name.lower().endswith(".zip") else _tar_members
     try:
-        yield from kind(name, limit)
+        if not os.path.isfile(name) and os.path.lexists(name):  # noqa: PTH113  # a pipe would be waited for
+            raise ValueError("it is no file")
+        yield from kind(name, limit, passed)
     except Exception as error:  # whatever the archive modules raise for hostile bytes
         how = "cannot be read" if kind is _zip_members else "cannot be read to its end"
         yield problem(name, f"this archive {how}: {reason(error)}")
@@ -55,16 +59,26 @@ def _too_large(size: int, limit: int) -> str:
     return f"it has {size} bytes or more, the limit for a picture in an archive is {limit}: --max-member allows more"
 
 
-def _zip_members(path: str, limit: int) -> Iterator[Found]:
+def _zip_members(path: str, limit: int, passed: Passed) -> Iterator[Found]:
     import zipfile
 
     archive = _Zip(zipfile.ZipFile(path), limit)
-    for info in archive.file.infolist():
+    infos = archive.file.infolist()
+    bad, size, total = overlapping(infos), os.stat(path).st_size, 0  # noqa: PTH116
+    for index, info in enumerate(infos):
         name, kind = f"{path}!/{info.filename}", stat.S_IFMT(info.external_attr >> 16)
-        if info.is_dir() or not is_picture(info.filename):
+        if info.is_dir():
             continue
+        if not is_picture(info.filename):
+            passed.add(info.filename)
+            continue
+        total += info.file_size if index not in bad and info.file_size <= limit else 0
+        if grows([total], size):
+            raise ValueError(GROWS)
         if kind not in (0, stat.S_IFREG):
             yield problem(name, _LINK if kind == stat.S_IFLNK else _SPECIAL)
+        elif index in bad:
+            yield problem(name, OVERLAPS)
         else:
             yield Found(name, partial(archive.read, info, name))
 
@@ -97,13 +111,15 @@ class _Zip:
         with self.lock:
             member = self.file.open(info)
         try:
-            return _read(member, self.limit)
+            start = member.read(START)
+            check_start(start, info.file_size)
+            return start + _read(member, self.limit)
         finally:
             with self.lock:
                 member.close()
 
 
-def _tar_members(path: str, limit: int) -> Iterator[Found]:
+def _tar_members(path: str, limit: int, passed: Passed) -> Iterator[Found]:
     import tarfile
 
     with open(path, "rb") as raw:
@@ -111,8 +127,12 @@ def _tar_members(path: str, limit: int) -> Iterator[Found]:
         most = max(MAX_MEMBER, MAX_RATIO * os.fstat(raw.fileno()).st_size) if file.file is not raw else None
         with tarfile.open(fileobj=file, mode="r:") as archive:  # type: ignore[call-overload]
             for info in _headers(archive, file, most):
-                if not info.isdir() and is_picture(info.name):
+                if info.isdir():
+                    continue
+                if is_picture(info.name):
                     yield _tar_member(archive, file, info, f"{path}!/{info.name}", limit)
+                else:
+                    passed.add(info.name)
 
 
 def _headers(archive: tarfile.TarFile, file: _Metered, most: int | None) -> Iterator[tarfile.TarInfo]:
@@ -124,7 +144,7 @@ def _headers(archive: tarfile.TarFile, file: _Metered, most: int | None) -> Iter
         yield info
         archive.members.clear()  # type: ignore[attr-defined]  # which would grow with the archive
         if most is not None and before > most:
-            raise ValueError(f"it grows to more than {MAX_RATIO} times its size")
+            raise ValueError(GROWS)
         file.left = MAX_HEADER
     if file.last.strip(b"\0"):  # tarfile takes a damaged header for the end
         raise ValueError("it is damaged or cut short")

@@ -7,9 +7,8 @@ from io import BytesIO
 from typing import BinaryIO
 
 from ..errors import ImageError
+from ..formats import is_suffix
 
-SUFFIXES = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
-            ".tif", ".tiff", ".webp")  # fmt: skip
 MAX_MEMBER = 256 << 20  # bytes of one picture in an archive, uncompressed
 
 
@@ -29,6 +28,9 @@ class Found:
 
     def __repr__(self) -> str:
         return f"<lcnet.sources.Found {self.name}>"
+
+    def prepare(self) -> None:
+        """Called once, in the order of the sources, before `open` may be called in another thread."""
 
     def open(self) -> BinaryIO:
         """Return the encoded picture as a binary file with a `name`. Raises `ImageError`."""
@@ -51,6 +53,12 @@ def problem(name: str, reason: str) -> Found:
 
 
 def is_picture(name: str) -> bool:
-    """Whether a name has the suffix of a picture and is not hidden."""
+    """Whether a name has the suffix of a picture that can be read here, and is not hidden."""
     base = name.rpartition("/")[2]
-    return not base.startswith(".") and base.lower().endswith(SUFFIXES)
+    return not base.startswith(".") and is_suffix(suffix_of(base))
+
+
+def suffix_of(name: str) -> str:
+    """The suffix of a file's name, with its dot and in small letters; "" without."""
+    _, dot, suffix = name.rpartition("/")[2].rpartition(".")
+    return (dot + suffix).lower()

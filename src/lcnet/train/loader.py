@@ -23,6 +23,7 @@ from ..config import Preprocessing
 from ..dataset import Dataset
 from ..dataset.arrays import array_of, is_array
 from ..errors import ImageError, InputError, LcnetError
+from ..formats import MAX_PIXELS
 from ..image import resize, resize_crop
 from ..image.pixels import decode
 from .augment.crop import random_resized_crop, shifted, shifted_crop
@@ -33,13 +34,15 @@ from .sampler import Item, Order
 FILTERS = ("bilinear", "bicubic")
 
 
-def read_pixels(dataset: Dataset, index: int, preprocessing: Preprocessing, needed: Any = None) -> np.ndarray:
+def read_pixels(
+    dataset: Dataset, index: int, preprocessing: Preprocessing, needed: Any = None, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """Decode one sample: uint8 [H,W,C], for an RGB file [H,W,4] with a meaningless fourth byte. Raises `ImageError`."""
     name, data = dataset.names[index], dataset.read(index)
     if is_array(data):
         return _fitting(array_of(data, name), name, preprocessing.input_size[0])
     try:
-        return decode(data, preprocessing, needed=needed, padded=True)
+        return decode(data, preprocessing, max_pixels, needed, padded=True)
     except LcnetError as error:
         raise ImageError(f"{name}: {str(error).removeprefix('image bytes: ')}") from None
 
@@ -56,6 +59,7 @@ class TrainTransform:
 
     recipe: Recipe
     preprocessing: Preprocessing
+    max_pixels: int = MAX_PIXELS
 
     @cached_property
     def randaugment(self) -> RandAugment:
@@ -83,14 +87,14 @@ class TrainTransform:
             return -(-height * size // box[2]), -(-width * size // box[3])
 
         full: list[int] = []
-        pixels = read_pixels(dataset, index, self.preprocessing, needed)
+        pixels = read_pixels(dataset, index, self.preprocessing, needed, self.max_pixels)
         if not box:  # no JPEG: nobody asked
             needed(*pixels.shape[:2])
         top, left, height, width = _scaled(box, full, pixels.shape)
         return resize(pixels[top : top + height, left : left + width], (size, size), self._filter(rng))
 
     def _shifted(self, dataset: Dataset, index: int, rng: random.Random, size: int) -> np.ndarray:
-        pixels = read_pixels(dataset, index, self.preprocessing)
+        pixels = read_pixels(dataset, index, self.preprocessing, max_pixels=self.max_pixels)
         scaled = resize(pixels, (size, size), self._filter(rng))
         return shifted(scaled, *shifted_crop(rng, size, self.recipe.shift))
 
@@ -123,11 +127,12 @@ class TestTransform:
     """What the finished model does with a picture, to the bit, before it normalises."""
 
     preprocessing: Preprocessing
+    max_pixels: int = MAX_PIXELS
 
     def __call__(self, dataset: Dataset, index: int, seed: int) -> np.ndarray:
         """Return uint8 [H,W,C]; `seed` changes nothing."""
-        pixels = read_pixels(dataset, index, self.preprocessing)[:, :, : self.preprocessing.input_size[0]]
-        return resize_crop(np.ascontiguousarray(pixels), self.preprocessing)
+        pixels = read_pixels(dataset, index, self.preprocessing, max_pixels=self.max_pixels)
+        return resize_crop(np.ascontiguousarray(pixels[:, :, : self.preprocessing.input_size[0]]), self.preprocessing)
 
 
 @dataclass(frozen=True)
@@ -166,10 +171,11 @@ class Batches:
 
 @dataclass(frozen=True)
 class LoaderOptions:
-    """How batches are made, which changes nothing in them. workers: processes; 0: the caller's own."""
+    """How batches are made, which changes nothing in them. workers: processes; 0: the caller's own. max_pixels: of a file."""
 
     workers: int = 1
     pin: bool = False
+    max_pixels: int = MAX_PIXELS
 
 
 class TrainLoader:
@@ -179,7 +185,7 @@ class TrainLoader:
         self, dataset: Dataset, recipe: Recipe, preprocessing: Preprocessing, order: Order, options: LoaderOptions
     ) -> None:
         self.batches = Batches(order)
-        pictures = Pictures(dataset, TrainTransform(recipe, preprocessing))
+        pictures = Pictures(dataset, TrainTransform(recipe, preprocessing, options.max_pixels))
         self.loader = _loader(pictures, self.batches, options)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
@@ -194,7 +200,7 @@ def test_loader(
     """Batches of the samples in `indices`, prepared as the finished model prepares them."""
     starts = range(0, len(indices), batch_size)
     batches = [[(i, 0) for i in indices[start : start + batch_size]] for start in starts]
-    return _loader(Pictures(dataset, TestTransform(preprocessing)), batches, options)
+    return _loader(Pictures(dataset, TestTransform(preprocessing, options.max_pixels)), batches, options)
 
 
 def _loader(pictures: Pictures, batches: Any, options: LoaderOptions) -> DataLoader[Any]:

@@ -20,7 +20,9 @@ import torch
 from ..cpus import usable_cpus
 from ..dataset import Dataset, open_dataset, split
 from ..errors import InputError, LcnetError
+from ..formats import MAX_PIXELS
 from ..hub import HUB_PREFIXES
+from ..sources.passed import Passed
 from . import checkpoint
 from .augment.randaugment import parse
 from .distributed import joined
@@ -46,7 +48,8 @@ class Options:
     val_fraction: of the training pictures, for validation, where the data has none; 0: no validation. accumulate: parts in
     which a process does its share of a step. metric: picks the best epoch (top1, balanced_accuracy, macro_f1, loss, mAP);
     patience: epochs without a better one after which training stops, 0: never. checkpoint_minutes: between checkpoints
-    within an epoch. workers: processes that decode, 0: none; None: a choice by the number of processors.
+    within an epoch. workers: processes that decode, 0: none; None: a choice by the number of processors. max_pixels: a picture
+    of more cannot be read.
     """
 
     model: str = "lcnet_050"
@@ -67,13 +70,14 @@ class Options:
     workers: int | None = None
     threads: int | None = None
     checkpoint_minutes: float = 10.0
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         if self.amp not in AMP:
             raise InputError(f"amp is {self.amp!r}, expected {' or '.join(AMP)}")
         if not 0 <= self.val_fraction < 1:
             raise InputError(f"val_fraction is {self.val_fraction}, expected a number from 0 to below 1")
-        for name, low in (("accumulate", 1), ("patience", 0), ("seed", 0)):
+        for name, low in (("accumulate", 1), ("patience", 0), ("seed", 0), ("max_pixels", 1)):
             if getattr(self, name) < low:
                 raise InputError(f"{name} is {getattr(self, name)}, expected a whole number from {low} up")
 
@@ -152,13 +156,16 @@ class _Training:
 
     def _data(self, data: str) -> tuple[Dataset, Dataset | None, list[str]]:
         """Open, check and split the data."""
-        splits = open_dataset(data, self.options.labels_from_names)
+        passed = Passed()
+        splits = open_dataset(data, self.options.labels_from_names, passed)
+        if passed.text() and self.group.first:
+            self.events.note(passed.text())
         train, val = splits.train, splits.val
         skipped: list[str] = []
         if self.options.skip_unreadable:
-            train, skipped = _readable(train, self.options.in_chans or 3)
+            train, skipped = _readable(train, self.options)
             if val is not None:
-                val, more = _readable(val, self.options.in_chans or 3)
+                val, more = _readable(val, self.options)
                 skipped += more
             for name in skipped:
                 self.events.note(f"left out: {name}")
@@ -234,7 +241,7 @@ class _Training:
         workers = (
             (max(1, cpus - 1) if gpu else max(1, cpus // 4)) if self.options.workers is None else self.options.workers
         )
-        return LoaderOptions(workers, pin=gpu)
+        return LoaderOptions(workers, gpu, self.options.max_pixels)
 
     def _is_better(self, run: Run, row: dict[str, Any]) -> bool:
         """Whether the epoch is the best so far; without validation the last one is."""
@@ -292,7 +299,7 @@ class _Training:
         from ..runtime import load
 
         self.events.note("evaluating the model file with the native engine")
-        model = load(self.output.model)
+        model = load(self.output.model, max_pixels=self.options.max_pixels)
         write_report(self.output.report, evaluate(model, self.val), self.val, history=rows, overwrite=True)
 
     def _recipe_json(self) -> dict[str, Any]:
@@ -354,17 +361,17 @@ def _fingerprint(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _readable(dataset: Dataset, channels: int) -> tuple[Dataset, list[str]]:
+def _readable(dataset: Dataset, options: Options) -> tuple[Dataset, list[str]]:
     """Leave out the pictures that cannot be decoded; return the rest and why each of them is not in it."""
     from concurrent.futures import ThreadPoolExecutor
 
     from ..config import Preprocessing
 
-    preprocessing = Preprocessing().with_channels(channels)
+    preprocessing = Preprocessing().with_channels(options.in_chans or 3)
 
     def problem(index: int) -> str | None:
         try:
-            read_pixels(dataset, index, preprocessing)
+            read_pixels(dataset, index, preprocessing, max_pixels=options.max_pixels)
         except LcnetError as error:
             return str(error)
         return None
