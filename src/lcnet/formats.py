@@ -30,7 +30,7 @@ FORMATS = (
     Format("PNG", rb"\x89PNG\r\n\x1a\n", "PIL.PngImagePlugin", ".apng .png"),
     Format("GIF", rb"GIF8[79]a", "PIL.GifImagePlugin", ".gif"),
     Format("WEBP", rb"RIFF....WEBP", "PIL.WebPImagePlugin", ".webp"),
-    Format("TIFF", rb"II[*+]\0(?!......CR)|MM\0[*+]", "PIL.TiffImagePlugin", ".tif .tiff"),  # CR: Canon's raw files
+    Format("TIFF", rb"II[*+]\0(?!....CR)|MM\0[*+]", "PIL.TiffImagePlugin", ".tif .tiff"),  # CR: Canon's raw files
     Format("BMP", rb"BM", "PIL.BmpImagePlugin", ".bmp"),
     Format("PPM", rb"P[0-6fy]\s", "PIL.PpmImagePlugin", ".pbm .pfm .pgm .pnm .ppm"),
     Format("JPEG2000", rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "PIL.Jpeg2KImagePlugin",

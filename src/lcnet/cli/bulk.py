@@ -17,7 +17,7 @@ import click
 from ..errors import ImageError, InputError
 from ..sources import count_below, find, find_listed
 from ..sources.found import Found
-from ..sources.passed import Passed
+from ..sources.passed import Passed, counted
 from ..text import reason
 from .options import load_model
 from .progress import Progress
@@ -134,11 +134,10 @@ class Bulk:
             yield text
         below, all_counted = count_below(self.passed.unopened)
         if below:
-            more = "" if all_counted else " or more"
-            yield f"{below:,}{more} pictures lie in folders below: --recursive takes them"
+            least = "" if all_counted else "at least "
+            yield f"{least}{counted(below, 'picture')} in folders below: --recursive takes them too"
         if self.several:
-            what = "1 file has several frames" if self.several == 1 else f"{self.several:,} files have several frames"
-            yield f"{what}, of which the first was taken: --frames all takes all"
+            yield f"{counted(self.several, 'file')} with several frames, of which the first was taken: --frames all takes all"
 
     def _begun_with(self) -> dict[str, Any]:
         given = self.ctx.params

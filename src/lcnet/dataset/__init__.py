@@ -33,8 +33,17 @@ def open_dataset(
     with one group, finds the class in a picture's name instead, in folders and zip archives. passed: a
     `lcnet.sources.passed.Passed`, told of the files that are not taken. Raises `InputError`.
     """
-    name = os.fspath(path)
+    name, passed = os.fspath(path), Passed() if passed is None else passed
     rule = None if labels_from_names is None else rule_of(labels_from_names)
+    try:
+        return _open(name, rule, passed)
+    except InputError as error:
+        if not passed.total():
+            raise
+        raise InputError(f"{error}; {passed.text()}") from None
+
+
+def _open(name: str, rule: re.Pattern[str] | None, passed: Passed) -> Splits:
     kind = name.lower()
     if os.path.isdir(name):  # noqa: PTH112
         return _open_folder(name, rule, passed)

@@ -26,7 +26,7 @@ from .trees import LISTING, Entries, Tree, join, shown_folder, walk
 
 def open_folders(path: str, rule: re.Pattern[str] | None = None, passed: Passed | None = None) -> Splits:
     """Open a folder on disk; `passed` is told of what is not taken. Raises `InputError`."""
-    passed = passed or Passed()
+    passed = Passed() if passed is None else passed
     return open_tree(Disk(path, passed), rule, passed)
 
 

@@ -40,7 +40,7 @@ def open_zip(path: str, rule: re.Pattern[str] | None = None, passed: Passed | No
             raise ValueError(GROWS)
     except Exception as error:  # whatever zipfile raises for hostile bytes
         raise InputError(f"{plain(path)}: this archive cannot be read: {reason(error)}") from None
-    passed = passed or Passed()
+    passed = Passed() if passed is None else passed
     for info in infos:
         if not (info.is_dir() or _name(info.filename) or _is_hidden(info.filename)):
             passed.add(info.filename)

@@ -32,7 +32,7 @@ def cut(data: bytes) -> Cut:
                 area = min(area, _area(segment[0], segment[5:]))
             elif marker == _COC:
                 area = min(area, _area(segment[1 + wide], segment[2 + wide :]))
-    except (struct.error, IndexError, ZeroDivisionError):
+    except (struct.error, IndexError, ValueError, ZeroDivisionError):
         pass
     return Cut(tiles, size // area)
 
@@ -73,9 +73,16 @@ def _markers(data: bytes, at: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _area(style: int, parameters: bytes) -> int:
-    """Pixels of a coding block, or of the smallest precinct."""
+    """Pixels of the picture for each coding block, or precinct if that is smaller, where they are the fewest.
+
+    Each of the levels halves both sides; the precincts of all but the smallest are cut once more, into three bands.
+    """
     levels, across, down = parameters[:3]
-    areas = [1 << ((across & 15) + (down & 15) + 4)]
-    if style & 1:
-        areas += [1 << ((size & 15) + (size >> 4)) for size in parameters[5 : 6 + levels]]
+    block = 1 << ((across & 15) + (down & 15) + 4)
+    if not style & 1:
+        return block
+    areas = [block]
+    for level, size in enumerate(parameters[5 : 6 + levels]):
+        precinct = 1 << max((size & 15) + (size >> 4) - (2 if level else 0), 0)
+        areas.append(min(block, precinct) << 2 * (levels - level))
     return min(areas)

@@ -54,7 +54,7 @@ class Film:
     def __init__(self, file: BinaryIO, preprocessing: Preprocessing, max_pixels: int) -> None:
         """Read the headers of all frames; `count` is 1 for a file of one picture. Raises whatever Pillow does."""
         self.file, self.preprocessing, self.max_pixels, self.pixels = file, preprocessing, max_pixels, 0
-        self.stack, self.image = ExitStack(), None
+        self.stack, self.image, self.last = ExitStack(), None, -1
         with quiet_and_strict(), opened(file) as image:
             check_size(image, max_pixels)
             self.count = _count(image)
@@ -70,9 +70,8 @@ class Film:
 
     def _frame(self, index: int) -> np.ndarray:
         image: Any = self.image or self.stack.enter_context(opened(self.file))
-        steps = index - image.tell() if self.drawn_over else 1
-        self._spend(max(steps, 1) * image.width * image.height)
-        self.image = image
+        self._spend((index - self.last if self.drawn_over else 1) * image.width * image.height)
+        self.image, self.last = image, index
         if index != image.tell():
             image.seek(index)
         check_size(image, self.max_pixels)

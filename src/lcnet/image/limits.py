@@ -7,11 +7,11 @@ directories are bounded by Pillow.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import ImageError
 from .codestream import cut
+from .scans import has_one_scan, scans
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,7 +25,6 @@ MAX_RUNS = 1 << 24  # pixels of a BMP file in run lengths, which Pillow expands 
 MAX_RUN_WIDTH = 1 << 16  # of the same: one code skips 255 rows
 PILLOW_PIXELS = 1024 * 1024 * 1024 // 4 // 3  # PIL.Image.MAX_IMAGE_PIXELS where nobody has set it
 
-_SCAN = re.compile(rb"\xff\xda")
 _NEW_SUBFILE, _TILE_WIDTH, _TILE_HEIGHT, _SUB_IFDS, _DNG = 254, 322, 323, 330, 50706  # TIFF 6.0 and DNG 1.7
 
 
@@ -64,8 +63,8 @@ def check_layout(image: Image.Image, file: BinaryIO) -> None:
         _check_pages(image)
     elif image.format == "BMP":
         _check_runs(image)
-    elif image.format in ("JPEG", "MPO") and image.info.get("progressive"):
-        _check_scans(file)
+    elif image.format in ("JPEG", "MPO"):
+        _check_scans(image, file)
 
 
 def _check_pages(image: Image.Image) -> None:
@@ -92,12 +91,9 @@ def _check_runs(image: Image.Image) -> None:
                          f"{MAX_RUN_WIDTH} a row: save it as PNG")  # fmt: skip
 
 
-def _check_scans(file: BinaryIO) -> None:
-    """Count the scans of all that is in the file: a progressive one has them between its coded bytes, never within."""
-    at, found = file.tell(), 0
-    file.seek(0)
-    while found <= MAX_SCANS and (part := file.read(1 << 20)):
-        found += sum(1 for _ in _SCAN.finditer(part))
-    file.seek(at)
-    if found > MAX_SCANS:
+def _check_scans(image: Image.Image, file: BinaryIO) -> None:
+    at = file.tell()
+    one = not image.info.get("progressive") and has_one_scan(file, getattr(image, "layers", 0))
+    if not one and scans(file, MAX_SCANS) > MAX_SCANS:
         raise ImageError(f"it has more than {MAX_SCANS} scans, each of which goes over all pixels: save it again")
+    file.seek(at)

@@ -38,7 +38,7 @@ def find(
         if not isinstance(images, (str, os.PathLike)) or _is_plain_file(images):
             return [images]
         images = [images]
-    passed = passed or Passed()
+    passed = Passed() if passed is None else passed
     return _pictures(_files(images, recursive, passed), max_member, passed)
 
 
@@ -46,7 +46,7 @@ def find_listed(
     paths: Iterable[str], recursive: bool = False, max_member: int = MAX_MEMBER, passed: Passed | None = None
 ) -> Iterator[Any]:
     """Find the pictures that a list names, as `find` does, but take `*`, `?` and `[` as parts of a name."""
-    passed = passed or Passed()
+    passed = Passed() if passed is None else passed
     return _pictures(_files(paths, recursive, passed, globs=False), max_member, passed)
 
 

@@ -61,4 +61,4 @@ def is_picture(name: str) -> bool:
 def suffix_of(name: str) -> str:
     """The suffix of a file's name, with its dot and in small letters; "" without."""
     _, dot, suffix = name.rpartition("/")[2].rpartition(".")
-    return (dot + suffix).lower()
+    return f".{suffix}".lower() if dot else ""

@@ -12,7 +12,7 @@ _SUFFIX = re.compile(r"\.[a-z0-9_+~-]{1,10}")
 _KINDS = 256  # suffixes that are kept apart
 _FOLDERS = 100  # that are remembered
 _TOLD = 8  # of them, by name
-_OTHERS, _NONE, SPECIAL = "others", "without a suffix", "pipes or devices"
+_OTHERS, _NONE, SPECIAL = "of other kinds", "without a suffix", "pipe or device"
 
 
 class Passed:
@@ -37,7 +37,8 @@ class Passed:
         if len(self.unopened) < _FOLDERS:
             self.unopened.append(folder)
 
-    def __len__(self) -> int:
+    def total(self) -> int:
+        """How many files were passed over."""
         return self.kinds.total()
 
     def rows(self) -> list[tuple[str, int, str]]:
@@ -47,7 +48,7 @@ class Passed:
 
     def text(self) -> str:
         """One line that says it all, "" if nothing was passed over."""
-        stray = f"{self.stray:,} pictures in no class's folder were not taken" if self.stray else ""
+        stray = f"{counted(self.stray, 'picture')} in no class's folder not taken" if self.stray else ""
         return "; ".join(filter(None, [self._kinds_text(), stray]))
 
     def _kinds_text(self) -> str:
@@ -56,5 +57,11 @@ class Passed:
         rows = self.rows()
         parts = [f"{count:,} {kind}" + (f" ({what})" if what else "") for kind, count, what in rows[:_TOLD]]
         rest = sum(count for _, count, _ in rows[_TOLD:])
-        verb = "file was" if len(self) == 1 else "files were"
-        return f"{len(self):,} {verb} not taken: {', '.join(parts)}" + (f", {rest:,} others" if rest else "")
+        return f"{counted(self.total(), 'file')} not taken: {', '.join(parts)}" + (
+            f", {rest:,} of other kinds" if rest else ""
+        )
+
+
+def counted(number: int, what: str) -> str:
+    """A number and what it counts: 1 file, 2 files."""
+    return f"{number:,} {what}" + ("" if number == 1 else "s")

@@ -37,9 +37,6 @@ def grows(sizes: Iterable[int], archive: int) -> bool:
 
 
 def check_start(start: bytes, size: int, *others: bytes) -> None:
-    """Raise `ValueError` if a large member begins neither as a picture does nor with one of `others`: it is not worth inflating.
-
-    Of a small one decoding tells.
-    """
+    """Raise `ValueError` if a large member begins neither as a picture nor with one of `others`; of others decoding tells."""
     if size > SMALL and not start.startswith(others) and format_of(start[:START]) is None:
         raise ValueError(f"it is not a picture of a known format: it starts with {start[:16]!r}")
