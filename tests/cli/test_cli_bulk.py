@@ -74,7 +74,8 @@ def test_every_kind_of_source_at_once(folder, tmp_path):
     assert [r["file"] for r in rows] == [*names, str(folder / "02.png"), str(tmp_path / "gone.png")]
     assert [i for i, r in enumerate(rows) if r["error"]] == [4, 12, 15]
     assert rows[11]["top"] == rows[0]["top"] and rows[13]["top"] == rows[1]["top"] == rows[9]["top"]
-    assert "3 of 16 images could not be read" in result.stderr and result.stderr.count("\n") == 4
+    assert "3 of 16 images could not be read" in result.stderr and result.stderr.count("\n") == 5
+    assert "3 pictures in folders below: --recursive takes them too" in result.stderr
     assert sorted(os.listdir(tmp_path)) == ["list", "out.jsonl", "photos", "x.tgz", "x.zip"]
 
 

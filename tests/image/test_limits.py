@@ -78,9 +78,13 @@ def tiff(*tags, data=b""):
 
 def test_tiles_larger_than_the_picture():
     data = zlib.compress(bytes(1 << 16))
-    refused(tiff((322, 4, 1, 46336), (323, 4, 1, 46336), (324, 4, 1, 256), (325, 4, 1, len(data)), data=data), "in tiles of")
+    refused(
+        tiff((322, 4, 1, 46336), (323, 4, 1, 46336), (324, 4, 1, 256), (325, 4, 1, len(data)), data=data), "in tiles of"
+    )
     grey = zlib.compress(bytes([9]) * 256)
-    assert decode(tiff((322, 4, 1, 16), (323, 4, 1, 16), (324, 4, 1, 256), (325, 4, 1, len(grey)), data=grey)).mean() == 9
+    assert (
+        decode(tiff((322, 4, 1, 16), (323, 4, 1, 16), (324, 4, 1, 256), (325, 4, 1, len(grey)), data=grey)).mean() == 9
+    )
 
 
 def scans_added(jpeg, scan, count):
@@ -106,7 +110,9 @@ def test_a_baseline_picture_of_thousands_of_scans():
 def test_scans_of_other_pictures_in_a_file_do_not_count():
     jpeg = encoded(RGB, "JPEG", progressive=True)
     thumbnail = b"\xff\xe3" + struct.pack(">H", 2 + 60_000) + (b"\xff\xda" * 30_000)
-    with_both = jpeg[:2] + thumbnail + jpeg[2:] + b"\xff\xda" * 10_000  # and a film behind the end, as telephones have it
+    with_both = (
+        jpeg[:2] + thumbnail + jpeg[2:] + b"\xff\xda" * 10_000
+    )  # and a film behind the end, as telephones have it
     np.testing.assert_array_equal(decode(with_both), decode(jpeg))
 
 

@@ -242,6 +242,8 @@ def seeds():
     yield from (encoded(rgb, "TIFF", tiffinfo={0x0112: 5}), encoded(rgb, "TIFF", compression="packbits"))
     yield encoded(picture().astype(np.float32)[:, :, 0], "TIFF")
     yield from (encoded(rgb, "BMP"), encoded(rgb.quantize(8), "BMP"), encoded(rgb, "PPM"))
+    yield from (encoded(rgb, "JPEG2000"), encoded(rgb, "JPEG2000", no_jp2=True), encoded(rgb, "AVIF"))
+    yield encoded(rgb.copy(), "MPO", save_all=True, append_images=[rgb.rotate(90)])
 
 
 def mutated(data, rng):

@@ -286,3 +286,46 @@ def test_a_large_archive_keeps_one_member_in_memory(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert number == 40_000_000 and peak < 8_000_000
+
+
+def test_members_of_a_zip_that_share_bytes_are_not_read(tmp_path):
+    """Any number of names for one bomb: 3 MB that would take hours."""
+    path = write_zip(tmp_path / "x.zip", [(f"{i}.png", PNG) for i in range(4)])
+    data = bytearray(path.read_bytes())
+    at = [i for i in range(len(data)) if data.startswith(b"PK\1\2", i)]
+    data[at[0] + 42 : at[0] + 46] = data[at[2] + 42 : at[2] + 46]
+    path.write_bytes(data)
+    found = list(find(path))
+    wrong = [f for f in found if str(f).endswith(("/0.png", "/2.png"))]
+    refused = [f for f in wrong if f.name.endswith("0.png")]
+    assert "reaches into the next member" in error_of(refused[0])
+    assert all(f.open().read() == PNG for f in found if f is not refused[0])
+
+
+def test_a_zip_that_grows_without_end_is_left(tmp_path, monkeypatch):
+    from lcnet.sources import zipped
+
+    monkeypatch.setattr(zipped, "MAX_MEMBER", 5_000_000)
+    path = write_zip(tmp_path / "x.zip", [(f"{i}.png", PNG + bytes(2_000_000)) for i in range(9)])
+    *good, rest = find(path)
+    assert 2 <= len(good) < 9 and "grows to more than 200 times its size" in error_of(rest)
+    assert good[0].open().read() == PNG + bytes(2_000_000)
+
+
+def test_a_large_member_that_is_no_picture_is_not_inflated(tmp_path):
+    path = write_zip(tmp_path / "x.zip", [("a.png", bytes(50_000_000)), ("b.png", PNG)])
+    first, second = find(path)
+    tracemalloc.start()
+    try:
+        assert "not a picture of a known format" in error_of(first)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+    assert second.open().read() == PNG
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.tar"])
+def test_an_archive_that_is_a_pipe_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    (found,) = find(tmp_path / name)
+    assert "it is no file" in error_of(found)

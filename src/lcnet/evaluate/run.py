@@ -19,6 +19,8 @@ from ..config import ModelConfig
 from ..dataset import array_of
 from ..dataset.arrays import MAGIC, is_array
 from ..errors import ImageError, InputError
+from ..image.pixels import quiet_and_strict
+from ..image.reading import opened
 from ..sources.found import Found
 from ..text import one_line, plain
 from .align import align, read_real
@@ -217,11 +219,9 @@ class Sample(Found):
 
 def _short_side(file: BinaryIO) -> int:
     """By the header; 0 for what is no picture, which decoding will tell."""
-    from PIL import Image
-
     side = 0
-    with suppress(Exception):
-        side = min(Image.open(file).size)
+    with suppress(Exception), quiet_and_strict(), opened(file) as image:
+        side = min(image.size)
     file.seek(0)
     return side
 
