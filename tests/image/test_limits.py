@@ -190,3 +190,51 @@ def test_text_that_expands_is_not_kept():
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < 16 << 20
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "PNG", "JPEG"])
+def test_no_check_of_pillow_s_holds_below_what_is_allowed(kind, monkeypatch):
+    monkeypatch.setattr(limits, "PILLOW_PIXELS", 400)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
+    tiles = {"tile": (16, 16)} if kind == "TIFF" else {}
+    data = encoded(RGB, kind, **tiles)
+    assert decode(data, max_pixels=96 * 120).shape == (96, 120, 3)
+    assert Image.MAX_IMAGE_PIXELS == 400
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(io.BytesIO(data))  # elsewhere it goes on holding
+    with pytest.raises(ImageError, match=r"120 x 96 pixels|exceeds limit"):
+        decode(data, max_pixels=96 * 120 - 1)
+
+
+def test_markers_that_would_hide_scans_do_not():
+    jpeg = encoded(RGB, "JPEG", progressive=True)
+    refused(scans_added(jpeg, b"\xff\x01" + EMPTY_SCAN * 100, 30), "more than 100 scans")
+    base = encoded(RGB, "JPEG")
+    at, one = base.index(b"\xff\xda\0\x0c\3"), b"\xff\xda\0\x08\x01\x01\0\0\x3f\0"
+    forged = b"\xff\xfe\0\x08\xff\xda\0\x0c\3\1"  # a comment that, before the header of one component, looks like that of three
+    refused(scans_added(base[:at] + forged + one + base[at + 14 :], one, 3000), "more than 100 scans")
+
+
+def test_a_later_picture_of_an_mpo_is_held_to_the_same(tmp_path):
+    from lcnet.image.frames import Film
+    from lcnet.image.pixels import MAX_PIXELS
+
+    second = scans_added(encoded(RGB, "JPEG", progressive=True), EMPTY_SCAN, 300)
+    data = encoded(RGB.copy(), "MPO", save_all=True, append_images=[RGB.rotate(180)])
+    image = Image.open(io.BytesIO(data))
+    image.seek(1)
+    offset = image.offset
+    table = data.index(struct.pack("<I", len(data) - offset))
+    data = data[:table] + struct.pack("<I", len(second)) + data[table + 4 : offset] + second
+    film = Film(io.BytesIO(data), Preprocessing(), MAX_PIXELS)
+    assert film.frame(0).shape == (96, 120, 3)
+    with pytest.raises(ImageError, match="more than 100 scans"):
+        film.frame(1)
+
+
+def test_a_codestream_that_leads_backwards_ends():
+    data = bytearray(encoded(RGB, "JPEG2000", no_jp2=True))
+    struct.pack_into(">I", data, data.index(b"\xff\x90") + 6, 14)
+    assert cut(bytes(data)).tiles == 1
+    start = data.index(b"\xff\x90")
+    assert cut(bytes(data[:start]) + b"\xff\x93" + bytes(99)).tiles == 1

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..formats import is_suffix
+from ..formats import advice, is_suffix
 from ..sources import ARCHIVES
 from ..text import plain, reason
 from .labels import MAX_LABEL, Label, Labels, label_of, read_classes
@@ -182,7 +182,8 @@ def _samples(reader: Reader) -> Iterator[_Sample]:
         if not (pictures or ".cls" in kinds):
             continue
         if len(pictures) != 1:
-            found = f"has two pictures, {' and '.join(pictures)}" if pictures else "has a class and no picture"
+            other = "".join(f" ({kind} {what})" for kind in kinds if (what := advice(kind)))
+            found = f"has two pictures, {' and '.join(pictures)}" if pictures else f"has a class and no picture{other}"
             raise ValueError(f"sample {plain(key)} {found}: expected one, and its label directly before or after it")
         yield _Sample(key, kinds[pictures[0]], {kind: kinds[kind] for kind in LABELS if kind in kinds})
 

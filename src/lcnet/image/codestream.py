@@ -58,7 +58,7 @@ def _markers(data: bytes, at: int) -> Iterator[tuple[int, bytes]]:
     at, part = at + 2, 0  # behind SOC; where the tile part that is being read ends
     while at + 2 <= len(data):
         (marker,) = struct.unpack_from(">H", data, at)
-        if marker == _EOC:
+        if marker == _EOC or (marker == _SOD and part <= at):
             return
         if marker == _SOD:
             at = part

@@ -35,7 +35,7 @@ def check_frames(frames: Any) -> None:
 
 def has_several(image: Image.Image) -> bool:
     """Whether there are more frames than one, as far as a damaged file lets that be seen. May move to another frame."""
-    with suppress(Exception), quiet_and_strict():
+    with suppress(Exception), quiet_and_strict(image.width * image.height):
         return bool(getattr(image, "is_animated", False))
     return False
 
@@ -55,7 +55,7 @@ class Film:
         """Read the headers of all frames; `count` is 1 for a file of one picture. Raises whatever Pillow does."""
         self.file, self.preprocessing, self.max_pixels, self.pixels = file, preprocessing, max_pixels, 0
         self.stack, self.image, self.last = ExitStack(), None, -1
-        with quiet_and_strict(), opened(file) as image:
+        with quiet_and_strict(max_pixels), opened(file) as image:
             check_size(image, max_pixels)
             self.count = _count(image)
             self.drawn_over = image.format in _DRAWN_OVER
@@ -63,7 +63,7 @@ class Film:
     def frame(self, index: int) -> np.ndarray:
         """Decode one frame, which must come after those before: uint8 [H,W,C]. Raises `ImageError`."""
         try:
-            with quiet_and_strict():
+            with quiet_and_strict(self.max_pixels):
                 return self._frame(index)
         except Exception as error:
             raise ImageError(explained(error)) from error

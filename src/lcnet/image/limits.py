@@ -92,8 +92,9 @@ def _check_runs(image: Image.Image) -> None:
 
 
 def _check_scans(image: Image.Image, file: BinaryIO) -> None:
-    at = file.tell()
-    one = not image.info.get("progressive") and has_one_scan(file, getattr(image, "layers", 0))
-    if not one and scans(file, MAX_SCANS) > MAX_SCANS:
+    at, start = file.tell(), getattr(image, "offset", 0)  # in an MPO file there is a picture after another
+    first = image.format == "JPEG" and not image.info.get("progressive")
+    one = first and has_one_scan(file, getattr(image, "layers", 0))
+    if not one and scans(file, start, MAX_SCANS) > MAX_SCANS:
         raise ImageError(f"it has more than {MAX_SCANS} scans, each of which goes over all pixels: save it again")
     file.seek(at)

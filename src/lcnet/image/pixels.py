@@ -20,6 +20,7 @@ import numpy as np
 from ..config import Preprocessing
 from ..errors import ImageError, InputError
 from ..formats import MAX_PIXELS
+from . import limits
 from .limits import check_size
 from .reading import opened
 
@@ -68,7 +69,7 @@ def decode(
     if channels not in (1, 3):
         raise InputError(f"{name}: a network of {channels} input channels takes uint8 arrays [H,W,{channels}] only")
     try:
-        with quiet_and_strict(), opened(source) as image:
+        with quiet_and_strict(max_pixels), opened(source) as image:
             check_size(image, max_pixels)
             if check:
                 check(image)
@@ -252,6 +253,7 @@ class _Decoding(threading.local):
     """Whether this thread is decoding here, asked by Pillow and by `warnings` through switches that all threads share."""
 
     active = False
+    most = 0  # pixels that it may decode
 
 
 class _OnlyHere(type):
@@ -281,18 +283,29 @@ class _Tolerant(int):
         return bool, (True,)
 
 
+class _Limit(int):
+    """`MAX_IMAGE_PIXELS` as Pillow has it, but twice it, beyond which Pillow gives up, is what may be decoded here."""
+
+    def __rmul__(self, times: int) -> int:
+        return max(int(self) * times, _decoding.most if _decoding.active else 0)
+
+    def __reduce__(self) -> tuple[type, tuple[int]]:
+        return int, (int(self),)
+
+
 # Other processes get a category that no warning is of: they need not have lcnet, and put their own filter if they do.
 copyreg.pickle(_OnlyHere, lambda cls: (type, (cls.__name__, (Warning,), {})))  # type: ignore[arg-type,return-value]
 _SILENCE: Any = ("ignore", None, PillowWarning, re.compile(r"PIL\."), 0)
 
 
 @contextmanager
-def quiet_and_strict() -> Iterator[None]:
+def quiet_and_strict(max_pixels: int = 0) -> Iterator[None]:
     """Silence Pillow's warnings and have it refuse truncated files, in this thread and while decoding here only.
 
+    Up to `max_pixels`, Pillow's default limit is lifted, but not one that somebody has set.
     `warnings.catch_warnings` is not for threads: it replaces the filters of all, and restores over what others changed.
     """
-    from PIL import ImageFile
+    from PIL import Image, ImageFile
 
     filters: Any = warnings.filters
     if not filters or filters[0] is not _SILENCE:
@@ -301,8 +314,11 @@ def quiet_and_strict() -> Iterator[None]:
         filters.insert(0, _SILENCE)
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         ImageFile.LOAD_TRUNCATED_IMAGES = _Tolerant(True)  # type: ignore[assignment]
-    before, _decoding.active = _decoding.active, True
+    if max_pixels > 2 * limits.PILLOW_PIXELS and Image.MAX_IMAGE_PIXELS == limits.PILLOW_PIXELS:
+        Image.MAX_IMAGE_PIXELS = _Limit(limits.PILLOW_PIXELS)
+    before = _decoding.active, _decoding.most
+    _decoding.active, _decoding.most = True, max_pixels
     try:
         yield
     finally:
-        _decoding.active = before
+        _decoding.active, _decoding.most = before

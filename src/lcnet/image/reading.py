@@ -29,7 +29,7 @@ def opened(source: Any) -> Iterator[Image.Image]:
     if isinstance(source, Image.Image):
         yield source
     else:
-        with _file(source) as file:
+        with file_of(source) as file:
             row = _format_of(file)
             check_file(row.name, file)
             file.seek(0)
@@ -39,7 +39,8 @@ def opened(source: Any) -> Iterator[Image.Image]:
                 yield image
 
 
-def _file(source: Any) -> AbstractContextManager[BinaryIO]:
+def file_of(source: Any) -> AbstractContextManager[BinaryIO]:
+    """A binary file that can be sought, of a path, bytes or a file object; the latter stays open."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return io.BytesIO(source if isinstance(source, bytes) else bytes(source))
     if not hasattr(source, "read"):

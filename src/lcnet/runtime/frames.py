@@ -16,6 +16,7 @@ from ..config import Preprocessing
 from ..errors import ImageError, LcnetError
 from ..image.frames import MAX_FRAMES, Film, chosen
 from ..image.pixels import name_of
+from ..image.reading import file_of
 from ..pipes import open_file
 from ..sources.found import Found, problem
 
@@ -58,10 +59,10 @@ def expand(sources: Iterable[Any], frames: str | int, preprocessing: Preprocessi
             continue
         try:
             again, file = _held(source)
-        except LcnetError as error:  # asked again, a pipe would have nothing more to say
+        except ImageError as error:  # asked again, a pipe would have nothing more to say
             name = _name(source)
             yield problem(name, str(error).removeprefix(f"{name}: "))
-        except (OSError, ValueError):  # decoding tells what is wrong
+        except Exception:  # whatever a file object raises: decoding tells what is wrong
             yield source
         else:
             yield from _of_file(again, file, source, frames, preprocessing, max_pixels)
@@ -103,12 +104,11 @@ def _held(source: Any) -> tuple[Any, BinaryIO]:
     if isinstance(source, Found):
         data = source.open().read()
         return _kept(source, data), BytesIO(data)
-    if not hasattr(source, "read"):
-        return source, BytesIO(source)
-    if seekable := source.seekable():
-        source.seek(0)
-    data = source.read()
-    return source if seekable else _kept(source, data), BytesIO(data)
+    with file_of(source) as file:
+        file.seek(0)
+        data = file.read()
+    once = hasattr(source, "read") and file is not source
+    return _kept(source, data) if once else source, BytesIO(data)
 
 
 def _kept(source: Any, data: bytes) -> Found:
