@@ -15,8 +15,8 @@ from pictures import encoded, picture
 from PIL import Image
 
 import lcnet
-from lcnet import formats
 from lcnet.cli import main
+from lcnet.sources import formats
 
 MODEL = ["--model", "lcnet_050.cifar10", "--threads", "2"]
 PNG = encoded(picture(), "PNG")

@@ -6,8 +6,8 @@ import pytest
 from archived import write_tar, write_zip
 from pictures import encoded, picture
 
-from lcnet import formats, sources
-from lcnet.sources import count_below, find
+from lcnet import sources
+from lcnet.sources import count_below, find, formats
 from lcnet.sources.passed import Passed
 
 PNG = encoded(picture(), "PNG")

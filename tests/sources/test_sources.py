@@ -11,8 +11,8 @@ from pictures import encoded, picture
 
 import lcnet
 from lcnet import sources
-from lcnet.formats import FORMATS, UNREAD
 from lcnet.sources import count, find, find_listed, read_list
+from lcnet.sources.formats import FORMATS, UNREAD
 from lcnet.text import shown
 
 PNG = encoded(picture(), "PNG")

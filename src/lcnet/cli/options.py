@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..formats import MAX_PIXELS
+from ..sources.formats import MAX_PIXELS
 from ..sources.found import MAX_MEMBER
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..cpus import usable_cpus
 from ..errors import ImageError
-from ..formats import MAX_PIXELS
+from ..sources.formats import MAX_PIXELS
 from ..sources.passed import Passed
 from .look import CMYK, CODE, DEEP, FRAMES, PLAIN, ROTATED, SMALL, TINY, TRANSPARENT, Look, look
 from .near import near_groups

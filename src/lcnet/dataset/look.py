@@ -12,10 +12,10 @@ import numpy as np
 
 from ..config import Preprocessing
 from ..errors import LcnetError
-from ..formats import MAX_PIXELS
 from ..image import resize
 from ..image.pixels import ORIENTATION, TURNS, decode, quiet_and_strict
 from ..image.reading import opened
+from ..sources.formats import MAX_PIXELS
 from .arrays import array_of, is_array
 
 if TYPE_CHECKING:

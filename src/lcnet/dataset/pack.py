@@ -21,7 +21,7 @@ import numpy as np
 from ..cpus import usable_cpus
 from ..errors import ImageError, InputError
 from ..files import check_folder, replacing_folder
-from ..formats import MAX_PIXELS
+from ..sources.formats import MAX_PIXELS
 from ..text import plain
 from .labels import CLASSES
 from .parallel import in_order

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..formats import advice, is_suffix
 from ..sources import ARCHIVES
+from ..sources.formats import advice, is_suffix
 from ..text import plain, reason
 from .labels import MAX_LABEL, Label, Labels, label_of, read_classes
 from .parts import settle, split_of

@@ -11,10 +11,10 @@ import io
 import numpy as np
 
 from ..errors import ImageError, LcnetError
-from ..formats import MAX_PIXELS
 from ..image import resize
 from ..image.pixels import ORIENTATION, decode, quiet_and_strict
 from ..image.reading import opened
+from ..sources.formats import MAX_PIXELS
 from .arrays import array_of, is_array
 
 MAX_SIDE = 65500  # of a JPEG file, by libjpeg

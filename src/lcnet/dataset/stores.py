@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..formats import START
+from ..sources.formats import START
 from ..sources.found import MAX_MEMBER
 from ..sources.zipped import OVERLAPS, check_start
 from .arrays import MAGIC

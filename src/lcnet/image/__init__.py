@@ -19,7 +19,7 @@ import numpy as np
 from .. import _native
 from ..config import INTERPOLATIONS, Preprocessing
 from ..errors import ImageError, InputError, LcnetError
-from ..formats import MAX_PIXELS
+from ..sources.formats import MAX_PIXELS
 from ..text import suggest
 from .limits import MAX_SIDE
 from .pixels import DEFAULT, decode, name_of

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..config import Preprocessing
 from ..errors import ImageError, InputError
-from ..formats import MAX_PIXELS
+from ..sources.formats import MAX_PIXELS
 from . import limits
 from .limits import check_size
 from .reading import opened

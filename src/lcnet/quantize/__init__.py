@@ -15,11 +15,11 @@ import numpy as np
 
 from ..config import Quantization
 from ..errors import InputError, LcnetError
-from ..formats import MAX_PIXELS
 from ..modelfile import ModelFile
 from ..modelfile.fold import fold
 from ..modelfile.quantized import Layers, layers_of, to_weights
 from ..runtime import Classifier
+from ..sources.formats import MAX_PIXELS
 from . import acceptance, correction, pictures, ranges, scheme, sensitivity
 from .network import float_layers, forward, steps
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..config import ModelConfig, Preprocessing
 from ..errors import ImageError, InputError
-from ..formats import MAX_PIXELS
 from ..image import batch
 from ..sources import find
+from ..sources.formats import MAX_PIXELS
 from ..sources.found import Found
 from ..text import shown
 

@@ -16,8 +16,8 @@ from ..arch import REDUCTIONS, Arch
 from ..config import Labels, ModelConfig, Preprocessing
 from ..cpus import usable_cpus
 from ..errors import InputError
-from ..formats import MAX_PIXELS
 from ..modelfile import ModelFile
+from ..sources.formats import MAX_PIXELS
 from .decision import accepted, probabilities, thresholds
 from .layers import native_layers
 from .result import Prediction as Prediction

@@ -14,8 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ImageError
-from ..formats import START
 from ..text import reason
+from .formats import START
 from .found import MAX_MEMBER, Found, is_picture, problem
 from .passed import Passed
 from .zipped import GROWS, MAX_RATIO, OVERLAPS, check_start, grows, overlapping

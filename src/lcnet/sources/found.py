@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import BinaryIO
 
 from ..errors import ImageError
-from ..formats import is_suffix
+from .formats import is_suffix
 
 MAX_MEMBER = 256 << 20  # bytes of one picture in an archive, uncompressed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from ..formats import advice
+from .formats import advice
 from .found import suffix_of
 
 _SUFFIX = re.compile(r"\.[a-z0-9_+~-]{1,10}")

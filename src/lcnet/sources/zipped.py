@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from ..formats import START, format_of
+from .formats import START, format_of
 from .found import MAX_MEMBER
 
 MAX_RATIO = 200  # an archive that grows beyond this, and beyond MAX_MEMBER, is not read any further

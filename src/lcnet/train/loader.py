@@ -23,9 +23,9 @@ from ..config import Preprocessing
 from ..dataset import Dataset
 from ..dataset.arrays import array_of, is_array
 from ..errors import ImageError, InputError, LcnetError
-from ..formats import MAX_PIXELS
 from ..image import resize, resize_crop
 from ..image.pixels import decode
+from ..sources.formats import MAX_PIXELS
 from .augment.crop import random_resized_crop, shifted, shifted_crop
 from .augment.randaugment import RandAugment
 from .recipe import Recipe

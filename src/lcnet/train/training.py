@@ -20,8 +20,8 @@ import torch
 from ..cpus import usable_cpus
 from ..dataset import Dataset, open_dataset, split
 from ..errors import InputError, LcnetError
-from ..formats import MAX_PIXELS
 from ..hub import HUB_PREFIXES
+from ..sources.formats import MAX_PIXELS
 from ..sources.passed import Passed
 from . import checkpoint
 from .augment.randaugment import parse

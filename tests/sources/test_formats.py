@@ -12,10 +12,10 @@ import pytest
 from pictures import encoded, picture
 from PIL import Image
 
-from lcnet import formats
 from lcnet.errors import ImageError
-from lcnet.formats import FORMATS, UNREAD, advice, format_of, is_suffix
 from lcnet.image.pixels import decode
+from lcnet.sources import formats
+from lcnet.sources.formats import FORMATS, UNREAD, advice, format_of, is_suffix
 
 SAVED = {"JPEG": {}, "PNG": {}, "GIF": {}, "WEBP": {}, "TIFF": {}, "BMP": {}, "PPM": {}, "JPEG2000": {}, "AVIF": {}}
 
