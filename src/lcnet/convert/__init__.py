@@ -6,7 +6,6 @@ nothing. Reading is `checkpoint`'s, checking and writing `modelfile`'s. A source
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -21,8 +20,9 @@ from ..config import Labels, ModelConfig, Preprocessing, from_json
 from ..errors import InputError, ModelFileError
 from ..files import check_target, write_atomically
 from ..labels import load_labels
+from ..labels.lists import read_label_list
 from ..modelfile import COUNTER, ModelFile, infer_arch, naming, parse_config, plain_config, to_bytes
-from ..text import plain, quoted, reason
+from ..text import quoted
 from .checkpoint import Checkpoint, read_checkpoint
 
 # PaddleClas's PPLCNet drops 0.2 in "downscale at inference" mode: this multiplies the features before the classifier.
@@ -117,32 +117,13 @@ def from_paddle(tensors: Mapping[str, np.ndarray], dropout_scale: float = DROPOU
 
 
 def read_labels(source: LabelSource) -> Labels:
-    """Class names in logit order: a list of texts, a text file with a name (or id, tab, name) a line, or a JSON file.
+    """Class names in logit order: a list of texts, or a file as `lcnet.labels.lists` reads it (text or JSON).
 
-    The JSON is a list of names, or an object with `names` and perhaps `ids`. Raises `InputError` naming the file.
+    Raises `InputError` naming the file and the line.
     """
     if isinstance(source, Labels):
         return source
-    if not isinstance(source, (str, os.PathLike)):
-        return Labels(tuple(source))
-    try:
-        text = Path(source).read_text(encoding="utf-8-sig")
-        return _labels_from_json(json.loads(text)) if text.lstrip()[:1] in ("[", "{") else _labels_from_lines(text)
-    except (OSError, ValueError, RecursionError, ModelFileError) as error:
-        raise InputError(f"{plain(source)}: no list of labels: {reason(error)}") from None
-
-
-def _labels_from_json(data: Any) -> Labels:
-    return from_json(Labels, {"names": data} if isinstance(data, list) else data, "labels")
-
-
-def _labels_from_lines(text: str) -> Labels:
-    # Not splitlines(), which also splits at characters that a name may contain.
-    rows = [line.rstrip("\r").split("\t") for line in text.rstrip("\r\n").split("\n")]
-    columns = {len(row) for row in rows}
-    if columns not in ({1}, {2}) or not all(row[-1].strip() for row in rows):
-        raise ValueError("expected a name, or an id, a tab and a name, on every line")
-    return Labels(tuple(row[-1] for row in rows), tuple(row[0] for row in rows) if columns == {2} else None)
+    return read_label_list(source) if isinstance(source, (str, os.PathLike)) else Labels(tuple(source))
 
 
 def _in_timm_keys(checkpoint: Checkpoint, dropout_scale: float) -> dict[str, np.ndarray]:

@@ -152,7 +152,7 @@ def _per_channel(value: Any, channels: int) -> list[Any]:
 
 
 def _labels(data: dict[str, Any], cfg: dict[str, Any], arch: Arch) -> Labels | None:
-    names = data.get("label_names") or data.get("labels") or cfg.get("label_names")
+    names = data.get("label_names") or data.get("labels") or cfg.get("label_names") or data.get("id2label")
     texts = data.get("label_descriptions") or cfg.get("label_descriptions")
     if names:
         names = _in_order(names, arch.num_classes)
