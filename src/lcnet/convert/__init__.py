@@ -1,29 +1,28 @@
 """Foreign checkpoints (timm .pth, PaddleClas .pdparams, any float .safetensors) -> model file.
 
-Owns the naming: which tensors of a foreign file are which of ours, and what is known about a network whose file says
-nothing. Reading is `checkpoint`'s, checking and writing `modelfile`'s. A source is never written to.
+Owns the naming: which tensors of a foreign file are which of ours. Reading is `checkpoint`'s, finding the network among what
+was read `find`'s, describing it `describe`'s, checking and writing `modelfile`'s. A source is never written to.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import zoo
-from ..arch import WIDTHS, Arch
-from ..config import Labels, ModelConfig, Preprocessing, from_json
+from ..arch import Arch
+from ..config import Labels
 from ..errors import InputError, ModelFileError
 from ..files import check_target, write_atomically
-from ..labels import load_labels
 from ..labels.lists import read_label_list
-from ..modelfile import COUNTER, ModelFile, infer_arch, naming, parse_config, plain_config, to_bytes
+from ..modelfile import COUNTER, ModelFile, naming, to_bytes
 from ..text import quoted
 from .checkpoint import Checkpoint, read_checkpoint
+from .describe import describe_network
 
 # PaddleClas's PPLCNet drops 0.2 in "downscale at inference" mode: this multiplies the features before the classifier.
 DROPOUT_SCALE = 0.8
@@ -66,10 +65,10 @@ def convert(
 ) -> ModelFile:
     """Write the checkpoint `source` as the model file `target`, and return what was written.
 
-    The architecture follows from the tensors. The description comes from the zoo entry `name`, else from the source
-    itself, a `config.json` beside it, or what its project does by default; `labels` (see `read_labels`) and
-    `preprocessing` (fields of `Preprocessing`) replace parts of it. Raises `ModelFileError` for the source,
-    `InputError` for the other arguments.
+    The architecture follows from the tensors. `labels` (see `read_labels`) and `preprocessing` (fields of `Preprocessing`;
+    an `input_size` may be height and width alone, a `mean` or `std` one number for every channel) win over the zoo entry
+    `name`, that over the source itself, that over a `config.json` beside it, and that over what its project does by
+    default: of this the provenance has a note. Raises `ModelFileError` for the source, `InputError` for other arguments.
     """
     source, target = Path(source), Path(target)
     check_target(target, overwrite, source)
@@ -77,7 +76,9 @@ def convert(
     with naming(source):
         checkpoint = read_checkpoint(source, use_ema)
         weights = _in_timm_keys(checkpoint, dropout_scale)
-        config = _overridden(_describe(source, checkpoint, weights, name), chosen, preprocessing)
+        config = describe_network(
+            source, checkpoint, weights, _is_paddle(checkpoint), name, chosen, preprocessing or {}
+        )
         config = replace(config, provenance=config.provenance | _origin(source, checkpoint, dropout_scale))
         model = ModelFile(config, weights)
         data = to_bytes(model)
@@ -143,47 +144,8 @@ def _is_paddle(checkpoint: Checkpoint) -> bool:
     return "conv1.conv.weight" in checkpoint.tensors
 
 
-def _describe(source: Path, checkpoint: Checkpoint, weights: dict[str, np.ndarray], name: str | None) -> ModelConfig:
-    shapes = {key: value.shape for key, value in weights.items()}
-    if name is not None:
-        return _named(name, infer_arch(shapes))
-    if checkpoint.description is not None:
-        return _float_only(parse_config(checkpoint.description))
-    return _paddle_config(infer_arch(shapes)) if _is_paddle(checkpoint) else plain_config(source, shapes)
-
-
-def _float_only(config: ModelConfig) -> ModelConfig:
-    if config.quantization:
-        raise ModelFileError("it is a model file already, in int8: convert the float model that it was made from")
-    return config
-
-
-def _named(name: str, arch: Arch) -> ModelConfig:
-    entry = zoo.find(name)
-    if WIDTHS[entry.arch_name] != arch.width:
-        raise ModelFileError(f"the tensors are those of {arch.name}, not of {name}")
-    config = entry.config()
-    labels = config.labels if arch.num_classes == entry.num_classes else None
-    return replace(config, arch=arch, labels=labels, preprocessing=config.preprocessing.with_channels(arch.in_chans))
-
-
-def _paddle_config(arch: Arch) -> ModelConfig:
-    labels = load_labels("imagenet1k") if arch.num_classes == 1000 else None
-    return ModelConfig(arch, Preprocessing(interpolation="bilinear").with_channels(arch.in_chans), labels)
-
-
-def _overridden(config: ModelConfig, labels: Labels | None, preprocessing: Mapping[str, Any] | None) -> ModelConfig:
-    if labels is None and preprocessing is None:
-        return config
-    values = asdict(config.preprocessing) | dict(preprocessing or {})
-    # A note says what was assumed for want of better knowledge.
-    provenance = {key: value for key, value in config.provenance.items() if key != "note"}
-    return replace(config, labels=labels or config.labels, provenance=provenance,
-                   preprocessing=from_json(Preprocessing, values, "preprocessing"))  # fmt: skip
-
-
 def _origin(source: Path, checkpoint: Checkpoint, dropout_scale: float) -> dict[str, Any]:
-    origin: dict[str, Any] = {"file": source.name, "sha256": checkpoint.sha256, "format": checkpoint.format}
-    if checkpoint.key is not None:
-        origin["key"] = checkpoint.key
+    origin = {"file": source.name, "sha256": checkpoint.sha256, "format": checkpoint.format}
+    where = {"key": checkpoint.key, "prefix": checkpoint.prefix}
+    origin |= {key: value for key, value in where.items() if value}
     return origin | {"format": "paddle", "dropout_scale": dropout_scale} if _is_paddle(checkpoint) else origin

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from shlex import quote
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -22,8 +23,10 @@ from ..config import ModelConfig, Quantization
 from ..errors import ModelFileError
 from ..files import write_atomically
 from ..labels import load_labels
-from ..text import reason
+from ..text import plain, quoted, reason
 from . import quantized
+from .assumed import FIELDS, LABELS, noted
+from .kinds import identify
 from .timm_config import from_config_json, read_config_json
 
 FORMAT_VERSION = 1
@@ -81,11 +84,12 @@ def to_bytes(model: ModelFile) -> bytes:
     check_shapes({k: v.shape for k, v in model.weights.items()}, model.config.arch, model.config.quantization)
     check_values(model.weights, model.config)
     # One metadata key: the library writes several in an order that changes from run to run.
-    metadata = {METADATA_KEY: _description(model.config)}
+    metadata = {METADATA_KEY: description_text(model.config)}
     return save({k: np.asarray(v, order="C") for k, v in model.weights.items()}, metadata)
 
 
-def _description(config: ModelConfig) -> str:
+def description_text(config: ModelConfig) -> str:
+    """The JSON text of a model file's metadata. Raises `ModelFileError` for what `parse_config` would refuse."""
     data = {"format_version": FORMAT_VERSION, **config.to_json()}
     try:
         text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -145,14 +149,21 @@ def infer_arch(shapes: Mapping[str, tuple[int, ...]]) -> Arch:
     """Find the network of the family whose tensors have these shapes; raises `ModelFileError` if none has."""
     stem, head, classifier = (shapes.get(f"{k}.weight", ()) for k in ("conv_stem", "conv_head", "classifier"))
     if len(stem) != 4 or len(head) != 4:
-        raise ModelFileError("this is no LCNet in timm's keys: conv_stem.weight and conv_head.weight are needed. "
-                             "A PaddleClas file needs `lcnet convert`")  # fmt: skip
+        raise ModelFileError(_no_lcnet(shapes))
     classes = classifier[0] if len(classifier) == 2 else 0
     for width in WIDTHS.values():
         arch = Arch(width, stem[1], classes)
         if (arch.stem_channels, arch.num_features) == (stem[0], head[1]):
             return arch
     raise ModelFileError(f"no LCNet has a stem of {stem[0]} and {head[1]} channels before the head")
+
+
+def _no_lcnet(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Say why the tensors are no LCNet's: by other names, which `lcnet convert` knows, or another network's."""
+    if any(key.endswith((".conv_stem.weight", "conv1.conv.weight")) for key in shapes):
+        return "its tensors have the names of a checkpoint: run `lcnet convert IN OUT.safetensors`"
+    found = f"found {', '.join(quoted(key) for key in list(shapes)[:3])} and so on" if shapes else "found no tensors"
+    return f"this is no LCNet in timm's keys: conv_stem.weight and conv_head.weight are needed, {found}"
 
 
 def plain_config(path: Path, shapes: Mapping[str, tuple[int, ...]], default: ModelConfig | None = None) -> ModelConfig:
@@ -166,13 +177,12 @@ def plain_config(path: Path, shapes: Mapping[str, tuple[int, ...]], default: Mod
     if described is not None:
         return from_config_json(beside, described, arch)
     known = zoo.find(arch.name).config()
+    provenance = {"source": path.name}
     if arch.num_classes == known.arch.num_classes and arch.in_chans == 3:
-        note = "no description stored: preprocessing and ImageNet-1k labels assumed"
         labels = known.labels or load_labels("imagenet1k")
-        return replace(known, labels=labels, provenance={"source": path.name, "note": note})
+        return noted(replace(known, labels=labels, provenance=provenance), (*FIELDS, LABELS))
     pre = known.preprocessing.with_channels(arch.in_chans)
-    note = "no description stored: timm's default preprocessing assumed, labels unknown"
-    return ModelConfig(arch, pre, bn_eps=BN_EPS, provenance={"source": path.name, "note": note})
+    return noted(ModelConfig(arch, pre, bn_eps=BN_EPS, provenance=provenance), FIELDS)
 
 
 def _config_of(file: Any, path: Path, default: ModelConfig | None) -> ModelConfig:
@@ -222,18 +232,41 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Any]:
 
     try:
         with open(path, "rb") as file:
-            start, size = file.read(8), os.fstat(file.fileno()).st_size
+            start, size = file.read(9), os.fstat(file.fileno()).st_size
+            if is_pickled(start[:8], size):
+                raise ModelFileError(identify(Path(path).name, file, size) or _to_convert(path))
     except (OSError, ValueError) as error:
         raise ModelFileError(f"cannot be read: {reason(error)}") from None
-    if is_pickled(start, size):
-        raise ModelFileError("this is a pickled checkpoint, not loaded: run `lcnet convert IN OUT.safetensors`")
     try:
         with safe_open(path, framework="numpy") as file:
             yield file
     except SafetensorError as error:
-        raise ModelFileError(f"not a valid safetensors file ({error}): it may be cut short; get it again") from None
+        raise ModelFileError(_invalid(path, error)) from None
     except OSError as error:
         raise ModelFileError(f"cannot be read: {reason(error)}") from None
+
+
+def _to_convert(path: str | os.PathLike[str]) -> str:
+    return f"this is a pickled checkpoint, not loaded: run `lcnet convert {quote(plain(path))} OUT.safetensors`"
+
+
+def _invalid(path: str | os.PathLike[str], error: Exception) -> str:
+    try:
+        with open(path, "rb") as file:
+            return invalid(Path(path).name, file, os.fstat(file.fileno()).st_size, error)
+    except OSError:
+        return f"not a valid safetensors file ({error})"
+
+
+def invalid(name: str, file: BinaryIO, size: int, error: Exception) -> str:
+    """Say what a file is that safetensors refused with `error`: of its own kind only what begins like one."""
+    if told := identify(name, file, size):
+        return told
+    file.seek(0)
+    start = file.read(16)
+    if size <= 8 or start[8:9] == b"{":
+        return f"not a valid safetensors file ({error}): it may be cut short; get it again"
+    return f"not a valid safetensors file ({error}), and no checkpoint that `lcnet convert` reads: it begins with {start!r}"
 
 
 def _mapped(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

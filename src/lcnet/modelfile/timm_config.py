@@ -6,7 +6,7 @@ What changes the result is taken, what says what the runtime does anyway is harm
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ..config import Labels, ModelConfig, Preprocessing
 from ..errors import ModelFileError
 from ..labels import load_labels
 from ..text import suggest
+from .assumed import FIELDS, noted
 
 # model_args of any value: they are taken, change nothing in a finished LCNet, or are held against the weights.
 HARMLESS_ARGS = ("num_classes", "in_chans", "bn_eps", "bn_momentum", "drop_rate", "drop_path_rate", "se_from_exp",
@@ -77,9 +78,9 @@ def from_config_json(path: Path, data: dict[str, Any], found: Arch) -> ModelConf
         tag = cfg.get("tag") or tag
         provenance = {"source": f"{name}.{tag}" if tag else name}
         bn_eps = BN_EPS if args.get("bn_eps") is None else args["bn_eps"]
-        return ModelConfig(
-            arch, _preprocessing(cfg, arch), _labels(data, cfg, arch), bn_eps=bn_eps, provenance=provenance
-        )
+        pre, labels = _preprocessing(cfg, arch), _labels(data, cfg, arch)
+        config = ModelConfig(arch, pre, labels, bn_eps=bn_eps, provenance=provenance)
+        return noted(config, [key for key in FIELDS if not cfg.get(key)])
 
 
 @contextmanager
@@ -101,10 +102,15 @@ def _check_plain(data: dict[str, Any]) -> None:
     cfg, args = _parts(data)
     arch = Arch(_width(data.get("architecture")))
     _check_option("it", "global_pool", data.get("global_pool"), arch)
-    for key, value in args.items():
-        _check_option("model_args", key, value, arch)
+    check_options("model_args", args, arch)
     if cfg.get("label_offset"):  # timm cuts that many classes off the weights
         raise _other("pretrained_cfg", "label_offset", cfg["label_offset"], "null")
+
+
+def check_options(where: str, options: Mapping[str, Any], arch: Arch) -> None:
+    """Raise `ModelFileError` naming the first of timm's options, found at `where`, that makes another network than ours."""
+    for key, value in options.items():
+        _check_option(where, key, value, arch)
 
 
 def _width(name: Any) -> float:

@@ -99,14 +99,32 @@ class Run:
         }
 
     def restore(self, place: Place, parts: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint. Raises `ValueError`, or whatever torch does, for parts that are of no such run."""
+        self._check_place(place)
         self.place = place
         self._loss_sum.fill_(place.loss_sum)
         self.model.load_state_dict(parts["model"])
-        self.optimizer.load_state_dict(parts["optimizer"])
+        self._restore_optimizer(parts["optimizer"]["state"])
         self.scaler.load_state_dict(parts["scaler"])
         if self.ema:
             self.ema.load_state_dict(parts["ema"])
+
+    def _check_place(self, place: Place) -> None:
+        first = 1 if place.epoch else -1
+        limits = {"epoch": (0, self.recipe.epochs), "step": (0, self.order.steps), "best_epoch": (first, place.epoch)}
+        for name, (low, high) in limits.items():
+            if not low <= getattr(place, name) <= max(low, high):
+                raise ValueError(f"place.{name} is {getattr(place, name)}, expected {low} to {high}")
+
+    def _restore_optimizer(self, state: dict[Any, Any]) -> None:
+        # Its groups are the recipe's, which is the same, and the rate is set at every step.
+        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        for parameter, values in self.optimizer.state.items():
+            for name, value in values.items():
+                if isinstance(value, Tensor) and value.shape not in (parameter.shape, torch.Size()):
+                    raise ValueError(
+                        f"the optimizer's {name} has shape {list(value.shape)}, expected {list(parameter.shape)}"
+                    )
 
     def train_epoch(self, loader: TrainLoader, after_step: Callable[[float, float], None]) -> float:
         """Do the rest of the epoch at `place`; return the mean loss of the whole epoch over all processes.

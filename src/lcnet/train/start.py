@@ -6,7 +6,7 @@ only if its labels are the data's classes in the same order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +54,12 @@ def _labels(name: str, cfg: dict[str, Any]) -> tuple[str, ...]:
     return labels.names if labels else ()
 
 
-def write_model(
-    path: Path, network: nn.Module, like: LCNet, dataset: Dataset, preprocessing: Preprocessing,
-    provenance: dict[str, Any],
-) -> None:  # fmt: skip
-    """Write the model file: weights of `network`, description of `like`, labels, preprocessing and where it came from."""
+def describe(like: LCNet, dataset: Dataset, preprocessing: Preprocessing, provenance: dict[str, Any]) -> ModelConfig:
+    """What the model file says: of `like` the architecture, labels, preprocessing and where it came from."""
     config = model_config(like, preprocessing, Labels(dataset.classes))
-    config = ModelConfig(
-        config.arch, config.preprocessing, config.labels, Decision(multi_label=dataset.multi_label), config.bn_eps,
-        provenance,
-    )  # fmt: skip
+    return replace(config, decision=Decision(multi_label=dataset.multi_label), provenance=provenance)
+
+
+def write_model(path: Path, network: nn.Module, config: ModelConfig) -> None:
+    """Write the model file: weights of `network`, description as `describe` gives it."""
     write(path, ModelFile(config, to_weights(network)))

@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..config import ModelConfig
 from ..cpus import usable_cpus
 from ..dataset import Dataset, open_dataset, split
 from ..errors import InputError, LcnetError
 from ..hub import HUB_PREFIXES
+from ..modelfile import description_text
 from . import checkpoint
 from .augment.randaugment import parse
 from .distributed import joined
@@ -32,7 +34,7 @@ from .output import Output
 from .recipe import NONE, Recipe
 from .recipes import recipe as find_recipe
 from .sampler import Order
-from .start import start, write_model
+from .start import describe, start, write_model
 from .validation import METRICS, Validation
 
 AMP = ("none", "bf16", "fp16")
@@ -180,7 +182,8 @@ class _Training:
         )
         resumed = group.from_first(self.output.prepare(options.resume, options.overwrite) if group.first else None)
         if resumed:
-            run.restore(*checkpoint.load(self.output.checkpoint, self.identity))
+            with checkpoint.restoring(self.output.checkpoint):
+                run.restore(*checkpoint.load(self.output.checkpoint, self.identity))
         rows = self.output.rows(run.place.epoch) if resumed else []
         if group.first:
             self.output.write_recipe(self._recipe_json())
@@ -203,7 +206,7 @@ class _Training:
             nonlocal saved
             self.events.step(run, loss, lr)
             if self.group.first and time.monotonic() - saved > 60 * self.options.checkpoint_minutes:
-                checkpoint.save(self.output.checkpoint, self.identity, *run.snapshot())
+                self._save(run)
                 saved = time.monotonic()
 
         while run.place.epoch < self.recipe.epochs and not self._stale(run):
@@ -252,11 +255,16 @@ class _Training:
     def _write(self, run: Run, rows: list[dict[str, Any]], better: bool) -> None:
         """Write the model if it is the best, the rows, and last the checkpoint, which vouches for both."""
         if better:
-            provenance = {**self._origin, "metrics": rows[-1]}
-            preprocessing = self.start.preprocessing
-            write_model(self.output.model, run.result, run.model, self.train, preprocessing, provenance)
+            write_model(self.output.model, run.result, self._describe(run, metrics=rows[-1]))
         self.output.write_rows(rows)
-        checkpoint.save(self.output.checkpoint, self.identity, *run.snapshot())
+        self._save(run)
+
+    def _describe(self, run: Run, **more: Any) -> ModelConfig:
+        return describe(run.model, self.train, self.start.preprocessing, {**self._origin, **more})
+
+    def _save(self, run: Run) -> None:
+        place, parts = run.snapshot()
+        checkpoint.save(self.output.checkpoint, self.identity, place, parts, description_text(self._describe(run)))
 
     @property
     def _origin(self) -> dict[str, Any]:
