@@ -117,7 +117,9 @@ def _decision(decision: dict[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    """A text, or the values of a record that are not of its own kind, such as a whole recipe's."""
+    """A text, a list, or the values of a record that are not of its own kind, such as a whole recipe's."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     if not isinstance(value, dict):
         return str(value)
     return ", ".join(f"{k}={v}" for k, v in value.items() if not isinstance(v, dict))
