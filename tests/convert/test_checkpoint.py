@@ -40,6 +40,16 @@ def test_archives_that_torch_does_not_write_are_refused(tmp_path):
     refused(tmp_path, bytes(encrypted), r"a/data\.pkl of the archive is missing or damaged")
 
 
+def test_archives_of_very_many_members_are_not_listed(tmp_path):
+    data = _zipped()
+    at = data.rfind(b"PK\x01\x02")
+    end = data.rfind(b"PK\x05\x06")
+    entry = data[at:end]
+    many = entry * ((1 << 16) + 1)
+    fields = struct.pack("<HHII", 0xFFFF, 0xFFFF, len(many), at)
+    refused(tmp_path, data[:at] + many + data[end : end + 8] + fields + bytes(2), "more than 65536 members")
+
+
 def test_entries_that_overlap_are_refused(tmp_path):
     data = bytearray(_zipped(content=program(b"N0" * 500, b"}")))
     size = len(program(b"N0" * 500, b"}"))

@@ -96,6 +96,16 @@ def test_other_channels(save, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("args", "size"),
+    [({"input_size": 96}, (96, 96)), ({"img_size": [64, 96]}, (64, 96)), ({"img_size": (64,)}, (64, 64)),
+     ({"input_size": [64, 96]}, (64, 96))],
+)  # fmt: skip
+def test_sizes_as_other_projects_say_them(save, tmp_path, args, size):
+    config = convert(save(argparse.Namespace(**args, mean=0.5)), tmp_path / "out").config
+    assert config.preprocessing.input_size == (3, *size) and config.preprocessing.mean == (0.5, 0.5, 0.5)
+
+
 def test_the_epsilon_is_taken_and_options_of_other_networks_are_refused(save, tmp_path):
     assert convert(save(argparse.Namespace(**trained(bn_eps=1e-3))), tmp_path / "out").config.bn_eps == 1e-3
     for args, match in (
@@ -195,10 +205,10 @@ HOSTILE = {
     "a nested bomb": (b"}" + literal("mean") + b")" + b"2\x86" * 200 + b"s", "preprocessing.mean|args.mean is"),
     "a huge number": (literal({"crop_pct": 1 << 5000}), "args.crop_pct is of type int"),
     "a huge text": (literal({"interpolation": "x" * 5000}), "args.interpolation is of type str"),
-    "a text for numbers": (literal({"mean": "0.5"}), "args.mean is of type str, expected a list of numbers"),
-    "too many numbers": (literal({"std": [0.5] * 5000}), "args.std is of type list, expected a list of numbers"),
-    "an object": (dictionary(img_size=name("a.b", "C") + b")\x81"), r"args.img_size is an object of class a\.b\.C"),
-    "a size of text": (literal({"img_size": "\x1b[31m"}), r"preprocessing.input_size is \(3, '\\x1b"),
+    "a text for numbers": (literal({"mean": "0.5"}), "args.mean is of type str, expected numbers: say it with --mean"),
+    "too many numbers": (literal({"std": [0.5] * 5000}), "args.std is of type list, expected numbers"),
+    "an object": (dictionary(img_size=name("a.b", "C") + b")\x81"), r"a\.b\.C, expected numbers: say it with --input-size"),
+    "a size of text": (literal({"img_size": ["\x1b[31m"]}), r"preprocessing.input_size is \(3, '\\x1b"),
     "nested options": (b"}" + literal("model_kwargs") + b"}" + literal("x") + b")" + b"2\x86" * 200 + b"ss", "args.x is"),
     "an option's name": (literal({"model_kwargs": {"\x1b[31m" * 99: 1}}), "args has .*no such option"),
     "an epsilon of text": (literal({"bn_eps": "x"}), "bn_eps is 'x'"),

@@ -147,5 +147,5 @@ def _is_paddle(checkpoint: Checkpoint) -> bool:
 def _origin(source: Path, checkpoint: Checkpoint, dropout_scale: float) -> dict[str, Any]:
     origin = {"file": source.name, "sha256": checkpoint.sha256, "format": checkpoint.format}
     where = {"key": checkpoint.key, "prefix": checkpoint.prefix}
-    origin |= {key: value for key, value in where.items() if value}
+    origin |= {key: quoted(value) for key, value in where.items() if value}
     return origin | {"format": "paddle", "dropout_scale": dropout_scale} if _is_paddle(checkpoint) else origin

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..errors import ModelFileError
 from ..modelfile import METADATA_KEY, invalid, is_pickled
-from ..modelfile.kinds import SUFFIXES, identify, identify_folder
+from ..modelfile.kinds import MAX_MEMBERS, SUFFIXES, crowded, identify, identify_folder
 from ..text import quoted, reason
 from .find import find_network, named_tensors
 from .says import is_run
@@ -113,6 +113,8 @@ def _arrays(entries: Mapping[str, Any], storages: Storages) -> dict[str, np.ndar
 
 
 def _read_torch_zip(data: bytes) -> tuple[Any, Storages]:
+    if crowded(data):
+        raise ModelFileError(f"the zip archive has more than {MAX_MEMBERS} members: no checkpoint of an LCNet has")
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except _ZIP_ERRORS as error:

@@ -71,12 +71,12 @@ def _of_timm(args: dict[Any, Any], arch: Arch, chosen: Container[str]) -> Said:
 
 
 def _size(args: dict[Any, Any], arch: Arch) -> dict[str, Any]:
-    if args.get("input_size") is not None:
-        return {"input_size": _numbers("input_size", args["input_size"])}
-    if args.get("img_size") is None:
+    """The input as channels, height and width; other projects say it as a side, or as height and width."""
+    key = next((key for key in ("input_size", "img_size") if args.get(key) is not None), None)
+    if key is None:
         return {}
-    size = _scalar("img_size", args["img_size"])
-    return {"input_size": [arch.in_chans, size, size]}
+    sides = _numbers(key, args[key])
+    return {"input_size": [arch.in_chans, sides[0], sides[-1]] if len(sides) in (1, 2) else sides}
 
 
 def _scalar(key: Any, value: Any) -> Any:
@@ -89,9 +89,16 @@ def _scalar(key: Any, value: Any) -> Any:
 
 
 def _numbers(key: str, value: Any) -> list[Any]:
+    if isinstance(value, (int, float)):
+        return [_scalar(key, value)]
     if not isinstance(value, (list, tuple)) or len(value) > MAX_NUMBERS:
-        raise ModelFileError(f"args.{key} is {describe(value)}, expected a list of numbers")
+        raise ModelFileError(f"args.{key} is {describe(value)}, expected numbers: {_say_so(key)}")
     return [_scalar(key, number) for number in value]
+
+
+def _say_so(key: str) -> str:
+    option = "input-size" if key == "img_size" else key.replace("_", "-")
+    return f"say it with --{option} (`preprocessing`)"
 
 
 def _of_run(source: Path, identity: dict[Any, Any], arch: Arch) -> Said:

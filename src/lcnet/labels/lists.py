@@ -168,7 +168,7 @@ def labels_from_json(data: Any) -> Labels:
     """Read a list of names, or an object of one of the usual forms. Raises `ValueError` or `ModelFileError`."""
     if isinstance(data, list):
         return _from_list(data)
-    if "ids" in data or (isinstance(data.get("names"), list) and len(data) == 1):
+    if isinstance(data.get("ids"), list) or (isinstance(data.get("names"), list) and len(data) == 1):
         return from_json(Labels, data, "labels")
     holders = [key for key in HOLDERS if isinstance(data.get(key), (dict, list)) and data[key]]
     if not holders:

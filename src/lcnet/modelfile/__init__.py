@@ -232,8 +232,8 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Any]:
 
     try:
         with open(path, "rb") as file:
-            start, size = file.read(9), os.fstat(file.fileno()).st_size
-            if is_pickled(start[:8], size):
+            start, size = file.read(8), os.fstat(file.fileno()).st_size
+            if is_pickled(start, size):
                 raise ModelFileError(identify(Path(path).name, file, size) or _to_convert(path))
     except (OSError, ValueError) as error:
         raise ModelFileError(f"cannot be read: {reason(error)}") from None

@@ -6,6 +6,7 @@ thing, and nothing in it is executed. What is not here is not known, and the rea
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
 from collections.abc import Callable, Iterable
@@ -17,7 +18,8 @@ from ..text import plain, quoted
 HEAD = 4096  # bytes that are looked at
 # Of checkpoints that `lcnet convert` reads.
 SUFFIXES = (".bin", ".pth", ".pt", ".ckpt", ".tar", ".pdparams", ".pdema", ".safetensors")
-MAX_ARCHIVE = 1 << 30  # bytes of an archive whose members are listed
+MAX_ARCHIVE = 1 << 28  # bytes of an archive whose members are listed
+MAX_MEMBERS = 1 << 16  # of an archive: a training checkpoint of the family has about 2,000
 
 _FROM_CHECKPOINT = "give `lcnet convert` the checkpoint that it was exported from"
 _FROM_ARRAYS = (
@@ -152,14 +154,22 @@ def look_at(name: str, file: BinaryIO, size: int) -> Look:
     start = file.read(HEAD)
     if not start.startswith(b"PK") or size > MAX_ARCHIVE:
         return Look(start, name.lower(), size, root=_root(start))
+    data = start + file.read()
+    if crowded(data):
+        return Look(start, name.lower(), size)
     try:
-        archive = zipfile.ZipFile(file)
+        archive = zipfile.ZipFile(io.BytesIO(data))
         members = frozenset(archive.namelist())
         pickled = [m for m in members if m.count("/") == 1 and m.endswith("/data.pkl")]
         root = _root(archive.open(pickled[0]).read(HEAD)) if len(pickled) == 1 else ""
         return Look(start, name.lower(), size, members, root)
     except Exception:  # whatever zipfile raises for a damaged archive: its reader says what is wrong
         return Look(start, name.lower(), size)
+
+
+def crowded(data: bytes) -> bool:
+    """Whether a zip archive may have more members than a list of them should take memory for."""
+    return data.count(b"PK\x01\x02") > MAX_MEMBERS
 
 
 def _root(pickled: bytes) -> str:
