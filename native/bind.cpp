@@ -11,8 +11,8 @@
 #include <stdexcept>
 
 #include "dispatch.h"
-#include "dwgrad/dwgrad.h"
-#include "engine.h"
+#include "dwgrad.h"
+#include "engine/engine.h"
 #include "layers.h"
 #include "resize/sinks.h"
 

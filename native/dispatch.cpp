@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
-#include "tables.h"
+#include "kernels/tables.h"
 
 namespace lcnet {
 

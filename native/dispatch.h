@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "int8/kernels.h"
+#include "kernels/int8/kernels.h"
 
 namespace lcnet {
 

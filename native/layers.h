@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "engine.h"
+#include "engine/engine.h"
 
 namespace nb = nanobind;
 using lcnet::Dense;

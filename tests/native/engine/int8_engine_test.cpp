@@ -2,12 +2,12 @@
 // multiple of a vector, teams of one to three, batches, feature maps, and a count of allocations.
 #include <string>
 
-#include "../../native/dispatch.h"
-#include "../../native/engine.h"
-#include "../../native/int8/tables.h"
+#include "../../../native/dispatch.h"
+#include "../../../native/engine/engine.h"
+#include "../../../native/kernels/int8/tables.h"
 #include "allocations.h"
 #include "int8_reference.h"
-#include "isas.h"
+#include "../isas.h"
 
 using lcnet::Int8Engine;
 using lcnet::Int8Kernels;

@@ -1,5 +1,5 @@
 // A quantised network and its arithmetic in plain loops over whole tensors, [channels][height][width], in the words of
-// native/int8/kernels.h: nothing is packed, cut, interleaved or shared. What every engine must equal to the bit.
+// native/kernels/int8/kernels.h: nothing is packed, cut, interleaved or shared. What every engine must equal to the bit.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +9,8 @@
 #include <random>
 #include <vector>
 
-#include "../../native/int8/arithmetic.h"
-#include "../../native/int8/network.h"
+#include "../../../native/kernels/int8/arithmetic.h"
+#include "../../../native/engine/int8/network.h"
 
 struct Tensor {
   size_t channels, height, width;

@@ -2,8 +2,8 @@
 // where the maps are small and the kernel is 5x5.
 #pragma once
 
-#include "../dispatch.h"
-#include "../pool.h"
+#include "dispatch.h"
+#include "engine/pool.h"
 
 namespace lcnet {
 

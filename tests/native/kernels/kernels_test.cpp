@@ -13,11 +13,11 @@
 #include <string>
 #include <vector>
 
-#include "../../native/dispatch.h"
-#include "../../native/resize/resize.h"
-#include "../../native/tables.h"
+#include "../../../native/dispatch.h"
+#include "../../../native/resize/resize.h"
+#include "../../../native/kernels/tables.h"
 #include "guarded.h"
-#include "isas.h"
+#include "../isas.h"
 
 using lcnet::Activation;
 using lcnet::Kernels;

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "buffer.h"
-#include "kernels.h"
+#include "../kernels/kernels.h"
 
 namespace lcnet {
 

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "../../native/dispatch.h"
-#include "../../native/int8/tables.h"
+#include "../../../native/dispatch.h"
+#include "../../../native/kernels/int8/tables.h"
 #include "guarded.h"
-#include "isas.h"
+#include "../isas.h"
 
 using lcnet::Activation;
 using lcnet::Int8Kernels;

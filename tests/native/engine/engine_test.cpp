@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "../../native/dispatch.h"
-#include "../../native/engine.h"
-#include "../../native/tables.h"
+#include "../../../native/dispatch.h"
+#include "../../../native/engine/engine.h"
+#include "../../../native/kernels/tables.h"
 #include "allocations.h"
-#include "isas.h"
+#include "../isas.h"
 
 using lcnet::Dense;
 using lcnet::Outputs;

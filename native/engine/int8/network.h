@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "../network.h"
-#include "kernels.h"
+#include "../../kernels/int8/kernels.h"
 
 namespace lcnet {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "bf16.h"
+#include "../kernels/bf16.h"
 
 namespace lcnet {
 

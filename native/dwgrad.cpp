@@ -5,7 +5,7 @@
 #include <cstring>
 #include <vector>
 
-#include "../tables.h"
+#include "kernels/tables.h"
 
 namespace lcnet {
 

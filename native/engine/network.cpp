@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "bf16.h"
+#include "../kernels/bf16.h"
 
 namespace lcnet {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "../../native/engine.h"
+#include "../../../native/engine/engine.h"
 
 static std::atomic<size_t> allocations{0};
 
