@@ -74,7 +74,7 @@ static void run_head(Engine& engine, const In<4>& features, const std::optional<
 // dw [k,k,C] of a depthwise conv with k/2 zeros around: x [N,H,W,C], dy [N,H/stride,W/stride,C], sizes rounded up.
 static void dwgrad(lcnet::Pool& pool, const In<4>& x, const In<4>& dy, size_t stride, const Out<3>& dw, const std::string& isa) {
   const lcnet::DwgradShape s{x.shape(0), x.shape(1), x.shape(2), x.shape(3), dw.shape(0), stride};
-  require(lcnet::dwgrad_supported(s) && dw.shape(1) == s.kernel && dw.shape(2) == s.channels, "the weights do not fit");
+  require(lcnet::has_geometry(s.kernel, s.stride) && dw.shape(1) == s.kernel && dw.shape(2) == s.channels, "the weights do not fit");
   require(dy.shape(0) == s.images && dy.shape(1) == s.out_height() && dy.shape(2) == s.out_width() &&
               dy.shape(3) == s.channels, "the output's gradient does not fit");
   const lcnet::Kernels& kernels = lcnet::select_kernels(isa);

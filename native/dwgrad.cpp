@@ -13,11 +13,6 @@ namespace {
 
 constexpr size_t kShares = 16;  // of the images: as many partial sums, whoever computes them
 
-F32Dwgrad* row_kernel(const Kernels& kernels, const DwgradShape& shape) {
-  if (shape.kernel == 3) return shape.stride == 1 ? kernels.f32_dwgrad_3x3s1 : kernels.f32_dwgrad_3x3s2;
-  return shape.stride == 1 ? kernels.f32_dwgrad_5x5s1 : kernels.f32_dwgrad_5x5s2;
-}
-
 // One image's sums, row by row of the input: each padded row meets up to K rows of the gradient.
 void add_image(F32Dwgrad* kernel, const DwgradShape& s, const float* in, const float* grad, float* row, float* sums) {
   const size_t pad = s.kernel / 2, line = s.width * s.channels, out_line = s.out_width() * s.channels;
@@ -37,13 +32,9 @@ void add(float* to, const float* from, size_t count) {
 
 }  // namespace
 
-bool dwgrad_supported(const DwgradShape& shape) {
-  return (shape.kernel == 3 || shape.kernel == 5) && (shape.stride == 1 || shape.stride == 2);
-}
-
 void dwgrad(const Kernels& wanted, Pool& pool, const DwgradShape& s, const float* in, const float* grad, float* out) {
   const Kernels& kernels = s.channels % wanted.lanes ? kernels__scalar : wanted;
-  F32Dwgrad* const kernel = row_kernel(kernels, s);
+  F32Dwgrad* const kernel = of_geometry(kernels.f32_dwgrad, s.kernel, s.stride);
   const size_t sums = s.kernel * s.kernel * s.channels, shares = std::min(kShares, s.images);
   // Sums of an image apart from those of its share: short sums round less.
   std::vector<float> partial(2 * shares * sums);

@@ -7,16 +7,13 @@
 
 namespace lcnet {
 
-// A batch and its conv, K x K with stride S and K/2 zeros around. Dense NHWC.
+// A batch and its conv, of one of the geometries in kernels.h, with K/2 zeros around. Dense NHWC.
 struct DwgradShape {
   size_t images, height, width, channels, kernel, stride;
 
   size_t out_height() const { return (height + stride - 1) / stride; }
   size_t out_width() const { return (width + stride - 1) / stride; }
 };
-
-// Whether there is a kernel for this shape: 3x3 or 5x5, stride 1 or 2.
-bool dwgrad_supported(const DwgradShape& shape);
 
 // out [K][K][channels] = the sum over all images and output pixels of grad [images][out_height][out_width][channels] times the
 // input in [images][height][width][channels] under each weight. The same bits for any number of threads.

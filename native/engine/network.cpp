@@ -72,24 +72,13 @@ static PackedDense pack_large(const Network& net, const Dense& d, float scale) {
   return net.precision == Precision::bf16 ? pack_dense_bf16(net, d, scale) : pack_dense(net, d, scale);
 }
 
-// One of four kernels by size and stride.
-template <class Kernel>
-static Kernel* pick(size_t kernel, size_t stride, Kernel* k3s1, Kernel* k3s2, Kernel* k5s1, Kernel* k5s2) {
-  if (kernel == 3 && (stride == 1 || stride == 2)) return stride == 1 ? k3s1 : k3s2;
-  if (kernel == 5 && (stride == 1 || stride == 2)) return stride == 1 ? k5s1 : k5s2;
-  throw std::invalid_argument("no depthwise kernel of this size and stride");
-}
-
 static Block pack_block(const Network& net, const BlockSource& s) {
   Block b;
   const size_t L = net.kernels.lanes;
   b.depthwise = pack_spatial(s.depthwise, L, L, in_order(s.depthwise.kernel * s.depthwise.kernel), kSixth);
-  const Kernels& k = net.kernels;
-  b.f32_dwconv = pick(s.depthwise.kernel, s.stride, k.f32_dwconv_3x3s1, k.f32_dwconv_3x3s2, k.f32_dwconv_5x5s1,
-                      k.f32_dwconv_5x5s2);
-  if (net.precision == Precision::bf16)
-    b.bf16_dwconv = pick(s.depthwise.kernel, s.stride, k.bf16->dwconv_3x3s1, k.bf16->dwconv_3x3s2, k.bf16->dwconv_5x5s1,
-                         k.bf16->dwconv_5x5s2);
+  if (!has_geometry(s.depthwise.kernel, s.stride)) throw std::invalid_argument("no depthwise kernel of this size and stride");
+  b.f32_dwconv = of_geometry(net.kernels.f32_dwconv, s.depthwise.kernel, s.stride);
+  if (net.precision == Precision::bf16) b.bf16_dwconv = of_geometry(net.kernels.bf16->dwconv, s.depthwise.kernel, s.stride);
   b.kernel = s.depthwise.kernel;
   b.stride = s.stride;
   b.se = s.se;

@@ -45,7 +45,7 @@ class Places {
   size_t size_ = 0;
 };
 
-constexpr size_t kMaxBlocks = 16, kMaxKernel = 5;
+constexpr size_t kMaxBlocks = 16;
 constexpr size_t kFloatsPerPointer = sizeof(void*) / sizeof(float);
 
 // The size of a map at half the resolution.

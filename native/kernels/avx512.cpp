@@ -1,8 +1,11 @@
-#include "avx512.h"
+// The kernels for AVX-512 without bfloat16 instructions.
+#include "simd/avx512.h"
+
+#include "avx512_tiles.h"
 
 namespace lcnet {
 
-const Kernels kernels__avx512 = avx512_table("avx512", nullptr, &int8_kernels__avx2);
-const Kernels kernels__avx512vnni = avx512_table("avx512vnni", nullptr, &int8_kernels__avx512vnni);
+const Kernels kernels__avx512 = float_table<kTiles>("avx512", nullptr, &int8_kernels__avx2);
+const Kernels kernels__avx512vnni = float_table<kTiles>("avx512vnni", nullptr, &int8_kernels__avx512vnni);
 
 }  // namespace lcnet

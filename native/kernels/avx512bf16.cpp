@@ -12,7 +12,7 @@ LCNET_INLINE void store(unsigned short* p, Vec a) {
 
 }  // namespace
 
-#include "avx512.h"
+#include "avx512_tiles.h"
 
 namespace {
 
@@ -30,13 +30,13 @@ struct Bf16Dot {
 // A pair of bfloat16 is read as a float that is never computed with.
 static void bf16_gemm(const BF16* a, const BF16* w, const float* bias, float* const* out, size_t pixels, size_t depth,
                       size_t channels, size_t block_stride, Activation act) {
-  gemm<14, 2, Bf16Dot>(reinterpret_cast<const float*>(a), reinterpret_cast<const float*>(w), bias, out, pixels, depth / 2,
+  gemm<kTiles.gemm_pixels, kTiles.panel, Bf16Dot>(reinterpret_cast<const float*>(a), reinterpret_cast<const float*>(w), bias, out, pixels, depth / 2,
                        channels, block_stride, act);
 }
 
 static void bf16_gemv(const BF16* x, const BF16* w, const float* bias, float* out, size_t depth, size_t channels,
                       Activation act) {
-  gemv<8, 2, Bf16Dot>(reinterpret_cast<const float*>(x), reinterpret_cast<const float*>(w), bias, out, depth / 2, channels,
+  gemv<kTiles.gemv_panels, kTiles.panel, Bf16Dot>(reinterpret_cast<const float*>(x), reinterpret_cast<const float*>(w), bias, out, depth / 2, channels,
                       act);
 }
 
@@ -46,10 +46,8 @@ static void bf16_channel_scale(const float* x, const float* s, BF16* out, size_t
 }
 
 constexpr lcnet::Bf16Kernels bf16_table = {
-    .dwconv_3x3s1 = dwconv<3, 1, 14, BF16>,
-    .dwconv_3x3s2 = dwconv<3, 2, 14, BF16>,
-    .dwconv_5x5s1 = dwconv<5, 1, 14, BF16>,
-    .dwconv_5x5s2 = dwconv<5, 2, 14, BF16>,
+    .dwconv = {{dwconv<3, 1, kTiles.dwconv_pixels, BF16>, dwconv<3, 2, kTiles.dwconv_pixels, BF16>},
+               {dwconv<5, 1, kTiles.dwconv_pixels, BF16>, dwconv<5, 2, kTiles.dwconv_pixels, BF16>}},
     .gemm = bf16_gemm,
     .gemv = bf16_gemv,
     .channel_scale = bf16_channel_scale,
@@ -59,6 +57,6 @@ constexpr lcnet::Bf16Kernels bf16_table = {
 
 namespace lcnet {
 
-const Kernels kernels__avx512bf16 = avx512_table("avx512bf16", &bf16_table, &int8_kernels__avx512vnni);
+const Kernels kernels__avx512bf16 = float_table<kTiles>("avx512bf16", &bf16_table, &int8_kernels__avx512vnni);
 
 }  // namespace lcnet

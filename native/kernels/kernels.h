@@ -1,4 +1,5 @@
-// Every kernel's contract. One table of function pointers per ISA; the scalar kernels are the specification of the others.
+// Every kernel's contract: float first, then bfloat16, gradients, resampling and int8. One table of function pointers per ISA; the
+// scalar kernels are the specification of the others.
 //
 // Words. L: lanes, the floats in one vector of the ISA. Channel counts are padded to a multiple of L with zero weights and
 // zero bias, so no kernel sees a ragged vector; padded channels hold finite values that meet only zero weights.
@@ -24,6 +25,20 @@ namespace lcnet {
 enum class Precision { f32, bf16 };
 enum class Activation { none, relu, hswish6, hsigmoid6 };  // hsigmoid6(x) = clamp(x + 3, 0, 6)
 
+// The depthwise geometries that there are kernels for, and their places in a table: [kernel 3, 5][stride 1, 2]. A kernel makes one
+// output row, so its stride is that of the columns: which rows it reads, its caller says.
+template <class Kernel>
+using ByGeometry = Kernel* [2][2];
+constexpr size_t kMaxKernel = 5, kMaxStride = 2;
+
+constexpr bool has_geometry(size_t kernel, size_t stride) {
+  return (kernel == 3 || kernel == 5) && (stride == 1 || stride == 2);
+}
+template <class Kernel>
+constexpr Kernel* of_geometry(const ByGeometry<Kernel>& kernels, size_t kernel, size_t stride) {
+  return kernels[kernel / 2 - 1][stride - 1];
+}
+
 constexpr size_t kPlanes = 8;  // every LCNet's stem has a multiple of eight channels
 
 // An image row of one channel, its columns apart by parity: out[i] = in[2 * i - 1] and out[half + i] = in[2 * i]. Columns left
@@ -46,7 +61,7 @@ using F32Stem = void(const float* const* in, size_t half, const float* w, const 
 using F32DwconvPlanes = void(const float* const* in, const float* w, const float* bias, float* out, size_t width,
                              size_t in_pitch, size_t pitch, size_t channels, size_t ky0, size_t ky1);
 
-// One output row of a depthwise conv, K x K with stride S (both in the kernel's name), then hswish6.
+// One output row of a depthwise conv, K x K with stride S, then hswish6.
 //   in    [K] blocked rows; in[ky] points at the pixel K/2 left of the first output's centre and holds, from there,
 //         S * (width - 1) + K pixels of each channel block. Rows with ky outside [ky0, ky1) are not read.
 //   w     [channels/L][K * K][L]                      bias  [channels]
@@ -94,19 +109,15 @@ using Bf16Gemv = void(const BF16* x, const BF16* w, const float* bias, float* ou
 // out[p][c] = x[p][c] * s[c];  dense [pixels][channels].
 using Bf16ChannelScale = void(const float* x, const float* s, BF16* out, size_t pixels, size_t channels);
 
-// Null in tables of ISAs that have no bfloat16 arithmetic.
 struct Bf16Kernels {
-  Bf16Dwconv* dwconv_3x3s1;
-  Bf16Dwconv* dwconv_3x3s2;
-  Bf16Dwconv* dwconv_5x5s1;
-  Bf16Dwconv* dwconv_5x5s2;
+  ByGeometry<Bf16Dwconv> dwconv;
   Bf16Gemm* gemm;
   Bf16Gemv* gemv;
   Bf16ChannelScale* channel_scale;
 };
 
-// What one output row adds to the gradient of a depthwise conv's weights, K x K with stride S (both in the kernel's name), for
-// one of its K rows of weights.
+// What one output row adds to the gradient of a depthwise conv's weights, K x K with stride S, for one of its K rows of
+// weights.
 //   in    dense [S * (width - 1) + K][channels]: the input row under the weights, with its padding
 //   grad  dense [width][channels]
 //   sums  [K][channels], added to
@@ -142,6 +153,130 @@ using U8ResizeRows = void(const uint8_t* const* in, const ResizeTaps* taps, cons
 //   out   [bytes]; in all rows, up to the next multiple of 64 bytes may be read and written
 using U8ResizeColumns = void(const uint8_t* const* in, const int16_t* k, size_t count, uint8_t* out, size_t bytes);
 
+// int8: u8 activations, s8 weights, sums in int32, everything between two sums in float. All of it
+// is exact to the bit: every ISA gives the numbers of the scalar kernels, which are the specification.
+//
+// Words. L: lanes, the int32 in one vector of the ISA; channel counts are padded to a multiple of L with weights, scales and
+// codings of zero. A code is an activation as an integer of 0 to 255. G: what one instruction multiplies and adds up in a
+// lane, 2 or 4 codes; a unit is four bytes that hold G codes, two int16 or four uint8.
+//
+//   map        [channels/L][pixels][L]    bytes: the codes between two blocks, a row of pixels after the other.
+//   group row  [channels/L][pitch][L]     units: G rows of a map, interleaved, with the border left and right. What a depthwise
+//                                         kernel reads: a unit is G taps of one column.
+//   coded      [pixels][channels/G]       units: what a pointwise kernel reads: a unit is G channels of one pixel.
+//   planes      [channels][plane]         bytes: between the stem and the first block, pixels in the lanes; a channel's pixels
+//                                         are `plane` bytes from the next one's.
+//   unit planes [channels/G][pitch]       units: G channels of one pixel, pixels in the lanes.
+//   dense      [pixels][channels]         floats, h6: what goes into parts of the network that stay in float, and the last map.
+//
+// From a sum to the next code, each step rounded to nearest even:
+//   pre = fma(float(sum), scale, bias)
+//   h6 = pre * min(max(pre + 3, 0), 6)                       six times hard-swish
+//   code = fma(h6, inverse_scale, zero_point), rounded, clamped to 0..255
+// where inverse_scale is 1 / (6 * the next layer's scale).
+// What is no number, or 2^31 or more, becomes code 0, as the CPU's conversion gives it.
+using Unit = uint32_t;
+
+// Arrays [channels].
+struct Sums {
+  const float* scale;
+  const float* bias;
+};
+struct Coding {
+  const float* inverse_scale;
+  const float* zero_point;
+};
+
+// An image row as unit planes, its columns apart by parity: first `half` units of columns 2 * i - 1, then as many of columns
+// 2 * i. Columns left and right of the image are not written: they hold the border's codes.  half > width / 2
+//   x     channel c's row is at x + c * channel_stride
+//   out   [in_chans/G, rounded up][2 * half]
+using Int8Quantize = void(const float* x, size_t channel_stride, Coding coding, Unit* out, size_t width, size_t half,
+                          size_t in_chans);
+
+// One output row of the stem: 3x3, stride 2.
+//   in    [3] rows as Int8Quantize makes them; half is at least width, rounded up to a multiple of L, plus one
+//   w     [channels/kPlanes][3 ky][in_chans/G, rounded up][3 kx][kPlanes] units
+//   out   the row in planes: width pixels, and on to a multiple of L whatever comes
+using Int8Stem = void(const Unit* const* in, size_t half, const Unit* w, Sums sums, Coding coding, uint8_t* out, size_t width,
+                      size_t plane, size_t in_chans, size_t channels);
+
+// The same with h6 as float, out [width][pitch], zero from `channels` on.
+using Int8StemF32 = void(const Unit* const* in, size_t half, const Unit* w, Sums sums, float* out, size_t width, size_t pitch,
+                         size_t in_chans, size_t channels);
+
+// G rows of planes, interleaved: what the depthwise kernel for planes reads.
+//   rows  [G], up to a multiple of L pixels is read; null: a row of zero points
+//   zeros [channels] units: the channel's zero point G times
+//   out   [channels][width, rounded up to a multiple of L, + 2 * L]: pixel x at L + x, zero points before and behind
+using Int8InterleavePlanes = void(const uint8_t* const* rows, const Unit* zeros, Unit* out, size_t width, size_t plane,
+                                  size_t channels);
+
+// One output row of the depthwise conv behind the stem: 3x3, stride 1.
+//   in      [groups] rows as Int8InterleavePlanes makes them      w  [channels][groups][3] units
+//   out     unit planes, their pitch is width rounded up to a multiple of L; behind width comes whatever comes
+using Int8DwconvPlanes = void(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums,
+                              Coding coding, Unit* out, size_t width, size_t channels);
+
+// A group row out of G rows of a map.
+//   rows  [G], blocks `block_stride` bytes apart; null: a row of zero points
+//   zeros [channels] units: the channel's zero point G times, also for the `pad` columns on both sides
+//   out   group row with a pitch of width + 2 * pad
+using Int8Interleave = void(const uint8_t* const* rows, const Unit* zeros, Unit* out, size_t width, size_t block_stride,
+                            size_t pad, size_t channels);
+
+// One output row of a depthwise conv, K x K with stride S.
+//   in      [groups] group rows from the first output's leftmost column on
+//   w       [channels/L][groups][K][L] units; zero in taps above and below the kernel
+//   start   [channels]: what the sums begin with
+//   out     coded [width][channels/G], or h6 as float [width][channels]
+using Int8Dwconv = void(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums, Coding coding,
+                        Unit* out, size_t width, size_t pitch, size_t channels);
+using Int8DwconvF32 = void(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums, float* out,
+                           size_t width, size_t pitch, size_t channels);
+
+// A pointwise conv.
+//   a     coded [pixels][depth/G], or if `pitch` is not zero unit planes [depth/G][pitch]
+//   w     panels of `panel` vectors: bytes [depth/G][panel * L][G] each; leftover channel blocks: [depth/G][L][G]
+//   start [channels]
+//   out   codes of a map from its first pixel on, blocks `block_stride` bytes apart
+using Int8Gemm = void(const Unit* a, size_t pitch, const int8_t* w, const int32_t* start, Sums sums, Coding coding,
+                      uint8_t* out, size_t pixels, size_t depth, size_t channels, size_t block_stride);
+
+// The same with h6, or with `none` pre, as float [pixels][out_pitch].
+using Int8GemmF32 = void(const Unit* a, size_t pitch, const int8_t* w, const int32_t* start, Sums sums, float* out,
+                         size_t pixels, size_t depth, size_t channels, size_t out_pitch, Activation act);
+
+// The same for one pixel, with sums enough in flight to hide latencies.
+using Int8GemvF32 = void(const Unit* a, const int8_t* w, const int32_t* start, Sums sums, float* out, size_t depth,
+                         size_t channels, Activation act);
+
+// coded [pixels][channels/G] of x [pixels][channels]: the code of x, or where there is a gate of x * gate[c].
+using Int8Code = void(const float* x, const float* gate, Coding coding, Unit* out, size_t pixels, size_t channels);
+
+struct Int8Kernels {
+  const char* isa;
+  size_t lanes;  // L
+  size_t group;  // G
+  size_t panel;  // vectors in a full weight panel of the pointwise kernels
+  Int8Quantize* quantize;
+  Int8Stem* stem_3x3s2;
+  Int8StemF32* stem_f32;
+  Int8InterleavePlanes* interleave_planes;
+  Int8DwconvPlanes* dwconv_planes;
+  Int8Interleave* interleave;
+  ByGeometry<Int8Dwconv> dwconv;
+  ByGeometry<Int8DwconvF32> dwconv_f32;
+  Int8Gemm* gemm;
+  Int8GemmF32* gemm_f32;
+  Int8GemvF32* gemv_f32;
+  Int8Code* code;
+  // As in Kernels, but with a fused multiply-add for each step of the sum, in all ISAs.
+  F32Gemv* f32_gemv;
+  F32ChannelSum* f32_channel_sum;
+};
+
+// A table: every kernel of one ISA.
 struct Kernels {
   const char* isa;
   size_t lanes;  // L
@@ -150,21 +285,15 @@ struct Kernels {
   F32Stem* f32_stem_3x3s2;
   F32DwconvPlanes* f32_dwconv_planes_3x3s1;
   F32GemmPlanes* f32_gemm_planes;
-  F32Dwconv* f32_dwconv_3x3s1;
-  F32Dwconv* f32_dwconv_3x3s2;
-  F32Dwconv* f32_dwconv_5x5s1;
-  F32Dwconv* f32_dwconv_5x5s2;
+  ByGeometry<F32Dwconv> f32_dwconv;
   F32Gemm* f32_gemm;
   F32Gemv* f32_gemv;
   F32ChannelSum* f32_channel_sum;
   F32ChannelScale* f32_channel_scale;
-  F32Dwgrad* f32_dwgrad_3x3s1;
-  F32Dwgrad* f32_dwgrad_3x3s2;
-  F32Dwgrad* f32_dwgrad_5x5s1;
-  F32Dwgrad* f32_dwgrad_5x5s2;
+  ByGeometry<F32Dwgrad> f32_dwgrad;
   F32Peak* f32_peak;
-  const Bf16Kernels* bf16;
-  const struct Int8Kernels* int8;  // see int8/kernels.h; may be those of a lesser ISA
+  const Bf16Kernels* bf16;   // null where the ISA has no bfloat16 arithmetic
+  const Int8Kernels* int8;   // may be those of a lesser ISA
   U8ResizeRows* u8_resize_rows;
   U8ResizeColumns* u8_resize_columns;
 };

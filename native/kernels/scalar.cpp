@@ -9,7 +9,6 @@
 #include "dwgrad/scalar.h"
 #include "gemm/scalar.h"
 #include "peak/scalar.h"
-#include "int8/tables.h"
 #include "resize/scalar.h"
 #include "stem/scalar.h"
 
@@ -17,10 +16,8 @@ namespace lcnet {
 
 template <size_t L, size_t P>
 constexpr Bf16Kernels bf16_scalar = {
-    .dwconv_3x3s1 = dwconv__scalar<L, 3, 1, BF16>,
-    .dwconv_3x3s2 = dwconv__scalar<L, 3, 2, BF16>,
-    .dwconv_5x5s1 = dwconv__scalar<L, 5, 1, BF16>,
-    .dwconv_5x5s2 = dwconv__scalar<L, 5, 2, BF16>,
+    .dwconv = {{dwconv__scalar<L, 3, 1, BF16>, dwconv__scalar<L, 3, 2, BF16>},
+               {dwconv__scalar<L, 5, 1, BF16>, dwconv__scalar<L, 5, 2, BF16>}},
     .gemm = gemm__scalar<L, P, BF16>,
     .gemv = gemv__scalar<L, P, BF16>,
     .channel_scale = bf16_channel_scale__scalar,
@@ -36,18 +33,13 @@ constexpr Kernels scalar_table() {
       .f32_stem_3x3s2 = f32_stem_3x3s2__scalar<L>,
       .f32_dwconv_planes_3x3s1 = f32_dwconv_planes_3x3s1__scalar,
       .f32_gemm_planes = gemm_planes__scalar<L, P>,
-      .f32_dwconv_3x3s1 = dwconv__scalar<L, 3, 1, float>,
-      .f32_dwconv_3x3s2 = dwconv__scalar<L, 3, 2, float>,
-      .f32_dwconv_5x5s1 = dwconv__scalar<L, 5, 1, float>,
-      .f32_dwconv_5x5s2 = dwconv__scalar<L, 5, 2, float>,
+      .f32_dwconv = {{dwconv__scalar<L, 3, 1, float>, dwconv__scalar<L, 3, 2, float>},
+                     {dwconv__scalar<L, 5, 1, float>, dwconv__scalar<L, 5, 2, float>}},
       .f32_gemm = gemm__scalar<L, P, float>,
       .f32_gemv = gemv__scalar<L, P, float>,
       .f32_channel_sum = f32_channel_sum__scalar,
       .f32_channel_scale = f32_channel_scale__scalar,
-      .f32_dwgrad_3x3s1 = dwgrad__scalar<3, 1>,
-      .f32_dwgrad_3x3s2 = dwgrad__scalar<3, 2>,
-      .f32_dwgrad_5x5s1 = dwgrad__scalar<5, 1>,
-      .f32_dwgrad_5x5s2 = dwgrad__scalar<5, 2>,
+      .f32_dwgrad = {{dwgrad__scalar<3, 1>, dwgrad__scalar<3, 2>}, {dwgrad__scalar<5, 1>, dwgrad__scalar<5, 2>}},
       .f32_peak = f32_peak__scalar<L>,
       .bf16 = &bf16_scalar<L, P>,
       .int8 = &int8_kernels__scalar,

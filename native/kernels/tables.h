@@ -12,15 +12,20 @@
 namespace lcnet {
 
 extern const Kernels kernels__scalar;
+extern const Int8Kernels int8_kernels__scalar;
 
 // The specification in the layout of another table; throws std::invalid_argument if there is none of that shape.
 const Kernels& scalar_kernels(size_t lanes, size_t panel);
+
+const Int8Kernels& int8_scalar_kernels(size_t lanes, size_t group);
 
 #if LCNET_X86
 extern const Kernels kernels__avx2;
 extern const Kernels kernels__avx512;
 extern const Kernels kernels__avx512vnni;
 extern const Kernels kernels__avx512bf16;
+extern const Int8Kernels int8_kernels__avx2;
+extern const Int8Kernels int8_kernels__avx512vnni;
 #endif
 
 }  // namespace lcnet

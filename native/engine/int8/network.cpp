@@ -22,16 +22,19 @@ static Buffer pack_values(const T* values, size_t n, size_t padded) {
 template <class Channel>
 static void pack_layer(const Int8Layer& layer, size_t in, size_t out, size_t taps, double six, Channel channel,
                        Int8Packed& packed) {
-  std::vector<float> r(in), z(in);
-  for (size_t c = 0; c < in; ++c) r[c] = reciprocal(layer.in_scale[c], six), z[c] = layer.in_zero[c];
+  std::vector<float> inverse_scale(in), zero_point(in);
+  for (size_t c = 0; c < in; ++c) {
+    inverse_scale[c] = reciprocal(layer.in_scale[c], six);
+    zero_point[c] = layer.in_zero[c];
+  }
   std::vector<int32_t> start(out);
   for (size_t o = 0; o < out; ++o)
     for (size_t t = 0; t < taps; ++t) start[o] -= layer.w[o * taps + t] * layer.in_zero[channel(o, t)];
   packed.scale = pack_values(layer.scale, out, packed.out);
   packed.bias = pack_values(layer.b, out, packed.out);
   packed.start = pack_values(start.data(), out, packed.out);
-  packed.r = pack_values(r.data(), in, packed.in);
-  packed.z = pack_values(z.data(), in, packed.in);
+  packed.inverse_scale = pack_values(inverse_scale.data(), in, packed.in);
+  packed.zero_point = pack_values(zero_point.data(), in, packed.in);
 }
 
 // Puts `weight` into place `g` of a unit.
@@ -112,13 +115,12 @@ static Int8Block pack_sizes(const Int8Network& net, const Int8BlockSource& s, si
 
 static Int8Block pack_block(const Int8Network& net, const Int8BlockSource& s) {
   const size_t K = s.depthwise.kernel;
-  if ((K != 3 && K != 5) || (s.stride != 1 && s.stride != 2))
-    throw std::invalid_argument("no depthwise kernel of this size and stride");
+  if (!has_geometry(K, s.stride)) throw std::invalid_argument("no depthwise kernel of this size and stride");
   const size_t L = net.kernels.lanes;
   Int8Block b;
   b.depthwise = pack_depthwise(net, s.depthwise, s.stride, L, L);
-  b.dwconv = net.kernels.dwconv[K / 2 - 1][s.stride - 1];
-  b.dwconv_f32 = net.kernels.dwconv_f32[K / 2 - 1][s.stride - 1];
+  b.dwconv = of_geometry(net.kernels.dwconv, K, s.stride);
+  b.dwconv_f32 = of_geometry(net.kernels.dwconv_f32, K, s.stride);
   b.kernel = K;
   b.stride = s.stride;
   b.se = s.se;
@@ -147,9 +149,9 @@ static Int8PackedStem pack_stem(const Int8Network& net, const Int8Spatial& s, co
   packed.out = round_up(s.channels, kPlanes);
   packed.scale = pack_values(s.scale, s.channels, packed.out);
   packed.bias = pack_values(s.b, s.channels, packed.out);
-  packed.r = Buffer(s.in_chans);
-  for (size_t c = 0; c < s.in_chans; ++c) packed.r[c] = reciprocal(s.in_scale[c], 1.0);
-  packed.z = pack_values(mean_255, s.in_chans, s.in_chans);
+  packed.inverse_scale = Buffer(s.in_chans);
+  for (size_t c = 0; c < s.in_chans; ++c) packed.inverse_scale[c] = reciprocal(s.in_scale[c], 1.0);
+  packed.zero_point = pack_values(mean_255, s.in_chans, s.in_chans);
   packed.w = Buffer(packed.out * 9 * planes);
   Unit* units = reinterpret_cast<Unit*>(packed.w.data());
   for (size_t c = 0; c < s.channels; ++c)

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "../network.h"
-#include "../../kernels/int8/kernels.h"
+#include "../../kernels/kernels.h"
 
 namespace lcnet {
 
@@ -41,12 +41,13 @@ struct Int8NetworkSource {
 
 // What all layers have, each array padded to whole vectors.
 struct Int8Packed {
-  Buffer scale, bias, r, z;  // r and z code the layer's input
+  Buffer scale, bias;
+  Buffer inverse_scale, zero_point;  // they code the layer's input
   Buffer start;              // int32
   size_t in = 0, out = 0;
 
   Sums sums() const { return {scale.data(), bias.data()}; }
-  Coding coding() const { return {r.data(), z.data()}; }
+  Coding coding() const { return {inverse_scale.data(), zero_point.data()}; }
   const int32_t* starts() const { return reinterpret_cast<const int32_t*>(start.data()); }
   // The same from an output on.
   Sums sums(size_t n) const { return {scale.data() + n, bias.data() + n}; }

@@ -24,7 +24,7 @@ void Int8Runner::stem_rows(size_t y0, size_t y1) {
 void Int8Runner::stem_row(size_t y) {
   const size_t height = plan_.height, width = plan_.width, half = plan_.stem_half;
   for (; next_ < std::min(height, 2 * y + 2); ++next_)
-    k_.quantise(image_ + next_ * width, height * width, net_.stem.coding(), pixel_row(next_), width, half, net_.in_chans);
+    k_.quantize(image_ + next_ * width, height * width, net_.stem.coding(), pixel_row(next_), width, half, net_.in_chans);
   const Unit* in[3];
   for (size_t ky = 0; ky < 3; ++ky) in[ky] = pixel_row(2 * y + ky - 1);  // beyond any height where there is no row
   const Int8Map& m = plan_.maps[0];

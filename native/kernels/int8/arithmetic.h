@@ -5,14 +5,14 @@
 #include <string.h>
 
 #include "../activation.h"
-#include "kernels.h"
+#include "../kernels.h"
 
 namespace lcnet {
 
 inline float pre_activation(int32_t sum, float scale, float bias) { return fmaf(static_cast<float>(sum), scale, bias); }
 
-inline uint8_t to_code(float x, float r, float z) {
-  const float y = fmaf(x, r, z);
+inline uint8_t to_code(float x, float inverse_scale, float zero_point) {
+  const float y = fmaf(x, inverse_scale, zero_point);
   if (!(y > 0.0f) || y >= 2147483648.0f) return 0;
   if (y >= 255.0f) return 255;
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves no bits after the point

@@ -2,7 +2,7 @@
 // Included after simd/avx2.h and simd/common.h.
 #pragma once
 
-#include "kernels.h"
+#include "../kernels.h"
 
 namespace {
 

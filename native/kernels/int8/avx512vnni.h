@@ -2,7 +2,7 @@
 // the products to a sum, exactly. Included after simd/avx512.h and simd/common.h.
 #pragma once
 
-#include "kernels.h"
+#include "../kernels.h"
 
 namespace {
 

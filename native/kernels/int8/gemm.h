@@ -41,7 +41,7 @@ static void int8_gemm_rows(const Unit* a, Rows rows, const int8_t* w, const int3
   for_panels<R, V>(pixels, channels, [&]<size_t N, size_t M>(size_t p, size_t c) LCNET_INLINED {
     Ints sum[N][M];
     int8_gemm_sums<N, M>(a + Rows::at(rows, p, 0), rows, w + c * depth, start + c, depth / G, sum);
-    requantise_tile(sum, {sums.scale + c, sums.bias + c}, {coding.r + c, coding.z + c}, out + c / L * block_stride + p * L,
+    requantize_tile(sum, {sums.scale + c, sums.bias + c}, {coding.inverse_scale + c, coding.zero_point + c}, out + c / L * block_stride + p * L,
                     block_stride);
   });
 }

@@ -12,13 +12,13 @@ LCNET_INLINE Ints pixel_units(const float* x, size_t channel_stride, Coding codi
   Ints codes[G];
   LCNET_UNROLL for (size_t g = 0; g < G; ++g) {
     codes[g] = no_ints();
-    if (g < channels) codes[g] = code_of(Load(x + g * channel_stride), broadcast(coding.r + g), broadcast(coding.z + g));
+    if (g < channels) codes[g] = code_of(Load(x + g * channel_stride), broadcast(coding.inverse_scale + g), broadcast(coding.zero_point + g));
   }
   return pack_units(codes);
 }
 
 // Two vectors of pixels, the columns apart by parity.
-LCNET_INLINE void quantise_columns(const float* x, size_t channel_stride, Coding coding, size_t channels, Unit* odd,
+LCNET_INLINE void quantize_columns(const float* x, size_t channel_stride, Coding coding, size_t channels, Unit* odd,
                                    Unit* even) {
   Vec evens, odds;
   split(bits(pixel_units<load>(x, channel_stride, coding, channels)),
@@ -27,14 +27,14 @@ LCNET_INLINE void quantise_columns(const float* x, size_t channel_stride, Coding
   store_ints(even, bits(evens));
 }
 
-static void int8_quantise(const float* x, size_t channel_stride, Coding coding, Unit* out, size_t width, size_t half,
+static void int8_quantize(const float* x, size_t channel_stride, Coding coding, Unit* out, size_t width, size_t half,
                           size_t in_chans) {
   constexpr size_t step = 2 * Vec::L;
   for (size_t c = 0; c < in_chans; c += G, out += 2 * half) {
-    const Coding from{coding.r + c, coding.z + c};
+    const Coding from{coding.inverse_scale + c, coding.zero_point + c};
     const float* row = x + c * channel_stride;
     const auto columns = [&](size_t i) LCNET_INLINED {
-      quantise_columns(row + i, channel_stride, from, in_chans - c, out + i / 2 + 1, out + half + i / 2);
+      quantize_columns(row + i, channel_stride, from, in_chans - c, out + i / 2 + 1, out + half + i / 2);
     };
     size_t i = 0;
     for (; i + step <= width; i += step) columns(i);
@@ -72,8 +72,8 @@ LCNET_INLINE void int8_stem_sums(const Unit* const* in, size_t half, size_t x, c
 }
 
 // The coefficients of one channel, whose pixels are in the lanes.
-LCNET_INLINE Requantise requantise_plane(Sums sums, Coding coding, size_t c) {
-  return {broadcast(sums.scale + c), broadcast(sums.bias + c), broadcast(coding.r + c), broadcast(coding.z + c)};
+LCNET_INLINE Requantize requantize_plane(Sums sums, Coding coding, size_t c) {
+  return {broadcast(sums.scale + c), broadcast(sums.bias + c), broadcast(coding.inverse_scale + c), broadcast(coding.zero_point + c)};
 }
 
 template <size_t P, size_t N>
@@ -86,9 +86,9 @@ static void int8_stem(const Unit* const* in, size_t half, const Unit* w, Sums su
       Ints sum[N][M];
       int8_stem_sums(in, half, v * L, w + c / kPlanes * 9 * planes * kPlanes + c % kPlanes, planes, sum);
       LCNET_UNROLL for (size_t n = 0; n < N; ++n) {
-        const Requantise q = requantise_plane(sums, coding, c + n);
+        const Requantize q = requantize_plane(sums, coding, c + n);
         store_tile<M, 1>(out + (c + n) * plane + v * L, 0,
-                         [&](size_t m, size_t) LCNET_INLINED { return Requantise::apply(q, sum[n][m]); });
+                         [&](size_t m, size_t) LCNET_INLINED { return Requantize::apply(q, sum[n][m]); });
       }
     });
 }
@@ -142,9 +142,9 @@ LCNET_INLINE void int8_dwconv_planes_tile(const Unit* const* in, size_t groups, 
       LCNET_UNROLL for (size_t t = 0; t < T; ++t, pixels += L) {
         const Vec behind = bits(load_ints(pixels + L));
         const float* at = reinterpret_cast<const float*>(pixels);
-        const Vec neighbours[] = {one_left(at, before, here), here, one_right(at, here, behind)};
+        const Vec neighbors[] = {one_left(at, before, here), here, one_right(at, here, behind)};
         LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) {
-          add_dot(sum[t][g], bits(neighbours[kx]), tap[kx]);
+          add_dot(sum[t][g], bits(neighbors[kx]), tap[kx]);
           add_now(sum[t][g]);
         }
         before = here, here = behind;
@@ -162,8 +162,8 @@ static void int8_dwconv_planes(const Unit* const* in, size_t groups, const Unit*
       Ints sum[N][G];
       int8_dwconv_planes_tile(in, groups, w + c * groups * 3, c * pitch + (v + 1) * L, pitch, start + c, sum);
       LCNET_UNROLL for (size_t g = 0; g < G; ++g) {
-        const Requantise q = requantise_plane(sums, coding, c + g);
-        LCNET_UNROLL for (size_t n = 0; n < N; ++n) sum[n][g] = Requantise::apply(q, sum[n][g]);
+        const Requantize q = requantize_plane(sums, coding, c + g);
+        LCNET_UNROLL for (size_t n = 0; n < N; ++n) sum[n][g] = Requantize::apply(q, sum[n][g]);
       }
       LCNET_UNROLL for (size_t n = 0; n < N; ++n) store_ints(out + (v + n) * L, pack_units(sum[n]));
     });

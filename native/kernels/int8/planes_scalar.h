@@ -12,13 +12,13 @@ void set_code(Unit& unit, size_t g, uint8_t code) {
 }
 
 template <size_t G>
-void int8_quantise__scalar(const float* x, size_t channel_stride, Coding coding, Unit* out, size_t width, size_t half,
+void int8_quantize__scalar(const float* x, size_t channel_stride, Coding coding, Unit* out, size_t width, size_t half,
                            size_t in_chans) {
   for (size_t plane = 0; plane < (in_chans + G - 1) / G; ++plane)
     for (size_t i = 0; i < width; ++i) {
       Unit unit = 0;
       for (size_t c = plane * G; c < in_chans && c < (plane + 1) * G; ++c)
-        set_code<G>(unit, c % G, to_code(x[c * channel_stride + i], coding.r[c], coding.z[c]));
+        set_code<G>(unit, c % G, to_code(x[c * channel_stride + i], coding.inverse_scale[c], coding.zero_point[c]));
       out[plane * 2 * half + (i % 2 ? i / 2 + 1 : half + i / 2)] = unit;
     }
 }
@@ -40,7 +40,7 @@ void int8_stem_3x3s2__scalar(const Unit* const* in, size_t half, const Unit* w, 
                              size_t width, size_t plane, size_t in_chans, size_t channels) {
   for (size_t c = 0; c < channels; ++c)
     for (size_t x = 0; x < width; ++x)
-      out[c * plane + x] = to_code(int8_stem_h6__scalar<G>(in, half, w, sums, x, in_chans, c), coding.r[c], coding.z[c]);
+      out[c * plane + x] = to_code(int8_stem_h6__scalar<G>(in, half, w, sums, x, in_chans, c), coding.inverse_scale[c], coding.zero_point[c]);
 }
 
 template <size_t G>
@@ -77,7 +77,7 @@ void int8_dwconv_planes__scalar(const Unit* const* in, size_t groups, const Unit
         for (size_t kx = 0; kx < 3; ++kx)
           sum += dot<G>(&in[group][c * pitch + L + x + kx - 1], &w[(c * groups + group) * 3 + kx]);
       const float h6 = hswish6(pre_activation(sum, sums.scale[c], sums.bias[c]));
-      set_code<G>(out[c / G * padded + x], c % G, to_code(h6, coding.r[c], coding.z[c]));
+      set_code<G>(out[c / G * padded + x], c % G, to_code(h6, coding.inverse_scale[c], coding.zero_point[c]));
     }
 }
 

@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 #include "../channel/scalar.h"
-#include "tables.h"
+#include "../tables.h"
 
 namespace lcnet {
 
@@ -18,7 +18,7 @@ constexpr Int8Kernels int8_scalar_table() {
       .lanes = L,
       .group = G,
       .panel = P,
-      .quantise = int8_quantise__scalar<G>,
+      .quantize = int8_quantize__scalar<G>,
       .stem_3x3s2 = int8_stem_3x3s2__scalar<G>,
       .stem_f32 = int8_stem_f32__scalar<G>,
       .interleave_planes = int8_interleave_planes__scalar<L, G>,

@@ -35,8 +35,8 @@ void int8_dwconv__scalar(const Unit* const* in, size_t groups, const Unit* w, co
   auto* to = reinterpret_cast<typename Unpacked<G>::Code*>(out);
   for (size_t x = 0; x < width; ++x)
     for (size_t c = 0; c < channels; ++c)
-      to[x * channels + c] = to_code(int8_dwconv_h6__scalar<L, K, S, G>(in, groups, w, start, sums, x, pitch, c), coding.r[c],
-                                     coding.z[c]);
+      to[x * channels + c] = to_code(int8_dwconv_h6__scalar<L, K, S, G>(in, groups, w, start, sums, x, pitch, c), coding.inverse_scale[c],
+                                     coding.zero_point[c]);
 }
 
 template <size_t L, size_t G, size_t K, size_t S>
@@ -82,7 +82,7 @@ void int8_gemm__scalar(const Unit* a, size_t pitch, const int8_t* w, const int32
                        uint8_t* out, size_t pixels, size_t depth, size_t channels, size_t block_stride) {
   int8_gemm_sums__scalar<L, G, P>(a, pitch, w, start, pixels, depth, channels, [&](size_t p, size_t c, int32_t sum) {
     const float h6 = hswish6(pre_activation(sum, sums.scale[c], sums.bias[c]));
-    out[c / L * block_stride + p * L + c % L] = to_code(h6, coding.r[c], coding.z[c]);
+    out[c / L * block_stride + p * L + c % L] = to_code(h6, coding.inverse_scale[c], coding.zero_point[c]);
   });
 }
 
@@ -106,7 +106,7 @@ void int8_code__scalar(const float* x, const float* gate, Coding coding, Unit* o
   for (size_t p = 0; p < pixels; ++p)
     for (size_t c = 0; c < channels; ++c) {
       const float value = x[p * channels + c] * (gate ? gate[c] : 1.0f);
-      to[p * channels + c] = to_code(value, coding.r[c], coding.z[c]);
+      to[p * channels + c] = to_code(value, coding.inverse_scale[c], coding.zero_point[c]);
     }
 }
 

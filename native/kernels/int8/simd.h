@@ -1,8 +1,22 @@
-// The int8 kernels for any vector width, but for the pointwise ones. Included after simd/<isa>.h, simd/common.h and
-// int8/<isa>.h.
+// The int8 kernels for any vector width, but for the pointwise ones and those on planes. Included after simd/<isa>.h,
+// simd/common.h and int8/<isa>.h, which defines in an unnamed namespace, all of it always inlined:
+//
+//   G, Code                            codes in a unit, and their type there; as kernels.h has them
+//   struct Ints                        a register of Vec::L int32, or as many units
+//   Ints load_ints(p), void store_ints(p, a)
+//   Ints broadcast_unit(p)             one unit, in all lanes
+//   Ints load_weights(const int8_t*)   L * G bytes as units of weights
+//   void add_dot(Ints& sum, x, w)      sum += the products of each lane's codes and weights, exactly
+//   void add_now(Ints& sum)            where several are added in one round of a loop: keeps the compiler from putting it off
+//   Vec to_float(Ints), Ints to_int(Vec)  rounded to nearest even
+//   Vec bits(Ints), Ints bits(Vec)     the same bits
+//   Ints pack_units(Ints (&)[G])       a unit of each lane's G codes, cut to 0..255 as all of the following do
+//   void store_pixels<N>(Code* to, step, code)  L codes each of N pixels `step` codes apart; code(n) makes them
+//   void store_tile<R, V>(uint8_t* out, stride, code)  R pixels of V channel blocks of a map, the blocks `stride` bytes apart
+//   void interleave_block(rows, steps, Unit* out, n)  G rows of n pixels of L channels into units
 #pragma once
 
-#include "kernels.h"
+#include "../kernels.h"
 
 namespace {
 
@@ -13,24 +27,24 @@ using lcnet::Sums;
 LCNET_INLINE Ints no_ints() { return bits(set(0.0f)); }
 
 LCNET_INLINE Vec h6_of(Ints sum, Vec scale, Vec bias) { return hswish6(fma(to_float(sum), scale, bias)); }
-LCNET_INLINE Ints code_of(Vec x, Vec r, Vec z) { return to_int(fma(x, r, z)); }
+LCNET_INLINE Ints code_of(Vec x, Vec inverse_scale, Vec zero_point) { return to_int(fma(x, inverse_scale, zero_point)); }
 
 // The coefficients of one channel block.
-struct Requantise {
-  Vec scale, bias, r, z;
-  LCNET_INLINE Requantise at(Sums sums, Coding coding, size_t c) {
-    return {load(sums.scale + c), load(sums.bias + c), load(coding.r + c), load(coding.z + c)};
+struct Requantize {
+  Vec scale, bias, inverse_scale, zero_point;
+  LCNET_INLINE Requantize at(Sums sums, Coding coding, size_t c) {
+    return {load(sums.scale + c), load(sums.bias + c), load(coding.inverse_scale + c), load(coding.zero_point + c)};
   }
-  LCNET_INLINE Ints apply(const Requantise& q, Ints sum) { return code_of(h6_of(sum, q.scale, q.bias), q.r, q.z); }
+  LCNET_INLINE Ints apply(const Requantize& q, Ints sum) { return code_of(h6_of(sum, q.scale, q.bias), q.inverse_scale, q.zero_point); }
 };
 
 // A tile of sums becomes codes of a map.
 template <size_t R, size_t V>
-LCNET_INLINE void requantise_tile(const Ints (&sum)[R][V], Sums sums, Coding coding, uint8_t* out, size_t block_stride) {
-  Requantise q[V];
-  LCNET_UNROLL for (size_t v = 0; v < V; ++v) q[v] = Requantise::at(sums, coding, v * Vec::L);
+LCNET_INLINE void requantize_tile(const Ints (&sum)[R][V], Sums sums, Coding coding, uint8_t* out, size_t block_stride) {
+  Requantize q[V];
+  LCNET_UNROLL for (size_t v = 0; v < V; ++v) q[v] = Requantize::at(sums, coding, v * Vec::L);
   store_tile<R, V>(out, block_stride, [&](size_t r, size_t v) LCNET_INLINED {
-    return Requantise::apply(q[v], sum[r][v]);
+    return Requantize::apply(q[v], sum[r][v]);
   });
 }
 
@@ -89,9 +103,9 @@ static void int8_dwconv(const Unit* const* in, size_t groups, const Unit* w, con
     for_tiles<T>(width, [&]<size_t N>(size_t x) LCNET_INLINED {
       Ints sum[N];
       int8_dwconv_sums<K, S, N>(in, groups, w, start, x, pitch, c, sum);
-      const Requantise q = Requantise::at(sums, coding, c);
+      const Requantize q = Requantize::at(sums, coding, c);
       store_pixels<N>(to + x * channels + c, channels,
-                      [&](size_t t) LCNET_INLINED { return Requantise::apply(q, sum[t]); });
+                      [&](size_t t) LCNET_INLINED { return Requantize::apply(q, sum[t]); });
     });
 }
 
@@ -110,10 +124,11 @@ static void int8_dwconv_f32(const Unit* const* in, size_t groups, const Unit* w,
 static void int8_code(const float* x, const float* gate, Coding coding, Unit* out, size_t pixels, size_t channels) {
   Code* to = reinterpret_cast<Code*>(out);
   for (size_t c = 0; c < channels; c += Vec::L) {
-    const Vec r = load(coding.r + c), z = load(coding.z + c), gates = gate ? load(gate + c) : set(1.0f);
+    const Vec inverse_scale = load(coding.inverse_scale + c), zero_point = load(coding.zero_point + c);
+    const Vec gates = gate ? load(gate + c) : set(1.0f);
     for_tiles<4>(pixels, [&]<size_t N>(size_t p) LCNET_INLINED {
       store_pixels<N>(to + p * channels + c, channels, [&](size_t n) LCNET_INLINED {
-        return code_of(mul(load(x + (p + n) * channels + c), gates), r, z);
+        return code_of(mul(load(x + (p + n) * channels + c), gates), inverse_scale, zero_point);
       });
     });
   }

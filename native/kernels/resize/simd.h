@@ -1,5 +1,16 @@
 // Pillow's resampling of bytes for any vector width: exact, since every product and sum is one of whole numbers modulo 2^32.
-// Included after resize/<isa>.h and simd/common.h.
+// Included after simd/common.h and resize/<isa>.h, which defines in an unnamed namespace, all of it always inlined:
+//
+//   struct Ints                        a register of Ints::Bytes bytes, in Ints::Lanes lanes of 16
+//   Ints load_bytes(p), void store_bytes(p, a)
+//   Ints load_lanes(rows, offset)      16 bytes at `offset` of each of as many rows as there are lanes
+//   Ints all_lanes(p), all(int)        the same 16 bytes in every lane; the same number in every sum
+//   Ints add(a, b)                     of sums, modulo 2^32
+//   Ints multiply_pairs(a, b)          of 16-bit numbers, with the products of each pair added to a sum
+//   Ints shift_left<N>, shift_right<N>(a)  of sums, which have a sign
+//   Ints shuffle(a, by)                of bytes, within lanes; a negative place makes zero
+//   Ints interleave_low, interleave_high(a, b)  of the bytes in the halves of each lane
+//   Ints pack_sums, pack_halves(a, b)  to 16 bits with a sign, to bytes without; clamped, within lanes
 //
 // One instruction multiplies pairs of 16-bit numbers and adds each pair of products: two taps of eight sums (AVX2) or sixteen
 // (AVX-512). A pixel is at most 255 and half a coefficient less than 2^15 in magnitude, so a pair of products fits by far.

@@ -1,5 +1,22 @@
 // What is written once for every vector width: activations, loops that must unroll, and the cutting of pixels into tiles.
-// Included after one of avx2.h and avx512.h.
+// Included after simd/<isa>.h, which defines in an unnamed namespace, all of it always inlined:
+//
+//   LCNET_INLINE                   what every function here begins with
+//   struct Vec                     one register of Vec::L floats
+//   Vec load(const float* p)       L floats; pointers need the alignment of float only
+//   void store(float* p, Vec a)
+//   Vec broadcast(const float* p)  one float, in all lanes
+//   Vec set(float x)               the same of a number
+//   void prefetch(const float* p)  into the second-level cache; may do nothing
+//   Vec add, mul (a, b)
+//   Vec max, min (a, b)            b if either is NaN
+//   Vec fma(a, b, c)               a * b + c, rounded once
+//   void accumulate(Vec& acc, a, b)  acc = fma(a, b, acc), in the form that the compiler keeps in a register in long unrolled loops
+//   Vec one_left(p, before, a)     the floats from p - 1 on, where a has those from p on, and `before` the whole vector before them
+//   Vec one_right(p, a, behind)    the same from p + 1 on
+//   void split(a, b, even, odd)    of the 2 * L floats in a and b, numbers 0, 2, 4 ... and 1, 3, 5 ...
+//
+// With bfloat16 also store(unsigned short* p, Vec a), which rounds to nearest even.
 #pragma once
 
 #include "../kernels.h"

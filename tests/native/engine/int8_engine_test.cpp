@@ -4,7 +4,7 @@
 
 #include "../../../native/dispatch.h"
 #include "../../../native/engine/engine.h"
-#include "../../../native/kernels/int8/tables.h"
+#include "../../../native/kernels/tables.h"
 #include "allocations.h"
 #include "int8_reference.h"
 #include "../isas.h"

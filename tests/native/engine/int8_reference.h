@@ -1,5 +1,5 @@
 // A quantised network and its arithmetic in plain loops over whole tensors, [channels][height][width], in the words of
-// native/kernels/int8/kernels.h: nothing is packed, cut, interleaved or shared. What every engine must equal to the bit.
+// native/kernels/kernels.h: nothing is packed, cut, interleaved or shared. What every engine must equal to the bit.
 #pragma once
 
 #include <algorithm>
@@ -153,7 +153,7 @@ struct Int8Reference {
   }
 
   // h6 of a conv: of each channel alone, or of all input channels where it has as many. The stem's codes keep their zero.
-  Tensor conv(const Tensor& x, const lcnet::Int8Spatial& s, size_t stride, bool centred) const {
+  Tensor conv(const Tensor& x, const lcnet::Int8Spatial& s, size_t stride, bool centered) const {
     const long K = static_cast<long>(s.kernel), pad = K / 2;
     Tensor out{s.channels, (x.height - 1) / stride + 1, (x.width - 1) / stride + 1, {}};
     for (size_t o = 0; o < s.channels; ++o) {
@@ -165,12 +165,12 @@ struct Int8Reference {
             for (long ky = 0; ky < K; ++ky)
               for (long kx = 0; kx < K; ++kx) {
                 const long r = static_cast<long>(y * stride) + ky - pad, q = static_cast<long>(i * stride) + kx - pad;
-                const size_t c = s.in_chans == 1 && s.kernel > 1 && centred ? o : ci;
+                const size_t c = s.in_chans == 1 && s.kernel > 1 && centered ? o : ci;
                 const bool inside = r >= 0 && q >= 0 && r < static_cast<long>(x.height) && q < static_cast<long>(x.width);
                 const int zero = s.in_zero[c];
                 const int v = inside ? static_cast<int>(x.at(c, static_cast<size_t>(r), static_cast<size_t>(q))) : zero;
                 sum += s.w[((o * s.in_chans + ci) * s.kernel + static_cast<size_t>(ky)) * s.kernel + static_cast<size_t>(kx)] *
-                       (centred ? v - zero : v);
+                       (centered ? v - zero : v);
               }
           sums.push_back(sum);
         }

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <random>
 
+#include "../../../native/kernels/bf16.h"
+
 inline std::mt19937 rng(7);
 
 inline size_t pick(size_t low, size_t high) { return std::uniform_int_distribution<size_t>(low, high)(rng); }
@@ -34,14 +36,21 @@ class Pages {
   char* base_;
 };
 
+// What a kernel reads. The error of a sum is bounded by the same sum over absolute values.
+struct Input {
+  virtual ~Input() = default;
+  virtual void make_absolute() = 0;
+};
+
 // Guarded floats; the address is aligned to a float and to no more.
-class Guarded {
+class Guarded : public Input {
  public:
   explicit Guarded(size_t n) : n_(n), pages_(n * sizeof(float)) {
     data = reinterpret_cast<float*>(pages_.data);
     for (size_t i = 0; i < n; ++i) data[i] = std::normal_distribution<float>()(rng);
   }
 
+  void make_absolute() override { absolute_of(*this); }
   Guarded& absolute_of(const Guarded& other) {
     for (size_t i = 0; i < n_; ++i) data[i] = std::fabs(other.data[i]);
     return *this;
@@ -64,5 +73,22 @@ class GuardedBytes {
   uint8_t* data;
 
  private:
+  Pages pages_;
+};
+
+// Guarded numbers in bfloat16.
+class GuardedBf16 : public Input {
+ public:
+  explicit GuardedBf16(size_t n) : n_(n), pages_(n * sizeof(lcnet::BF16)) {
+    data = reinterpret_cast<lcnet::BF16*>(pages_.data);
+    for (size_t i = 0; i < n; ++i) data[i] = lcnet::to_bf16(std::normal_distribution<float>()(rng));
+  }
+  void make_absolute() override {
+    for (size_t i = 0; i < n_; ++i) data[i] &= 0x7fff;
+  }
+  lcnet::BF16* data;
+
+ private:
+  size_t n_;
   Pages pages_;
 };

@@ -10,9 +10,10 @@
 #include <vector>
 
 #include "../../../native/dispatch.h"
-#include "../../../native/kernels/int8/tables.h"
+#include "../../../native/kernels/tables.h"
 #include "guarded.h"
 #include "../isas.h"
+#include "slots.h"
 
 using lcnet::Activation;
 using lcnet::Int8Kernels;
@@ -52,18 +53,18 @@ static std::unique_ptr<Memory> units(const Int8Kernels& k, size_t n, bool weight
 // The coefficients of a layer with outputs that use all codes, and some beyond; some channels code NaN and infinity.
 struct Layer {
   explicit Layer(size_t channels, float magnitude)
-      : scale(channels), bias(channels), r(channels), z(channels), start(channels * sizeof(int32_t)) {
+      : scale(channels), bias(channels), inverse_scale(channels), zero_point(channels), start(channels * sizeof(int32_t)) {
     for (size_t c = 0; c < channels; ++c) {
       scale.data[c] *= 3.0f / magnitude;
       bias.data[c] *= 2.0f;
-      r.data[c] = pick(0, 19) ? std::fabs(r.data[c]) * 10.0f : pick(0, 1) ? 3e9f : INFINITY;
-      z.data[c] = static_cast<float>(pick(0, 255));
+      inverse_scale.data[c] = pick(0, 19) ? std::fabs(inverse_scale.data[c]) * 10.0f : pick(0, 1) ? 3e9f : INFINITY;
+      zero_point.data[c] = static_cast<float>(pick(0, 255));
       start.as<int32_t>()[c] = static_cast<int32_t>(pick(0, 20000)) - 10000;
     }
   }
   lcnet::Sums sums() const { return {scale.data, bias.data}; }
-  lcnet::Coding coding() const { return {r.data, z.data}; }
-  Guarded scale, bias, r, z;
+  lcnet::Coding coding() const { return {inverse_scale.data, zero_point.data}; }
+  Guarded scale, bias, inverse_scale, zero_point;
   Memory start;
 };
 
@@ -79,15 +80,15 @@ static void check(const Int8Kernels& fast, const Int8Kernels& scalar, size_t byt
 
 static size_t whole_vectors(const Int8Kernels& k, size_t n) { return (n + k.lanes - 1) / k.lanes * k.lanes; }
 
-static void quantise(const Int8Kernels& fast, const Int8Kernels& scalar) {
+static void quantize(const Int8Kernels& fast, const Int8Kernels& scalar) {
   const size_t width = pick(1, 90), half = width / 2 + 1 + pick(0, 9), in_chans = pick(1, 5), stride = width + pick(0, 9);
   Guarded x((in_chans - 1) * stride + width);
   if (pick(0, 3) == 0) x.data[pick(0, width - 1)] = pick(0, 1) ? NAN : 1e30f;
-  Guarded r(in_chans), z(in_chans);
-  for (size_t c = 0; c < in_chans; ++c) r.data[c] = 60.0f, z.data[c] = static_cast<float>(pick(0, 2550)) / 10.0f;
+  Guarded inverse_scale(in_chans), zero_point(in_chans);
+  for (size_t c = 0; c < in_chans; ++c) inverse_scale.data[c] = 60.0f, zero_point.data[c] = static_cast<float>(pick(0, 2550)) / 10.0f;
   const size_t planes = (in_chans + fast.group - 1) / fast.group;
   check(fast, scalar, planes * 2 * half * sizeof(Unit), [&](const Int8Kernels& k, Memory& out) {
-    k.quantise(x.data, stride, {r.data, z.data}, out.as<Unit>(), width, half, in_chans);
+    use(k.quantize)(x.data, stride, {inverse_scale.data, zero_point.data}, out.as<Unit>(), width, half, in_chans);
   });
 }
 
@@ -107,11 +108,11 @@ static void stem(const Int8Kernels& fast, const Int8Kernels& scalar) {
   const auto w = units(fast, channels * 9 * planes, true);
   const Layer layer(channels, 100.0f * 73.0f * 5.0f);
   check(fast, scalar, (channels - 1) * plane + padded, [&](const Int8Kernels& k, Memory& out) {
-    k.stem_3x3s2(in, half, w->as<Unit>(), layer.sums(), layer.coding(), out.data, width, plane, in_chans, channels);
+    use(k.stem_3x3s2)(in, half, w->as<Unit>(), layer.sums(), layer.coding(), out.data, width, plane, in_chans, channels);
     for (size_t c = 0; c < channels; ++c) ignore(out.data + c * plane, width, padded);
   });
   check(fast, scalar, width * pitch * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
-    k.stem_f32(in, half, w->as<Unit>(), layer.sums(), out.as<float>(), width, pitch, in_chans, channels);
+    use(k.stem_f32)(in, half, w->as<Unit>(), layer.sums(), out.as<float>(), width, pitch, in_chans, channels);
   });
 }
 
@@ -128,7 +129,7 @@ static void planes(const Int8Kernels& fast, const Int8Kernels& scalar) {
   for (size_t c = 0; c < channels; ++c)
     zeros.as<Unit>()[c] = static_cast<Unit>(pick(0, 255)) * (fast.group == 2 ? 0x10001u : 0x1010101u);
   check(fast, scalar, channels * pitch * sizeof(Unit), [&](const Int8Kernels& k, Memory& out) {
-    k.interleave_planes(in, zeros.as<Unit>(), out.as<Unit>(), width, plane, channels);
+    use(k.interleave_planes)(in, zeros.as<Unit>(), out.as<Unit>(), width, plane, channels);
     for (size_t c = 0; c < channels; ++c) {
       Unit* row = out.as<Unit>() + c * pitch;
       ignore(row, 0, L - 1), ignore(row, L + width + 1, pitch);
@@ -141,7 +142,7 @@ static void planes(const Int8Kernels& fast, const Int8Kernels& scalar) {
   const auto w = units(fast, channels * groups * 3, true);
   Layer layer(channels, 9000.0f);
   check(fast, scalar, channels / fast.group * padded * sizeof(Unit), [&](const Int8Kernels& k, Memory& out) {
-    k.dwconv_planes(group_rows, groups, w->as<Unit>(), layer.start.as<int32_t>(), layer.sums(), layer.coding(),
+    use(k.dwconv_planes)(group_rows, groups, w->as<Unit>(), layer.start.as<int32_t>(), layer.sums(), layer.coding(),
                     out.as<Unit>(), width, channels);
     for (size_t c = 0; c < channels / fast.group; ++c) ignore(out.as<Unit>() + c * padded, width, padded);
   });
@@ -160,7 +161,7 @@ static void interleave(const Int8Kernels& fast, const Int8Kernels& scalar) {
   for (size_t c = 0; c < channels; ++c)
     zeros.as<Unit>()[c] = static_cast<Unit>(pick(0, 255)) * (fast.group == 2 ? 0x10001u : 0x1010101u);
   check(fast, scalar, channels * (width + 2 * pad) * sizeof(Unit), [&](const Int8Kernels& k, Memory& out) {
-    k.interleave(in, zeros.as<Unit>(), out.as<Unit>(), width, stride, pad, channels);
+    use(k.interleave)(in, zeros.as<Unit>(), out.as<Unit>(), width, stride, pad, channels);
   });
 }
 
@@ -176,11 +177,11 @@ static void dwconv(const Int8Kernels& fast, const Int8Kernels& scalar) {
   const auto w = units(fast, channels * groups * K, true);
   Layer layer(channels, 3000.0f * static_cast<float>(K));
   check(fast, scalar, codes(fast, width * channels), [&](const Int8Kernels& k, Memory& out) {
-    k.dwconv[K / 2 - 1][S - 1](in, groups, w->as<Unit>(), layer.start.as<int32_t>(), layer.sums(), layer.coding(),
+    use(k.dwconv[K / 2 - 1][S - 1])(in, groups, w->as<Unit>(), layer.start.as<int32_t>(), layer.sums(), layer.coding(),
                                out.as<Unit>(), width, pitch, channels);
   });
   check(fast, scalar, width * channels * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
-    k.dwconv_f32[K / 2 - 1][S - 1](in, groups, w->as<Unit>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(),
+    use(k.dwconv_f32[K / 2 - 1][S - 1])(in, groups, w->as<Unit>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(),
                                    width, pitch, channels);
   });
 }
@@ -194,16 +195,16 @@ static void gemm(const Int8Kernels& fast, const Int8Kernels& scalar) {
     if (w.data[i] == 128) w.data[i] = 127;
   Layer layer(channels, 1500.0f * static_cast<float>(depth));
   check(fast, scalar, (channels / L - 1) * stride + pixels * L, [&](const Int8Kernels& k, Memory& out) {
-    k.gemm(a->as<Unit>(), pitch, w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), layer.coding(), out.data, pixels,
+    use(k.gemm)(a->as<Unit>(), pitch, w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), layer.coding(), out.data, pixels,
            depth, channels, stride);
   });
   const Activation act = pick(0, 1) ? Activation::hswish6 : Activation::none;
   check(fast, scalar, ((pixels - 1) * out_pitch + channels) * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
-    k.gemm_f32(a->as<Unit>(), pitch, w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(), pixels, depth,
+    use(k.gemm_f32)(a->as<Unit>(), pitch, w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(), pixels, depth,
                channels, out_pitch, act);
   });
   check(fast, scalar, channels * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
-    k.gemv_f32(a->as<Unit>(), w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(), depth, channels, act);
+    use(k.gemv_f32)(a->as<Unit>(), w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(), depth, channels, act);
   });
 }
 
@@ -214,7 +215,7 @@ static void code(const Int8Kernels& fast, const Int8Kernels& scalar) {
   const bool gated = pick(0, 1);
   x.data[pick(0, x.size() - 1)] = pick(0, 1) ? NAN : -INFINITY;
   check(fast, scalar, codes(fast, pixels * channels), [&](const Int8Kernels& k, Memory& out) {
-    k.code(x.data, gated ? gate.data : nullptr, layer.coding(), out.as<Unit>(), pixels, channels);
+    use(k.code)(x.data, gated ? gate.data : nullptr, layer.coding(), out.as<Unit>(), pixels, channels);
   });
 }
 
@@ -224,10 +225,10 @@ static void f32(const Int8Kernels& fast, const Int8Kernels& scalar) {
   const Activation act = acts[pick(0, 3)];
   const Guarded x(depth), w(depth * channels), bias(channels), rows(pixels * channels);
   check(fast, scalar, channels * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
-    k.f32_gemv(x.data, w.data, bias.data, out.as<float>(), depth, channels, act);
+    use(k.f32_gemv)(x.data, w.data, bias.data, out.as<float>(), depth, channels, act);
   });
   check(fast, scalar, channels * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
-    k.f32_channel_sum(rows.data, out.as<float>(), pixels, channels, 0.1f);
+    use(k.f32_channel_sum)(rows.data, out.as<float>(), pixels, channels, 0.1f);
   });
 }
 
@@ -240,13 +241,14 @@ int main(int argc, char** argv) {
     struct {
       const char* name;
       void (*test)(const Int8Kernels&, const Int8Kernels&);
-    } const tests[] = {{"quantise", quantise}, {"stem", stem}, {"planes", planes}, {"interleave", interleave},
+    } const tests[] = {{"quantize", quantize}, {"stem", stem}, {"planes", planes}, {"interleave", interleave},
                        {"dwconv", dwconv},     {"gemm", gemm}, {"code", code},     {"f32", f32}};
     for (const auto& t : tests) {
       const std::string name = std::string(fast.isa) + " int8 " + t.name;
       context = name.c_str();
       for (int i = 0; i < rounds; ++i) t.test(fast, scalar);
     }
-    std::printf("%s: 8 int8 tests x %d shapes equal the scalar kernels to the bit\n", fast.isa, rounds);
+    all_used(fast, fast.quantize, fast.isa);
+    std::printf("%s: all int8 kernels equal the scalar ones to the bit in %d shapes each\n", fast.isa, rounds);
   }
 }
