@@ -1,4 +1,4 @@
-// A block of floats aligned to a cache line, zeroed, owned by one place.
+// A block of values aligned to a cache line, zeroed, owned by one place.
 #pragma once
 
 #include <atomic>
@@ -7,35 +7,39 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <type_traits>
 
 namespace lcnet {
 
+// Buffers made so far by the process: for tests of the hot path.
+inline std::atomic<size_t>& buffers_made() {
+  static std::atomic<size_t> n{0};
+  return n;
+}
+
+template <class T>
 class Buffer {
+  static_assert(std::is_trivially_copyable_v<T>);
+
  public:
   Buffer() = default;
-  explicit Buffer(size_t floats) : size_(floats) {
-    const size_t bytes = (floats * sizeof(float) + 63) / 64 * 64 + 64;  // never an empty allocation
-    data_.reset(static_cast<float*>(std::aligned_alloc(64, bytes)));
-    made().fetch_add(1, std::memory_order_relaxed);
+  explicit Buffer(size_t size) : size_(size) {
+    const size_t bytes = (size * sizeof(T) + 63) / 64 * 64 + 64;  // never an empty allocation
+    data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
+    buffers_made().fetch_add(1, std::memory_order_relaxed);
     if (!data_) throw std::bad_alloc();
-    std::memset(data_.get(), 0, bytes);
+    std::memset(static_cast<void*>(data_.get()), 0, bytes);
   }
-  float* data() { return data_.get(); }
-  const float* data() const { return data_.get(); }
-  float& operator[](size_t i) { return data_.get()[i]; }
+  T* data() { return data_.get(); }
+  const T* data() const { return data_.get(); }
+  T& operator[](size_t i) { return data_.get()[i]; }
   size_t size() const { return size_; }
 
-  static size_t count() { return made().load(); }  // buffers made so far by the process: for tests of the hot path
-
  private:
-  static std::atomic<size_t>& made() {
-    static std::atomic<size_t> n{0};
-    return n;
-  }
   struct Free {
-    void operator()(float* p) const { std::free(p); }
+    void operator()(T* p) const { std::free(p); }
   };
-  std::unique_ptr<float, Free> data_;
+  std::unique_ptr<T, Free> data_;
   size_t size_ = 0;
 };
 

@@ -24,7 +24,7 @@ static std::mutex& lists_lock() {
 template <class Parts>
 struct EngineOf<Parts>::Shape {
   Plan plan;
-  std::vector<Buffer> free;
+  std::vector<Arena> free;
 };
 
 // An arena for one run, given back to its shape's list afterwards.
@@ -42,7 +42,7 @@ class EngineOf<Parts>::Lease {
         return;
       }
     }
-    arena_ = Buffer(shape_->plan.arena_floats());
+    arena_ = Arena(shape_->plan.arena_bytes());
   }
   ~Lease() {
     std::lock_guard<std::mutex> lock(lists_lock());
@@ -51,7 +51,7 @@ class EngineOf<Parts>::Lease {
   Lease(const Lease&) = delete;
 
   const Plan& plan() const { return shape_->plan; }
-  float* arena() { return arena_.data(); }
+  std::byte* arena() { return arena_.data(); }
 
  private:
   static std::shared_ptr<Shape> find(EngineOf& engine, size_t height, size_t width, size_t threads, size_t leases) {
@@ -67,14 +67,14 @@ class EngineOf<Parts>::Lease {
       shapes.push_front(std::make_shared<Shape>(Shape{Plan(engine.network_, height, width, threads), {}}));
       shapes.front()->free.reserve(kCachedArenas);
       // All at once, so that the calls after this one find them: whether threads overlap is a matter of chance.
-      for (size_t n = 0; n < leases; ++n) shapes.front()->free.emplace_back(shapes.front()->plan.arena_floats());
+      for (size_t n = 0; n < leases; ++n) shapes.front()->free.emplace_back(shapes.front()->plan.arena_bytes());
       if (shapes.size() > kCachedShapes) shapes.pop_back();
     }
     return shapes.front();
   }
 
   std::shared_ptr<Shape> shape_;
-  Buffer arena_;
+  Arena arena_;
 };
 
 template <class Parts>

@@ -12,7 +12,7 @@ namespace lcnet {
 template <class Network, class Plan>
 class HeadsOf {
  public:
-  HeadsOf(const Network& net, const Plan& plan, float* arena) : net_(net), plan_(plan), arena_(arena) {}
+  HeadsOf(const Network& net, const Plan& plan, std::byte* arena) : net_(net), plan_(plan), arena_(arena) {}
 
   // Where the pooled values of the next image go; they are in `add`'s hands from then on.
   float* next() { return at(plan_.pooled, net_.head.in, images_); }
@@ -25,14 +25,14 @@ class HeadsOf {
   void flush();
 
  private:
-  float* at(size_t offset, size_t floats, size_t image) const { return arena_ + offset + image * floats; }
-  // The results, an image a row, go to arena place `to`.
+  float* at(Place<float> place, size_t floats, size_t image) const { return place.in(arena_) + image * floats; }
+  // The results, an image a row, go to `to`.
   template <class Layer>
-  void dense(const Layer& d, size_t from, size_t to, Activation act);
+  void dense(const Layer& d, Place<float> from, Place<float> to, Activation act);
 
   const Network& net_;
   const Plan& plan_;
-  float* arena_;
+  std::byte* arena_;
   Outputs outputs_[Plan::kHeads];
   size_t images_ = 0;
 };
@@ -40,7 +40,7 @@ class HeadsOf {
 using Heads = HeadsOf<Network, Plan>;
 template <>
 template <>
-void Heads::dense(const PackedDense& d, size_t from, size_t to, Activation act);
+void Heads::dense(const PackedDense& d, Place<float> from, Place<float> to, Activation act);
 
 template <class Network, class Plan>
 void HeadsOf<Network, Plan>::flush() {

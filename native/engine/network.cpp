@@ -8,8 +8,8 @@
 
 namespace lcnet {
 
-static Buffer pack_bias(const float* b, size_t n, size_t padded) {
-  Buffer out(padded);
+static Buffer<float> pack_bias(const float* b, size_t n, size_t padded) {
+  Buffer<float> out(padded);
   std::copy(b, b + n, out.data());
   return out;
 }
@@ -18,7 +18,7 @@ static Buffer pack_bias(const float* b, size_t n, size_t padded) {
 // multiple of `pad`.
 static PackedSpatial pack_spatial(const Spatial& s, size_t group, size_t pad, const std::vector<size_t>& taps, float scale) {
   const size_t padded = round_up(s.channels, pad), n = taps.size();
-  Buffer w(padded * n);
+  Buffer<float> w(padded * n);
   for (size_t c = 0; c < s.channels; ++c)
     for (size_t t = 0; t < n; ++t) w[(c / group * n + t) * group + c % group] = s.w[c * n + taps[t]] * scale;
   return {std::move(w), pack_bias(s.b, s.channels, padded), padded};
@@ -41,7 +41,7 @@ static std::vector<size_t> stem_order(size_t in_chans) {
 
 PackedDense pack_panels(const Dense& d, size_t lanes, size_t panel, size_t unit, float scale) {
   const size_t in = round_up(d.in, unit), out = round_up(d.out, lanes);
-  PackedDense packed{Buffer(in * out), pack_bias(d.b, d.out, out), in, out, false};
+  PackedDense packed{Buffer<float>(in * out), {}, pack_bias(d.b, d.out, out), in, out};
   for_panels(lanes, panel, out, [&](size_t first, size_t columns) {
     float* weights = packed.w.data() + first * in;
     for (size_t n = first; n < std::min(first + columns, d.out); ++n)
@@ -57,9 +57,9 @@ static PackedDense pack_dense(const Network& net, const Dense& d, float scale) {
 // [out][in] -> panels [depth/2][vectors * L][2] of bfloat16; see Bf16Gemm.
 static PackedDense pack_dense_bf16(const Network& net, const Dense& d, float scale) {
   const size_t in = net.padded(d.in), out = net.padded(d.out);
-  PackedDense packed{Buffer(in * out / 2), pack_bias(d.b, d.out, out), in, out, true};
+  PackedDense packed{{}, Buffer<BF16>(in * out), pack_bias(d.b, d.out, out), in, out};
   for_panels(net.kernels.lanes, net.kernels.panel, out, [&](size_t first, size_t columns) {
-    BF16* panel = reinterpret_cast<BF16*>(packed.w.data()) + first * in;
+    BF16* panel = packed.bf16_w.data() + first * in;
     for (size_t n = first; n < std::min(first + columns, d.out); ++n)
       for (size_t k = 0; k < d.in; ++k)
         panel[(k / 2 * columns + n - first) * 2 + k % 2] = to_bf16(d.w[n * d.in + k] * scale);

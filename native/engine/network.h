@@ -39,13 +39,15 @@ inline size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 // The same layers in the layouts of kernels.h. `in` and `out` are padded to whole vectors.
 struct PackedDense {
-  Buffer w, b;  // w holds pairs of bfloat16 where `bf16`
+  Buffer<float> w;
+  Buffer<BF16> bf16_w;  // in place of `w` where the layer reads bfloat16
+  Buffer<float> b;
   size_t in = 0, out = 0;
-  bool bf16 = false;
 
+  bool bf16() const { return bf16_w.size() != 0; }
   // The weights from output `n` on; n a multiple of the panel.
-  const float* panel(size_t n) const { return w.data() + n * (bf16 ? in / 2 : in); }
-  const BF16* bf16_panel(size_t n) const { return reinterpret_cast<const BF16*>(panel(n)); }
+  const float* panel(size_t n) const { return w.data() + n * in; }
+  const BF16* bf16_panel(size_t n) const { return bf16_w.data() + n * in; }
 };
 // [out][in] -> panels of float [in][panel * L], `out` padded to whole vectors and `in` to a multiple of `unit`; see F32Gemm.
 PackedDense pack_panels(const Dense& d, size_t lanes, size_t panel, size_t unit, float scale);
@@ -61,7 +63,7 @@ void for_panels(size_t lanes, size_t panel, size_t out, Work work) {
 }
 
 struct PackedSpatial {
-  Buffer w, b;
+  Buffer<float> w, b;
   size_t channels = 0;
 };
 struct Block {

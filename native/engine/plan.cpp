@@ -19,10 +19,10 @@ static std::vector<Map> make_maps(const Network& net, size_t height, size_t widt
   for (const Block& b : net.blocks) {
     const bool planes = maps.empty();
     const size_t pad = planes ? net.kernels.lanes : b.kernel / 2, columns = planes ? net.padded(w) : w;
-    maps.push_back({h, w, b.depthwise.channels, pad, columns + 2 * pad, h, 0});
+    maps.push_back({h, w, b.depthwise.channels, pad, columns + 2 * pad, h, {}});
     if (b.stride == 2) h = halved(h), w = halved(w);
   }
-  maps.push_back({h, w, net.head.in, 0, w, h, 0});
+  maps.push_back({h, w, net.head.in, 0, w, h, {}});
   return maps;
 }
 
@@ -43,8 +43,8 @@ Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
       m.ring = std::min(m.height, seen + ahead);
     }
     // Alike maps take turns in two places, or they would push each other and the weights out of the second-level cache.
-    m.offset = i >= front + 2 && m.alike(maps[i - 2]) ? maps[i - 2].offset
-                                                       : (i < front ? own : shared).take(m.ring * m.row_floats());
+    m.place = i >= front + 2 && m.alike(maps[i - 2]) ? maps[i - 2].place
+                                                     : (i < front ? own : shared).take<float>(m.ring * m.row_floats());
   }
   size_t tile = 0, pixels = 0, depthwise = 0, reduced = 0;
   for (size_t i = 0; i < net.blocks.size(); ++i) {
@@ -59,26 +59,26 @@ Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
     pixels = std::max(pixels, b.se ? whole : cut);
   }
   stem_half = net.padded(maps[0].width) + net.kernels.lanes;
-  stem_rows = own.take(3 * net.in_chans * 2 * stem_half);
-  stem_pointers = own.take(3 * net.in_chans * kFloatsPerPointer);
-  dense_tile = own.take(tile);
-  pixel_pointers = own.take(pixels * kFloatsPerPointer);
-  sums = own.take(net.head.in);
-  squeezed = own.take(reduced);
-  gate = shared.take(net.head.in);
-  const bool bf16 = net.precision == Precision::bf16;
-  narrow = own.take(bf16 ? std::max(net.head.in, net.head.out) / 2 : 0);
-  depthwise_map = shared.take(depthwise);
-  gated_map = shared.take(bf16 ? depthwise / 2 : 0);
-  embedding = shared.take(net.head.out);
-  logits = shared.take(net.classifier.out);
+  stem_rows = own.take<float>(3 * net.in_chans * 2 * stem_half);
+  stem_pointers = own.take<const float*>(3 * net.in_chans);
+  dense_tile = own.take<float>(tile);
+  pixel_pointers = own.take<float*>(pixels);
+  sums = own.take<float>(net.head.in);
+  squeezed = own.take<float>(reduced);
+  gate = shared.take<float>(net.head.in);
+  const size_t bf16 = net.precision == Precision::bf16, widest = std::max(net.head.in, net.head.out);
+  narrow = own.take<BF16>(bf16 * widest);
+  depthwise_map = shared.take<float>(depthwise);
+  gated_map = shared.take<BF16>(bf16 * depthwise);
+  embedding = shared.take<float>(net.head.out);
+  logits = shared.take<float>(net.classifier.out);
   const size_t heads = threads == 1 ? kHeads : 0;
-  pooled = shared.take(heads * net.head.in);
-  embeddings = shared.take(heads * net.head.out);
-  all_logits = shared.take(heads * net.classifier.out);
-  narrow_heads = shared.take(bf16 ? heads * std::max(net.head.in, net.head.out) / 2 : 0);
-  private_floats = own.size();
-  shared_floats = shared.size();
+  pooled = shared.take<float>(heads * net.head.in);
+  embeddings = shared.take<float>(heads * net.head.out);
+  all_logits = shared.take<float>(heads * net.classifier.out);
+  narrow_heads = shared.take<BF16>(bf16 * heads * widest);
+  private_bytes = own.bytes();
+  shared_bytes = shared.bytes();
 }
 
 }  // namespace lcnet

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "arena.h"
 #include "network.h"
 
 namespace lcnet {
@@ -13,7 +14,7 @@ struct Map {
   size_t height, width, channels, pad;
   size_t pitch;   // width + 2 * pad, of planes up to a whole vector
   size_t ring;    // rows kept: all of them, or as many as the next block looks back on
-  size_t offset;  // floats from the start of the thread's or the shared part of the arena
+  Place<float> place;  // in the thread's part of the arena, or in the shared one
 
   size_t row_floats() const { return channels * pitch; }
   // Of one shape, zero columns included.
@@ -31,22 +32,7 @@ struct Tile {
 // About `pixels` output pixels a piece: whole rows if one fits.
 Tile choose_tile(size_t height, size_t width, size_t pixels);
 
-// Hands out places in an arena, each on a cache line of its own.
-class Places {
- public:
-  size_t take(size_t floats) {
-    const size_t at = size_;
-    size_ += (floats + 15) / 16 * 16;
-    return at;
-  }
-  size_t size() const { return size_; }
-
- private:
-  size_t size_ = 0;
-};
-
 constexpr size_t kMaxBlocks = 16;
-constexpr size_t kFloatsPerPointer = sizeof(void*) / sizeof(float);
 
 // The size of a map at half the resolution.
 inline size_t halved(size_t n) { return (n - 1) / 2 + 1; }
@@ -63,13 +49,21 @@ struct Plan {
   std::vector<Map> maps;    // [i]: input of block i; the last: output of the network's trunk, dense
   std::vector<Tile> tiles;  // [i]: of block i
 
-  // Offsets in floats. Private ones count from a thread's part of the arena, shared ones from its start.
-  size_t stem_rows, stem_half, stem_pointers, dense_tile, pixel_pointers, sums, squeezed, narrow;  // private
-  size_t depthwise_map, gated_map, gate, embedding, logits;                                              // shared
-  size_t pooled, embeddings, all_logits, narrow_heads;  // shared, kHeads images each; in plans for one thread only
-  size_t private_floats, shared_floats;
+  // In each thread's part of the arena.
+  Place<float> stem_rows, dense_tile, sums, squeezed;
+  Place<const float*> stem_pointers;
+  Place<float*> pixel_pointers;
+  Place<BF16> narrow;
+  size_t stem_half;
+  // In the shared part.
+  Place<float> depthwise_map, gate, embedding, logits;
+  Place<BF16> gated_map;
+  // For kHeads images each; in plans for one thread only.
+  Place<float> pooled, embeddings, all_logits;
+  Place<BF16> narrow_heads;
+  size_t private_bytes, shared_bytes;
 
-  size_t arena_floats() const { return shared_floats + threads * private_floats; }
+  size_t arena_bytes() const { return shared_bytes + threads * private_bytes; }
 };
 
 }  // namespace lcnet

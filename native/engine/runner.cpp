@@ -11,13 +11,13 @@ constexpr size_t kDensePanels = 6;  // of weights a piece: what f32_gemv does si
 
 float* Runner::row(size_t map, size_t y) const {
   const Map& m = plan_.maps[map];
-  return (map < plan_.front ? own(m.offset) : shared(m.offset)) + y % m.ring * m.row_floats();
+  return (map < plan_.front ? own(m.place) : shared(m.place)) + y % m.ring * m.row_floats();
 }
 
 // The last map is dense [pixels][channels], as the pooling and the head want it.
 float* Runner::pixel(size_t map, size_t y, size_t x) const {
   const Map& m = plan_.maps[map];
-  if (map + 1 == plan_.maps.size()) return shared(m.offset) + (y * m.width + x) * m.channels;
+  if (map + 1 == plan_.maps.size()) return shared(m.place) + (y * m.width + x) * m.channels;
   return row(map, y) + (m.pad + x) * net_.kernels.lanes;
 }
 
@@ -35,7 +35,7 @@ void Runner::stem_row(size_t y) {
       net_.kernels.f32_split(image_ + (c * plan_.height + image_rows_) * plan_.width,
                              rows + (image_rows_ % 3 * C + c) * floats, plan_.width, half);
 
-  const float** in = reinterpret_cast<const float**>(own(plan_.stem_pointers));
+  const float** in = own(plan_.stem_pointers);
   for (size_t ky = ky0; ky < ky1; ++ky)
     for (size_t c = 0; c < C; ++c) in[ky * C + c] = rows + ((2 * y + ky - 1) % 3 * C + c) * floats;
   const Map& m = plan_.maps[0];
@@ -53,7 +53,7 @@ void Runner::planes(size_t y, size_t x0, size_t columns) {
   float* dense = own(plan_.dense_tile);
   net_.kernels.f32_dwconv_planes_3x3s1(in, b.depthwise.w.data(), b.depthwise.b.data(), dense, columns, m.pitch, pitch,
                                        m.channels, ky0, ky1);
-  float** out = reinterpret_cast<float**>(own(plan_.pixel_pointers));
+  float** out = own(plan_.pixel_pointers);
   float* first = pixel(1, y, x0);
   for (size_t x = 0; x < columns; ++x) out[x] = first + x * net_.kernels.lanes;
   net_.kernels.f32_gemm_planes(dense, pitch, b.pointwise.w.data(), b.pointwise.b.data(), out, columns, b.pointwise.in,
@@ -74,24 +74,18 @@ void Runner::depthwise_row(size_t i, size_t y, size_t x0, size_t columns, Dwconv
 
 // A pointwise layer on dense input, which is bfloat16 where the layer's weights are.
 void Runner::gemm(const PackedDense& d, const float* x, float* const* out, size_t pixels, size_t block_stride) {
-  const Kernels& k = net_.kernels;
-  if (d.bf16)
-    k.bf16->gemm(reinterpret_cast<const BF16*>(x), d.bf16_panel(0), d.b.data(), out, pixels, d.in, d.out, block_stride,
-                 Activation::hswish6);
-  else
-    k.f32_gemm(x, d.panel(0), d.b.data(), out, pixels, d.in, d.out, block_stride, Activation::hswish6);
+  net_.kernels.f32_gemm(x, d.panel(0), d.b.data(), out, pixels, d.in, d.out, block_stride, Activation::hswish6);
+}
+void Runner::gemm(const PackedDense& d, const BF16* x, float* const* out, size_t pixels, size_t block_stride) {
+  net_.kernels.bf16->gemm(x, d.bf16_panel(0), d.b.data(), out, pixels, d.in, d.out, block_stride, Activation::hswish6);
 }
 
-void Runner::tile(size_t i, size_t y, size_t rows, size_t x0, size_t columns) {
+template <class In, class Dwconv>
+void Runner::tile(size_t i, size_t y, size_t rows, size_t x0, size_t columns, Dwconv* kernel, In* dense) {
   const Block& b = net_.blocks[i];
-  float* dense = own(plan_.dense_tile);
-  float** out = reinterpret_cast<float**>(own(plan_.pixel_pointers));
+  float** out = own(plan_.pixel_pointers);
   for (size_t r = 0; r < rows; ++r) {
-    const size_t at = r * columns * b.pointwise.in;
-    if (b.pointwise.bf16)
-      depthwise_row(i, y + r, x0, columns, b.bf16_dwconv, reinterpret_cast<BF16*>(dense) + at);
-    else
-      depthwise_row(i, y + r, x0, columns, b.f32_dwconv, dense + at);
+    depthwise_row(i, y + r, x0, columns, kernel, dense + r * columns * b.pointwise.in);
     float* first = pixel(i + 1, y + r, x0);
     for (size_t x = 0; x < columns; ++x) out[r * columns + x] = first + x * net_.kernels.lanes;
   }
@@ -108,7 +102,12 @@ void Runner::block_rows(size_t i, size_t y0, size_t y1) {
     if (i < plan_.front) demand(i, std::min(plan_.maps[i].height, (y + rows - 1) * b.stride + b.kernel / 2 + 1));
     for (size_t x = 0; x < width; x += t.columns) {
       const size_t columns = std::min(t.columns, width - x);
-      i == 0 ? planes(y, x, columns) : tile(i, y, rows, x, columns);
+      if (i == 0)
+        planes(y, x, columns);
+      else if (b.pointwise.bf16())
+        tile(i, y, rows, x, columns, b.bf16_dwconv, own(plan_.dense_tile.as<BF16>()));
+      else
+        tile(i, y, rows, x, columns, b.f32_dwconv, own(plan_.dense_tile));
     }
   }
 }
@@ -168,11 +167,11 @@ void Runner::squeeze_excite_block(size_t i) {
 void Runner::gated_pixels(size_t i, float* x, const float* gates, size_t begin, size_t n) {
   const Block& b = net_.blocks[i];
   const size_t width = plan_.maps[i + 1].width, channels = b.depthwise.channels;
-  float** out = reinterpret_cast<float**>(own(plan_.pixel_pointers));
+  float** out = own(plan_.pixel_pointers);
   for (size_t p = 0; p < n; ++p) out[p] = pixel(i + 1, (begin + p) / width, (begin + p) % width);
-  if (b.pointwise.bf16) {
-    float* gated = shared(plan_.gated_map) + begin * channels / 2;
-    net_.kernels.bf16->channel_scale(x, gates, reinterpret_cast<BF16*>(gated), n, channels);
+  if (b.pointwise.bf16()) {
+    BF16* gated = shared(plan_.gated_map) + begin * channels;
+    net_.kernels.bf16->channel_scale(x, gates, gated, n, channels);
     gemm(b.pointwise, gated, out, n, block_stride(i + 1));
   } else {
     net_.kernels.f32_channel_scale(x, gates, n, channels);
@@ -197,7 +196,7 @@ void Runner::dense(const PackedDense& d, const float* x, float* out, Activation 
                    float scale) {
   const size_t step = kDensePanels * net_.kernels.panel * net_.kernels.lanes;
   const size_t pieces = team_.size() == 1 ? 1 : (d.out + step - 1) / step;
-  if (d.bf16) std::transform(x, x + d.in, reinterpret_cast<BF16*>(own(plan_.narrow)), to_bf16);
+  if (d.bf16()) std::transform(x, x + d.in, own(plan_.narrow), to_bf16);
   share(pieces, [&](size_t piece) {
     const size_t begin = piece * step, end = pieces == 1 ? d.out : std::min(d.out, begin + step);
     dense_columns(d, x, out, act, begin, end);
@@ -207,9 +206,8 @@ void Runner::dense(const PackedDense& d, const float* x, float* out, Activation 
 
 void Runner::dense_columns(const PackedDense& d, const float* x, float* out, Activation act, size_t begin, size_t end) {
   const float* bias = d.b.data() + begin;
-  if (d.bf16)
-    net_.kernels.bf16->gemv(reinterpret_cast<const BF16*>(own(plan_.narrow)), d.bf16_panel(begin), bias, out + begin, d.in,
-                            end - begin, act);
+  if (d.bf16())
+    net_.kernels.bf16->gemv(own(plan_.narrow), d.bf16_panel(begin), bias, out + begin, d.in, end - begin, act);
   else
     net_.kernels.f32_gemv(x, d.panel(begin), bias, out + begin, d.in, end - begin, act);
 }

@@ -25,15 +25,21 @@ struct Outputs {
 template <class Plan>
 class Member {
  protected:
-  Member(const Plan& plan, float* arena, Team& team, size_t member)
+  Member(const Plan& plan, std::byte* arena, Team& team, size_t member)
       : plan_(plan), arena_(arena), team_(team), t_(member) {}
 
   template <class Work>
   void share(size_t pieces, Work&& work) {
     team_.share(phase_++, pieces, work);
   }
-  float* shared(size_t offset) const { return arena_ + offset; }
-  float* own(size_t offset) const { return arena_ + plan_.shared_floats + t_ * plan_.private_floats + offset; }
+  template <class T>
+  T* shared(Place<T> place) const {
+    return place.in(arena_);
+  }
+  template <class T>
+  T* own(Place<T> place) const {
+    return place.in(arena_ + plan_.shared_bytes + t_ * plan_.private_bytes);
+  }
   // Where a map between blocks is to go as a feature map, null if it is none or not wanted.
   float* wanted(size_t map) const {
     const size_t* index = std::find(kFeatureMapIndex, kFeatureMapIndex + kFeatureMaps, map);
@@ -41,7 +47,7 @@ class Member {
   }
 
   const Plan& plan_;
-  float* arena_;
+  std::byte* arena_;
   Team& team_;
   const size_t t_;
   const float* image_ = nullptr;
@@ -54,7 +60,7 @@ class Member {
 // Each member of a team makes its own Runner over the same arena and calls it once.
 class Runner : Member<Plan> {
  public:
-  Runner(const Network& net, const Plan& plan, float* arena, Team& team, size_t member)
+  Runner(const Network& net, const Plan& plan, std::byte* arena, Team& team, size_t member)
       : Member(plan, arena, team, member), net_(net) {}
 
   // image: [in_chans][height][width]. Maps of stride 2, 4 and 8 can be asked for only in a team of one.
@@ -72,10 +78,12 @@ class Runner : Member<Plan> {
   void planes(size_t y, size_t x0, size_t columns);
   void demand(size_t map, size_t rows);
   void block_rows(size_t i, size_t y0, size_t y1);
-  void tile(size_t i, size_t y, size_t rows, size_t x0, size_t columns);
+  template <class In, class Dwconv>
+  void tile(size_t i, size_t y, size_t rows, size_t x0, size_t columns, Dwconv* kernel, In* dense);
   template <class Dwconv, class Out>
   void depthwise_row(size_t i, size_t y, size_t x0, size_t columns, Dwconv* kernel, Out* out);
   void gemm(const PackedDense& d, const float* x, float* const* out, size_t pixels, size_t block_stride);
+  void gemm(const PackedDense& d, const BF16* x, float* const* out, size_t pixels, size_t block_stride);
   void squeeze_excite_block(size_t i);
   void shared_block(size_t i);
   void gate(const Block& b, const float* x, size_t pixels);

@@ -39,7 +39,7 @@ void Int8Runner::float_pointwise(size_t i, const float* x, size_t first, size_t 
   const PackedDense& d = net_.float_block(i).pointwise;
   const Int8Map& to = plan_.maps[i + 1];
   float* values = to.dense ? dense_pixels(i + 1, first) : own(plan_.exported);
-  float** out = reinterpret_cast<float**>(own(plan_.pixel_pointers));
+  float** out = own(plan_.pixel_pointers);
   for (size_t p = 0; p < pixels; ++p) out[p] = values + p * to.channels;
   net_.floats.kernels.f32_gemm(x, d.panel(0), d.b.data(), out, pixels, d.in, d.out, k_.lanes, Activation::hswish6);
   if (wanted(i + 1)) export_pixels(i + 1, values, first, pixels);
@@ -50,8 +50,8 @@ void Int8Runner::float_pointwise(size_t i, const float* x, size_t first, size_t 
 void Int8Runner::code_pixels(size_t map, const float* x, size_t first, size_t pixels) {
   const Int8Map& m = plan_.maps[map];
   const size_t L = k_.lanes, bytes = net_.code_bytes();
-  const uint8_t* coded = reinterpret_cast<const uint8_t*>(own(plan_.coded));  // the low byte of a code comes first
-  k_.code(x, nullptr, net_.blocks[map].depthwise.coding(), units(plan_.coded), pixels, m.channels);
+  const uint8_t* coded = own(plan_.coded.as<uint8_t>());  // the low byte of a code comes first
+  k_.code(x, nullptr, net_.blocks[map].depthwise.coding(), own(plan_.coded), pixels, m.channels);
   for (size_t p = 0; p < pixels; ++p)
     for (size_t c = 0; c < m.channels; ++c)
       codes(map)[(c / L * m.pixels() + first + p) * L + c % L] = coded[(p * m.channels + c) * bytes];

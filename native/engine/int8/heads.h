@@ -10,6 +10,6 @@ namespace lcnet {
 using Int8Heads = HeadsOf<Int8Network, Int8Plan>;
 template <>
 template <>
-void Int8Heads::dense(const Int8PackedDense& d, size_t from, size_t to, Activation act);
+void Int8Heads::dense(const Int8PackedDense& d, Place<float> from, Place<float> to, Activation act);
 
 }  // namespace lcnet

@@ -10,10 +10,9 @@ namespace lcnet {
 static float reciprocal(float scale, double six) { return static_cast<float>(1.0 / (six * scale)); }
 
 template <class T>
-static Buffer pack_values(const T* values, size_t n, size_t padded) {
-  static_assert(sizeof(T) == sizeof(float));
-  Buffer out(padded);
-  std::copy(values, values + n, reinterpret_cast<T*>(out.data()));
+static Buffer<T> pack_values(const T* values, size_t n, size_t padded) {
+  Buffer<T> out(padded);
+  std::copy(values, values + n, out.data());
   return out;
 }
 
@@ -49,13 +48,12 @@ static Int8PackedDense pack_dense(const Int8Network& net, const Int8Dense& d, si
   Int8PackedDense packed;
   packed.in = round_up(d.in, unit), packed.out = net.padded(d.out);
   pack_layer(d, d.in, d.out, d.in, six, [](size_t, size_t t) { return t; }, packed);
-  packed.w = Buffer(packed.in * packed.out / sizeof(float));
-  int8_t* bytes = reinterpret_cast<int8_t*>(packed.w.data());
+  packed.w = Buffer<int8_t>(packed.in * packed.out);
   const size_t G = net.kernels.group;
   for_panels(net.kernels.lanes, net.kernels.panel, packed.out, [&](size_t first, size_t columns) {
     for (size_t n = first; n < std::min(first + columns, d.out); ++n)
       for (size_t k = 0; k < d.in; ++k)
-        bytes[first * packed.in + (k / G * columns + n - first) * G + k % G] = d.w[n * d.in + k];
+        packed.w[first * packed.in + (k / G * columns + n - first) * G + k % G] = d.w[n * d.in + k];
   });
   return packed;
 }
@@ -68,8 +66,8 @@ static Int8PackedDepthwise pack_depthwise(const Int8Network& net, const Int8Spat
   pack_layer(s, s.channels, s.channels, K * K, 6.0, [](size_t o, size_t) { return o; }, packed);
   for (size_t phase = 0; phase < G; phase += stride) {
     const size_t groups = net.groups(K, phase);
-    packed.w[phase] = Buffer(packed.in * groups * K);
-    Unit* units = reinterpret_cast<Unit*>(packed.w[phase].data());
+    packed.w[phase] = Buffer<Unit>(packed.in * groups * K);
+    Unit* units = packed.w[phase].data();
     for (size_t c = 0; c < s.channels; ++c)
       for (size_t ky = 0; ky < K; ++ky)
         for (size_t kx = 0; kx < K; ++kx) {
@@ -77,10 +75,9 @@ static Int8PackedDepthwise pack_depthwise(const Int8Network& net, const Int8Spat
           set_weight(net, units[unit], row % G, s.w[(c * K + ky) * K + kx]);
         }
   }
-  packed.zeros = Buffer(packed.in);
-  Unit* zeros = reinterpret_cast<Unit*>(packed.zeros.data());
+  packed.zeros = Buffer<Unit>(packed.in);
   for (size_t c = 0; c < s.channels; ++c)
-    for (size_t g = 0; g < G; ++g) zeros[c] |= static_cast<Unit>(s.in_zero[c]) << (g * 32 / G);
+    for (size_t g = 0; g < G; ++g) packed.zeros[c] |= static_cast<Unit>(s.in_zero[c]) << (g * 32 / G);
   return packed;
 }
 
@@ -149,21 +146,19 @@ static Int8PackedStem pack_stem(const Int8Network& net, const Int8Spatial& s, co
   packed.out = round_up(s.channels, kPlanes);
   packed.scale = pack_values(s.scale, s.channels, packed.out);
   packed.bias = pack_values(s.b, s.channels, packed.out);
-  packed.inverse_scale = Buffer(s.in_chans);
+  packed.inverse_scale = Buffer<float>(s.in_chans);
   for (size_t c = 0; c < s.in_chans; ++c) packed.inverse_scale[c] = reciprocal(s.in_scale[c], 1.0);
   packed.zero_point = pack_values(mean_255, s.in_chans, s.in_chans);
-  packed.w = Buffer(packed.out * 9 * planes);
-  Unit* units = reinterpret_cast<Unit*>(packed.w.data());
+  packed.w = Buffer<Unit>(packed.out * 9 * planes);
   for (size_t c = 0; c < s.channels; ++c)
     for (size_t ci = 0; ci < s.in_chans; ++ci)
       for (size_t ky = 0; ky < 3; ++ky)
         for (size_t kx = 0; kx < 3; ++kx) {
           const size_t unit = (((c / kPlanes * 3 + ky) * planes + ci / G) * 3 + kx) * kPlanes + c % kPlanes;
-          set_weight(net, units[unit], ci % G, s.w[((c * s.in_chans + ci) * 3 + ky) * 3 + kx]);
+          set_weight(net, packed.w[unit], ci % G, s.w[((c * s.in_chans + ci) * 3 + ky) * 3 + kx]);
         }
-  packed.border = Buffer(planes);
-  Unit* border = reinterpret_cast<Unit*>(packed.border.data());
-  for (size_t c = 0; c < s.in_chans; ++c) border[c / G] |= static_cast<Unit>(s.in_zero[c]) << (c % G * 32 / G);
+  packed.border = Buffer<Unit>(planes);
+  for (size_t c = 0; c < s.in_chans; ++c) packed.border[c / G] |= static_cast<Unit>(s.in_zero[c]) << (c % G * 32 / G);
   return packed;
 }
 

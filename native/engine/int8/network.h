@@ -41,33 +41,28 @@ struct Int8NetworkSource {
 
 // What all layers have, each array padded to whole vectors.
 struct Int8Packed {
-  Buffer scale, bias;
-  Buffer inverse_scale, zero_point;  // they code the layer's input
-  Buffer start;              // int32
+  Buffer<float> scale, bias;
+  Buffer<float> inverse_scale, zero_point;  // they code the layer's input
+  Buffer<int32_t> start;
   size_t in = 0, out = 0;
 
   Sums sums() const { return {scale.data(), bias.data()}; }
   Coding coding() const { return {inverse_scale.data(), zero_point.data()}; }
-  const int32_t* starts() const { return reinterpret_cast<const int32_t*>(start.data()); }
   // The same from an output on.
   Sums sums(size_t n) const { return {scale.data() + n, bias.data() + n}; }
 };
 struct Int8PackedDense : Int8Packed {
-  Buffer w;  // bytes
-  const int8_t* panel(size_t n) const { return reinterpret_cast<const int8_t*>(w.data()) + n * in; }
+  Buffer<int8_t> w;
+  const int8_t* panel(size_t n) const { return w.data() + n * in; }
 };
 struct Int8PackedDepthwise : Int8Packed {
   static constexpr size_t kPhases = 4;
-  Buffer w[kPhases];  // units; by the place of the kernel's first row in its group
-  Buffer zeros;       // units
-  const Unit* weights(size_t phase) const { return reinterpret_cast<const Unit*>(w[phase].data()); }
-  const Unit* zero_units() const { return reinterpret_cast<const Unit*>(zeros.data()); }
+  Buffer<Unit> w[kPhases];  // by the place of the kernel's first row in its group
+  Buffer<Unit> zeros;
 };
 struct Int8PackedStem : Int8Packed {
-  Buffer w;       // units, in planes
-  Buffer border;  // units [pixel_units]: what surrounds the image
-  const Unit* weights() const { return reinterpret_cast<const Unit*>(w.data()); }
-  const Unit* borders() const { return reinterpret_cast<const Unit*>(border.data()); }
+  Buffer<Unit> w;       // in planes
+  Buffer<Unit> border;  // [pixel_units]: what surrounds the image
 };
 struct Int8Block {
   static constexpr size_t kNone = ~size_t{0};

@@ -13,10 +13,10 @@ static std::vector<Int8Map> make_maps(const Int8Network& net, size_t height, siz
   for (size_t i = 0; i < net.blocks.size(); ++i) {
     const Int8Block& b = net.blocks[i];
     const bool planes = i == 0 && !net.in_float(i);
-    maps.push_back({h, w, b.depthwise.in, planes ? net.padded(w) : w, net.in_float(i), 0});
+    maps.push_back({h, w, b.depthwise.in, planes ? net.padded(w) : w, net.in_float(i), {}});
     if (b.stride == 2) h = halved(h), w = halved(w);
   }
-  maps.push_back({h, w, net.head.in, w, true, 0});
+  maps.push_back({h, w, net.head.in, w, true, {}});
   return maps;
 }
 
@@ -27,17 +27,15 @@ size_t Int8Plan::group_pitch(const Int8Network& net, size_t i) const {
 
 Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t threads_)
     : height(height_), width(width_), threads(threads_), maps(make_maps(net, height, width)) {
-  const size_t code_bytes = net.code_bytes(), floats_per_code = sizeof(float) / code_bytes;
-  const auto coded_floats = [&](size_t codes) { return (codes + floats_per_code - 1) / floats_per_code; };
   Places own, shared;
 
   // Maps take turns in two places: a block reads one and writes the other.
   size_t sides[2] = {};
   for (size_t i = 0; i < net.blocks.size(); ++i)
-    sides[i % 2] = std::max(sides[i % 2], maps[i].floats());
-  const size_t offsets[2] = {shared.take(sides[0]), shared.take(sides[1])};
-  for (size_t i = 0; i < maps.size(); ++i) maps[i].offset = offsets[i % 2];
-  maps.back().offset = shared.take(maps.back().floats());
+    sides[i % 2] = std::max(sides[i % 2], maps[i].bytes());
+  const Place<std::byte> places[2] = {shared.take<std::byte>(sides[0]), shared.take<std::byte>(sides[1])};
+  for (size_t i = 0; i < maps.size(); ++i) maps[i].place = places[i % 2];
+  maps.back().place = shared.take<std::byte>(maps.back().bytes());
 
   ring = 0;
   size_t padded = 0, row = 0, pointers = 0;
@@ -66,27 +64,28 @@ Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t
     reduced = std::max(reduced, b.reduce.out);
   }
   stem_half = net.padded(maps[0].width) + net.kernels.lanes;
-  stem_rows = own.take(kStemRows * net.pixel_units() * 2 * stem_half);
-  groups = own.take(ring * group_units);
-  coded = own.take(coded_floats(std::max({tile, net.head.in, net.head.out})));
-  exported = own.take(exports);
-  row_sums = own.take(sums);
-  means = own.take(std::max(gated, net.head.in));
-  squeezed = own.take(reduced);
-  padded_rows = own.take(padded);
-  float_row = own.take(row);
-  pixel_pointers = own.take(pointers * kFloatsPerPointer);
-  depthwise_map = shared.take(depthwise);
-  gate = shared.take(gated);
-  embedding = shared.take(net.head.out);
-  logits = shared.take(net.classifier.out);
+  const size_t widest = std::max(net.head.in, net.head.out);
+  stem_rows = own.take<Unit>(kStemRows * net.pixel_units() * 2 * stem_half);
+  groups = own.take<Unit>(ring * group_units);
+  coded = own.take<Unit>(std::max(tile, widest) / net.kernels.group);
+  exported = own.take<float>(exports);
+  row_sums = own.take<float>(sums);
+  means = own.take<float>(std::max(gated, net.head.in));
+  squeezed = own.take<float>(reduced);
+  padded_rows = own.take<float>(padded);
+  float_row = own.take<float>(row);
+  pixel_pointers = own.take<float*>(pointers);
+  depthwise_map = shared.take<float>(depthwise);
+  gate = shared.take<float>(gated);
+  embedding = shared.take<float>(net.head.out);
+  logits = shared.take<float>(net.classifier.out);
   const size_t heads = threads == 1 ? kHeads : 0;
-  pooled = shared.take(heads * net.head.in);
-  embeddings = shared.take(heads * net.head.out);
-  all_logits = shared.take(heads * net.classifier.out);
-  coded_heads = shared.take(coded_floats(heads * std::max(net.head.in, net.head.out)));
-  private_floats = own.size();
-  shared_floats = shared.size();
+  pooled = shared.take<float>(heads * net.head.in);
+  embeddings = shared.take<float>(heads * net.head.out);
+  all_logits = shared.take<float>(heads * net.classifier.out);
+  coded_heads = shared.take<Unit>(heads * widest / net.kernels.group);
+  private_bytes = own.bytes();
+  shared_bytes = shared.bytes();
 }
 
 }  // namespace lcnet

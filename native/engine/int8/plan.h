@@ -13,9 +13,9 @@ struct Int8Map {
   size_t height, width, channels;
   size_t pitch;   // pixels from row to row: width, of planes up to a whole vector
   bool dense;     // floats, because what reads it stays in float or is the pooling; else codes
-  size_t offset;  // in floats
+  Place<std::byte> place;
   size_t pixels() const { return height * pitch; }
-  size_t floats() const { return pixels() * channels / (dense ? 1 : sizeof(float)); }
+  size_t bytes() const { return pixels() * channels * (dense ? sizeof(float) : 1); }
 };
 
 struct Int8Plan {
@@ -33,14 +33,19 @@ struct Int8Plan {
   size_t stem_half;           // columns of either parity in a row of the stem's input
   size_t ring;                // group rows kept
 
-  // Offsets in floats. Private ones count from a thread's part of the arena, shared ones from its start.
-  size_t stem_rows, groups, coded, exported, row_sums, means, squeezed;  // private
-  size_t padded_rows, float_row, pixel_pointers;  // private, of blocks in float
-  size_t depthwise_map, gate, embedding, logits;                                                     // shared
-  size_t pooled, embeddings, all_logits, coded_heads;  // shared, kHeads images each; in plans for one thread only
-  size_t private_floats, shared_floats;
+  // In each thread's part of the arena.
+  Place<Unit> stem_rows, groups, coded;
+  Place<float> exported, row_sums, means, squeezed;
+  Place<float> padded_rows, float_row;  // of blocks in float
+  Place<float*> pixel_pointers;
+  // In the shared part.
+  Place<float> depthwise_map, gate, embedding, logits;
+  // For kHeads images each; in plans for one thread only.
+  Place<float> pooled, embeddings, all_logits;
+  Place<Unit> coded_heads;
+  size_t private_bytes, shared_bytes;
 
-  size_t arena_floats() const { return shared_floats + threads * private_floats; }
+  size_t arena_bytes() const { return shared_bytes + threads * private_bytes; }
 };
 
 }  // namespace lcnet

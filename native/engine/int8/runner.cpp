@@ -9,14 +9,14 @@ constexpr size_t kDensePanels = 8;  // of weights a piece
 // Image row r as unit planes; the last slot holds rows above and below the image.
 Unit* Int8Runner::pixel_row(size_t r) const {
   const size_t slot = r < plan_.height ? r % (Int8Plan::kStemRows - 1) : Int8Plan::kStemRows - 1;
-  return units(plan_.stem_rows) + slot * net_.pixel_units() * 2 * plan_.stem_half;
+  return own(plan_.stem_rows) + slot * net_.pixel_units() * 2 * plan_.stem_half;
 }
 
 // Rows [y0, y1) of map 0.
 void Int8Runner::stem_rows(size_t y0, size_t y1) {
   const size_t planes = net_.pixel_units(), units_a_plane = 2 * plan_.stem_half;
   for (size_t plane = 0; plane < Int8Plan::kStemRows * planes; ++plane)
-    std::fill_n(units(plan_.stem_rows) + plane * units_a_plane, units_a_plane, net_.stem.borders()[plane % planes]);
+    std::fill_n(own(plan_.stem_rows) + plane * units_a_plane, units_a_plane, net_.stem.border.data()[plane % planes]);
   next_ = y0 ? 2 * y0 - 1 : 0;
   for (size_t y = y0; y < y1; ++y) stem_row(y);
 }
@@ -29,9 +29,9 @@ void Int8Runner::stem_row(size_t y) {
   for (size_t ky = 0; ky < 3; ++ky) in[ky] = pixel_row(2 * y + ky - 1);  // beyond any height where there is no row
   const Int8Map& m = plan_.maps[0];
   if (m.dense)
-    return k_.stem_f32(in, half, net_.stem.weights(), net_.stem.sums(), dense_pixels(0, y * m.width), m.width, m.channels,
+    return k_.stem_f32(in, half, net_.stem.w.data(), net_.stem.sums(), dense_pixels(0, y * m.width), m.width, m.channels,
                        net_.in_chans, net_.stem.out);
-  k_.stem_3x3s2(in, half, net_.stem.weights(), net_.stem.sums(), net_.blocks[0].depthwise.coding(), codes(0) + y * m.pitch,
+  k_.stem_3x3s2(in, half, net_.stem.w.data(), net_.stem.sums(), net_.blocks[0].depthwise.coding(), codes(0) + y * m.pitch,
                 m.width, m.pixels(), net_.in_chans, net_.stem.out);
 }
 
@@ -45,7 +45,7 @@ void Int8Runner::make_group(size_t i, size_t n) {
     const size_t y = n * k_.group + g;
     if (y >= pad && y < m.height + pad) rows[g] = codes(i) + (y - pad) * m.pitch * pixel_bytes;
   }
-  const Unit* zeros = b.depthwise.zero_units();
+  const Unit* zeros = b.depthwise.zeros.data();
   if (i == 0)
     k_.interleave_planes(rows, zeros, group(i, n), m.width, m.pixels(), m.channels);
   else
@@ -53,7 +53,7 @@ void Int8Runner::make_group(size_t i, size_t n) {
 }
 
 Unit* Int8Runner::group(size_t i, size_t n) const {
-  return units(plan_.groups) + n % plan_.ring * plan_.maps[i].channels * plan_.group_pitch(net_, i);
+  return own(plan_.groups) + n % plan_.ring * plan_.maps[i].channels * plan_.group_pitch(net_, i);
 }
 
 // The group rows that output row y of block i reads.
@@ -73,8 +73,8 @@ void Int8Runner::plane_rows(size_t y0, size_t y1) {
   next_ = 0;
   for (size_t y = y0; y < y1; ++y) {
     const size_t phase = y % k_.group;
-    k_.dwconv_planes(groups(0, y), net_.groups(b.kernel, phase), d.weights(phase), d.starts(), d.sums(), b.pointwise.coding(),
-                     units(plan_.coded), width, d.in);
+    k_.dwconv_planes(groups(0, y), net_.groups(b.kernel, phase), d.w[phase].data(), d.start.data(), d.sums(), b.pointwise.coding(),
+                     own(plan_.coded), width, d.in);
     pointwise(0, y * width, width, net_.padded(width));
   }
 }
@@ -94,8 +94,8 @@ void Int8Runner::block_rows(size_t i, size_t y0, size_t y1) {
         const size_t phase = (y + r) * b.stride % k_.group, count = net_.groups(b.kernel, phase);
         groups(i, y + r);
         for (size_t n = 0; n < count; ++n) in_[n] += x * b.stride * k_.lanes;
-        b.dwconv(in_, count, d.weights(phase), d.starts(), d.sums(), b.pointwise.coding(),
-                 units(plan_.coded) + r * columns * d.in / k_.group, columns, pitch, d.in);
+        b.dwconv(in_, count, d.w[phase].data(), d.start.data(), d.sums(), b.pointwise.coding(),
+                 own(plan_.coded) + r * columns * d.in / k_.group, columns, pitch, d.in);
       }
       pointwise(i, y * width + x, rows * columns);
     }
@@ -105,15 +105,15 @@ void Int8Runner::block_rows(size_t i, size_t y0, size_t y1) {
 // Pixels of block i's output, from `first` on, out of as many that are coded in their buffer; `pitch` as in Int8Gemm.
 void Int8Runner::pointwise(size_t i, size_t first, size_t pixels, size_t pitch) {
   const Int8PackedDense& d = net_.blocks[i].pointwise;
-  const Unit* in = units(plan_.coded);
+  const Unit* in = own(plan_.coded);
   const Int8Map& to = plan_.maps[i + 1];
   const bool exports = wanted(i + 1);
   float* values = to.dense ? dense_pixels(i + 1, first) : own(plan_.exported);
   if (to.dense || exports)
-    k_.gemm_f32(in, pitch, d.panel(0), d.starts(), d.sums(), values, pixels, d.in, d.out, to.channels, Activation::hswish6);
+    k_.gemm_f32(in, pitch, d.panel(0), d.start.data(), d.sums(), values, pixels, d.in, d.out, to.channels, Activation::hswish6);
   if (exports) export_pixels(i + 1, values, first, pixels);
   if (!to.dense)
-    k_.gemm(in, pitch, d.panel(0), d.starts(), d.sums(), net_.blocks[i + 1].depthwise.coding(), codes(i + 1) + first * k_.lanes,
+    k_.gemm(in, pitch, d.panel(0), d.start.data(), d.sums(), net_.blocks[i + 1].depthwise.coding(), codes(i + 1) + first * k_.lanes,
             pixels, d.in, d.out, to.pixels() * k_.lanes);
 }
 
@@ -132,7 +132,7 @@ void Int8Runner::dense_rows(size_t i, size_t y0, size_t y1, float* out) {
   next_ = 0;
   for (size_t y = y0; y < y1; ++y) {
     const size_t phase = y * b.stride % k_.group;
-    b.dwconv_f32(groups(i, y), net_.groups(b.kernel, phase), d.weights(phase), d.starts(), d.sums(), out + y * width * d.in,
+    b.dwconv_f32(groups(i, y), net_.groups(b.kernel, phase), d.w[phase].data(), d.start.data(), d.sums(), out + y * width * d.in,
                  width, pitch, d.in);
   }
 }
@@ -164,7 +164,7 @@ void Int8Runner::gated_pixels(size_t i, size_t begin, size_t end) {
   const size_t step = plan_.tiles[i].rows * plan_.tiles[i].columns, channels = b.depthwise.in;
   for (size_t first = begin; first < end; first += step) {
     const size_t pixels = std::min(step, end - first);
-    k_.code(shared(plan_.depthwise_map) + first * channels, shared(plan_.gate), b.pointwise.coding(), units(plan_.coded),
+    k_.code(shared(plan_.depthwise_map) + first * channels, shared(plan_.gate), b.pointwise.coding(), own(plan_.coded),
             pixels, channels);
     pointwise(i, first, pixels);
   }
@@ -209,11 +209,11 @@ void Int8Runner::dense(const Int8PackedDense& d, const float* x, Activation act,
   if (const PackedDense* f = net_.in_float(d)) return float_dense(*f, x, act, out);
   const size_t step = kDensePanels * k_.panel * k_.lanes;
   const size_t pieces = team_.size() == 1 ? 1 : (d.out + step - 1) / step;
-  Unit* in = units(plan_.coded);
+  Unit* in = own(plan_.coded);
   k_.code(x, nullptr, d.coding(), in, 1, d.in);  // every member for itself
   share(pieces, [&](size_t piece) {
     const size_t begin = piece * step, end = pieces == 1 ? d.out : std::min(d.out, begin + step);
-    k_.gemv_f32(in, d.panel(begin), d.starts() + begin, d.sums(begin), out + begin, d.in, end - begin, act);
+    k_.gemv_f32(in, d.panel(begin), d.start.data() + begin, d.sums(begin), out + begin, d.in, end - begin, act);
   });
 }
 

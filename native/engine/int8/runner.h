@@ -11,7 +11,7 @@ constexpr size_t kPieces = 2;  // of a layer's rows for each member: at the edge
 // As Runner: each member of a team makes its own over the same arena and calls it once.
 class Int8Runner : Member<Int8Plan> {
  public:
-  Int8Runner(const Int8Network& net, const Int8Plan& plan, float* arena, Team& team, size_t member)
+  Int8Runner(const Int8Network& net, const Int8Plan& plan, std::byte* arena, Team& team, size_t member)
       : Member(plan, arena, team, member), net_(net), k_(net.kernels) {}
 
   // image: [in_chans][height][width].
@@ -54,10 +54,9 @@ class Int8Runner : Member<Int8Plan> {
   void head();
   void dense(const Int8PackedDense& d, const float* x, Activation act, float* out);
 
-  Unit* units(size_t offset) const { return reinterpret_cast<Unit*>(own(offset)); }
-  uint8_t* codes(size_t map) const { return reinterpret_cast<uint8_t*>(shared(plan_.maps[map].offset)); }
+  uint8_t* codes(size_t map) const { return shared(plan_.maps[map].place.as<uint8_t>()); }
   float* dense_pixels(size_t map, size_t first) const {
-    return shared(plan_.maps[map].offset) + first * plan_.maps[map].channels;
+    return shared(plan_.maps[map].place.as<float>()) + first * plan_.maps[map].channels;
   }
   float* last() const { return dense_pixels(plan_.maps.size() - 1, 0); }
 

@@ -37,9 +37,9 @@ static void hot_path_allocates_nothing(Engine& engine, size_t side, const std::s
   for (size_t images : {size_t{1}, size_t{3}, kMost}) {
     size_t made = 1;
     for (int tries = 0; tries < kTries && made; ++tries) {
-      const size_t before = allocations + lcnet::Buffer::count();
+      const size_t before = allocations + lcnet::buffers_made();
       for (int i = 0; i < 5; ++i) engine.run(x.data(), images, side, side, out);
-      made = allocations + lcnet::Buffer::count() - before;
+      made = allocations + lcnet::buffers_made() - before;
     }
     if (made) fail(what + "a warm call allocates");
   }
