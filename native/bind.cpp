@@ -36,7 +36,7 @@ static Outputs outputs(const Interface& net, size_t images, const std::optional<
     out.logits = logits->data();
   }
   if (embeddings) {
-    require(embeddings->shape(0) == images && embeddings->shape(1) == net.head_features, "embeddings do not fit");
+    require(embeddings->shape(0) == images && embeddings->shape(1) == net.head_features && net.head_features, "embeddings do not fit");
     out.embedding = embeddings->data();
   }
   return out;
@@ -48,15 +48,16 @@ static void run(Engine& engine, const In<4>& x, const std::optional<Out<2>>& log
   const size_t images = x.shape(0), height = x.shape(2), width = x.shape(3);
   require(x.shape(1) == net.in_chans && height > 0 && width > 0, "the input does not fit");
   Outputs out = outputs(net, images, logits, embeddings);
-  require(maps.size() <= lcnet::kFeatureMaps, "there are five feature maps");
-  size_t h = height, w = width;
+  require(maps.size() <= net.feature_maps, "there are fewer feature maps");
+  std::vector<float*> wanted(net.feature_maps);
   for (size_t f = 0; f < maps.size(); ++f) {
-    h = (h - 1) / 2 + 1, w = (w - 1) / 2 + 1;
     if (!maps[f]) continue;
     const Out<4>& m = *maps[f];
-    require(m.shape(0) == images && m.shape(1) == net.map_channels[f] && m.shape(2) == h && m.shape(3) == w, "a map does not fit");
-    out.maps[f] = m.data();
+    const auto [c, h, w] = engine.any->feature_map(f, height, width);
+    require(m.shape(0) == images && m.shape(1) == c && m.shape(2) == h && m.shape(3) == w, "a map does not fit");
+    wanted[f] = m.data();
   }
+  out.maps = wanted.data();
   nb::gil_scoped_release released;
   engine.any->run(x.data(), images, height, width, out);
 }
@@ -178,6 +179,7 @@ NB_MODULE(_native, m) {
   nb::set_leak_warnings(false);  // what a cache of the program still holds when it ends is no leak
   nb::class_<Layers>(m, "Layers")
       .def(nb::init<>())
+      .def("feature_maps", [](Layers& layers, const std::vector<size_t>& after) { layers.feature_maps(after); })
       .def("stem", &Layers::stem)
       .def("block", &Layers::block)
       .def("squeeze_excite", &Layers::squeeze_excite)
@@ -186,6 +188,7 @@ NB_MODULE(_native, m) {
 
   nb::class_<Int8Layers>(m, "Int8Layers")
       .def(nb::init<>())
+      .def("feature_maps", [](Int8Layers& layers, const std::vector<size_t>& after) { layers.feature_maps(after); })
       .def("stem", &Int8Layers::stem)
       .def("block", &Int8Layers::block)
       .def("float_block", &Int8Layers::float_block)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dispatch.h"
+#include "engine/geometry.h"
 #include "engine/pool.h"
 
 namespace lcnet {
@@ -11,8 +12,8 @@ namespace lcnet {
 struct DwgradShape {
   size_t images, height, width, channels, kernel, stride;
 
-  size_t out_height() const { return (height + stride - 1) / stride; }
-  size_t out_width() const { return (width + stride - 1) / stride; }
+  size_t out_height() const { return strided(height, stride); }
+  size_t out_width() const { return strided(width, stride); }
 };
 
 // out [K][K][channels] = the sum over all images and output pixels of grad [images][out_height][out_width][channels] times the

@@ -10,7 +10,6 @@ namespace lcnet {
 
 constexpr size_t kCachedShapes = 4;  // input sizes whose plans and arenas are kept; older ones are freed
 constexpr size_t kCachedArenas = 64;  // per input size, at most one a thread that calls at the same time
-constexpr size_t kTrunkStride = 32;
 
 // One lock for all engines' lists, held for a few pointer moves, and across fork(), so that a child never finds it taken.
 static std::mutex& lists_lock() {
@@ -85,9 +84,14 @@ EngineOf<Parts>::EngineOf(Network network, size_t threads) : network_(std::move(
 template <class Parts>
 Interface EngineOf<Parts>::interface() const {
   const Network& n = network_;
-  Interface shape{n.kernels.isa, n.in_chans, n.features, n.head_features, n.classes, {}};
-  for (size_t f = 0; f < kFeatureMaps; ++f) shape.map_channels[f] = n.blocks[kFeatureMapIndex[f] - 1].out_channels;
-  return shape;
+  return {n.kernels.isa, n.in_chans, n.features, n.head_features, n.classes, n.feature_maps.size()};
+}
+
+template <class Parts>
+MapShape EngineOf<Parts>::feature_map(size_t number, size_t height, size_t width) const {
+  const size_t blocks = network_.feature_maps[number];
+  const Stride total = total_stride(network_.blocks, blocks);
+  return {network_.blocks[blocks - 1].out_channels, strided(height, total.h), strided(width, total.w)};
 }
 
 template <class Parts>
@@ -99,22 +103,26 @@ size_t EngineOf<Parts>::cached_arenas() const {
 }
 
 // The outputs of one of many images, which follow each other without gaps.
-static Outputs outputs_of(const Interface& net, const Outputs& out, size_t image, size_t height, size_t width) {
+template <class Parts>
+Outputs EngineOf<Parts>::outputs_of(const Outputs& out, size_t image) const {
   Outputs one = out;
-  for (size_t f = 0; f < kFeatureMaps; ++f) {
-    height = (height - 1) / 2 + 1;
-    width = (width - 1) / 2 + 1;
-    if (out.maps[f]) one.maps[f] += image * net.map_channels[f] * height * width;
-  }
-  if (out.embedding) one.embedding += image * net.head_features;
-  if (out.logits) one.logits += image * net.classes;
+  one.image = image;
+  if (out.embedding) one.embedding += image * network_.head_features;
+  if (out.logits) one.logits += image * network_.classes;
   return one;
+}
+
+// Whether a feature map is wanted whose rows are private to a thread.
+template <class Parts>
+bool EngineOf<Parts>::in_front(const Outputs& out) const {
+  for (size_t f = 0; out.maps && f < network_.feature_maps.size(); ++f)
+    if (out.maps[f] && network_.feature_maps[f] < network_.front) return true;
+  return false;
 }
 
 template <class Parts>
 void EngineOf<Parts>::run(const float* x, size_t images, size_t height, size_t width, const Outputs& out) {
-  const bool early_maps = out.maps[0] || out.maps[1] || out.maps[2];
-  if (images == 1 && threads() > 1 && !early_maps)
+  if (images == 1 && threads() > 1 && !in_front(out))
     run_together(x, height, width, out);
   else
     run_apart(x, images, height, width, out);
@@ -124,7 +132,7 @@ void EngineOf<Parts>::run(const float* x, size_t images, size_t height, size_t w
 template <class Parts>
 void EngineOf<Parts>::run_together(const float* x, size_t height, size_t width, const Outputs& out) {
   Lease lease(*this, height, width, threads(), 1);
-  Team together(threads()), alone(1);
+  Team together(threads(), lease.plan().phases.in(lease.arena()), phases_of(network_.blocks.size())), alone(1);
   auto job = [&](size_t member, size_t members) {
     Team& team = members == 1 ? alone : together;
     Runner(network_, lease.plan(), lease.arena(), team, member).run(x, out);
@@ -161,11 +169,10 @@ template <class Parts>
 void EngineOf<Parts>::run_apart(const float* x, size_t images, size_t height, size_t width, const Outputs& out) {
   std::atomic<size_t> next{0};
   const size_t floats = network_.in_chans * height * width;
-  const Interface net = interface();
   each_member(images, height, width, [&](Lease& lease, Team& alone) {
     Heads heads(network_, lease.plan(), lease.arena());
     for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < images;) {
-      const Outputs one = outputs_of(net, out, i, height, width);
+      const Outputs one = outputs_of(out, i);
       Runner runner(network_, lease.plan(), lease.arena(), alone, 0);
       runner.trunk(x + i * floats, one);
       if (!one.head()) continue;
@@ -180,14 +187,14 @@ template <class Parts>
 void EngineOf<Parts>::run_head(const float* features, size_t images, size_t height, size_t width, const Outputs& out) {
   std::atomic<size_t> next{0};
   const size_t floats = network_.features * height * width;
-  const Interface net = interface();
-  each_member(images, height * kTrunkStride, width * kTrunkStride, [&](Lease& lease, Team& alone) {
+  const Stride trunk = total_stride(network_.blocks, network_.blocks.size());
+  each_member(images, height * trunk.h, width * trunk.w, [&](Lease& lease, Team& alone) {
     Heads heads(network_, lease.plan(), lease.arena());
     for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < images;) {
       Runner runner(network_, lease.plan(), lease.arena(), alone, 0);
       runner.load_trunk(features + i * floats);
       runner.pool(heads.next());
-      heads.add(outputs_of(net, out, i, height, width));
+      heads.add(outputs_of(out, i));
     }
     heads.flush();
   });

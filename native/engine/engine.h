@@ -15,8 +15,10 @@ namespace lcnet {
 // What a caller needs to know to size inputs and outputs.
 struct Interface {
   const char* isa;
-  size_t in_chans, features, head_features, classes;
-  size_t map_channels[kFeatureMaps];
+  size_t in_chans, features, head_features, classes, feature_maps;
+};
+struct MapShape {
+  size_t channels, height, width;
 };
 
 // Callable from many threads at once.
@@ -28,10 +30,12 @@ class AnyEngine {
   // says, the others follow without gaps.
   virtual void run(const float* x, size_t images, size_t height, size_t width, const Outputs& out) = 0;
 
-  // Embeddings and logits from feature maps of stride 32, [images][features][height][width] in their own size.
+  // Embeddings and logits from the last block's output, [images][features][height][width] in its own size.
   virtual void run_head(const float* features, size_t images, size_t height, size_t width, const Outputs& out) = 0;
 
   virtual Interface interface() const = 0;
+  // Of an image of that size.
+  virtual MapShape feature_map(size_t number, size_t height, size_t width) const = 0;
   virtual size_t threads() const = 0;
   virtual size_t cached_arenas() const = 0;
 };
@@ -60,6 +64,7 @@ class EngineOf : public AnyEngine {
   void run(const float* x, size_t images, size_t height, size_t width, const Outputs& out) override;
   void run_head(const float* features, size_t images, size_t height, size_t width, const Outputs& out) override;
   Interface interface() const override;
+  MapShape feature_map(size_t number, size_t height, size_t width) const override;
   size_t threads() const override { return pool_.threads(); }
   size_t cached_arenas() const override;
 
@@ -71,6 +76,8 @@ class EngineOf : public AnyEngine {
   using Heads = typename Parts::Heads;
   struct Shape;
   class Lease;
+  bool in_front(const Outputs& out) const;
+  Outputs outputs_of(const Outputs& out, size_t image) const;
   void run_together(const float* x, size_t height, size_t width, const Outputs& out);
   void run_apart(const float* x, size_t images, size_t height, size_t width, const Outputs& out);
   template <class Work>

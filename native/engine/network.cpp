@@ -72,13 +72,18 @@ static PackedDense pack_large(const Network& net, const Dense& d, float scale) {
   return net.precision == Precision::bf16 ? pack_dense_bf16(net, d, scale) : pack_dense(net, d, scale);
 }
 
+void check_geometry(size_t kernel, Stride stride) {
+  if (!has_geometry(kernel, stride.w) || stride.h < 1 || stride.h > kMaxStride)
+    throw std::invalid_argument("no depthwise kernel of this size and stride");
+}
+
 static Block pack_block(const Network& net, const BlockSource& s) {
+  check_geometry(s.depthwise.kernel, s.stride);
   Block b;
   const size_t L = net.kernels.lanes;
   b.depthwise = pack_spatial(s.depthwise, L, L, in_order(s.depthwise.kernel * s.depthwise.kernel), kSixth);
-  if (!has_geometry(s.depthwise.kernel, s.stride)) throw std::invalid_argument("no depthwise kernel of this size and stride");
-  b.f32_dwconv = of_geometry(net.kernels.f32_dwconv, s.depthwise.kernel, s.stride);
-  if (net.precision == Precision::bf16) b.bf16_dwconv = of_geometry(net.kernels.bf16->dwconv, s.depthwise.kernel, s.stride);
+  b.f32_dwconv = of_geometry(net.kernels.f32_dwconv, s.depthwise.kernel, s.stride.w);
+  if (net.precision == Precision::bf16) b.bf16_dwconv = of_geometry(net.kernels.bf16->dwconv, s.depthwise.kernel, s.stride.w);
   b.kernel = s.depthwise.kernel;
   b.stride = s.stride;
   b.se = s.se;
@@ -92,25 +97,38 @@ static Block pack_block(const Network& net, const BlockSource& s) {
   return b;
 }
 
-// The block behind the stem, on planes and in float whatever the precision: it is so narrow that bfloat16 would save nothing.
-static Block pack_first(const Network& net, const BlockSource& s) {
-  if (s.depthwise.kernel != 3 || s.stride != 1 || s.se) throw std::invalid_argument("an LCNet's first block is 3x3, stride 1");
+// In float whatever the precision: the block behind the stem is so narrow that bfloat16 would save nothing.
+static Block pack_planes(const Network& net, const BlockSource& s) {
   Block b;
+  b.planes = true;
   b.depthwise = pack_spatial(s.depthwise, 1, kPlanes, in_order(9), kSixth);
-  b.kernel = 3;
-  b.stride = 1;
+  b.kernel = s.depthwise.kernel;
+  b.stride = s.stride;
   b.pointwise = pack_panels(s.pointwise, net.kernels.lanes, net.kernels.panel, kPlanes, kSixth);
   b.out_channels = s.pointwise.out;
   return b;
 }
 
+// To the first block that leaves no more than a pixel of each 16 x 16 of the image's. Squeeze-and-excite looks at whole maps.
+static size_t front_blocks(const std::vector<Block>& blocks) {
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    if (blocks[i].se) return i;
+    const Stride total = total_stride(blocks, i + 1);
+    if (total.h * total.w >= 16 * 16) return i + 1;
+  }
+  return blocks.size();
+}
+
 Network::Network(const Kernels& k, const NetworkSource& s, Precision p)
-    : kernels(k), precision(p), in_chans(s.stem.in_chans), features(s.head.in), head_features(s.head.out),
-      classes(s.classifier.out) {
+    : kernels(k), precision(p), in_chans(s.stem.in_chans), feature_maps(s.feature_maps),
+      features(s.blocks.empty() ? 0 : s.blocks.back().pointwise.out), head_features(s.head.out), classes(s.classifier.out) {
   stem = pack_spatial(s.stem, kPlanes, kPlanes, stem_order(in_chans), 1.0f);
-  for (const BlockSource& block : s.blocks)
-    blocks.push_back(stem.channels && blocks.empty() ? pack_first(*this, block) : pack_block(*this, block));
-  head = pack_large(*this, s.head, kSixth);
+  for (const BlockSource& block : s.blocks) {
+    const bool first = stem.channels && blocks.empty();
+    blocks.push_back(first && runs_on_planes(block) ? pack_planes(*this, block) : pack_block(*this, block));
+  }
+  front = front_blocks(blocks);
+  if (head_features) head = pack_large(*this, s.head, kSixth);
   if (classes) classifier = pack_large(*this, s.classifier, kSixth);
 }
 

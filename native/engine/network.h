@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "buffer.h"
+#include "geometry.h"
 #include "../kernels/kernels.h"
 
 namespace lcnet {
@@ -24,7 +25,7 @@ struct Spatial {   // stem (all input channels) or depthwise (one)
 };
 struct BlockSource {
   Spatial depthwise;
-  size_t stride;
+  Stride stride;
   bool se;
   Dense reduce, expand;  // when se
   Dense pointwise;
@@ -32,7 +33,8 @@ struct BlockSource {
 struct NetworkSource {
   Spatial stem;
   std::vector<BlockSource> blocks;
-  Dense head, classifier;  // classifier.out 0: none
+  std::vector<size_t> feature_maps;  // after how many blocks each is, ascending, from 1
+  Dense head, classifier;            // `out` 0: none; a classifier needs a head
 };
 
 inline size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
@@ -62,15 +64,26 @@ void for_panels(size_t lanes, size_t panel, size_t out, Work work) {
   }
 }
 
+// Throws std::invalid_argument if there is no depthwise kernel of this size and stride.
+void check_geometry(size_t kernel, Stride stride);
+
+// Whether a network's first block runs on planes, as the stem makes them: 3x3, stride 1, without squeeze-and-excite.
+template <class Block>
+bool runs_on_planes(const Block& b) {
+  return b.depthwise.kernel == 3 && b.stride == Stride{1, 1} && !b.se;
+}
+
 struct PackedSpatial {
   Buffer<float> w, b;
   size_t channels = 0;
 };
 struct Block {
   PackedSpatial depthwise;
-  F32Dwconv* f32_dwconv = nullptr;    // null in a network's first block, which works on planes
+  bool planes = false;                // a network's first block may run on planes; it has none of the next two
+  F32Dwconv* f32_dwconv = nullptr;
   Bf16Dwconv* bf16_dwconv = nullptr;  // where the pointwise layer reads bfloat16
-  size_t kernel = 0, stride = 0;
+  size_t kernel = 0;
+  Stride stride{};
   bool se = false;
   PackedDense reduce, expand, pointwise;
   size_t out_channels = 0;  // without padding
@@ -84,6 +97,10 @@ struct Network {
   size_t in_chans;
   PackedSpatial stem;  // planes
   std::vector<Block> blocks;
+  std::vector<size_t> feature_maps;  // as in NetworkSource
+  // Blocks [0, front) run depth-first through rings private to a thread: rows are consumed while they are in cache.
+  // Later blocks run one after the other over whole shared maps: there the weights outgrow the rows.
+  size_t front;
   PackedDense head, classifier;
   size_t features, head_features, classes;  // without padding
 

@@ -5,11 +5,12 @@
 
 #include "arena.h"
 #include "network.h"
+#include "team.h"
 
 namespace lcnet {
 
-// The rows between two blocks: blocked rows (see kernels.h) with `pad` zero columns on both sides. The first are planes, whose
-// pixels have a vector of zeros on both sides.
+// The rows between two blocks: blocked rows (see kernels.h) with `pad` zero columns on both sides. Those of a block on planes are
+// planes, whose pixels have a vector of zeros on both sides.
 struct Map {
   size_t height, width, channels, pad;
   size_t pitch;   // width + 2 * pad, of planes up to a whole vector
@@ -32,18 +33,15 @@ struct Tile {
 // About `pixels` output pixels a piece: whole rows if one fits.
 Tile choose_tile(size_t height, size_t width, size_t pixels);
 
-constexpr size_t kMaxBlocks = 16;
-
-// The size of a map at half the resolution.
-inline size_t halved(size_t n) { return (n - 1) / 2 + 1; }
+// What a team goes through at most: three phases a block (squeeze-and-excite), one before them, one for feature maps, three for
+// head and classifier.
+constexpr size_t phases_of(size_t blocks) { return 3 * blocks + 5; }
 
 struct Plan {
   Plan(const Network& net, size_t height, size_t width, size_t threads);
 
   size_t height, width, threads;
-  // Blocks [0, front) run depth-first through rings private to a thread: rows are consumed while they are in cache.
-  // Later blocks run one after the other over whole shared maps: there the weights outgrow the rows.
-  size_t front;
+  size_t front;                          // as in Network
   static constexpr size_t kHeads = 16;  // images whose head a thread of its own computes at once, at most
 
   std::vector<Map> maps;    // [i]: input of block i; the last: output of the network's trunk, dense
@@ -51,11 +49,14 @@ struct Plan {
 
   // In each thread's part of the arena.
   Place<float> stem_rows, dense_tile, sums, squeezed;
+  Place<float> stem_planes;  // a row, where the first block does not run on planes
+  Place<size_t> rows_done;   // [front]: of each private map
   Place<const float*> stem_pointers;
   Place<float*> pixel_pointers;
   Place<BF16> narrow;
   size_t stem_half;
   // In the shared part.
+  Place<Team::Phase> phases;  // in plans for several threads only
   Place<float> depthwise_map, gate, embedding, logits;
   Place<BF16> gated_map;
   // For kHeads images each; in plans for one thread only.

@@ -25,6 +25,13 @@ size_t Runner::block_stride(size_t map) const {
   return map + 1 == plan_.maps.size() ? net_.kernels.lanes : plan_.maps[map].pitch * net_.kernels.lanes;
 }
 
+// Where `columns` pixels of row y are, from x0 on.
+void Runner::point(size_t map, size_t y, size_t x0, size_t columns, float** out) const {
+  const size_t step = map + 1 == plan_.maps.size() ? plan_.maps[map].channels : net_.kernels.lanes;
+  float* first = pixel(map, y, x0);
+  for (size_t x = 0; x < columns; ++x) out[x] = first + x * step;
+}
+
 // Row y of map 0.
 void Runner::stem_row(size_t y) {
   const size_t C = net_.in_chans, half = plan_.stem_half, floats = 2 * half;
@@ -39,11 +46,23 @@ void Runner::stem_row(size_t y) {
   for (size_t ky = ky0; ky < ky1; ++ky)
     for (size_t c = 0; c < C; ++c) in[ky * C + c] = rows + ((2 * y + ky - 1) % 3 * C + c) * floats;
   const Map& m = plan_.maps[0];
-  net_.kernels.f32_stem_3x3s2(in, half, net_.stem.w.data(), net_.stem.b.data(), row(0, y) + m.pad, m.width, m.pitch, C,
-                              m.channels, ky0, ky1);
+  const bool planes = net_.blocks[0].planes;
+  float* out = planes ? row(0, y) + m.pad : own(plan_.stem_planes);
+  net_.kernels.f32_stem_3x3s2(in, half, net_.stem.w.data(), net_.stem.b.data(), out, m.width,
+                              planes ? m.pitch : net_.padded(m.width), C, net_.stem.channels, ky0, ky1);
+  if (!planes) blocked_row(y, out);
 }
 
-// `columns` output pixels of block 0, which works on planes, from column x0 of row y on.
+// Row y of map 0 out of planes. Both may be padded, each to its own multiple: channels beyond either are zero from the start.
+void Runner::blocked_row(size_t y, const float* planes) {
+  const Map& m = plan_.maps[0];
+  const size_t L = net_.kernels.lanes, pitch = net_.padded(m.width), stride = block_stride(0);
+  float* out = pixel(0, y, 0);
+  for (size_t c = 0; c < std::min(net_.stem.channels, m.channels); ++c)
+    for (size_t x = 0; x < m.width; ++x) out[c / L * stride + x * L + c % L] = planes[c * pitch + x];
+}
+
+// `columns` output pixels of block 0, which runs on planes, from column x0 of row y on.
 void Runner::planes(size_t y, size_t x0, size_t columns) {
   const Block& b = net_.blocks[0];
   const Map& m = plan_.maps[0];
@@ -54,8 +73,7 @@ void Runner::planes(size_t y, size_t x0, size_t columns) {
   net_.kernels.f32_dwconv_planes_3x3s1(in, b.depthwise.w.data(), b.depthwise.b.data(), dense, columns, m.pitch, pitch,
                                        m.channels, ky0, ky1);
   float** out = own(plan_.pixel_pointers);
-  float* first = pixel(1, y, x0);
-  for (size_t x = 0; x < columns; ++x) out[x] = first + x * net_.kernels.lanes;
+  point(1, y, x0, columns, out);
   net_.kernels.f32_gemm_planes(dense, pitch, b.pointwise.w.data(), b.pointwise.b.data(), out, columns, b.pointwise.in,
                                b.pointwise.out, block_stride(1));
 }
@@ -65,10 +83,10 @@ template <class Dwconv, class Out>
 void Runner::depthwise_row(size_t i, size_t y, size_t x0, size_t columns, Dwconv* kernel, Out* out) {
   const Block& b = net_.blocks[i];
   const Map& m = plan_.maps[i];
-  const size_t pad = b.kernel / 2, top = y * b.stride;  // input row of the kernel's first row, plus pad
+  const size_t pad = b.kernel / 2, top = y * b.stride.h;  // input row of the kernel's first row, plus pad
   const size_t ky0 = top < pad ? pad - top : 0, ky1 = std::min(b.kernel, m.height + pad - top);
   const float* in[kMaxKernel] = {};
-  for (size_t ky = ky0; ky < ky1; ++ky) in[ky] = row(i, top + ky - pad) + x0 * b.stride * net_.kernels.lanes;
+  for (size_t ky = ky0; ky < ky1; ++ky) in[ky] = row(i, top + ky - pad) + x0 * b.stride.w * net_.kernels.lanes;
   kernel(in, b.depthwise.w.data(), b.depthwise.b.data(), out, columns, m.pitch, m.channels, ky0, ky1);
 }
 
@@ -86,8 +104,7 @@ void Runner::tile(size_t i, size_t y, size_t rows, size_t x0, size_t columns, Dw
   float** out = own(plan_.pixel_pointers);
   for (size_t r = 0; r < rows; ++r) {
     depthwise_row(i, y + r, x0, columns, kernel, dense + r * columns * b.pointwise.in);
-    float* first = pixel(i + 1, y + r, x0);
-    for (size_t x = 0; x < columns; ++x) out[r * columns + x] = first + x * net_.kernels.lanes;
+    point(i + 1, y + r, x0, columns, out + r * columns);
   }
   gemm(b.pointwise, dense, out, rows * columns, block_stride(i + 1));
 }
@@ -99,10 +116,10 @@ void Runner::block_rows(size_t i, size_t y0, size_t y1) {
   const size_t width = plan_.maps[i + 1].width;
   for (size_t y = y0; y < y1; y += t.rows) {
     const size_t rows = std::min(t.rows, y1 - y);
-    if (i < plan_.front) demand(i, std::min(plan_.maps[i].height, (y + rows - 1) * b.stride + b.kernel / 2 + 1));
+    if (i < plan_.front) demand(i, std::min(plan_.maps[i].height, (y + rows - 1) * b.stride.h + b.kernel / 2 + 1));
     for (size_t x = 0; x < width; x += t.columns) {
       const size_t columns = std::min(t.columns, width - x);
-      if (i == 0)
+      if (b.planes)
         planes(y, x, columns);
       else if (b.pointwise.bf16())
         tile(i, y, rows, x, columns, b.bf16_dwconv, own(plan_.dense_tile.as<BF16>()));
@@ -114,7 +131,7 @@ void Runner::block_rows(size_t i, size_t y0, size_t y1) {
 
 // Produce rows of a private map until there are `rows`, asking the blocks before it for what they need.
 void Runner::demand(size_t map, size_t rows) {
-  for (size_t& done = done_[map]; done < rows;) {
+  for (size_t& done = own(plan_.rows_done)[map]; done < rows;) {
     const size_t n = map == 0 ? 1 : std::min(plan_.tiles[map - 1].rows, plan_.maps[map].height - done);
     if (map == 0)
       stem_row(done);
@@ -132,12 +149,15 @@ void Runner::front(size_t band) {
   const size_t begin = height * band / team_.size(), end = height * (band + 1) / team_.size();
   if (begin == end) return;
   image_rows_ = 0;
-  size_t first = begin;
+  size_t first = begin, *done = own(plan_.rows_done);
   for (size_t i = plan_.front; i-- > 0;) {
     const Block& b = net_.blocks[i];
-    done_[i] = first = first * b.stride < b.kernel / 2 ? 0 : first * b.stride - b.kernel / 2;
+    done[i] = first = first * b.stride.h < b.kernel / 2 ? 0 : first * b.stride.h - b.kernel / 2;
   }
-  block_rows(plan_.front - 1, begin, end);
+  if (plan_.front)
+    block_rows(plan_.front - 1, begin, end);
+  else
+    for (size_t y = begin; y < end; ++y) stem_row(y);
 }
 
 // The gates of squeeze-and-excite, [channels], six times too large.

@@ -8,25 +8,22 @@
 
 namespace lcnet {
 
-constexpr size_t kFeatureMaps = 5;  // one per stride: 2, 4, 8, 16, 32
-// The map after the last block of each stride, as Arch.feature_shapes in arch.py counts them.
-constexpr size_t kFeatureMapIndex[kFeatureMaps] = {1, 3, 5, 11, 13};
-
 // Where results go; null: not wanted.
 struct Outputs {
-  float* maps[kFeatureMaps] = {};  // [channels][height][width] of each stride
-  float* embedding = nullptr;      // [head_features]
-  float* logits = nullptr;         // [classes]
+  float* const* maps = nullptr;  // [feature maps], each null or [images][channels][height][width]
+  size_t image = 0;              // the one at hand in the maps; the others point at it
+  float* embedding = nullptr;    // [head_features]
+  float* logits = nullptr;       // [classes]
 
   bool head() const { return embedding || logits; }
 };
 
 // A member of a team at work on one image: its places in the arena that all share, and the work that they share.
-template <class Plan>
+template <class Network, class Plan>
 class Member {
  protected:
-  Member(const Plan& plan, std::byte* arena, Team& team, size_t member)
-      : plan_(plan), arena_(arena), team_(team), t_(member) {}
+  Member(const Network& net, const Plan& plan, std::byte* arena, Team& team, size_t member)
+      : net_(net), plan_(plan), arena_(arena), team_(team), t_(member) {}
 
   template <class Work>
   void share(size_t pieces, Work&& work) {
@@ -42,10 +39,15 @@ class Member {
   }
   // Where a map between blocks is to go as a feature map, null if it is none or not wanted.
   float* wanted(size_t map) const {
-    const size_t* index = std::find(kFeatureMapIndex, kFeatureMapIndex + kFeatureMaps, map);
-    return index == kFeatureMapIndex + kFeatureMaps ? nullptr : out_.maps[index - kFeatureMapIndex];
+    if (!out_.maps) return nullptr;
+    const auto& indices = net_.feature_maps;
+    const auto index = std::find(indices.begin(), indices.end(), map);
+    float* const images = index == indices.end() ? nullptr : out_.maps[index - indices.begin()];
+    const size_t pixels = plan_.maps[map].height * plan_.maps[map].width;
+    return images ? images + out_.image * net_.blocks[map - 1].out_channels * pixels : nullptr;
   }
 
+  const Network& net_;
   const Plan& plan_;
   std::byte* arena_;
   Team& team_;
@@ -58,23 +60,24 @@ class Member {
 };
 
 // Each member of a team makes its own Runner over the same arena and calls it once.
-class Runner : Member<Plan> {
+class Runner : Member<Network, Plan> {
  public:
   Runner(const Network& net, const Plan& plan, std::byte* arena, Team& team, size_t member)
-      : Member(plan, arena, team, member), net_(net) {}
+      : Member(net, plan, arena, team, member) {}
 
-  // image: [in_chans][height][width]. Maps of stride 2, 4 and 8 can be asked for only in a team of one.
+  // image: [in_chans][height][width]. Feature maps inside the front can be asked for only in a team of one.
   void run(const float* image, const Outputs& out);
 
   // In two parts, for a team of one whose heads others compute: everything before the pooling, by either of the first two; then
   // the means of the last map's channels, [channels].
   void trunk(const float* image, const Outputs& out);
-  void load_trunk(const float* features);  // the feature map of stride 32, [features][height][width], from outside
+  void load_trunk(const float* features);  // the last block's output, [features][height][width], from outside
   void pool(float* out);
 
  private:
   void front(size_t band);
   void stem_row(size_t y);
+  void blocked_row(size_t y, const float* planes);
   void planes(size_t y, size_t x0, size_t columns);
   void demand(size_t map, size_t rows);
   void block_rows(size_t i, size_t y0, size_t y1);
@@ -95,11 +98,10 @@ class Runner : Member<Plan> {
 
   float* row(size_t map, size_t y) const;                // a blocked row of a map between blocks
   float* pixel(size_t map, size_t y, size_t x) const;    // where channel 0 of a pixel is
+  void point(size_t map, size_t y, size_t x0, size_t columns, float** out) const;
   size_t block_stride(size_t map) const;                 // from one channel block of a pixel to the next
 
-  const Network& net_;
-  size_t image_rows_ = 0;         // image rows copied so far for the stem
-  size_t done_[kMaxBlocks] = {};  // rows of each private map produced so far
+  size_t image_rows_ = 0;  // image rows copied so far for the stem
 };
 
 }  // namespace lcnet

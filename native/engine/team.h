@@ -5,12 +5,20 @@
 
 #include <atomic>
 #include <cstddef>
+#include <new>
 
 namespace lcnet {
 
 class Team {
  public:
-  explicit Team(size_t size) : size_(size) {}
+  struct alignas(64) Phase {
+    std::atomic<size_t> taken{0}, done{0};
+  };
+
+  // `phases`: memory for as many as the members will go through; one member needs none.
+  explicit Team(size_t size, Phase* phases = nullptr, size_t count = 0) : size_(size), phases_(phases) {
+    for (size_t i = 0; i < count; ++i) new (&phases_[i]) Phase;
+  }
 
   size_t size() const { return size_; }
 
@@ -30,16 +38,11 @@ class Team {
     wait(p, pieces);
   }
 
-  static constexpr size_t kPhases = 40;  // blocks twice, and the head
-
  private:
-  struct alignas(64) Phase {
-    std::atomic<size_t> taken{0}, done{0};
-  };
   void wait(const Phase& phase, size_t pieces) const;
 
   const size_t size_;
-  Phase phases_[kPhases];
+  Phase* phases_;
 };
 
 // Tells the processor that this is a loop that waits.

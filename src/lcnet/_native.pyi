@@ -4,8 +4,11 @@ import numpy as np
 
 class Layers:
     def __init__(self) -> None: ...
+    def feature_maps(self, after_blocks: Sequence[int], /) -> None: ...
     def stem(self, w: np.ndarray, b: np.ndarray, /) -> None: ...
-    def block(self, stride: int, dw_w: np.ndarray, dw_b: np.ndarray, pw_w: np.ndarray, pw_b: np.ndarray, /) -> None: ...
+    def block(
+        self, strides: tuple[int, int], dw_w: np.ndarray, dw_b: np.ndarray, pw_w: np.ndarray, pw_b: np.ndarray, /
+    ) -> None: ...
     def squeeze_excite(
         self, reduce_w: np.ndarray, reduce_b: np.ndarray, expand_w: np.ndarray, expand_b: np.ndarray, /
     ) -> None: ...
@@ -14,17 +17,18 @@ class Layers:
 
 class Int8Layers:
     def __init__(self) -> None: ...
+    def feature_maps(self, after_blocks: Sequence[int], /) -> None: ...
     def stem(
         self, w: np.ndarray, scale: np.ndarray, b: np.ndarray, in_scale: np.ndarray, in_zero: np.ndarray,
         mean_255: np.ndarray, /,
     ) -> None: ...  # fmt: skip
     def block(
-        self, stride: int,
+        self, strides: tuple[int, int],
         dw_w: np.ndarray, dw_scale: np.ndarray, dw_b: np.ndarray, dw_in_scale: np.ndarray, dw_in_zero: np.ndarray,
         pw_w: np.ndarray, pw_scale: np.ndarray, pw_b: np.ndarray, pw_in_scale: np.ndarray, pw_in_zero: np.ndarray, /,
     ) -> None: ...  # fmt: skip
     def float_block(
-        self, stride: int, dw_w: np.ndarray, dw_b: np.ndarray, pw_w: np.ndarray, pw_b: np.ndarray, /
+        self, strides: tuple[int, int], dw_w: np.ndarray, dw_b: np.ndarray, pw_w: np.ndarray, pw_b: np.ndarray, /
     ) -> None: ...
     def squeeze_excite(
         self, reduce_w: np.ndarray, reduce_b: np.ndarray, expand_w: np.ndarray, expand_b: np.ndarray, /

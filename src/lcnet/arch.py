@@ -120,6 +120,11 @@ class Arch:
         return self.stages[-1][-1].out_channels
 
     @property
+    def feature_indices(self) -> tuple[int, ...]:
+        """After how many blocks each feature map is: 1, 3, 5, 11, 13."""
+        return tuple(sum(len(stage) for stage in self.stages[: s + 1]) for s in FEATURE_STAGES)
+
+    @property
     def feature_channels(self) -> tuple[int, ...]:
         """Channels of the five feature maps (strides 2, 4, 8, 16, 32)."""
         return tuple(self.stages[s][-1].out_channels for s in FEATURE_STAGES)

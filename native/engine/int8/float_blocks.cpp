@@ -26,7 +26,7 @@ const float* Int8Runner::padded_row(size_t i, size_t y) {
 void Int8Runner::float_depthwise_row(size_t i, size_t y, float* out) {
   const Block& b = net_.float_block(i);
   const Int8Map& m = plan_.maps[i];
-  const size_t pad = b.kernel / 2, top = y * b.stride;
+  const size_t pad = b.kernel / 2, top = y * b.stride.h;
   const size_t ky0 = top < pad ? pad - top : 0, ky1 = std::min(b.kernel, m.height + pad - top);
   const float* in[kMaxKernel] = {};
   for (size_t ky = ky0; ky < ky1; ++ky) in[ky] = padded_row(i, top + ky - pad);

@@ -59,12 +59,12 @@ static Int8PackedDense pack_dense(const Int8Network& net, const Int8Dense& d, si
 }
 
 // Weights go in groups of L channels, channels are padded to a multiple of `unit`.
-static Int8PackedDepthwise pack_depthwise(const Int8Network& net, const Int8Spatial& s, size_t stride, size_t L, size_t unit) {
+static Int8PackedDepthwise pack_depthwise(const Int8Network& net, const Int8Spatial& s, size_t row_stride, size_t L, size_t unit) {
   Int8PackedDepthwise packed;
   const size_t G = net.kernels.group, K = s.kernel;
   packed.in = packed.out = round_up(s.channels, unit);
   pack_layer(s, s.channels, s.channels, K * K, 6.0, [](size_t o, size_t) { return o; }, packed);
-  for (size_t phase = 0; phase < G; phase += stride) {
+  for (size_t phase = 0; phase < G; phase += row_stride) {
     const size_t groups = net.groups(K, phase);
     packed.w[phase] = Buffer<Unit>(packed.in * groups * K);
     Unit* units = packed.w[phase].data();
@@ -112,12 +112,12 @@ static Int8Block pack_sizes(const Int8Network& net, const Int8BlockSource& s, si
 
 static Int8Block pack_block(const Int8Network& net, const Int8BlockSource& s) {
   const size_t K = s.depthwise.kernel;
-  if (!has_geometry(K, s.stride)) throw std::invalid_argument("no depthwise kernel of this size and stride");
+  check_geometry(K, s.stride);
   const size_t L = net.kernels.lanes;
   Int8Block b;
-  b.depthwise = pack_depthwise(net, s.depthwise, s.stride, L, L);
-  b.dwconv = of_geometry(net.kernels.dwconv, K, s.stride);
-  b.dwconv_f32 = of_geometry(net.kernels.dwconv_f32, K, s.stride);
+  b.depthwise = pack_depthwise(net, s.depthwise, s.stride.h, L, L);
+  b.dwconv = of_geometry(net.kernels.dwconv, K, s.stride.w);
+  b.dwconv_f32 = of_geometry(net.kernels.dwconv_f32, K, s.stride.w);
   b.kernel = K;
   b.stride = s.stride;
   b.se = s.se;
@@ -127,13 +127,12 @@ static Int8Block pack_block(const Int8Network& net, const Int8BlockSource& s) {
   return b;
 }
 
-// The block behind the stem, on planes.
-static Int8Block pack_first(const Int8Network& net, const Int8BlockSource& s) {
-  if (s.depthwise.kernel != 3 || s.stride != 1 || s.se) throw std::invalid_argument("an LCNet's first block is 3x3, stride 1");
+static Int8Block pack_planes(const Int8Network& net, const Int8BlockSource& s) {
   Int8Block b;
-  b.depthwise = pack_depthwise(net, s.depthwise, 1, 1, kPlanes);
-  b.kernel = 3;
-  b.stride = 1;
+  b.planes = true;
+  b.depthwise = pack_depthwise(net, s.depthwise, s.stride.h, 1, kPlanes);
+  b.kernel = s.depthwise.kernel;
+  b.stride = s.stride;
   b.pointwise = pack_dense(net, s.pointwise, kPlanes, 6.0);
   b.out_channels = s.pointwise.out;
   return b;
@@ -170,15 +169,15 @@ static Int8PackedDense pack_end(const Int8Network& net, const Int8Dense& d, doub
 }
 
 Int8Network::Int8Network(const Int8Kernels& k, const Int8NetworkSource& s, const Kernels& float_kernels)
-    : kernels(k), floats(pack_floats(float_kernels, s)), in_chans(s.stem.in_chans), features(s.head.in),
-      head_features(s.head.out), classes(s.classifier.out) {
+    : kernels(k), floats(pack_floats(float_kernels, s)), in_chans(s.stem.in_chans), feature_maps(s.feature_maps),
+      features(s.blocks.back().pointwise.out), head_features(s.head.out), classes(s.classifier.out) {
   stem = pack_stem(*this, s.stem, s.mean_255);
   size_t in_float = 0;
   for (const Int8BlockSource& block : s.blocks)
-    blocks.push_back(block.in_float   ? pack_sizes(*this, block, in_float++)
-                     : blocks.empty() ? pack_first(*this, block)
-                                      : pack_block(*this, block));
-  head = pack_end(*this, s.head, 1.0);  // its input is the mean of what has been divided by six
+    blocks.push_back(block.in_float                              ? pack_sizes(*this, block, in_float++)
+                     : blocks.empty() && runs_on_planes(block) ? pack_planes(*this, block)
+                                                                 : pack_block(*this, block));
+  if (head_features) head = pack_end(*this, s.head, 1.0);  // its input is the mean of what has been divided by six
   if (classes) classifier = pack_end(*this, s.classifier, 6.0);
 }
 

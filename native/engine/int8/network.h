@@ -26,7 +26,7 @@ struct Int8BlockSource {
   bool in_float = false;  // then it is in `floats`, and below only the sizes are set
   BlockSource floats{};
   Int8Spatial depthwise;
-  size_t stride;
+  Stride stride;
   bool se;
   Dense reduce, expand;  // when se; in float
   Int8Dense pointwise;
@@ -35,7 +35,8 @@ struct Int8NetworkSource {
   Int8Spatial stem;       // its sums take the codes as they are: the mean pixel is in the bias
   const float* mean_255;  // [in_chans]: what the input's zero is as a code, before it is rounded
   std::vector<Int8BlockSource> blocks;
-  Int8Dense head, classifier;  // classifier.out 0: none
+  std::vector<size_t> feature_maps;  // after how many blocks each is, ascending, from 1
+  Int8Dense head, classifier;        // `out` 0: none; a classifier needs a head
   Dense float_head{}, float_classifier{};  // in place of the weights of the other two, where `w` is set
 };
 
@@ -68,9 +69,11 @@ struct Int8Block {
   static constexpr size_t kNone = ~size_t{0};
   size_t in_float = kNone;  // its number in Int8Network::floats, if it stays in float; then `depthwise` has no more than sizes
   Int8PackedDepthwise depthwise;
-  Int8Dwconv* dwconv = nullptr;  // null in a network's first block, which works on planes
+  bool planes = false;  // a network's first block may run on planes; it has none of the next two
+  Int8Dwconv* dwconv = nullptr;
   Int8DwconvF32* dwconv_f32 = nullptr;
-  size_t kernel = 0, stride = 0;
+  size_t kernel = 0;
+  Stride stride{};
   bool se = false;
   PackedDense reduce, expand;
   Int8PackedDense pointwise;
@@ -86,6 +89,8 @@ struct Int8Network {
   size_t in_chans;
   Int8PackedStem stem;
   std::vector<Int8Block> blocks;
+  std::vector<size_t> feature_maps;      // as in Int8NetworkSource
+  static constexpr size_t front = 0;     // no map is private to a thread
   Int8PackedDense head, classifier;
   size_t features, head_features, classes;  // without padding
 

@@ -9,20 +9,19 @@ constexpr size_t kMinTilePixels = 24;  // fewer would load the pointwise weights
 
 static std::vector<Int8Map> make_maps(const Int8Network& net, size_t height, size_t width) {
   std::vector<Int8Map> maps;
-  size_t h = halved(height), w = halved(width);
+  size_t h = strided(height, kStemStride.h), w = strided(width, kStemStride.w);
   for (size_t i = 0; i < net.blocks.size(); ++i) {
     const Int8Block& b = net.blocks[i];
-    const bool planes = i == 0 && !net.in_float(i);
-    maps.push_back({h, w, b.depthwise.in, planes ? net.padded(w) : w, net.in_float(i), {}});
-    if (b.stride == 2) h = halved(h), w = halved(w);
+    maps.push_back({h, w, b.depthwise.in, b.planes ? net.padded(w) : w, net.in_float(i), {}});
+    h = strided(h, b.stride.h), w = strided(w, b.stride.w);
   }
-  maps.push_back({h, w, net.head.in, w, true, {}});
+  maps.push_back({h, w, net.padded(net.features), w, true, {}});
   return maps;
 }
 
 size_t Int8Plan::group_pitch(const Int8Network& net, size_t i) const {
   const Int8Map& m = maps[i];
-  return i == 0 ? net.padded(m.width) + 2 * net.kernels.lanes : m.width + 2 * (net.blocks[i].kernel / 2);
+  return net.blocks[i].planes ? net.padded(m.width) + 2 * net.kernels.lanes : m.width + 2 * (net.blocks[i].kernel / 2);
 }
 
 Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t threads_)
@@ -44,12 +43,16 @@ Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t
     const Int8Block& b = net.blocks[i];
     const Int8Map& out = maps[i + 1];
     tiles.push_back(choose_tile(out.height, out.width, std::max(kMinTilePixels, kTileCodes / maps[i].channels)));
-    if (i == 0) tiles[0] = {1, out.width};
+    if (b.planes) tiles[i] = {1, out.width};
     const size_t cut = tiles[i].rows * tiles[i].columns;
     ring = std::max(ring, net.groups(b.kernel, net.kernels.group - 1));
     group_units = std::max(group_units, maps[i].channels * group_pitch(net, i));
-    tile = std::max(tile, (i == 0 ? net.padded(out.width) : cut) * maps[i].channels);
+    tile = std::max(tile, (b.planes ? net.padded(out.width) : cut) * maps[i].channels);
     exports = std::max(exports, cut * out.channels);
+    if (i == 0 && !b.planes) {
+      exports = std::max(exports, maps[0].width * maps[0].channels);
+      tile = std::max(tile, maps[0].width * maps[0].channels);
+    }
     if (net.in_float(i)) {
       padded = std::max(padded, b.kernel * maps[i].channels * (maps[i].width + b.kernel - 1));
       row = std::max(row, out.width * maps[i].channels);
@@ -79,6 +82,7 @@ Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t
   gate = shared.take<float>(gated);
   embedding = shared.take<float>(net.head.out);
   logits = shared.take<float>(net.classifier.out);
+  phases = shared.take<Team::Phase>(threads == 1 ? 0 : phases_of(net.blocks.size()));
   const size_t heads = threads == 1 ? kHeads : 0;
   pooled = shared.take<float>(heads * net.head.in);
   embeddings = shared.take<float>(heads * net.head.out);

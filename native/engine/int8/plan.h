@@ -8,7 +8,7 @@
 
 namespace lcnet {
 
-// The input of a block, or the last block's output, which is float. The first block's is planes, unless it stays in float.
+// The input of a block, or the last block's output, which is float. A block on planes has planes.
 struct Int8Map {
   size_t height, width, channels;
   size_t pitch;   // pixels from row to row: width, of planes up to a whole vector
@@ -39,6 +39,7 @@ struct Int8Plan {
   Place<float> padded_rows, float_row;  // of blocks in float
   Place<float*> pixel_pointers;
   // In the shared part.
+  Place<Team::Phase> phases;  // in plans for several threads only
   Place<float> depthwise_map, gate, embedding, logits;
   // For kHeads images each; in plans for one thread only.
   Place<float> pooled, embeddings, all_logits;

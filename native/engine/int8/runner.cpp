@@ -31,6 +31,11 @@ void Int8Runner::stem_row(size_t y) {
   if (m.dense)
     return k_.stem_f32(in, half, net_.stem.w.data(), net_.stem.sums(), dense_pixels(0, y * m.width), m.width, m.channels,
                        net_.in_chans, net_.stem.out);
+  if (!net_.blocks[0].planes) {
+    float* row = own(plan_.exported);
+    k_.stem_f32(in, half, net_.stem.w.data(), net_.stem.sums(), row, m.width, m.channels, net_.in_chans, net_.stem.out);
+    return code_pixels(0, row, y * m.width, m.width);
+  }
   k_.stem_3x3s2(in, half, net_.stem.w.data(), net_.stem.sums(), net_.blocks[0].depthwise.coding(), codes(0) + y * m.pitch,
                 m.width, m.pixels(), net_.in_chans, net_.stem.out);
 }
@@ -39,14 +44,14 @@ void Int8Runner::stem_row(size_t y) {
 void Int8Runner::make_group(size_t i, size_t n) {
   const Int8Map& m = plan_.maps[i];
   const Int8Block& b = net_.blocks[i];
-  const size_t pad = b.kernel / 2, pixel_bytes = i == 0 ? 1 : k_.lanes;
+  const size_t pad = b.kernel / 2, pixel_bytes = b.planes ? 1 : k_.lanes;
   const uint8_t* rows[4] = {};
   for (size_t g = 0; g < k_.group; ++g) {
     const size_t y = n * k_.group + g;
     if (y >= pad && y < m.height + pad) rows[g] = codes(i) + (y - pad) * m.pitch * pixel_bytes;
   }
   const Unit* zeros = b.depthwise.zeros.data();
-  if (i == 0)
+  if (b.planes)
     k_.interleave_planes(rows, zeros, group(i, n), m.width, m.pixels(), m.channels);
   else
     k_.interleave(rows, zeros, group(i, n), m.width, m.pixels() * k_.lanes, pad, m.channels);
@@ -58,14 +63,14 @@ Unit* Int8Runner::group(size_t i, size_t n) const {
 
 // The group rows that output row y of block i reads.
 const Unit* const* Int8Runner::groups(size_t i, size_t y) {
-  const size_t top = y * net_.blocks[i].stride, first = top / k_.group;
+  const size_t top = y * net_.blocks[i].stride.h, first = top / k_.group;
   const size_t count = net_.groups(net_.blocks[i].kernel, top % k_.group);
   for (next_ = std::max(next_, first); next_ < first + count; ++next_) make_group(i, next_);
   for (size_t n = 0; n < count; ++n) in_[n] = group(i, first + n);
   return in_;
 }
 
-// Output rows [y0, y1) of block 0, which works on planes.
+// Output rows [y0, y1) of block 0 where it runs on planes.
 void Int8Runner::plane_rows(size_t y0, size_t y1) {
   const Int8Block& b = net_.blocks[0];
   const Int8PackedDepthwise& d = b.depthwise;
@@ -91,9 +96,9 @@ void Int8Runner::block_rows(size_t i, size_t y0, size_t y1) {
     for (size_t x = 0; x < width; x += t.columns) {
       const size_t columns = std::min(t.columns, width - x);
       for (size_t r = 0; r < rows; ++r) {
-        const size_t phase = (y + r) * b.stride % k_.group, count = net_.groups(b.kernel, phase);
+        const size_t phase = (y + r) * b.stride.h % k_.group, count = net_.groups(b.kernel, phase);
         groups(i, y + r);
-        for (size_t n = 0; n < count; ++n) in_[n] += x * b.stride * k_.lanes;
+        for (size_t n = 0; n < count; ++n) in_[n] += x * b.stride.w * k_.lanes;
         b.dwconv(in_, count, d.w[phase].data(), d.start.data(), d.sums(), b.pointwise.coding(),
                  own(plan_.coded) + r * columns * d.in / k_.group, columns, pitch, d.in);
       }
@@ -131,7 +136,7 @@ void Int8Runner::dense_rows(size_t i, size_t y0, size_t y1, float* out) {
   const size_t width = plan_.maps[i + 1].width, pitch = plan_.group_pitch(net_, i);
   next_ = 0;
   for (size_t y = y0; y < y1; ++y) {
-    const size_t phase = y * b.stride % k_.group;
+    const size_t phase = y * b.stride.h % k_.group;
     b.dwconv_f32(groups(i, y), net_.groups(b.kernel, phase), d.w[phase].data(), d.start.data(), d.sums(), out + y * width * d.in,
                  width, pitch, d.in);
   }
@@ -188,7 +193,7 @@ void Int8Runner::trunk(const float* image, const Outputs& out) {
       squeeze_excite_block(i);
     else
       share_rows(plan_.maps[i + 1].height,
-                 [&](size_t y0, size_t y1) { i == 0 ? plane_rows(y0, y1) : block_rows(i, y0, y1); });
+                 [&](size_t y0, size_t y1) { net_.blocks[i].planes ? plane_rows(y0, y1) : block_rows(i, y0, y1); });
   }
 }
 

@@ -9,10 +9,10 @@ namespace lcnet {
 constexpr size_t kPieces = 2;  // of a layer's rows for each member: at the edge of a piece some work is done twice
 
 // As Runner: each member of a team makes its own over the same arena and calls it once.
-class Int8Runner : Member<Int8Plan> {
+class Int8Runner : Member<Int8Network, Int8Plan> {
  public:
   Int8Runner(const Int8Network& net, const Int8Plan& plan, std::byte* arena, Team& team, size_t member)
-      : Member(plan, arena, team, member), net_(net), k_(net.kernels) {}
+      : Member(net, plan, arena, team, member), k_(net.kernels) {}
 
   // image: [in_chans][height][width].
   void run(const float* image, const Outputs& out);
@@ -60,7 +60,6 @@ class Int8Runner : Member<Int8Plan> {
   }
   float* last() const { return dense_pixels(plan_.maps.size() - 1, 0); }
 
-  const Int8Network& net_;
   const Int8Kernels& k_;
   size_t next_ = 0;                     // image rows coded, or group rows made, in the piece at hand: up to here
   const Unit* in_[kMaxKernel] = {};     // group rows of the row at hand

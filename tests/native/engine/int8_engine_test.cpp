@@ -5,9 +5,9 @@
 #include "../../../native/dispatch.h"
 #include "../../../native/engine/engine.h"
 #include "../../../native/kernels/tables.h"
+#include "../isas.h"
 #include "allocations.h"
 #include "int8_reference.h"
-#include "../isas.h"
 
 using lcnet::Int8Engine;
 using lcnet::Int8Kernels;
@@ -43,20 +43,25 @@ static Case make_case(const Int8Weights& weights, size_t height, size_t width, s
     c.expected.push_back({weights.source, {}, {}, {}, false});
     c.expected.back().run(c.x.data() + i * c.x.size() / images, height, width);
   }
-  reacts(c.expected[0].logits, c.expected[1].logits);
+  const Int8Reference &a = c.expected[0], &b = c.expected[1];
+  reacts(a.logits.empty() ? a.maps.back().values : a.logits, b.logits.empty() ? b.maps.back().values : b.logits);
   return c;
 }
 
 // `images` of a case, with all outputs.
 static void run(Int8Engine& engine, const Case& c, size_t images, bool maps, const std::string& what) {
   const lcnet::Int8Network& net = engine.network();
-  std::vector<float> logits(images * net.classes), embeddings(images * net.head_features), outs[lcnet::kFeatureMaps];
-  Outputs out;
-  out.logits = logits.data(), out.embedding = embeddings.data();
-  for (size_t f = 0; f < lcnet::kFeatureMaps; ++f) {
-    outs[f].resize(images * c.expected[0].maps[f].values.size());
-    if (maps) out.maps[f] = outs[f].data();
+  std::vector<float> logits(images * net.classes), embeddings(images * net.head_features);
+  std::vector<std::vector<float>> outs;
+  std::vector<float*> wanted;
+  for (size_t f = 0; f < net.feature_maps.size(); ++f) {
+    const auto [channels, height, width] = engine.feature_map(f, c.height, c.width);
+    wanted.push_back(outs.emplace_back(images * channels * height * width).data());
   }
+  Outputs out;
+  out.maps = maps ? wanted.data() : nullptr;
+  if (net.classes) out.logits = logits.data();
+  if (net.head_features) out.embedding = embeddings.data();
   engine.run(c.x.data(), images, c.height, c.width, out);
   const auto slice = [&](const std::vector<float>& all, size_t i) {
     const auto n = static_cast<long>(all.size() / images), at = static_cast<long>(i) * n;
@@ -65,7 +70,7 @@ static void run(Int8Engine& engine, const Case& c, size_t images, bool maps, con
   for (size_t i = 0; i < images; ++i) {
     equal(slice(embeddings, i), c.expected[i].embedding, what + " embedding");
     equal(slice(logits, i), c.expected[i].logits, what + " logits");
-    for (size_t f = 0; maps && f < lcnet::kFeatureMaps; ++f)
+    for (size_t f = 0; maps && f < outs.size(); ++f)
       equal(slice(outs[f], i), c.expected[i].maps[f].values, what + " map " + std::to_string(f));
   }
 }
@@ -88,6 +93,15 @@ static void run_head(Int8Engine& engine, const Int8Weights& weights, const std::
   }
 }
 
+// Weights that fit a picture.
+static Int8Weights fitted(const Made& made) {
+  Int8Weights weights(rng, made);
+  std::vector<float> picture(made.in_chans * 64 * 64);
+  for (float& v : picture) v = std::normal_distribution<float>()(rng);
+  Int8Reference{weights.source, {}, {}, {}, false}.fit(picture.data(), 64, 64);
+  return weights;
+}
+
 int main() {
   std::vector<std::pair<std::string, const Int8Kernels*>> tables;
   for (const auto& [lanes, group] : {std::pair{size_t{8}, size_t{2}}, std::pair{size_t{16}, size_t{4}}})
@@ -96,25 +110,28 @@ int main() {
     if (runs_here(isa) && std::string(isa.kernels->int8->isa) == isa.kernels->isa)
       tables.emplace_back(isa.kernels->isa, isa.kernels->int8);
 
-  const size_t sizes[][2] = {{32, 32}, {33, 40}, {47, 35}, {34, 98}};
-  for (size_t width : {8, 12}) {
-    const Int8Weights weights(rng, width, width == 8 ? 3 : 1, 11);
-    std::vector<float> picture(weights.source.stem.in_chans * 64 * 64);
-    for (float& v : picture) v = std::normal_distribution<float>()(rng);
-    Int8Reference{weights.source, {}, {}, {}, false}.fit(picture.data(), 64, 64);
-    for (const auto& [height, columns] : sizes) {
-      const Case c = make_case(weights, height, columns, 2);
-      for (const auto& [name, kernels] : tables)
-        for (size_t threads : {1, 2, 3}) {
-          Int8Engine engine(lcnet::Int8Network(*kernels, weights.source, *lcnet::isas().back().kernels), threads);
-          const std::string what = name + " x " + std::to_string(threads);
-          run(engine, c, 2, true, what);
-          run(engine, c, 1, false, what + " alone");
-          if (height != 32) continue;
-          run_head(engine, weights, what);
-          hot_path_allocates_nothing(engine, 32, what + ": ");
-        }
-    }
+  const auto whole = [&](const Made& made, size_t height, size_t width, const Int8Weights& weights) {
+    const Case c = make_case(weights, height, width, 2);
+    for (const auto& [name, kernels] : tables)
+      for (size_t threads : {1, 2, 3}) {
+        Int8Engine engine(lcnet::Int8Network(*kernels, weights.source, *lcnet::isas().back().kernels), threads);
+        const std::string what = made.name + " " + name + " x " + std::to_string(threads);
+        run(engine, c, 2, true, what);
+        run(engine, c, 1, false, what + " alone");
+        run(engine, c, 1, true, what + " alone, with maps");
+        if (height != 32) continue;
+        run_head(engine, weights, what);
+        hot_path_allocates_nothing(engine, 32, what + ": ");
+      }
+  };
+  for (const Made& made : {lcnet_shape(8, 3), lcnet_shape(12, 1)}) {
+    const Int8Weights weights = fitted(made);
+    for (const auto& [height, width] : {std::pair<size_t, size_t>{32, 32}, {33, 40}, {47, 35}, {34, 98}})
+      whole(made, height, width, weights);
+  }
+  for (const Made& made : other_shapes()) {
+    const Int8Weights weights = fitted(made);
+    for (const auto& [height, width] : {std::pair<size_t, size_t>{48, 98}, {33, 41}}) whole(made, height, width, weights);
   }
   for (const auto& table : tables) std::printf("%s: whole int8 networks equal plain loops to the bit\n", table.first.c_str());
 }

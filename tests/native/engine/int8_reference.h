@@ -10,40 +10,34 @@
 #include <vector>
 
 #include "../../../native/kernels/int8/arithmetic.h"
+#include "made.h"
+#include "tensor.h"
 #include "../../../native/engine/int8/network.h"
-
-struct Tensor {
-  size_t channels, height, width;
-  std::vector<float> values;
-  float at(size_t c, size_t y, size_t x) const { return values[(c * height + y) * width + x]; }
-};
 
 // Random layers whose scales and biases fit a picture (see Int8Reference::fit): with random ones, deep networks give every
 // picture the same answer.
 class Int8Weights {
  public:
-  lcnet::Int8NetworkSource source;
+  lcnet::Int8NetworkSource source{};
 
-  Int8Weights(std::mt19937& rng, size_t width, size_t in_chans, size_t classes) : rng_(rng) {
-    const size_t outs[13] = {2, 4, 4, 8, 8, 16, 16, 16, 16, 16, 16, 32, 32};
-    const size_t kernels[13] = {3, 3, 3, 3, 3, 3, 5, 5, 5, 5, 5, 5, 5}, strides[13] = {1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1};
-    source.stem = spatial(width, in_chans, 3, in_chans);
-    float* mean = floats(in_chans, 0.0f);
-    for (size_t c = 0; c < in_chans; ++c) mean[c] = static_cast<float>(source.stem.in_zero[c]) + 0.3f;
+  Int8Weights(std::mt19937& rng, const Made& made) : rng_(rng) {
+    source.stem = spatial(made.stem, made.in_chans, 3, made.in_chans);
+    source.feature_maps = made.feature_maps;
+    float* mean = floats(made.in_chans, 0.0f);
+    for (size_t c = 0; c < made.in_chans; ++c) mean[c] = static_cast<float>(source.stem.in_zero[c]) + 0.3f;
     source.mean_255 = mean;
-    size_t in = width;
-    for (size_t i = 0; i < 13; ++i) {
+    size_t in = made.stem;
+    for (const MadeBlock& block : made.blocks) {
       lcnet::Int8BlockSource b{};
-      const size_t out = outs[i] * width;
-      b.depthwise = spatial(in, 1, kernels[i], in);
-      b.stride = strides[i];
-      b.pointwise = dense(in, out);
-      if ((b.se = i >= 11)) b.reduce = plain(in, in / 4), b.expand = plain(in / 4, in);
+      b.depthwise = spatial(in, 1, block.kernel, in);
+      b.stride = block.stride;
+      b.pointwise = dense(in, block.channels);
+      if ((b.se = block.se)) b.reduce = plain(in, in / 4), b.expand = plain(in / 4, in);
       source.blocks.push_back(b);
-      in = out;
+      in = block.channels;
     }
-    source.head = dense(in, 70);
-    source.classifier = dense(70, classes);
+    if (made.head) source.head = dense(in, made.head);
+    if (made.classes) source.classifier = dense(made.head, made.classes);
   }
 
  private:
@@ -82,7 +76,7 @@ class Int8Weights {
 
 struct Int8Reference {
   const lcnet::Int8NetworkSource& net;
-  std::vector<Tensor> maps;  // float, after blocks 1, 3, 5, 11 and 13
+  std::vector<Tensor> maps;  // float, the feature maps
   std::vector<float> embedding, logits;
   bool fits = false;
 
@@ -99,18 +93,18 @@ struct Int8Reference {
       for (size_t i = 0; i < height * width; ++i)
         codes.values.push_back(
             lcnet::to_code(image[c * height * width + i], reciprocal(net.stem.in_scale[c], 1), net.mean_255[c]));
-    Tensor x = conv(codes, net.stem, 2, false);
+    Tensor x = conv(codes, net.stem, lcnet::kStemStride, false);
     for (size_t i = 0; i < net.blocks.size(); ++i) {
       x = block(x, net.blocks[i]);
-      for (size_t f : {1, 3, 5, 11, 13})
+      for (size_t f : net.feature_maps)
         if (f == i + 1) maps.push_back(scaled(x));
     }
-    head(means(x));
+    if (net.head.out) head(means(x));
   }
 
   void head(const std::vector<float>& pooled) {
     embedding = dense(code(pooled, net.head, 1), net.head, true);
-    logits = dense(code(embedding, net.classifier, 6), net.classifier, false);
+    if (net.classifier.out) logits = dense(code(embedding, net.classifier, 6), net.classifier, false);
     for (float& v : embedding) v *= 1.0f / 6.0f;
   }
 
@@ -153,26 +147,18 @@ struct Int8Reference {
   }
 
   // h6 of a conv: of each channel alone, or of all input channels where it has as many. The stem's codes keep their zero.
-  Tensor conv(const Tensor& x, const lcnet::Int8Spatial& s, size_t stride, bool centered) const {
-    const long K = static_cast<long>(s.kernel), pad = K / 2;
-    Tensor out{s.channels, (x.height - 1) / stride + 1, (x.width - 1) / stride + 1, {}};
+  Tensor conv(const Tensor& x, const lcnet::Int8Spatial& s, lcnet::Stride stride, bool centered) const {
+    Tensor out{s.channels, lcnet::strided(x.height, stride.h), lcnet::strided(x.width, stride.w), {}};
+    const size_t pixels = out.height * out.width, taps = s.in_chans * s.kernel * s.kernel;
+    const bool depthwise = centered && s.kernel > 1;
     for (size_t o = 0; o < s.channels; ++o) {
-      std::vector<int32_t> sums;
-      for (size_t y = 0; y < out.height; ++y)
-        for (size_t i = 0; i < out.width; ++i) {
-          int32_t sum = 0;
-          for (size_t ci = 0; ci < s.in_chans; ++ci)
-            for (long ky = 0; ky < K; ++ky)
-              for (long kx = 0; kx < K; ++kx) {
-                const long r = static_cast<long>(y * stride) + ky - pad, q = static_cast<long>(i * stride) + kx - pad;
-                const size_t c = s.in_chans == 1 && s.kernel > 1 && centered ? o : ci;
-                const bool inside = r >= 0 && q >= 0 && r < static_cast<long>(x.height) && q < static_cast<long>(x.width);
-                const int zero = s.in_zero[c];
-                const int v = inside ? static_cast<int>(x.at(c, static_cast<size_t>(r), static_cast<size_t>(q))) : zero;
-                sum += s.w[((o * s.in_chans + ci) * s.kernel + static_cast<size_t>(ky)) * s.kernel + static_cast<size_t>(kx)] *
-                       (centered ? v - zero : v);
-              }
-          sums.push_back(sum);
+      std::vector<int32_t> sums(pixels);
+      for (size_t p = 0; p < pixels; ++p)
+        for (size_t t = 0; t < taps; ++t) {
+          const size_t first = depthwise ? o : 0;
+          const uint8_t zero = s.in_zero[first + t / (s.kernel * s.kernel)];
+          const int code = static_cast<int>(under(x, s, stride, first, t, p / out.width, p % out.width, zero));
+          sums[p] += s.w[o * taps + t] * (centered ? code - zero : code);
         }
       if (fits) fit_channel(sums, const_cast<float&>(s.scale[o]), const_cast<float&>(s.b[o]));
       for (int32_t sum : sums) out.values.push_back(lcnet::hswish6(lcnet::pre_activation(sum, s.scale[o], s.b[o])));
@@ -218,6 +204,6 @@ struct Int8Reference {
       const std::vector<float> gates = plain(squeezed, b.expand);
       for (size_t i = 0; i < h6.values.size(); ++i) h6.values[i] *= lcnet::hsigmoid6(gates[i / pixels]) * (1.0f / 6.0f);
     }
-    return conv(code(h6, b.pointwise), {b.pointwise, b.pointwise.out, b.pointwise.in, 1}, 1, true);
+    return conv(code(h6, b.pointwise), {b.pointwise, b.pointwise.out, b.pointwise.in, 1}, {1, 1}, true);
   }
 };
