@@ -5,17 +5,27 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 IMAGES ?=
 
-.PHONY: demo test check sanitize clean
+.PHONY: demo test check stub sanitize clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
 
 test: check
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.test
+check: $(VENV)/.test build/_native.pyi
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	diff -u src/lcnet/_native.pyi build/_native.pyi
+
+# What Python sees of the compiled module.
+stub: build/_native.pyi
+	cp $< src/lcnet/_native.pyi
+
+build/_native.pyi: $(VENV)/.test native/bind.cpp native/layers.h native/stub.patterns
+	@mkdir -p build
+	$(BIN)/python -m nanobind.stubgen -q -m lcnet._native -p native/stub.patterns -o $@
+	@$(BIN)/ruff format -q $@
 
 # The network's pictures come from a package that ships some; only its data is used, so its dependencies stay away.
 $(VENV)/.demo: $(VENV)/.base

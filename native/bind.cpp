@@ -169,6 +169,12 @@ static nb::ndarray<nb::numpy, const uint8_t, nb::ndim<3>> arrow_pixels(nb::objec
   return {static_cast<const uint8_t*>(bytes->buffers[1]), {height, width, 4}, array};
 }
 
+// A member of a base class would want the base class registered.
+template <class L>
+static void feature_maps(L& layers, const std::vector<size_t>& after_blocks) {
+  layers.feature_maps(after_blocks);
+}
+
 #if defined(__clang__)
 #define LCNET_COMPILER "clang " __clang_version__
 #else
@@ -177,26 +183,28 @@ static nb::ndarray<nb::numpy, const uint8_t, nb::ndim<3>> arrow_pixels(nb::objec
 
 NB_MODULE(_native, m) {
   nb::set_leak_warnings(false);  // what a cache of the program still holds when it ends is no leak
+  using nb::arg;
   nb::class_<Layers>(m, "Layers")
       .def(nb::init<>())
-      .def("feature_maps", [](Layers& layers, const std::vector<size_t>& after) { layers.feature_maps(after); })
-      .def("stem", &Layers::stem)
-      .def("block", &Layers::block)
-      .def("squeeze_excite", &Layers::squeeze_excite)
-      .def("head", &Layers::head)
-      .def("classifier", &Layers::classifier);
+      .def("feature_maps", &feature_maps<Layers>, arg("after_blocks"))
+      .def("stem", &Layers::stem, arg("w"), arg("b"))
+      .def("block", &Layers::block, arg("strides"), arg("dw_w"), arg("dw_b"), arg("pw_w"), arg("pw_b"))
+      .def("squeeze_excite", &Layers::squeeze_excite, arg("reduce_w"), arg("reduce_b"), arg("expand_w"), arg("expand_b"))
+      .def("head", &Layers::head, arg("w"), arg("b"))
+      .def("classifier", &Layers::classifier, arg("w"), arg("b"));
 
   nb::class_<Int8Layers>(m, "Int8Layers")
       .def(nb::init<>())
-      .def("feature_maps", [](Int8Layers& layers, const std::vector<size_t>& after) { layers.feature_maps(after); })
-      .def("stem", &Int8Layers::stem)
-      .def("block", &Int8Layers::block)
-      .def("float_block", &Int8Layers::float_block)
-      .def("squeeze_excite", &Int8Layers::squeeze_excite)
-      .def("head", &Int8Layers::head)
-      .def("classifier", &Int8Layers::classifier)
-      .def("float_head", &Int8Layers::float_head)
-      .def("float_classifier", &Int8Layers::float_classifier);
+      .def("feature_maps", &feature_maps<Int8Layers>, arg("after_blocks"))
+      .def("stem", &Int8Layers::stem, arg("w"), arg("scale"), arg("b"), arg("in_scale"), arg("in_zero"), arg("mean_255"))
+      .def("block", &Int8Layers::block, arg("strides"), arg("dw_w"), arg("dw_scale"), arg("dw_b"), arg("dw_in_scale"),
+           arg("dw_in_zero"), arg("pw_w"), arg("pw_scale"), arg("pw_b"), arg("pw_in_scale"), arg("pw_in_zero"))
+      .def("float_block", &Int8Layers::float_block, arg("strides"), arg("dw_w"), arg("dw_b"), arg("pw_w"), arg("pw_b"))
+      .def("squeeze_excite", &Int8Layers::squeeze_excite, arg("reduce_w"), arg("reduce_b"), arg("expand_w"), arg("expand_b"))
+      .def("head", &Int8Layers::head, arg("w"), arg("scale"), arg("b"), arg("in_scale"), arg("in_zero"))
+      .def("classifier", &Int8Layers::classifier, arg("w"), arg("scale"), arg("b"), arg("in_scale"), arg("in_zero"))
+      .def("float_head", &Int8Layers::float_head, arg("w"), arg("b"))
+      .def("float_classifier", &Int8Layers::float_classifier, arg("w"), arg("b"));
 
   nb::class_<Engine>(m, "Engine")
       .def("__init__",
@@ -206,7 +214,7 @@ NB_MODULE(_native, m) {
              lcnet::Network network(lcnet::select_kernels(isa, precision), layers.source(), precision);
              new (self) Engine{std::make_unique<lcnet::Engine>(std::move(network), threads)};
            },
-           nb::arg("layers"), nb::arg("threads"), nb::arg("isa"), nb::arg("bf16"))
+           arg("layers"), arg("threads"), arg("isa"), arg("bf16"))
       .def("__init__",
            [](Engine* self, const Int8Layers& layers, size_t threads, const std::string& isa, bool bf16) {
              require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024");
@@ -215,24 +223,24 @@ NB_MODULE(_native, m) {
              lcnet::Int8Network network(kernels, layers.source(), lcnet::float_kernels(kernels));
              new (self) Engine{std::make_unique<lcnet::Int8Engine>(std::move(network), threads)};
            },
-           nb::arg("layers"), nb::arg("threads"), nb::arg("isa"), nb::arg("bf16"))
+           arg("layers"), arg("threads"), arg("isa"), arg("bf16"))
       .def_prop_ro("isa", [](const Engine& e) { return e.any->interface().isa; })
       .def_prop_ro("threads", [](const Engine& e) { return e.any->threads(); })
       .def_prop_ro("cached_arenas", [](const Engine& e) { return e.any->cached_arenas(); })
-      .def("run", &run, nb::arg("x"), nb::arg("logits").none(), nb::arg("embeddings").none(), nb::arg("maps"))
-      .def("run_head", &run_head, nb::arg("features"), nb::arg("logits").none(), nb::arg("embeddings").none());
+      .def("run", &run, arg("x"), arg("logits").none(), arg("embeddings").none(), arg("maps"))
+      .def("run_head", &run_head, arg("features"), arg("logits").none(), arg("embeddings").none());
 
-  nb::class_<lcnet::Pool>(m, "Pool").def(nb::init<size_t>(), nb::arg("threads"));
-  m.def("dwgrad", &dwgrad, nb::arg("pool"), nb::arg("x").noconvert(), nb::arg("dy").noconvert(), nb::arg("stride"),
-        nb::arg("dw").noconvert(), nb::arg("isa"));
-  m.def("resize", &resize, nb::arg("image"), nb::arg("scaled"), nb::arg("box"), nb::arg("filter"),
-        nb::arg("out").noconvert(), nb::arg("isa"));
-  m.def("prepare", &prepare, nb::arg("image"), nb::arg("scaled"), nb::arg("box"), nb::arg("filter"), nb::arg("table"),
-        nb::arg("out").noconvert(), nb::arg("isa"));
+  nb::class_<lcnet::Pool>(m, "Pool").def(nb::init<size_t>(), arg("threads"));
+  m.def("dwgrad", &dwgrad, arg("pool"), arg("x").noconvert(), arg("dy").noconvert(), arg("stride"),
+        arg("dw").noconvert(), arg("isa"));
+  m.def("resize", &resize, arg("image"), arg("scaled"), arg("box"), arg("filter"),
+        arg("out").noconvert(), arg("isa"));
+  m.def("prepare", &prepare, arg("image"), arg("scaled"), arg("box"), arg("filter"), arg("table"),
+        arg("out").noconvert(), arg("isa"));
 
-  m.def("arrow_pixels", &arrow_pixels, nb::arg("array"), nb::arg("height"), nb::arg("width"));
+  m.def("arrow_pixels", &arrow_pixels, arg("array"), arg("height"), arg("width"));
 
-  m.def("fma_peak", &fma_peak, nb::arg("seconds"), nb::call_guard<nb::gil_scoped_release>());
+  m.def("fma_peak", &fma_peak, arg("seconds"), nb::call_guard<nb::gil_scoped_release>());
   m.attr("compiler") = LCNET_COMPILER;
   m.def("selected_isa", [] { return lcnet::select_kernels("").isa; });
   m.def("isas", [] {
