@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 IMAGES ?=
 
-.PHONY: demo test check stub sanitize clean
+.PHONY: demo test check stub sanitize sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
 
@@ -47,11 +47,15 @@ $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# The C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer.
-sanitize: $(VENV)/.test
-	PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/sanitize -G Ninja -DLCNET_KERNEL_TESTS=ON -DLCNET_SANITIZE=ON
-	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/sanitize
-	for test in kernels engine int8 int8_engine; do build/sanitize/$${test}_test || exit 1; done
+# The C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, and those with threads under ThreadSanitizer.
+sanitize: sanitizers = address,undefined
+sanitize: tests = kernels int8 engine int8_engine threads
+sanitize-threads: sanitizers = thread
+sanitize-threads: tests = threads engine int8_engine
+sanitize sanitize-threads: $(VENV)/.test
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DLCNET_KERNEL_TESTS=ON -DLCNET_SANITIZE=$(sanitizers)
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ --target $(tests:%=%_test)
+	for test in $(tests); do build/$@/$${test}_test || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -158,7 +158,8 @@ struct ArrowArray {
   void* private_data;
 };
 
-// The memory of a picture whose pixels are lists of four bytes, uint8 [height][width][4], without a copy: kept alive by `array`.
+// The memory of a picture whose pixels are lists of four bytes, uint8 [height][width][4], without a copy: kept alive by
+// `array`.
 static nb::ndarray<nb::numpy, const uint8_t, nb::ndim<3>> arrow_pixels(nb::object array, size_t height, size_t width) {
   const auto* list = static_cast<const ArrowArray*>(PyCapsule_GetPointer(array.ptr(), "arrow_array"));
   if (!list) throw nb::python_error();

@@ -47,8 +47,8 @@ Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
       const size_t ahead = i ? tiles[i - 1].rows - 1 : 0;
       m.ring = std::min(m.height, seen + ahead);
     }
-    // Alike maps take turns in two places, or they would push each other and the weights out of the second-level cache. Feature maps
-    // stay where they are to the end of the run.
+    // Alike maps take turns in two places, or they would push each other and the weights out of the second-level cache. Feature
+    // maps stay where they are to the end of the run.
     const bool takes_turn = i >= front + 2 && m.alike(maps[i - 2]) && !is_feature_map(net, i - 2);
     m.place = takes_turn ? maps[i - 2].place : (i < front ? own : shared).take<float>(m.ring * m.row_floats());
   }

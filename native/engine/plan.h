@@ -9,8 +9,8 @@
 
 namespace lcnet {
 
-// The rows between two blocks: blocked rows (see kernels.h) with `pad` zero columns on both sides. Those of a block on planes are
-// planes, whose pixels have a vector of zeros on both sides.
+// The rows between two blocks: blocked rows (see kernels.h) with `pad` zero columns on both sides. Those of a block on planes
+// are planes, whose pixels have a vector of zeros on both sides.
 struct Map {
   size_t height, width, channels, pad;
   size_t pitch;   // width + 2 * pad, of planes up to a whole vector

@@ -23,10 +23,10 @@ class Pool {
 
   size_t threads() const { return threads_; }
 
-  // Calls job(member, members) on the calling thread as member 0, and on the workers at the same time, and returns when all that
-  // joined have ended. Workers that wake too late do not join: the job must be complete when member 0 returns, and must not
-  // throw. `members` is threads(), or 1 if another thread is using the pool: callers beyond the first bring their own thread
-  // and nothing more, so that many callers do not fight for the cores.
+  // Calls job(member, members) on the calling thread as member 0, and on the workers at the same time, and returns when all
+  // that joined have ended. Workers that wake too late do not join: the job must be complete when member 0 returns, and must
+  // not throw. `members` is threads(), or 1 if another thread is using the pool: callers beyond the first bring their own
+  // thread and nothing more, so that many callers do not fight for the cores.
   template <class F>
   void run(F& job) {
     run_job({&job, [](void* f, size_t member, size_t members) { (*static_cast<F*>(f))(member, members); }});

@@ -1,4 +1,5 @@
-// What the AVX-512 tables share, with bfloat16 instructions and without: 32 registers of 16 floats. Included after simd/avx512.h.
+// What the AVX-512 tables share, with bfloat16 instructions and without: 32 registers of 16 floats. Included after
+// simd/avx512.h.
 #pragma once
 
 #include "resize/avx512.h"

@@ -1,5 +1,5 @@
-// The float kernels of a vector ISA, out of its vectors and its tiles: all that tells one ISA's table from another's. Included after
-// simd/<isa>.h and resize/<isa>.h.
+// The float kernels of a vector ISA, out of its vectors and its tiles: all that tells one ISA's table from another's. Included
+// after simd/<isa>.h and resize/<isa>.h.
 #pragma once
 
 #include "simd/common.h"

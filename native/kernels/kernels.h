@@ -1,5 +1,5 @@
-// Every kernel's contract: float first, then bfloat16, gradients, resampling and int8. One table of function pointers per ISA; the
-// scalar kernels are the specification of the others.
+// Every kernel's contract: float first, then bfloat16, gradients, resampling and int8. One table of function pointers per ISA;
+// the scalar kernels are the specification of the others.
 //
 // Words. L: lanes, the floats in one vector of the ISA. Channel counts are padded to a multiple of L with zero weights and
 // zero bias, so no kernel sees a ragged vector; padded channels hold finite values that meet only zero weights.
@@ -25,8 +25,8 @@ namespace lcnet {
 enum class Precision { f32, bf16 };
 enum class Activation { none, relu, hswish6, hsigmoid6 };  // hsigmoid6(x) = clamp(x + 3, 0, 6)
 
-// The depthwise geometries that there are kernels for, and their places in a table: [kernel 3, 5][stride 1, 2]. A kernel makes one
-// output row, so its stride is that of the columns: which rows it reads, its caller says.
+// The depthwise geometries that there are kernels for, and their places in a table: [kernel 3, 5][stride 1, 2]. A kernel makes
+// one output row, so its stride is that of the columns: which rows it reads, its caller says.
 template <class Kernel>
 using ByGeometry = Kernel* [2][2];
 constexpr size_t kMaxKernel = 5, kMaxStride = 2;

@@ -28,7 +28,7 @@ def programs(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("program", ["kernels_test", "engine_test", "int8_test", "int8_engine_test"])
+@pytest.mark.parametrize("program", ["kernels_test", "int8_test", "engine_test", "int8_engine_test", "threads_test"])
 def test_every_isa_equals_the_specification(programs, program):
     done = subprocess.run([programs / program], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

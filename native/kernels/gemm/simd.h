@@ -45,8 +45,8 @@ LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const flo
     LCNET_UNROLL for (size_t v = 0; v < V; ++v) store(out[r] + v * block_stride, activate<A>(acc[r][v]));
 }
 
-// Weights of one panel stay in the first-level cache while all pixels go over them. The first pixels fetch the next panel, which
-// was last used an image ago: 1.5% of lcnet_100, whose weights are larger than a second-level cache.
+// Weights of one panel stay in the first-level cache while all pixels go over them. The first pixels fetch the next panel,
+// which was last used an image ago: 1.5% of lcnet_100, whose weights are larger than a second-level cache.
 template <size_t R, size_t V, Activation A, class Dot, class Rows>
 static void gemm_panels(const float* a, Rows rows, const float* w, const float* bias, float* const* out, size_t pixels,
                         size_t depth, size_t channels, size_t block_stride) {

@@ -22,8 +22,8 @@ LCNET_INLINE Vec set(float x) { return {_mm512_set1_ps(x)}; }
 LCNET_INLINE Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
 LCNET_INLINE Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
 LCNET_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
-// acc += a * b. In long unrolled loops GCC 12 copies the sums of the intrinsic from register to register, which takes a fifth of
-// the time of a depthwise kernel: its own instruction keeps them where they are.
+// acc += a * b. In long unrolled loops GCC 12 copies the sums of the intrinsic from register to register, which takes a fifth
+// of the time of a depthwise kernel: its own instruction keeps them where they are.
 LCNET_INLINE void accumulate(Vec& acc, Vec a, Vec b) {
 #if defined(__GNUC__) && !defined(__clang__) && !defined(LCNET_EMULATE_AVX512)
   __asm__("vfmadd231ps %2, %1, %0" : "+v"(acc.v) : "v"(a.v), "v"(b.v));
@@ -31,8 +31,8 @@ LCNET_INLINE void accumulate(Vec& acc, Vec a, Vec b) {
   acc = fma(a, b, acc);
 #endif
 }
-// The floats from p - 1 and from p + 1 on, given those from p on and a whole vector before and behind: a shuffle is quicker than
-// to load over the end of a cache line.
+// The floats from p - 1 and from p + 1 on, given those from p on and a whole vector before and behind: a shuffle is quicker
+// than to load over the end of a cache line.
 LCNET_INLINE Vec one_left(const float*, Vec before, Vec a) {
   return {_mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(a.v), _mm512_castps_si512(before.v), 15))};
 }

@@ -11,8 +11,8 @@
 //   Vec add, mul (a, b)
 //   Vec max, min (a, b)            b if either is NaN
 //   Vec fma(a, b, c)               a * b + c, rounded once
-//   void accumulate(Vec& acc, a, b)  acc = fma(a, b, acc), in the form that the compiler keeps in a register in long unrolled loops
-//   Vec one_left(p, before, a)     the floats from p - 1 on, where a has those from p on, and `before` the whole vector before them
+//   void accumulate(Vec& acc, a, b)  acc = fma(a, b, acc), so that it stays in its register in long unrolled loops
+//   Vec one_left(p, before, a)     the floats from p - 1 on; a has those from p on, and `before` the vector before them
 //   Vec one_right(p, a, behind)    the same from p + 1 on
 //   void split(a, b, even, odd)    of the 2 * L floats in a and b, numbers 0, 2, 4 ... and 1, 3, 5 ...
 //
@@ -51,8 +51,13 @@ LCNET_INLINE const T* one_pointer(const T* p) {
 // int8 networks; the longer tiles of the float kernels gained nothing.)
 #define LCNET_INLINED __attribute__((always_inline))
 
-// A loop over a count known at compile time, unrolled for certain: its body indexes registers.
+// A loop over a count known at compile time, unrolled for certain: its body indexes registers. Not under sanitizers, whose
+// checks in every step of every tile take the compiler ten minutes a file.
+#if defined(LCNET_SANITIZE)
+#define LCNET_UNROLL
+#else
 #define LCNET_UNROLL _Pragma("GCC unroll 32")
+#endif
 
 // Cuts `pixels` into tiles of at most Max, as even as can be, and calls tile<n>(first pixel) for each: 14 pixels in tiles
 // of at most 6 are 5 + 5 + 4, not 6 + 6 + 2, whose last tile would starve the multiply-add units.

@@ -1,5 +1,6 @@
-// The whole network in every layout against the scalar kernels in theirs, and these against plain loops: random small networks of
-// LCNet's shape and of others, odd input sizes, teams of one to three, and a count of allocations. Under the sanitizers this covers packing, planning and running as well.
+// The whole network in every layout against the scalar kernels in theirs, and these against plain loops: random small networks
+// of LCNet's shape and of others, odd input sizes, teams of one to three, and a count of allocations. Under the sanitizers this
+// covers packing, planning and running as well.
 #include <algorithm>
 #include <cmath>
 #include <random>

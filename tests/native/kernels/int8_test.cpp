@@ -1,5 +1,5 @@
-// Every int8 kernel of every ISA that this CPU has, against the scalar one in the same layout: random shapes below, at and above
-// the tiles, buffers that end at a page which may not be touched, and results that are equal to the bit.
+// Every int8 kernel of every ISA that this CPU has, against the scalar one in the same layout: random shapes below, at and
+// above the tiles, buffers that end at a page which may not be touched, and results that are equal to the bit.
 //
 // Prints one line an ISA and exits 0, or the first difference and exits 1.
 #include <algorithm>
