@@ -16,6 +16,7 @@ check: $(VENV)/.test build/_native.pyi
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(shell find native tests/native -name '*.h' -o -name '*.cpp')
 	diff -u src/lcnet/_native.pyi build/_native.pyi
 
 # What Python sees of the compiled module.

@@ -36,14 +36,15 @@ static Outputs outputs(const Interface& net, size_t images, const std::optional<
     out.logits = logits->data();
   }
   if (embeddings) {
-    require(embeddings->shape(0) == images && embeddings->shape(1) == net.head_features && net.head_features, "embeddings do not fit");
+    require(embeddings->shape(0) == images && embeddings->shape(1) == net.head_features && net.head_features,
+            "embeddings do not fit");
     out.embedding = embeddings->data();
   }
   return out;
 }
 
-static void run(Engine& engine, const In<4>& x, const std::optional<Out<2>>& logits,
-                const std::optional<Out<2>>& embeddings, const std::vector<std::optional<Out<4>>>& maps) {
+static void run(Engine& engine, const In<4>& x, const std::optional<Out<2>>& logits, const std::optional<Out<2>>& embeddings,
+                const std::vector<std::optional<Out<4>>>& maps) {
   const Interface net = engine.any->interface();
   const size_t images = x.shape(0), height = x.shape(2), width = x.shape(3);
   require(x.shape(1) == net.in_chans && height > 0 && width > 0, "the input does not fit");
@@ -73,11 +74,13 @@ static void run_head(Engine& engine, const In<4>& features, const std::optional<
 }
 
 // dw [k,k,C] of a depthwise conv with k/2 zeros around: x [N,H,W,C], dy [N,H/stride,W/stride,C], sizes rounded up.
-static void dwgrad(lcnet::Pool& pool, const In<4>& x, const In<4>& dy, size_t stride, const Out<3>& dw, const std::string& isa) {
+static void dwgrad(lcnet::Pool& pool, const In<4>& x, const In<4>& dy, size_t stride, const Out<3>& dw,
+                   const std::string& isa) {
   const lcnet::DwgradShape s{x.shape(0), x.shape(1), x.shape(2), x.shape(3), dw.shape(0), stride};
-  require(lcnet::has_geometry(s.kernel, s.stride) && dw.shape(1) == s.kernel && dw.shape(2) == s.channels, "the weights do not fit");
-  require(dy.shape(0) == s.images && dy.shape(1) == s.out_height() && dy.shape(2) == s.out_width() &&
-              dy.shape(3) == s.channels, "the output's gradient does not fit");
+  require(lcnet::has_geometry(s.kernel, s.stride) && dw.shape(1) == s.kernel && dw.shape(2) == s.channels,
+          "the weights do not fit");
+  require(dy.shape(0) == s.images && dy.shape(1) == s.out_height() && dy.shape(2) == s.out_width() && dy.shape(3) == s.channels,
+          "the output's gradient does not fit");
   const lcnet::Kernels& kernels = lcnet::select_kernels(isa);
   nb::gil_scoped_release released;
   lcnet::dwgrad(kernels, pool, s, x.data(), dy.data(), dw.data());
@@ -100,8 +103,8 @@ static double fma_peak(double seconds) {
 using Pixels = nb::ndarray<const uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;  // [H,W,C]
 using PixelsOut = nb::ndarray<uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using PlanesOut = nb::ndarray<float, nb::ndim<3>, nb::device::cpu>;  // [C,h,w], rows without gaps
-using Scaled = std::tuple<size_t, size_t>;                              // height, width
-using Box = std::tuple<size_t, size_t, size_t, size_t>;                 // left, top, right, bottom, as Pillow has it
+using Scaled = std::tuple<size_t, size_t>;                           // height, width
+using Box = std::tuple<size_t, size_t, size_t, size_t>;              // left, top, right, bottom, as Pillow has it
 
 static lcnet::Picture picture(const Pixels& image) {
   const lcnet::Picture p{image.data(), image.shape(0), image.shape(1), image.shape(2)};
@@ -119,8 +122,8 @@ static lcnet::Resize resize_to(const Scaled& scaled, const Box& box, const std::
   return {height, width, left, top, right, bottom, lcnet::filter_named(filter)};
 }
 
-static void resize(const Pixels& image, const Scaled& scaled, const Box& box, const std::string& filter,
-                   const PixelsOut& out, const std::string& isa) {
+static void resize(const Pixels& image, const Scaled& scaled, const Box& box, const std::string& filter, const PixelsOut& out,
+                   const std::string& isa) {
   const lcnet::Picture in = picture(image);
   const lcnet::Resize to = resize_to(scaled, box, filter);
   const size_t height = to.bottom - to.top, width = to.right - to.left;
@@ -131,8 +134,8 @@ static void resize(const Pixels& image, const Scaled& scaled, const Box& box, co
   lcnet::resize(kernels, in, to, sink);
 }
 
-static void prepare(const Pixels& image, const Scaled& scaled, const Box& box, const std::string& filter,
-                    const In<2>& table, const PlanesOut& out, const std::string& isa) {
+static void prepare(const Pixels& image, const Scaled& scaled, const Box& box, const std::string& filter, const In<2>& table,
+                    const PlanesOut& out, const std::string& isa) {
   const lcnet::Picture in = picture(image);
   const lcnet::Resize to = resize_to(scaled, box, filter);
   const size_t height = to.bottom - to.top, width = to.right - to.left;
@@ -208,23 +211,25 @@ NB_MODULE(_native, m) {
       .def("float_classifier", &Int8Layers::float_classifier, arg("w"), arg("b"));
 
   nb::class_<Engine>(m, "Engine")
-      .def("__init__",
-           [](Engine* self, const Layers& layers, size_t threads, const std::string& isa, bool bf16) {
-             require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024");
-             const lcnet::Precision precision = bf16 ? lcnet::Precision::bf16 : lcnet::Precision::f32;
-             lcnet::Network network(lcnet::select_kernels(isa, precision), layers.source(), precision);
-             new (self) Engine{std::make_unique<lcnet::Engine>(std::move(network), threads)};
-           },
-           arg("layers"), arg("threads"), arg("isa"), arg("bf16"))
-      .def("__init__",
-           [](Engine* self, const Int8Layers& layers, size_t threads, const std::string& isa, bool bf16) {
-             require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024");
-             require(!bf16, "a quantised network has no bf16 arithmetic");
-             const lcnet::Int8Kernels& kernels = *lcnet::select_kernels(isa).int8;
-             lcnet::Int8Network network(kernels, layers.source(), lcnet::float_kernels(kernels));
-             new (self) Engine{std::make_unique<lcnet::Int8Engine>(std::move(network), threads)};
-           },
-           arg("layers"), arg("threads"), arg("isa"), arg("bf16"))
+      .def(
+          "__init__",
+          [](Engine* self, const Layers& layers, size_t threads, const std::string& isa, bool bf16) {
+            require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024");
+            const lcnet::Precision precision = bf16 ? lcnet::Precision::bf16 : lcnet::Precision::f32;
+            lcnet::Network network(lcnet::select_kernels(isa, precision), layers.source(), precision);
+            new (self) Engine{std::make_unique<lcnet::Engine>(std::move(network), threads)};
+          },
+          arg("layers"), arg("threads"), arg("isa"), arg("bf16"))
+      .def(
+          "__init__",
+          [](Engine* self, const Int8Layers& layers, size_t threads, const std::string& isa, bool bf16) {
+            require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024");
+            require(!bf16, "a quantised network has no bf16 arithmetic");
+            const lcnet::Int8Kernels& kernels = *lcnet::select_kernels(isa).int8;
+            lcnet::Int8Network network(kernels, layers.source(), lcnet::float_kernels(kernels));
+            new (self) Engine{std::make_unique<lcnet::Int8Engine>(std::move(network), threads)};
+          },
+          arg("layers"), arg("threads"), arg("isa"), arg("bf16"))
       .def_prop_ro("isa", [](const Engine& e) { return e.any->interface().isa; })
       .def_prop_ro("threads", [](const Engine& e) { return e.any->threads(); })
       .def_prop_ro("cached_arenas", [](const Engine& e) { return e.any->cached_arenas(); })
@@ -232,12 +237,11 @@ NB_MODULE(_native, m) {
       .def("run_head", &run_head, arg("features"), arg("logits").none(), arg("embeddings").none());
 
   nb::class_<lcnet::Pool>(m, "Pool").def(nb::init<size_t>(), arg("threads"));
-  m.def("dwgrad", &dwgrad, arg("pool"), arg("x").noconvert(), arg("dy").noconvert(), arg("stride"),
-        arg("dw").noconvert(), arg("isa"));
-  m.def("resize", &resize, arg("image"), arg("scaled"), arg("box"), arg("filter"),
-        arg("out").noconvert(), arg("isa"));
-  m.def("prepare", &prepare, arg("image"), arg("scaled"), arg("box"), arg("filter"), arg("table"),
-        arg("out").noconvert(), arg("isa"));
+  m.def("dwgrad", &dwgrad, arg("pool"), arg("x").noconvert(), arg("dy").noconvert(), arg("stride"), arg("dw").noconvert(),
+        arg("isa"));
+  m.def("resize", &resize, arg("image"), arg("scaled"), arg("box"), arg("filter"), arg("out").noconvert(), arg("isa"));
+  m.def("prepare", &prepare, arg("image"), arg("scaled"), arg("box"), arg("filter"), arg("table"), arg("out").noconvert(),
+        arg("isa"));
 
   m.def("arrow_pixels", &arrow_pixels, arg("array"), arg("height"), arg("width"));
 

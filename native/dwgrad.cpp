@@ -46,8 +46,8 @@ void dwgrad(const Kernels& wanted, Pool& pool, const DwgradShape& s, const float
       float* const total = partial.data() + 2 * share * sums;
       for (size_t i = share * s.images / shares; i < (share + 1) * s.images / shares; ++i) {
         std::fill_n(total + sums, sums, 0.0f);
-        add_image(kernel, s, in + i * s.height * s.width * s.channels,
-                  grad + i * s.out_height() * s.out_width() * s.channels, rows.data() + share * padded, total + sums);
+        add_image(kernel, s, in + i * s.height * s.width * s.channels, grad + i * s.out_height() * s.out_width() * s.channels,
+                  rows.data() + share * padded, total + sums);
         add(total, total + sums, sums);
       }
     }

@@ -51,9 +51,7 @@ class KeptLayers {
   void feature_maps(const std::vector<size_t>& after_blocks) { source_.feature_maps = after_blocks; }
 
  protected:
-  size_t trunk_channels() const {
-    return source_.blocks.empty() ? source_.stem.channels : source_.blocks.back().pointwise.out;
-  }
+  size_t trunk_channels() const { return source_.blocks.empty() ? source_.stem.channels : source_.blocks.back().pointwise.out; }
   template <class... Arrays>
   void keep(const Arrays&... arrays) {
     (kept_.push_back(nb::cast(arrays)), ...);
@@ -132,9 +130,9 @@ class Int8Layers : KeptLayers<lcnet::Int8NetworkSource> {
     source_.mean_255 = mean_255.data();
     keep(w, scale, b, in_scale, in_zero, mean_255);
   }
-  void block(const Strides& strides, const Int8Weights& dw_w, const In<1>& dw_scale, const In<1>& dw_b, const In<1>& dw_in_scale,
-             const Zeros& dw_in_zero, const Int8Weights& pw_w, const In<1>& pw_scale, const In<1>& pw_b,
-             const In<1>& pw_in_scale, const Zeros& pw_in_zero) {
+  void block(const Strides& strides, const Int8Weights& dw_w, const In<1>& dw_scale, const In<1>& dw_b,
+             const In<1>& dw_in_scale, const Zeros& dw_in_zero, const Int8Weights& pw_w, const In<1>& pw_scale,
+             const In<1>& pw_b, const In<1>& pw_in_scale, const Zeros& pw_in_zero) {
     lcnet::Int8BlockSource block{};
     block.depthwise = int8_spatial(dw_w, dw_scale, dw_b, dw_in_scale, dw_in_zero);
     block.pointwise = int8_dense(pw_w, pw_scale, pw_b, pw_in_scale, pw_in_zero);

@@ -8,14 +8,14 @@
 
 namespace lcnet {
 
-constexpr size_t kCachedShapes = 4;  // input sizes whose plans and arenas are kept; older ones are freed
+constexpr size_t kCachedShapes = 4;   // input sizes whose plans and arenas are kept; older ones are freed
 constexpr size_t kCachedArenas = 64;  // per input size, at most one a thread that calls at the same time
 
 // One lock for all engines' lists, held for a few pointer moves, and across fork(), so that a child never finds it taken.
 static std::mutex& lists_lock() {
   static std::mutex mutex;
-  static const int once = pthread_atfork([] { lists_lock().lock(); }, [] { lists_lock().unlock(); },
-                                         [] { lists_lock().unlock(); });
+  static const int once =
+      pthread_atfork([] { lists_lock().lock(); }, [] { lists_lock().unlock(); }, [] { lists_lock().unlock(); });
   static_cast<void>(once);
   return mutex;
 }

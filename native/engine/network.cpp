@@ -61,8 +61,7 @@ static PackedDense pack_dense_bf16(const Network& net, const Dense& d, float sca
   for_panels(net.kernels.lanes, net.kernels.panel, out, [&](size_t first, size_t columns) {
     BF16* panel = packed.bf16_w.data() + first * in;
     for (size_t n = first; n < std::min(first + columns, d.out); ++n)
-      for (size_t k = 0; k < d.in; ++k)
-        panel[(k / 2 * columns + n - first) * 2 + k % 2] = to_bf16(d.w[n * d.in + k] * scale);
+      for (size_t k = 0; k < d.in; ++k) panel[(k / 2 * columns + n - first) * 2 + k % 2] = to_bf16(d.w[n * d.in + k] * scale);
   });
   return packed;
 }

@@ -79,7 +79,7 @@ struct PackedSpatial {
 };
 struct Block {
   PackedSpatial depthwise;
-  bool planes = false;                // a network's first block may run on planes; it has none of the next two
+  bool planes = false;  // a network's first block may run on planes; it has none of the next two
   F32Dwconv* f32_dwconv = nullptr;
   Bf16Dwconv* bf16_dwconv = nullptr;  // where the pointwise layer reads bfloat16
   size_t kernel = 0;

@@ -4,8 +4,8 @@
 
 namespace lcnet {
 
-constexpr size_t kTileFloats = 4096;    // 16 KiB: half of a small first-level cache
-constexpr size_t kMinTilePixels = 24;   // fewer would load the pointwise weights too often
+constexpr size_t kTileFloats = 4096;   // 16 KiB: half of a small first-level cache
+constexpr size_t kMinTilePixels = 24;  // fewer would load the pointwise weights too often
 
 Tile choose_tile(size_t height, size_t width, size_t pixels) {
   if (width <= pixels) return {std::min(height, pixels / width), width};

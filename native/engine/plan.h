@@ -13,8 +13,8 @@ namespace lcnet {
 // are planes, whose pixels have a vector of zeros on both sides.
 struct Map {
   size_t height, width, channels, pad;
-  size_t pitch;   // width + 2 * pad, of planes up to a whole vector
-  size_t ring;    // rows kept: all of them, or as many as the next block looks back on
+  size_t pitch;        // width + 2 * pad, of planes up to a whole vector
+  size_t ring;         // rows kept: all of them, or as many as the next block looks back on
   Place<float> place;  // in the thread's part of the arena, or in the shared one
 
   size_t row_floats() const { return channels * pitch; }
@@ -41,7 +41,7 @@ struct Plan {
   Plan(const Network& net, size_t height, size_t width, size_t threads);
 
   size_t height, width, threads;
-  size_t front;                          // as in Network
+  size_t front;                         // as in Network
   static constexpr size_t kHeads = 16;  // images whose head a thread of its own computes at once, at most
 
   std::vector<Map> maps;    // [i]: input of block i; the last: output of the network's trunk, dense

@@ -39,8 +39,8 @@ void Runner::stem_row(size_t y) {
   float* rows = own(plan_.stem_rows);  // [3][in_chans][floats]; image row r is in slot r % 3
   for (image_rows_ = std::max(image_rows_, 2 * y + ky0 - 1); image_rows_ < 2 * y + ky1 - 1; ++image_rows_)
     for (size_t c = 0; c < C; ++c)
-      net_.kernels.f32_split(image_ + (c * plan_.height + image_rows_) * plan_.width,
-                             rows + (image_rows_ % 3 * C + c) * floats, plan_.width, half);
+      net_.kernels.f32_split(image_ + (c * plan_.height + image_rows_) * plan_.width, rows + (image_rows_ % 3 * C + c) * floats,
+                             plan_.width, half);
 
   const float** in = own(plan_.stem_pointers);
   for (size_t ky = ky0; ky < ky1; ++ky)
@@ -212,8 +212,7 @@ void Runner::export_rows(size_t map, size_t y0, size_t y1) {
 }
 
 // A dense layer of one pixel; `copied` of its outputs also go to `copy`, scaled, if that is wanted.
-void Runner::dense(const PackedDense& d, const float* x, float* out, Activation act, float* copy, size_t copied,
-                   float scale) {
+void Runner::dense(const PackedDense& d, const float* x, float* out, Activation act, float* copy, size_t copied, float scale) {
   const size_t step = kDensePanels * net_.kernels.panel * net_.kernels.lanes;
   const size_t pieces = team_.size() == 1 ? 1 : (d.out + step - 1) / step;
   if (d.bf16()) std::transform(x, x + d.in, own(plan_.narrow), to_bf16);
@@ -235,16 +234,14 @@ void Runner::dense_columns(const PackedDense& d, const float* x, float* out, Act
 void Runner::pool(float* out) {
   const Map& m = plan_.maps.back();
   const size_t pixels = m.height * m.width;
-  net_.kernels.f32_channel_sum(pixel(plan_.maps.size() - 1, 0, 0), out, pixels, m.channels,
-                               1.0f / static_cast<float>(pixels));
+  net_.kernels.f32_channel_sum(pixel(plan_.maps.size() - 1, 0, 0), out, pixels, m.channels, 1.0f / static_cast<float>(pixels));
 }
 
 void Runner::head() {
   float *pooled = own(plan_.sums), *embedding = shared(plan_.embedding);
   pool(pooled);  // every member for itself: that is quicker than a phase of its own
   dense(net_.head, pooled, embedding, Activation::hswish6, out_.embedding, net_.head_features, kSixth);
-  if (out_.logits)
-    dense(net_.classifier, embedding, shared(plan_.logits), Activation::none, out_.logits, net_.classes, 1.0f);
+  if (out_.logits) dense(net_.classifier, embedding, shared(plan_.logits), Activation::none, out_.logits, net_.classes, 1.0f);
 }
 
 void Runner::run(const float* image, const Outputs& out) {
@@ -262,9 +259,8 @@ void Runner::trunk(const float* image, const Outputs& out) {
     else
       shared_block(i);
   }
-  share(plan_.maps.size() - plan_.front, [&](size_t n) {
-    export_rows(plan_.front + n, 0, plan_.maps[plan_.front + n].height);
-  });
+  share(plan_.maps.size() - plan_.front,
+        [&](size_t n) { export_rows(plan_.front + n, 0, plan_.maps[plan_.front + n].height); });
 }
 
 // A block between shared maps, a tile of rows at a time.

@@ -96,10 +96,10 @@ class Runner : Member<Network, Plan> {
   void dense(const PackedDense& d, const float* x, float* out, Activation act, float* copy, size_t copied, float scale);
   void dense_columns(const PackedDense& d, const float* x, float* out, Activation act, size_t begin, size_t end);
 
-  float* row(size_t map, size_t y) const;                // a blocked row of a map between blocks
-  float* pixel(size_t map, size_t y, size_t x) const;    // where channel 0 of a pixel is
+  float* row(size_t map, size_t y) const;              // a blocked row of a map between blocks
+  float* pixel(size_t map, size_t y, size_t x) const;  // where channel 0 of a pixel is
   void point(size_t map, size_t y, size_t x0, size_t columns, float** out) const;
-  size_t block_stride(size_t map) const;                 // from one channel block of a pixel to the next
+  size_t block_stride(size_t map) const;  // from one channel block of a pixel to the next
 
   size_t image_rows_ = 0;  // image rows copied so far for the stem
 };

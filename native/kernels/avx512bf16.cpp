@@ -30,14 +30,14 @@ struct Bf16Dot {
 // A pair of bfloat16 is read as a float that is never computed with.
 static void bf16_gemm(const BF16* a, const BF16* w, const float* bias, float* const* out, size_t pixels, size_t depth,
                       size_t channels, size_t block_stride, Activation act) {
-  gemm<kTiles.gemm_pixels, kTiles.panel, Bf16Dot>(reinterpret_cast<const float*>(a), reinterpret_cast<const float*>(w), bias, out, pixels, depth / 2,
-                       channels, block_stride, act);
+  gemm<kTiles.gemm_pixels, kTiles.panel, Bf16Dot>(reinterpret_cast<const float*>(a), reinterpret_cast<const float*>(w), bias,
+                                                  out, pixels, depth / 2, channels, block_stride, act);
 }
 
 static void bf16_gemv(const BF16* x, const BF16* w, const float* bias, float* out, size_t depth, size_t channels,
                       Activation act) {
-  gemv<kTiles.gemv_panels, kTiles.panel, Bf16Dot>(reinterpret_cast<const float*>(x), reinterpret_cast<const float*>(w), bias, out, depth / 2, channels,
-                      act);
+  gemv<kTiles.gemv_panels, kTiles.panel, Bf16Dot>(reinterpret_cast<const float*>(x), reinterpret_cast<const float*>(w), bias,
+                                                  out, depth / 2, channels, act);
 }
 
 static void bf16_channel_scale(const float* x, const float* s, BF16* out, size_t pixels, size_t channels) {

@@ -97,8 +97,8 @@ using F32ChannelScale = void(float* x, const float* s, size_t pixels, size_t cha
 using BF16 = uint16_t;
 
 // As F32Dwconv, with a dense result in bfloat16.
-using Bf16Dwconv = void(const float* const* in, const float* w, const float* bias, BF16* out, size_t width,
-                        size_t in_pitch, size_t channels, size_t ky0, size_t ky1);
+using Bf16Dwconv = void(const float* const* in, const float* w, const float* bias, BF16* out, size_t width, size_t in_pitch,
+                        size_t channels, size_t ky0, size_t ky1);
 
 // As F32Gemm and F32Gemv; w in panels of pairs along the depth: [depth/2][panel * L][2].
 using Bf16Gemm = void(const BF16* a, const BF16* w, const float* bias, float* const* out, size_t pixels, size_t depth,
@@ -145,8 +145,8 @@ struct ResizeTaps {
 //   k     for each output pixel [ceil(count / 2)][low, high][2], zero beyond its count
 //   out   [4] rows [width][channels], channels <= 4; up to 3 bytes beyond a row's end are written. Rows may be the same
 //         twice, if their inputs are.
-using U8ResizeRows = void(const uint8_t* const* in, const ResizeTaps* taps, const int16_t* k, uint8_t* const* out,
-                          size_t width, size_t channels);
+using U8ResizeRows = void(const uint8_t* const* in, const ResizeTaps* taps, const int16_t* k, uint8_t* const* out, size_t width,
+                          size_t channels);
 
 // One row out of several, by the taps of one output pixel.
 //   in    [count, rounded up to even] rows [bytes]      k  [ceil(count / 2)][low, high][2], zero beyond the count
@@ -292,8 +292,8 @@ struct Kernels {
   F32ChannelScale* f32_channel_scale;
   ByGeometry<F32Dwgrad> f32_dwgrad;
   F32Peak* f32_peak;
-  const Bf16Kernels* bf16;   // null where the ISA has no bfloat16 arithmetic
-  const Int8Kernels* int8;   // may be those of a lesser ISA
+  const Bf16Kernels* bf16;  // null where the ISA has no bfloat16 arithmetic
+  const Int8Kernels* int8;  // may be those of a lesser ISA
   U8ResizeRows* u8_resize_rows;
   U8ResizeColumns* u8_resize_columns;
 };

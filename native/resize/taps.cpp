@@ -42,7 +42,7 @@ struct Kernel {
 };
 }  // namespace
 
-static constexpr Kernel kKernels[] = {{"nearest", 0, nullptr},   {"box", 0.5, box},        {"bilinear", 1, triangle},
+static constexpr Kernel kKernels[] = {{"nearest", 0, nullptr}, {"box", 0.5, box},     {"bilinear", 1, triangle},
                                       {"hamming", 1, hamming}, {"bicubic", 2, cubic}, {"lanczos", 3, lanczos3}};
 
 Filter filter_named(const std::string& name) {

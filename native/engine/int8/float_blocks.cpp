@@ -1,5 +1,6 @@
-// The parts of a quantised network that stay in float: the float engine's kernels and weights between maps of this one. They are
-// few where there are any, so they are simple rather than fast: a row at a time, maps between them in the plain dense layout.
+// The parts of a quantised network that stay in float: the float engine's kernels and weights between maps of this one. They
+// are few where there are any, so they are simple rather than fast: a row at a time, maps between them in the plain dense
+// layout.
 #include <algorithm>
 
 #include "runner.h"

@@ -59,7 +59,8 @@ static Int8PackedDense pack_dense(const Int8Network& net, const Int8Dense& d, si
 }
 
 // Weights go in groups of L channels, channels are padded to a multiple of `unit`.
-static Int8PackedDepthwise pack_depthwise(const Int8Network& net, const Int8Spatial& s, size_t row_stride, size_t L, size_t unit) {
+static Int8PackedDepthwise pack_depthwise(const Int8Network& net, const Int8Spatial& s, size_t row_stride, size_t L,
+                                          size_t unit) {
   Int8PackedDepthwise packed;
   const size_t G = net.kernels.group, K = s.kernel;
   packed.in = packed.out = round_up(s.channels, unit);
@@ -174,9 +175,9 @@ Int8Network::Int8Network(const Int8Kernels& k, const Int8NetworkSource& s, const
   stem = pack_stem(*this, s.stem, s.mean_255);
   size_t in_float = 0;
   for (const Int8BlockSource& block : s.blocks)
-    blocks.push_back(block.in_float                              ? pack_sizes(*this, block, in_float++)
+    blocks.push_back(block.in_float                            ? pack_sizes(*this, block, in_float++)
                      : blocks.empty() && runs_on_planes(block) ? pack_planes(*this, block)
-                                                                 : pack_block(*this, block));
+                                                               : pack_block(*this, block));
   if (head_features) head = pack_end(*this, s.head, 1.0);  // its input is the mean of what has been divided by six
   if (classes) classifier = pack_end(*this, s.classifier, 6.0);
 }

@@ -35,8 +35,8 @@ struct Int8NetworkSource {
   Int8Spatial stem;       // its sums take the codes as they are: the mean pixel is in the bias
   const float* mean_255;  // [in_chans]: what the input's zero is as a code, before it is rounded
   std::vector<Int8BlockSource> blocks;
-  std::vector<size_t> feature_maps;  // after how many blocks each is, ascending, from 1
-  Int8Dense head, classifier;        // `out` 0: none; a classifier needs a head
+  std::vector<size_t> feature_maps;        // after how many blocks each is, ascending, from 1
+  Int8Dense head, classifier;              // `out` 0: none; a classifier needs a head
   Dense float_head{}, float_classifier{};  // in place of the weights of the other two, where `w` is set
 };
 
@@ -89,8 +89,8 @@ struct Int8Network {
   size_t in_chans;
   Int8PackedStem stem;
   std::vector<Int8Block> blocks;
-  std::vector<size_t> feature_maps;      // as in Int8NetworkSource
-  static constexpr size_t front = 0;     // no map is private to a thread
+  std::vector<size_t> feature_maps;   // as in Int8NetworkSource
+  static constexpr size_t front = 0;  // no map is private to a thread
   Int8PackedDense head, classifier;
   size_t features, head_features, classes;  // without padding
 

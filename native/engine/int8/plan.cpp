@@ -30,8 +30,7 @@ Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t
 
   // Maps take turns in two places: a block reads one and writes the other.
   size_t sides[2] = {};
-  for (size_t i = 0; i < net.blocks.size(); ++i)
-    sides[i % 2] = std::max(sides[i % 2], maps[i].bytes());
+  for (size_t i = 0; i < net.blocks.size(); ++i) sides[i % 2] = std::max(sides[i % 2], maps[i].bytes());
   const Place<std::byte> places[2] = {shared.take<std::byte>(sides[0]), shared.take<std::byte>(sides[1])};
   for (size_t i = 0; i < maps.size(); ++i) maps[i].place = places[i % 2];
   maps.back().place = shared.take<std::byte>(maps.back().bytes());

@@ -11,8 +11,8 @@ namespace lcnet {
 // The input of a block, or the last block's output, which is float. A block on planes has planes.
 struct Int8Map {
   size_t height, width, channels;
-  size_t pitch;   // pixels from row to row: width, of planes up to a whole vector
-  bool dense;     // floats, because what reads it stays in float or is the pooling; else codes
+  size_t pitch;  // pixels from row to row: width, of planes up to a whole vector
+  bool dense;    // floats, because what reads it stays in float or is the pooling; else codes
   Place<std::byte> place;
   size_t pixels() const { return height * pitch; }
   size_t bytes() const { return pixels() * channels * (dense ? sizeof(float) : 1); }

@@ -78,8 +78,8 @@ void Int8Runner::plane_rows(size_t y0, size_t y1) {
   next_ = 0;
   for (size_t y = y0; y < y1; ++y) {
     const size_t phase = y % k_.group;
-    k_.dwconv_planes(groups(0, y), net_.groups(b.kernel, phase), d.w[phase].data(), d.start.data(), d.sums(), b.pointwise.coding(),
-                     own(plan_.coded), width, d.in);
+    k_.dwconv_planes(groups(0, y), net_.groups(b.kernel, phase), d.w[phase].data(), d.start.data(), d.sums(),
+                     b.pointwise.coding(), own(plan_.coded), width, d.in);
     pointwise(0, y * width, width, net_.padded(width));
   }
 }
@@ -118,8 +118,8 @@ void Int8Runner::pointwise(size_t i, size_t first, size_t pixels, size_t pitch) 
     k_.gemm_f32(in, pitch, d.panel(0), d.start.data(), d.sums(), values, pixels, d.in, d.out, to.channels, Activation::hswish6);
   if (exports) export_pixels(i + 1, values, first, pixels);
   if (!to.dense)
-    k_.gemm(in, pitch, d.panel(0), d.start.data(), d.sums(), net_.blocks[i + 1].depthwise.coding(), codes(i + 1) + first * k_.lanes,
-            pixels, d.in, d.out, to.pixels() * k_.lanes);
+    k_.gemm(in, pitch, d.panel(0), d.start.data(), d.sums(), net_.blocks[i + 1].depthwise.coding(),
+            codes(i + 1) + first * k_.lanes, pixels, d.in, d.out, to.pixels() * k_.lanes);
 }
 
 void Int8Runner::export_pixels(size_t map, const float* x, size_t first, size_t pixels) {
@@ -137,16 +137,15 @@ void Int8Runner::dense_rows(size_t i, size_t y0, size_t y1, float* out) {
   next_ = 0;
   for (size_t y = y0; y < y1; ++y) {
     const size_t phase = y * b.stride.h % k_.group;
-    b.dwconv_f32(groups(i, y), net_.groups(b.kernel, phase), d.w[phase].data(), d.start.data(), d.sums(), out + y * width * d.in,
-                 width, pitch, d.in);
+    b.dwconv_f32(groups(i, y), net_.groups(b.kernel, phase), d.w[phase].data(), d.start.data(), d.sums(),
+                 out + y * width * d.in, width, pitch, d.in);
   }
 }
 
 // The means of dense rows of h6. A row is added up before the rows are, so that members may share them one day or not.
 void Int8Runner::means(const float* x, size_t height, size_t width, size_t channels, double six, float* out) {
   float* sums = own(plan_.row_sums);
-  for (size_t y = 0; y < height; ++y)
-    k_.f32_channel_sum(x + y * width * channels, sums + y * channels, width, channels, 1.0f);
+  for (size_t y = 0; y < height; ++y) k_.f32_channel_sum(x + y * width * channels, sums + y * channels, width, channels, 1.0f);
   const double values = six * static_cast<double>(height * width);
   k_.f32_channel_sum(sums, out, height, channels, static_cast<float>(1.0 / values));
 }
@@ -169,8 +168,8 @@ void Int8Runner::gated_pixels(size_t i, size_t begin, size_t end) {
   const size_t step = plan_.tiles[i].rows * plan_.tiles[i].columns, channels = b.depthwise.in;
   for (size_t first = begin; first < end; first += step) {
     const size_t pixels = std::min(step, end - first);
-    k_.code(shared(plan_.depthwise_map) + first * channels, shared(plan_.gate), b.pointwise.coding(), own(plan_.coded),
-            pixels, channels);
+    k_.code(shared(plan_.depthwise_map) + first * channels, shared(plan_.gate), b.pointwise.coding(), own(plan_.coded), pixels,
+            channels);
     pointwise(i, first, pixels);
   }
 }

@@ -61,8 +61,8 @@ class Int8Runner : Member<Int8Network, Int8Plan> {
   float* last() const { return dense_pixels(plan_.maps.size() - 1, 0); }
 
   const Int8Kernels& k_;
-  size_t next_ = 0;                     // image rows coded, or group rows made, in the piece at hand: up to here
-  const Unit* in_[kMaxKernel] = {};     // group rows of the row at hand
+  size_t next_ = 0;                  // image rows coded, or group rows made, in the piece at hand: up to here
+  const Unit* in_[kMaxKernel] = {};  // group rows of the row at hand
 };
 
 }  // namespace lcnet

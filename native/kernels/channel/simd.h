@@ -8,10 +8,10 @@ template <size_t N>
 LCNET_INLINE void channel_sum_tile(const float* x, float* out, size_t pixels, size_t channels, float scale) {
   constexpr size_t L = Vec::L;
   Vec sum[N];
-  LCNET_UNROLL for (size_t n = 0; n < N; ++n) sum[n] = set(0.0f);
+  LCNET_UNROLL (size_t n = 0; n < N; ++n) sum[n] = set(0.0f);
   for (size_t p = 0; p < pixels; ++p)
-    LCNET_UNROLL for (size_t n = 0; n < N; ++n) sum[n] = add(sum[n], load(x + p * channels + n * L));
-  LCNET_UNROLL for (size_t n = 0; n < N; ++n) store(out + n * L, mul(sum[n], set(scale)));
+    LCNET_UNROLL (size_t n = 0; n < N; ++n) sum[n] = add(sum[n], load(x + p * channels + n * L));
+  LCNET_UNROLL (size_t n = 0; n < N; ++n) store(out + n * L, mul(sum[n], set(scale)));
 }
 
 static void f32_channel_sum(const float* x, float* out, size_t pixels, size_t channels, float scale) {

@@ -10,8 +10,8 @@ inline void put(float* at, float x) { *at = x; }
 inline void put(BF16* at, float x) { *at = to_bf16(x); }
 
 template <size_t L, size_t K, size_t S, class Out>
-void dwconv__scalar(const float* const* in, const float* w, const float* bias, Out* out, size_t width,
-                        size_t in_pitch, size_t channels, size_t ky0, size_t ky1) {
+void dwconv__scalar(const float* const* in, const float* w, const float* bias, Out* out, size_t width, size_t in_pitch,
+                    size_t channels, size_t ky0, size_t ky1) {
   for (size_t block = 0; block < channels / L; ++block)
     for (size_t x = 0; x < width; ++x) {
       float acc[L];

@@ -11,17 +11,16 @@ template <size_t K, size_t S, size_t B>
 LCNET_INLINE void dwgrad_blocks(const float* in, const float* grad, float* sums, size_t width, size_t channels) {
   constexpr size_t L = Vec::L;
   Vec acc[K][B];
-  LCNET_UNROLL for (size_t kx = 0; kx < K; ++kx)
-    LCNET_UNROLL for (size_t b = 0; b < B; ++b) acc[kx][b] = load(sums + kx * channels + b * L);
+  LCNET_UNROLL (size_t kx = 0; kx < K; ++kx)
+    LCNET_UNROLL (size_t b = 0; b < B; ++b) acc[kx][b] = load(sums + kx * channels + b * L);
   for (size_t x = 0; x < width; ++x) {
     Vec g[B];
-    LCNET_UNROLL for (size_t b = 0; b < B; ++b) g[b] = load(grad + x * channels + b * L);
-    LCNET_UNROLL for (size_t kx = 0; kx < K; ++kx)
-      LCNET_UNROLL for (size_t b = 0; b < B; ++b)
-        acc[kx][b] = fma(load(in + (S * x + kx) * channels + b * L), g[b], acc[kx][b]);
+    LCNET_UNROLL (size_t b = 0; b < B; ++b) g[b] = load(grad + x * channels + b * L);
+    LCNET_UNROLL (size_t kx = 0; kx < K; ++kx)
+      LCNET_UNROLL (size_t b = 0; b < B; ++b) acc[kx][b] = fma(load(in + (S * x + kx) * channels + b * L), g[b], acc[kx][b]);
   }
-  LCNET_UNROLL for (size_t kx = 0; kx < K; ++kx)
-    LCNET_UNROLL for (size_t b = 0; b < B; ++b) store(sums + kx * channels + b * L, acc[kx][b]);
+  LCNET_UNROLL (size_t kx = 0; kx < K; ++kx)
+    LCNET_UNROLL (size_t b = 0; b < B; ++b) store(sums + kx * channels + b * L, acc[kx][b]);
 }
 
 template <size_t K, size_t S>

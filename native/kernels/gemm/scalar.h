@@ -46,8 +46,8 @@ void gemm_steps__scalar(const In* a, size_t pixel_step, size_t step, const In* w
 }
 
 template <size_t L, size_t P, class In>
-void gemm__scalar(const In* a, const In* w, const float* bias, float* const* out, size_t pixels, size_t depth,
-                  size_t channels, size_t block_stride, Activation act) {
+void gemm__scalar(const In* a, const In* w, const float* bias, float* const* out, size_t pixels, size_t depth, size_t channels,
+                  size_t block_stride, Activation act) {
   gemm_steps__scalar<L, P>(a, depth, 1, w, bias, out, pixels, depth, channels, block_stride, act);
 }
 
@@ -58,8 +58,7 @@ void gemm_planes__scalar(const float* a, size_t pitch, const float* w, const flo
 }
 
 template <size_t L, size_t P, class In>
-void gemv__scalar(const In* x, const In* w, const float* bias, float* out, size_t depth, size_t channels,
-                  Activation act) {
+void gemv__scalar(const In* x, const In* w, const float* bias, float* out, size_t depth, size_t channels, Activation act) {
   gemm__scalar<L, P>(x, w, bias, &out, 1, depth, channels, L, act);
 }
 

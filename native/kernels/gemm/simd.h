@@ -22,27 +22,27 @@ struct F32Dot {
 };
 
 template <size_t R, size_t V, Activation A, class Dot, class Rows>
-LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const float* ahead, const float* bias,
-                            float* const* out, size_t depth, size_t block_stride) {
+LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const float* ahead, const float* bias, float* const* out,
+                            size_t depth, size_t block_stride) {
   constexpr size_t L = Vec::L;
   Vec acc[R][V];
-  LCNET_UNROLL for (size_t v = 0; v < V; ++v) {
+  LCNET_UNROLL (size_t v = 0; v < V; ++v) {
     const Vec b = load(bias + v * L);
-    LCNET_UNROLL for (size_t r = 0; r < R; ++r) acc[r][v] = b;
+    LCNET_UNROLL (size_t r = 0; r < R; ++r) acc[r][v] = b;
   }
   for (size_t k = 0; k < depth; ++k) {
     Vec b[V];
-    LCNET_UNROLL for (size_t v = 0; v < V; ++v) {
+    LCNET_UNROLL (size_t v = 0; v < V; ++v) {
       b[v] = load(w + (k * V + v) * L);
       prefetch(ahead + (k * V + v) * L);
     }
-    LCNET_UNROLL for (size_t r = 0; r < R; ++r) {
+    LCNET_UNROLL (size_t r = 0; r < R; ++r) {
       const Vec x = broadcast(a + Rows::at(rows, r, k));
-      LCNET_UNROLL for (size_t v = 0; v < V; ++v) acc[r][v] = Dot::madd(x, b[v], acc[r][v]);
+      LCNET_UNROLL (size_t v = 0; v < V; ++v) acc[r][v] = Dot::madd(x, b[v], acc[r][v]);
     }
   }
-  LCNET_UNROLL for (size_t r = 0; r < R; ++r)
-    LCNET_UNROLL for (size_t v = 0; v < V; ++v) store(out[r] + v * block_stride, activate<A>(acc[r][v]));
+  LCNET_UNROLL (size_t r = 0; r < R; ++r)
+    LCNET_UNROLL (size_t v = 0; v < V; ++v) store(out[r] + v * block_stride, activate<A>(acc[r][v]));
 }
 
 // Weights of one panel stay in the first-level cache while all pixels go over them. The first pixels fetch the next panel,
@@ -87,15 +87,15 @@ template <size_t P, size_t V, Activation A, class Dot>
 LCNET_INLINE void gemv_tile(const float* x, const float* w, size_t stride, const float* bias, float* out, size_t depth) {
   constexpr size_t L = Vec::L;
   Vec acc[P][V];
-  LCNET_UNROLL for (size_t p = 0; p < P; ++p)
-    LCNET_UNROLL for (size_t v = 0; v < V; ++v) acc[p][v] = load(bias + (p * V + v) * L);
+  LCNET_UNROLL (size_t p = 0; p < P; ++p)
+    LCNET_UNROLL (size_t v = 0; v < V; ++v) acc[p][v] = load(bias + (p * V + v) * L);
   for (size_t k = 0; k < depth; ++k) {
     const Vec a = broadcast(x + k);
-    LCNET_UNROLL for (size_t p = 0; p < P; ++p)
-      LCNET_UNROLL for (size_t v = 0; v < V; ++v) acc[p][v] = Dot::madd(a, load(w + p * stride + (k * V + v) * L), acc[p][v]);
+    LCNET_UNROLL (size_t p = 0; p < P; ++p)
+      LCNET_UNROLL (size_t v = 0; v < V; ++v) acc[p][v] = Dot::madd(a, load(w + p * stride + (k * V + v) * L), acc[p][v]);
   }
-  LCNET_UNROLL for (size_t p = 0; p < P; ++p)
-    LCNET_UNROLL for (size_t v = 0; v < V; ++v) store(out + (p * V + v) * L, activate<A>(acc[p][v]));
+  LCNET_UNROLL (size_t p = 0; p < P; ++p)
+    LCNET_UNROLL (size_t v = 0; v < V; ++v) store(out + (p * V + v) * L, activate<A>(acc[p][v]));
 }
 
 template <size_t P, size_t V, Activation A, class Dot>
@@ -106,13 +106,11 @@ static void gemv_panels(const float* x, const float* w, const float* bias, float
     const size_t at = p * V * L;
     gemv_tile<N, V, A, Dot>(x, w + at * depth, V * L * depth, bias + at, out + at, depth);
   });
-  for (size_t at = full * L; at < channels; at += L)
-    gemv_tile<1, 1, A, Dot>(x, w + at * depth, 0, bias + at, out + at, depth);
+  for (size_t at = full * L; at < channels; at += L) gemv_tile<1, 1, A, Dot>(x, w + at * depth, 0, bias + at, out + at, depth);
 }
 
 template <size_t P, size_t V, class Dot>
-static void gemv(const float* x, const float* w, const float* bias, float* out, size_t depth, size_t channels,
-                     Activation act) {
+static void gemv(const float* x, const float* w, const float* bias, float* out, size_t depth, size_t channels, Activation act) {
   switch (act) {
     case Activation::relu: return gemv_panels<P, V, Activation::relu, Dot>(x, w, bias, out, depth, channels);
     case Activation::hswish6: return gemv_panels<P, V, Activation::hswish6, Dot>(x, w, bias, out, depth, channels);

@@ -65,7 +65,7 @@ LCNET_INLINE Ints pack_units(const Ints (&a)[G]) {
 // N pixels of one channel block, `step` codes apart; code(n) makes them.
 template <size_t N, class MakeCode>
 LCNET_INLINE void store_pixels(Code* to, size_t step, MakeCode code) {
-  LCNET_UNROLL for (size_t n = 0; n + 2 <= N; n += 2) store_codes(to + n * step, code(n), to + (n + 1) * step, code(n + 1));
+  LCNET_UNROLL (size_t n = 0; n + 2 <= N; n += 2) store_codes(to + n * step, code(n), to + (n + 1) * step, code(n + 1));
   if constexpr (N % 2) store_codes(to + (N - 1) * step, code(N - 1));
 }
 
@@ -80,17 +80,18 @@ template <size_t R, size_t V, class MakeCode>
 LCNET_INLINE void store_tile(uint8_t* out, size_t stride, MakeCode code) {
   constexpr size_t L = Vec::L;
   if constexpr (V == 1) {
-    LCNET_UNROLL for (size_t r = 0; r < R; ++r) store_bytes(out + r * L, code(r, 0));
+    LCNET_UNROLL (size_t r = 0; r < R; ++r) store_bytes(out + r * L, code(r, 0));
   } else {
     const __m256i order = _mm256_setr_epi32(0, 4, 2, 6, 1, 5, 3, 7);
-    LCNET_UNROLL for (size_t r = 0; r + 2 <= R; r += 2) {
+    LCNET_UNROLL (size_t r = 0; r + 2 <= R; r += 2) {
       const __m256i a = _mm256_packs_epi32(code(r, 0).v, code(r, 1).v);
       const __m256i b = _mm256_packs_epi32(code(r + 1, 0).v, code(r + 1, 1).v);
       const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), order);
       _mm_storeu_si128(reinterpret_cast<__m128i*>(out + r * L), _mm256_castsi256_si128(bytes));
       _mm_storeu_si128(reinterpret_cast<__m128i*>(out + stride + r * L), _mm256_extracti128_si256(bytes, 1));
     }
-    if constexpr (R % 2) LCNET_UNROLL for (size_t v = 0; v < V; ++v) store_bytes(out + v * stride + (R - 1) * L, code(R - 1, v));
+    if constexpr (R % 2)
+      LCNET_UNROLL (size_t v = 0; v < V; ++v) store_bytes(out + v * stride + (R - 1) * L, code(R - 1, v));
   }
 }
 

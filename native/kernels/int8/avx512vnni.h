@@ -62,7 +62,7 @@ LCNET_INLINE Ints pack_units(const Ints (&a)[G]) {
 // N pixels of one channel block, `step` bytes apart; code(n) makes them.
 template <size_t N, class MakeCode>
 LCNET_INLINE void store_pixels(Code* to, size_t step, MakeCode code) {
-  LCNET_UNROLL for (size_t n = 0; n + 4 <= N; n += 4) {
+  LCNET_UNROLL (size_t n = 0; n + 4 <= N; n += 4) {
     const __m512i bytes = pack_codes(code(n), code(n + 1), code(n + 2), code(n + 3));
     Code* at = to + n * step;
     _mm_storeu_si128(reinterpret_cast<__m128i*>(at), _mm512_castsi512_si128(bytes));
@@ -70,16 +70,17 @@ LCNET_INLINE void store_pixels(Code* to, size_t step, MakeCode code) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(at + 2 * step), _mm512_extracti32x4_epi32(bytes, 2));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(at + 3 * step), _mm512_extracti32x4_epi32(bytes, 3));
   }
-  LCNET_UNROLL for (size_t n = N / 4 * 4; n < N; ++n) store_codes(to + n * step, code(n));
+  LCNET_UNROLL (size_t n = N / 4 * 4; n < N; ++n) store_codes(to + n * step, code(n));
 }
 
 // R pixels of V channel blocks, `stride` bytes apart; code(r, v) makes them.
 template <size_t R, size_t V, class MakeCode>
 LCNET_INLINE void store_tile(uint8_t* out, size_t stride, MakeCode code) {
-  LCNET_UNROLL for (size_t v = 0; v < V; ++v) {
-    LCNET_UNROLL for (size_t r = 0; r + 4 <= R; r += 4)
-      _mm512_storeu_si512(out + v * stride + r * Vec::L, pack_codes(code(r, v), code(r + 1, v), code(r + 2, v), code(r + 3, v)));
-    LCNET_UNROLL for (size_t r = R / 4 * 4; r < R; ++r) store_codes(out + v * stride + r * Vec::L, code(r, v));
+  LCNET_UNROLL (size_t v = 0; v < V; ++v) {
+    LCNET_UNROLL (size_t r = 0; r + 4 <= R; r += 4)
+      _mm512_storeu_si512(out + v * stride + r * Vec::L,
+                          pack_codes(code(r, v), code(r + 1, v), code(r + 2, v), code(r + 3, v)));
+    LCNET_UNROLL (size_t r = R / 4 * 4; r < R; ++r) store_codes(out + v * stride + r * Vec::L, code(r, v));
   }
 }
 
@@ -104,14 +105,14 @@ LCNET_INLINE void interleave_block(const uint8_t* const* rows, const size_t* ste
   size_t x = 0;
   for (; x + 4 <= n; x += 4) {
     __m512i r[4];
-    LCNET_UNROLL for (size_t g = 0; g < 4; ++g)
+    LCNET_UNROLL (size_t g = 0; g < 4; ++g)
       r[g] = steps[g] ? _mm512_loadu_si512(rows[g] + x * 16)
                       : _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[g])));
     interleave_pixels(r, out + x * 16);
   }
   for (; x < n; ++x) {
     __m128i r[4];
-    LCNET_UNROLL for (size_t g = 0; g < 4; ++g) r[g] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[g] + x * steps[g]));
+    LCNET_UNROLL (size_t g = 0; g < 4; ++g) r[g] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[g] + x * steps[g]));
     const __m128i low_a = _mm_unpacklo_epi8(r[0], r[1]), high_a = _mm_unpackhi_epi8(r[0], r[1]);
     const __m128i low_b = _mm_unpacklo_epi8(r[2], r[3]), high_b = _mm_unpackhi_epi8(r[2], r[3]);
     __m128i* to = reinterpret_cast<__m128i*>(out + x * Vec::L);

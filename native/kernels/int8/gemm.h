@@ -9,16 +9,16 @@ template <size_t R, size_t V, class Rows>
 LCNET_INLINE void int8_gemm_sums(const Unit* a, Rows rows, const int8_t* w, const int32_t* start, size_t units,
                                  Ints (&sum)[R][V]) {
   constexpr size_t L = Vec::L;
-  LCNET_UNROLL for (size_t v = 0; v < V; ++v) {
+  LCNET_UNROLL (size_t v = 0; v < V; ++v) {
     const Ints first = load_ints(start + v * L);
-    LCNET_UNROLL for (size_t r = 0; r < R; ++r) sum[r][v] = first;
+    LCNET_UNROLL (size_t r = 0; r < R; ++r) sum[r][v] = first;
   }
   for (size_t k = 0; k < units; ++k) {
     Ints b[V];
-    LCNET_UNROLL for (size_t v = 0; v < V; ++v) b[v] = load_weights(w + (k * V + v) * L * G);
-    LCNET_UNROLL for (size_t r = 0; r < R; ++r) {
+    LCNET_UNROLL (size_t v = 0; v < V; ++v) b[v] = load_weights(w + (k * V + v) * L * G);
+    LCNET_UNROLL (size_t r = 0; r < R; ++r) {
       const Ints x = broadcast_unit(a + Rows::at(rows, r, k));
-      LCNET_UNROLL for (size_t v = 0; v < V; ++v) add_dot(sum[r][v], x, b[v]);
+      LCNET_UNROLL (size_t v = 0; v < V; ++v) add_dot(sum[r][v], x, b[v]);
     }
   }
 }
@@ -41,8 +41,8 @@ static void int8_gemm_rows(const Unit* a, Rows rows, const int8_t* w, const int3
   for_panels<R, V>(pixels, channels, [&]<size_t N, size_t M>(size_t p, size_t c) LCNET_INLINED {
     Ints sum[N][M];
     int8_gemm_sums<N, M>(a + Rows::at(rows, p, 0), rows, w + c * depth, start + c, depth / G, sum);
-    requantize_tile(sum, {sums.scale + c, sums.bias + c}, {coding.inverse_scale + c, coding.zero_point + c}, out + c / L * block_stride + p * L,
-                    block_stride);
+    requantize_tile(sum, {sums.scale + c, sums.bias + c}, {coding.inverse_scale + c, coding.zero_point + c},
+                    out + c / L * block_stride + p * L, block_stride);
   });
 }
 
@@ -58,10 +58,9 @@ static void int8_gemm(const Unit* a, size_t pitch, const int8_t* w, const int32_
 template <Activation A, size_t N, size_t M>
 LCNET_INLINE void int8_store_f32(const Ints (&sum)[N][M], Sums sums, size_t c, float* out, size_t pitch) {
   constexpr size_t L = Vec::L;
-  LCNET_UNROLL for (size_t m = 0; m < M; ++m) {
+  LCNET_UNROLL (size_t m = 0; m < M; ++m) {
     const Vec scale = load(sums.scale + c + m * L), bias = load(sums.bias + c + m * L);
-    LCNET_UNROLL for (size_t n = 0; n < N; ++n)
-      store(out + n * pitch + m * L, activate<A>(fma(to_float(sum[n][m]), scale, bias)));
+    LCNET_UNROLL (size_t n = 0; n < N; ++n) store(out + n * pitch + m * L, activate<A>(fma(to_float(sum[n][m]), scale, bias)));
   }
 }
 
@@ -92,12 +91,11 @@ template <size_t P, size_t V>
 LCNET_INLINE void int8_gemv_sums(const Unit* a, const int8_t* w, size_t stride, const int32_t* start, size_t units,
                                  Ints (&sum)[1][P * V]) {
   constexpr size_t L = Vec::L;
-  LCNET_UNROLL for (size_t v = 0; v < P * V; ++v) sum[0][v] = load_ints(start + v * L);
+  LCNET_UNROLL (size_t v = 0; v < P * V; ++v) sum[0][v] = load_ints(start + v * L);
   for (size_t k = 0; k < units; ++k) {
     const Ints x = broadcast_unit(a + k);
-    LCNET_UNROLL for (size_t p = 0; p < P; ++p)
-      LCNET_UNROLL for (size_t v = 0; v < V; ++v)
-        add_dot(sum[0][p * V + v], x, load_weights(w + p * stride + (k * V + v) * L * G));
+    LCNET_UNROLL (size_t p = 0; p < P; ++p)
+      LCNET_UNROLL (size_t v = 0; v < V; ++v) add_dot(sum[0][p * V + v], x, load_weights(w + p * stride + (k * V + v) * L * G));
   }
 }
 

@@ -10,9 +10,10 @@ using lcnet::kPlanes;
 template <Vec (*Load)(const float*)>
 LCNET_INLINE Ints pixel_units(const float* x, size_t channel_stride, Coding coding, size_t channels) {
   Ints codes[G];
-  LCNET_UNROLL for (size_t g = 0; g < G; ++g) {
+  LCNET_UNROLL (size_t g = 0; g < G; ++g) {
     codes[g] = no_ints();
-    if (g < channels) codes[g] = code_of(Load(x + g * channel_stride), broadcast(coding.inverse_scale + g), broadcast(coding.zero_point + g));
+    if (g < channels)
+      codes[g] = code_of(Load(x + g * channel_stride), broadcast(coding.inverse_scale + g), broadcast(coding.zero_point + g));
   }
   return pack_units(codes);
 }
@@ -49,20 +50,21 @@ static void int8_quantize(const float* x, size_t channel_stride, Coding coding, 
 
 // P vectors of pixels x N channels.
 template <size_t P, size_t N>
-LCNET_INLINE void int8_stem_sums(const Unit* const* in, size_t half, size_t x, const Unit* w, size_t planes, Ints (&sum)[N][P]) {
+LCNET_INLINE void int8_stem_sums(const Unit* const* in, size_t half, size_t x, const Unit* w, size_t planes,
+                                 Ints (&sum)[N][P]) {
   constexpr size_t L = Vec::L;
-  LCNET_UNROLL for (size_t n = 0; n < N; ++n)
-    LCNET_UNROLL for (size_t p = 0; p < P; ++p) sum[n][p] = no_ints();
+  LCNET_UNROLL (size_t n = 0; n < N; ++n)
+    LCNET_UNROLL (size_t p = 0; p < P; ++p) sum[n][p] = no_ints();
   for (size_t ky = 0; ky < 3; ++ky)
     for (size_t plane = 0; plane < planes; ++plane, w += 3 * kPlanes) {
       const Unit *odd = one_pointer(in[ky] + plane * 2 * half + x), *even = one_pointer(odd + half);
       const Unit* columns[] = {odd, even, odd + 1};
-      LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) {
+      LCNET_UNROLL (size_t kx = 0; kx < 3; ++kx) {
         Ints pixels[P];
-        LCNET_UNROLL for (size_t p = 0; p < P; ++p) pixels[p] = load_ints(columns[kx] + p * L);
-        LCNET_UNROLL for (size_t n = 0; n < N; ++n) {
+        LCNET_UNROLL (size_t p = 0; p < P; ++p) pixels[p] = load_ints(columns[kx] + p * L);
+        LCNET_UNROLL (size_t n = 0; n < N; ++n) {
           const Ints tap = broadcast_unit(w + kx * kPlanes + n);
-          LCNET_UNROLL for (size_t p = 0; p < P; ++p) {
+          LCNET_UNROLL (size_t p = 0; p < P; ++p) {
             add_dot(sum[n][p], pixels[p], tap);
             add_now(sum[n][p]);
           }
@@ -73,7 +75,8 @@ LCNET_INLINE void int8_stem_sums(const Unit* const* in, size_t half, size_t x, c
 
 // The coefficients of one channel, whose pixels are in the lanes.
 LCNET_INLINE Requantize requantize_plane(Sums sums, Coding coding, size_t c) {
-  return {broadcast(sums.scale + c), broadcast(sums.bias + c), broadcast(coding.inverse_scale + c), broadcast(coding.zero_point + c)};
+  return {broadcast(sums.scale + c), broadcast(sums.bias + c), broadcast(coding.inverse_scale + c),
+          broadcast(coding.zero_point + c)};
 }
 
 template <size_t P, size_t N>
@@ -85,7 +88,7 @@ static void int8_stem(const Unit* const* in, size_t half, const Unit* w, Sums su
     for_tiles<P>((width + L - 1) / L, [&]<size_t M>(size_t v) LCNET_INLINED {
       Ints sum[N][M];
       int8_stem_sums(in, half, v * L, w + c / kPlanes * 9 * planes * kPlanes + c % kPlanes, planes, sum);
-      LCNET_UNROLL for (size_t n = 0; n < N; ++n) {
+      LCNET_UNROLL (size_t n = 0; n < N; ++n) {
         const Requantize q = requantize_plane(sums, coding, c + n);
         store_tile<M, 1>(out + (c + n) * plane + v * L, 0,
                          [&](size_t m, size_t) LCNET_INLINED { return Requantize::apply(q, sum[n][m]); });
@@ -132,18 +135,18 @@ template <size_t T>
 LCNET_INLINE void int8_dwconv_planes_tile(const Unit* const* in, size_t groups, const Unit* w, size_t offset, size_t pitch,
                                           const int32_t* start, Ints (&sum)[T][G]) {
   constexpr size_t L = Vec::L;
-  LCNET_UNROLL for (size_t t = 0; t < T; ++t)
-    LCNET_UNROLL for (size_t g = 0; g < G; ++g) sum[t][g] = broadcast_unit(start + g);
+  LCNET_UNROLL (size_t t = 0; t < T; ++t)
+    LCNET_UNROLL (size_t g = 0; g < G; ++g) sum[t][g] = broadcast_unit(start + g);
   for (size_t row = 0; row < groups; ++row)
-    LCNET_UNROLL for (size_t g = 0; g < G; ++g) {
+    LCNET_UNROLL (size_t g = 0; g < G; ++g) {
       const Unit *pixels = one_pointer(in[row] + offset + g * pitch), *taps = one_pointer(w + (g * groups + row) * 3);
       const Ints tap[] = {broadcast_unit(taps), broadcast_unit(taps + 1), broadcast_unit(taps + 2)};
       Vec before = bits(load_ints(pixels - L)), here = bits(load_ints(pixels));
-      LCNET_UNROLL for (size_t t = 0; t < T; ++t, pixels += L) {
+      LCNET_UNROLL (size_t t = 0; t < T; ++t, pixels += L) {
         const Vec behind = bits(load_ints(pixels + L));
         const float* at = reinterpret_cast<const float*>(pixels);
         const Vec neighbors[] = {one_left(at, before, here), here, one_right(at, here, behind)};
-        LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) {
+        LCNET_UNROLL (size_t kx = 0; kx < 3; ++kx) {
           add_dot(sum[t][g], bits(neighbors[kx]), tap[kx]);
           add_now(sum[t][g]);
         }
@@ -161,11 +164,11 @@ static void int8_dwconv_planes(const Unit* const* in, size_t groups, const Unit*
     for_tiles<T>(vectors, [&]<size_t N>(size_t v) LCNET_INLINED {
       Ints sum[N][G];
       int8_dwconv_planes_tile(in, groups, w + c * groups * 3, c * pitch + (v + 1) * L, pitch, start + c, sum);
-      LCNET_UNROLL for (size_t g = 0; g < G; ++g) {
+      LCNET_UNROLL (size_t g = 0; g < G; ++g) {
         const Requantize q = requantize_plane(sums, coding, c + g);
-        LCNET_UNROLL for (size_t n = 0; n < N; ++n) sum[n][g] = Requantize::apply(q, sum[n][g]);
+        LCNET_UNROLL (size_t n = 0; n < N; ++n) sum[n][g] = Requantize::apply(q, sum[n][g]);
       }
-      LCNET_UNROLL for (size_t n = 0; n < N; ++n) store_ints(out + (v + n) * L, pack_units(sum[n]));
+      LCNET_UNROLL (size_t n = 0; n < N; ++n) store_ints(out + (v + n) * L, pack_units(sum[n]));
     });
 }
 

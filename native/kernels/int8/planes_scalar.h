@@ -40,7 +40,8 @@ void int8_stem_3x3s2__scalar(const Unit* const* in, size_t half, const Unit* w, 
                              size_t width, size_t plane, size_t in_chans, size_t channels) {
   for (size_t c = 0; c < channels; ++c)
     for (size_t x = 0; x < width; ++x)
-      out[c * plane + x] = to_code(int8_stem_h6__scalar<G>(in, half, w, sums, x, in_chans, c), coding.inverse_scale[c], coding.zero_point[c]);
+      out[c * plane + x] =
+          to_code(int8_stem_h6__scalar<G>(in, half, w, sums, x, in_chans, c), coding.inverse_scale[c], coding.zero_point[c]);
 }
 
 template <size_t G>

@@ -35,8 +35,8 @@ void int8_dwconv__scalar(const Unit* const* in, size_t groups, const Unit* w, co
   auto* to = reinterpret_cast<typename Unpacked<G>::Code*>(out);
   for (size_t x = 0; x < width; ++x)
     for (size_t c = 0; c < channels; ++c)
-      to[x * channels + c] = to_code(int8_dwconv_h6__scalar<L, K, S, G>(in, groups, w, start, sums, x, pitch, c), coding.inverse_scale[c],
-                                     coding.zero_point[c]);
+      to[x * channels + c] = to_code(int8_dwconv_h6__scalar<L, K, S, G>(in, groups, w, start, sums, x, pitch, c),
+                                     coding.inverse_scale[c], coding.zero_point[c]);
 }
 
 template <size_t L, size_t G, size_t K, size_t S>

@@ -35,17 +35,17 @@ struct Requantize {
   LCNET_INLINE Requantize at(Sums sums, Coding coding, size_t c) {
     return {load(sums.scale + c), load(sums.bias + c), load(coding.inverse_scale + c), load(coding.zero_point + c)};
   }
-  LCNET_INLINE Ints apply(const Requantize& q, Ints sum) { return code_of(h6_of(sum, q.scale, q.bias), q.inverse_scale, q.zero_point); }
+  LCNET_INLINE Ints apply(const Requantize& q, Ints sum) {
+    return code_of(h6_of(sum, q.scale, q.bias), q.inverse_scale, q.zero_point);
+  }
 };
 
 // A tile of sums becomes codes of a map.
 template <size_t R, size_t V>
 LCNET_INLINE void requantize_tile(const Ints (&sum)[R][V], Sums sums, Coding coding, uint8_t* out, size_t block_stride) {
   Requantize q[V];
-  LCNET_UNROLL for (size_t v = 0; v < V; ++v) q[v] = Requantize::at(sums, coding, v * Vec::L);
-  store_tile<R, V>(out, block_stride, [&](size_t r, size_t v) LCNET_INLINED {
-    return Requantize::apply(q[v], sum[r][v]);
-  });
+  LCNET_UNROLL (size_t v = 0; v < V; ++v) q[v] = Requantize::at(sums, coding, v * Vec::L);
+  store_tile<R, V>(out, block_stride, [&](size_t r, size_t v) LCNET_INLINED { return Requantize::apply(q[v], sum[r][v]); });
 }
 
 static void int8_interleave(const uint8_t* const* rows, const Unit* zeros, Unit* out, size_t width, size_t block_stride,
@@ -74,10 +74,10 @@ template <size_t K, size_t S, size_t T>
 LCNET_INLINE void int8_dwconv_row(const Unit* in, const Unit* w, Ints (&sum)[T]) {
   constexpr size_t L = Vec::L;
   Ints tap[K];
-  LCNET_UNROLL for (size_t kx = 0; kx < K; ++kx) tap[kx] = load_ints(w + kx * L);
-  LCNET_UNROLL for (size_t x = 0; x < S * (T - 1) + K; ++x) {
+  LCNET_UNROLL (size_t kx = 0; kx < K; ++kx) tap[kx] = load_ints(w + kx * L);
+  LCNET_UNROLL (size_t x = 0; x < S * (T - 1) + K; ++x) {
     const Ints unit = load_ints(in + x * L);
-    LCNET_UNROLL for (size_t kx = 0; kx < K; ++kx) {
+    LCNET_UNROLL (size_t kx = 0; kx < K; ++kx) {
       if (x < kx || (x - kx) % S || (x - kx) / S >= T) continue;
       add_dot(sum[(x - kx) / S], unit, tap[kx]);
       add_now(sum[(x - kx) / S]);
@@ -90,7 +90,7 @@ template <size_t K, size_t S, size_t T>
 LCNET_INLINE void int8_dwconv_sums(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, size_t x,
                                    size_t pitch, size_t c, Ints (&sum)[T]) {
   const Ints first = load_ints(start + c);
-  LCNET_UNROLL for (size_t t = 0; t < T; ++t) sum[t] = first;
+  LCNET_UNROLL (size_t t = 0; t < T; ++t) sum[t] = first;
   for (size_t g = 0; g < groups; ++g)
     int8_dwconv_row<K, S, T>(one_pointer(in[g] + c * pitch + S * x * Vec::L), w + (c * groups + g * Vec::L) * K, sum);
 }
@@ -104,8 +104,7 @@ static void int8_dwconv(const Unit* const* in, size_t groups, const Unit* w, con
       Ints sum[N];
       int8_dwconv_sums<K, S, N>(in, groups, w, start, x, pitch, c, sum);
       const Requantize q = Requantize::at(sums, coding, c);
-      store_pixels<N>(to + x * channels + c, channels,
-                      [&](size_t t) LCNET_INLINED { return Requantize::apply(q, sum[t]); });
+      store_pixels<N>(to + x * channels + c, channels, [&](size_t t) LCNET_INLINED { return Requantize::apply(q, sum[t]); });
     });
 }
 
@@ -117,7 +116,7 @@ static void int8_dwconv_f32(const Unit* const* in, size_t groups, const Unit* w,
       Ints sum[N];
       int8_dwconv_sums<K, S, N>(in, groups, w, start, x, pitch, c, sum);
       const Vec scale = load(sums.scale + c), bias = load(sums.bias + c);
-      LCNET_UNROLL for (size_t t = 0; t < N; ++t) store(out + (x + t) * channels + c, h6_of(sum[t], scale, bias));
+      LCNET_UNROLL (size_t t = 0; t < N; ++t) store(out + (x + t) * channels + c, h6_of(sum[t], scale, bias));
     });
 }
 

@@ -18,8 +18,8 @@ struct Int8Tiles {
   size_t stem_vectors, stem_channels;  // of pixels; they divide kPlanes
   size_t planes_vectors;               // of pixels, behind the stem
   size_t dwconv_pixels, dwconv_f32_pixels;
-  size_t gemm_pixels, gemm_f32_pixels;        // x panel sums
-  size_t gemv_panels, f32_gemv_panels;        // x panel sums
+  size_t gemm_pixels, gemm_f32_pixels;  // x panel sums
+  size_t gemv_panels, f32_gemv_panels;  // x panel sums
 };
 
 template <Int8Tiles T>

@@ -25,13 +25,17 @@ LCNET_INLINE Ints all(int x) { return {_mm512_set1_epi32(x)}; }
 LCNET_INLINE Ints add(Ints a, Ints b) { return {_mm512_add_epi32(a.v, b.v)}; }
 LCNET_INLINE Ints multiply_pairs(Ints a, Ints b) { return {_mm512_madd_epi16(a.v, b.v)}; }
 template <int N>
-LCNET_INLINE Ints shift_left(Ints a) { return {_mm512_slli_epi32(a.v, N)}; }
+LCNET_INLINE Ints shift_left(Ints a) {
+  return {_mm512_slli_epi32(a.v, N)};
+}
 template <int N>
-LCNET_INLINE Ints shift_right(Ints a) { return {_mm512_srai_epi32(a.v, N)}; }
+LCNET_INLINE Ints shift_right(Ints a) {
+  return {_mm512_srai_epi32(a.v, N)};
+}
 LCNET_INLINE Ints shuffle(Ints a, Ints by) { return {_mm512_shuffle_epi8(a.v, by.v)}; }
 LCNET_INLINE Ints interleave_low(Ints a, Ints b) { return {_mm512_unpacklo_epi8(a.v, b.v)}; }
 LCNET_INLINE Ints interleave_high(Ints a, Ints b) { return {_mm512_unpackhi_epi8(a.v, b.v)}; }
-LCNET_INLINE Ints pack_sums(Ints a, Ints b) { return {_mm512_packs_epi32(a.v, b.v)}; }    // to 16 bits, clamped
+LCNET_INLINE Ints pack_sums(Ints a, Ints b) { return {_mm512_packs_epi32(a.v, b.v)}; }     // to 16 bits, clamped
 LCNET_INLINE Ints pack_halves(Ints a, Ints b) { return {_mm512_packus_epi16(a.v, b.v)}; }  // to 0 .. 255, clamped
 
 }  // namespace

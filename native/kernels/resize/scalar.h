@@ -24,8 +24,7 @@ inline void u8_resize_rows__scalar(const uint8_t* const* in, const ResizeTaps* t
     for (size_t i = 0; i < 4 * channels; ++i) {
       const size_t row = i / channels, c = i % channels;
       uint32_t sum = kResizeHalf;
-      for (size_t t = 0; t < taps[x].count; ++t)
-        sum += in[row][(taps[x].first + t) * channels + c] * resize_coefficient(k, t);
+      for (size_t t = 0; t < taps[x].count; ++t) sum += in[row][(taps[x].first + t) * channels + c] * resize_coefficient(k, t);
       out[row][x * channels + c] = resize_clamp(sum);
     }
     k += (taps[x].count + 1) / 2 * 4;

@@ -63,11 +63,11 @@ static void resize_rows(const uint8_t* const* in, const ResizeTaps* taps, const 
   const Ints pair = pair_of_pixels<C>();
   for (size_t x = 0; x < width; ++x) {
     Halves sum[V];
-    LCNET_UNROLL for (size_t v = 0; v < V; ++v) sum[v] = start();
+    LCNET_UNROLL (size_t v = 0; v < V; ++v) sum[v] = start();
     const size_t begin = taps[x].first * C, end = begin + taps[x].count * C;
     for (size_t at = begin; at < end; at += 2 * C, k += 4) {
       const Halves both = coefficients(k);
-      LCNET_UNROLL for (size_t v = 0; v < V; ++v)
+      LCNET_UNROLL (size_t v = 0; v < V; ++v)
         sum[v] = multiply_add(shuffle(load_lanes(in + v * Ints::Lanes, at), pair), both, sum[v]);
     }
     // The first packing cuts nothing, as a sum of 32 bits shifted by 22 fits 16; the second clamps. Then the first four bytes
@@ -75,7 +75,7 @@ static void resize_rows(const uint8_t* const* in, const ResizeTaps* taps, const 
     const Ints halves = pack_sums(finish(sum[0]), finish(sum[V - 1]));
     uint8_t pixels[Ints::Bytes];
     store_bytes(pixels, pack_halves(halves, halves));
-    LCNET_UNROLL for (size_t row = 0; row < 4; ++row)
+    LCNET_UNROLL (size_t row = 0; row < 4; ++row)
       __builtin_memcpy(out[row] + x * C, pixels + row % Ints::Lanes * 16 + row / Ints::Lanes * 4, 4);
   }
 }

@@ -54,9 +54,9 @@ LCNET_INLINE const T* one_pointer(const T* p) {
 // A loop over a count known at compile time, unrolled for certain: its body indexes registers. Not under sanitizers, whose
 // checks in every step of every tile take the compiler ten minutes a file.
 #if defined(LCNET_SANITIZE)
-#define LCNET_UNROLL
+#define LCNET_UNROLL(...) for (__VA_ARGS__)
 #else
-#define LCNET_UNROLL _Pragma("GCC unroll 32")
+#define LCNET_UNROLL(...) _Pragma("GCC unroll 32") for (__VA_ARGS__)
 #endif
 
 // Cuts `pixels` into tiles of at most Max, as even as can be, and calls tile<n>(first pixel) for each: 14 pixels in tiles

@@ -18,8 +18,7 @@ void f32_stem_3x3s2__scalar(const float* const* in, size_t half, const float* w,
       float acc = bias[c];
       for (size_t row = ky0 * in_chans; row < ky1 * in_chans; ++row) {
         const float pixels[] = {in[row][x], in[row][half + x], in[row][x + 1]};
-        for (size_t kx = 0; kx < 3; ++kx)
-          acc += pixels[kx] * w[(c / kPlanes * taps + row * 3 + kx) * kPlanes + c % kPlanes];
+        for (size_t kx = 0; kx < 3; ++kx) acc += pixels[kx] * w[(c / kPlanes * taps + row * 3 + kx) * kPlanes + c % kPlanes];
       }
       out[c * pitch + x] = hswish6(acc);
     }

@@ -25,22 +25,22 @@ LCNET_INLINE void stem_tile(const float* const* in, size_t half, size_t x, const
                             size_t pitch, size_t in_chans, size_t ky0, size_t ky1) {
   constexpr size_t L = Vec::L;
   Vec acc[N][P];
-  LCNET_UNROLL for (size_t n = 0; n < N; ++n)
-    LCNET_UNROLL for (size_t p = 0; p < P; ++p) acc[n][p] = broadcast(bias + n);
+  LCNET_UNROLL (size_t n = 0; n < N; ++n)
+    LCNET_UNROLL (size_t p = 0; p < P; ++p) acc[n][p] = broadcast(bias + n);
   for (size_t row = ky0 * in_chans; row < ky1 * in_chans; ++row) {
     const float *odd = one_pointer(in[row] + x), *even = one_pointer(odd + half), *taps = one_pointer(w + row * 3 * kPlanes);
     const float* columns[] = {odd, even, odd + 1};
-    LCNET_UNROLL for (size_t kx = 0; kx < 3; ++kx) {
+    LCNET_UNROLL (size_t kx = 0; kx < 3; ++kx) {
       Vec pixels[P];
-      LCNET_UNROLL for (size_t p = 0; p < P; ++p) pixels[p] = load(columns[kx] + p * L);
-      LCNET_UNROLL for (size_t n = 0; n < N; ++n) {
+      LCNET_UNROLL (size_t p = 0; p < P; ++p) pixels[p] = load(columns[kx] + p * L);
+      LCNET_UNROLL (size_t n = 0; n < N; ++n) {
         const Vec tap = broadcast(taps + kx * kPlanes + n);
-        LCNET_UNROLL for (size_t p = 0; p < P; ++p) accumulate(acc[n][p], pixels[p], tap);
+        LCNET_UNROLL (size_t p = 0; p < P; ++p) accumulate(acc[n][p], pixels[p], tap);
       }
     }
   }
-  LCNET_UNROLL for (size_t n = 0; n < N; ++n)
-    LCNET_UNROLL for (size_t p = 0; p < P; ++p) store(out + n * pitch + x + p * L, hswish6(acc[n][p]));
+  LCNET_UNROLL (size_t n = 0; n < N; ++n)
+    LCNET_UNROLL (size_t p = 0; p < P; ++p) store(out + n * pitch + x + p * L, hswish6(acc[n][p]));
 }
 
 template <size_t P, size_t N>

@@ -50,7 +50,8 @@ static void near(const std::vector<float>& found, const std::vector<float>& expe
     low = std::min(low, expected[i]), high = std::max(high, expected[i]);
     worst = std::max(worst, std::isnan(found[i]) ? INFINITY : std::fabs(found[i] - expected[i]));
   }
-  if (!(worst <= tolerance * (high - low))) fail(what + " differs by " + std::to_string(worst / (high - low)) + " of its range");
+  if (!(worst <= tolerance * (high - low)))
+    fail(what + " differs by " + std::to_string(worst / (high - low)) + " of its range");
 }
 
 static void compare(const Results& found, const Results& expected, const std::string& what, float tolerance = 1e-4f) {
@@ -70,7 +71,9 @@ static std::vector<float> random_images(size_t count, size_t in_chans, size_t he
 
 // The results of the first of two images.
 static Results first_of(const Results& two) {
-  const auto half = [](const std::vector<float>& v) { return std::vector<float>(v.begin(), v.begin() + static_cast<long>(v.size() / 2)); };
+  const auto half = [](const std::vector<float>& v) {
+    return std::vector<float>(v.begin(), v.begin() + static_cast<long>(v.size() / 2));
+  };
   Results one{half(two.logits), half(two.embedding), {}};
   for (const auto& map : two.maps) one.maps.push_back(half(map));
   return one;
@@ -126,7 +129,8 @@ static void batches_change_nothing(const lcnet::Kernels& kernels, const Weights&
 }
 
 // Every layout, alone and in a team, against the scalar kernels in theirs, and these against plain loops.
-static void equals_the_reference(const Weights& weights, const Tables& tables, size_t height, size_t width, const std::string& what) {
+static void equals_the_reference(const Weights& weights, const Tables& tables, size_t height, size_t width,
+                                 const std::string& what) {
   const lcnet::NetworkSource& source = weights.source;
   Engine reference(lcnet::kernels__scalar, source, 1);
   const std::vector<float> x = random_images(2, source.stem.in_chans, height, width);

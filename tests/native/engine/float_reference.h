@@ -64,7 +64,8 @@ class FloatReference {
     x = conv(x, net.stem, lcnet::kStemStride, false);
     for (size_t i = 0; i < net.blocks.size(); ++i) {
       x = block(x, net.blocks[i]);
-      if (std::find(net.feature_maps.begin(), net.feature_maps.end(), i + 1) != net.feature_maps.end()) out.maps.push_back(x.values);
+      if (std::find(net.feature_maps.begin(), net.feature_maps.end(), i + 1) != net.feature_maps.end())
+        out.maps.push_back(x.values);
     }
     if (net.head.out) out.embedding = hswish(dense(means(x), net.head));
     if (net.classifier.out) out.logits = dense(out.embedding, net.classifier);

@@ -32,21 +32,40 @@ inline Made lcnet_shape(size_t width, size_t in_chans) {
 inline Made deep_shape() {
   Made made{"deep", 3, 8, {}, {4, 20}, 30, 5};
   for (size_t i = 0; i < 20; ++i)
-    made.blocks.push_back({8 + 4 * (i % 3), i % 2 ? size_t{5} : size_t{3}, {i % 7 == 3 ? 2u : 1u, i % 5 == 2 ? 2u : 1u}, i > 17});
+    made.blocks.push_back(
+        {8 + 4 * (i % 3), i % 2 ? size_t{5} : size_t{3}, {i % 7 == 3 ? 2u : 1u, i % 5 == 2 ? 2u : 1u}, i > 17});
+  return made;
+}
+
+// Maps of one shape in a row, with feature maps among them that must not make room for each other.
+inline Made alike_shape() {
+  Made made{"all alike", 3, 8, {}, {1, 2, 3, 6, 7, 8}, 9, 4};
+  for (size_t i = 0; i < 10; ++i) {
+    const size_t stride = i == 0 || i == 3 || i == 4 ? 2 : 1;
+    made.blocks.push_back({16, i == 0 ? size_t{3} : size_t{5}, {stride, stride}});
+  }
   return made;
 }
 
 // Rows and columns that shrink apart, as text needs it; a first block that is not on planes, with squeeze-and-excite and
 // without; no squeeze-and-excite at all; no classifier, and no head.
 inline std::vector<Made> other_shapes() {
+  const std::vector<MadeBlock> one = {{20, 3, {1, 1}}},
+                               text = {{16, 3, {1, 1}},
+                                       {24, 3, {2, 1}},
+                                       {24, 3, {1, 2}},
+                                       {40, 5, {2, 1}, true},
+                                       {40, 5, {1, 1}}},
+                               rows = {{24, 3, {2, 1}}, {24, 5, {1, 2}}, {48, 3, {2, 2}}, {32, 5, {1, 2}}},
+                               columns = {{12, 3, {1, 2}}, {20, 3, {1, 1}}, {36, 5, {2, 1}}},
+                               gated = {{20, 5, {1, 2}, true}, {28, 3, {2, 1}, true}, {20, 3, {2, 2}}};
   return {
-      {"one block", 3, 8, {{20, 3, {1, 1}}}, {1}, 12, 4},
-      {"all alike", 3, 8, {{16, 3, {2, 2}}, {16, 5, {1, 1}}, {16, 5, {1, 1}}, {16, 5, {2, 2}}, {16, 5, {2, 2}}, {16, 5, {1, 1}},
-                           {16, 5, {1, 1}}, {16, 5, {1, 1}}, {16, 5, {1, 1}}, {16, 5, {1, 1}}}, {1, 2, 3, 6, 7, 8}, 9, 4},
-      {"text", 3, 8, {{16, 3, {1, 1}}, {24, 3, {2, 1}}, {24, 3, {1, 2}}, {40, 5, {2, 1}, true}, {40, 5, {1, 1}}}, {2, 5}, 40, 7},
-      {"rows first", 1, 16, {{24, 3, {2, 1}}, {24, 5, {1, 2}}, {48, 3, {2, 2}}, {32, 5, {1, 2}}}, {1, 2, 3}, 24, 0},
-      {"columns first", 3, 12, {{12, 3, {1, 2}}, {20, 3, {1, 1}}, {36, 5, {2, 1}}}, {1, 3}, 10, 3},
-      {"gated first", 3, 8, {{20, 5, {1, 2}, true}, {28, 3, {2, 1}, true}, {20, 3, {2, 2}}}, {1}, 0, 0},
+      {"one block", 3, 8, one, {1}, 12, 4},
+      {"text", 3, 8, text, {2, 5}, 40, 7},
+      {"rows first", 1, 16, rows, {1, 2, 3}, 24, 0},
+      {"columns first", 3, 12, columns, {1, 3}, 10, 3},
+      {"gated first", 3, 8, gated, {1}, 0, 0},
+      alike_shape(),
       deep_shape(),
   };
 }

@@ -15,7 +15,8 @@ struct Tensor {  // values [channels][height][width]
 // What lies under tap t, of [in_chans][kernel][kernel], of a conv at output pixel (y, x); its first input channel is `first`.
 // There is `outside` around the tensor.
 template <class Conv>
-float under(const Tensor& in, const Conv& conv, lcnet::Stride stride, size_t first, size_t t, size_t y, size_t x, float outside) {
+float under(const Tensor& in, const Conv& conv, lcnet::Stride stride, size_t first, size_t t, size_t y, size_t x,
+            float outside) {
   const size_t K = conv.kernel, ky = t / K % K, kx = t % K, r = y * stride.h + ky, q = x * stride.w + kx, pad = K / 2;
   const bool inside = r >= pad && q >= pad && r < in.height + pad && q < in.width + pad;
   return inside ? in.at(first + t / (K * K), r - pad, q - pad) : outside;

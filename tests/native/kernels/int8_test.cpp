@@ -85,7 +85,8 @@ static void quantize(const Int8Kernels& fast, const Int8Kernels& scalar) {
   Guarded x((in_chans - 1) * stride + width);
   if (pick(0, 3) == 0) x.data[pick(0, width - 1)] = pick(0, 1) ? NAN : 1e30f;
   Guarded inverse_scale(in_chans), zero_point(in_chans);
-  for (size_t c = 0; c < in_chans; ++c) inverse_scale.data[c] = 60.0f, zero_point.data[c] = static_cast<float>(pick(0, 2550)) / 10.0f;
+  for (size_t c = 0; c < in_chans; ++c)
+    inverse_scale.data[c] = 60.0f, zero_point.data[c] = static_cast<float>(pick(0, 2550)) / 10.0f;
   const size_t planes = (in_chans + fast.group - 1) / fast.group;
   check(fast, scalar, planes * 2 * half * sizeof(Unit), [&](const Int8Kernels& k, Memory& out) {
     use(k.quantize)(x.data, stride, {inverse_scale.data, zero_point.data}, out.as<Unit>(), width, half, in_chans);
@@ -143,7 +144,7 @@ static void planes(const Int8Kernels& fast, const Int8Kernels& scalar) {
   Layer layer(channels, 9000.0f);
   check(fast, scalar, channels / fast.group * padded * sizeof(Unit), [&](const Int8Kernels& k, Memory& out) {
     use(k.dwconv_planes)(group_rows, groups, w->as<Unit>(), layer.start.as<int32_t>(), layer.sums(), layer.coding(),
-                    out.as<Unit>(), width, channels);
+                         out.as<Unit>(), width, channels);
     for (size_t c = 0; c < channels / fast.group; ++c) ignore(out.as<Unit>() + c * padded, width, padded);
   });
 }
@@ -178,11 +179,11 @@ static void dwconv(const Int8Kernels& fast, const Int8Kernels& scalar) {
   Layer layer(channels, 3000.0f * static_cast<float>(K));
   check(fast, scalar, codes(fast, width * channels), [&](const Int8Kernels& k, Memory& out) {
     use(k.dwconv[K / 2 - 1][S - 1])(in, groups, w->as<Unit>(), layer.start.as<int32_t>(), layer.sums(), layer.coding(),
-                               out.as<Unit>(), width, pitch, channels);
+                                    out.as<Unit>(), width, pitch, channels);
   });
   check(fast, scalar, width * channels * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
     use(k.dwconv_f32[K / 2 - 1][S - 1])(in, groups, w->as<Unit>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(),
-                                   width, pitch, channels);
+                                        width, pitch, channels);
   });
 }
 
@@ -196,15 +197,16 @@ static void gemm(const Int8Kernels& fast, const Int8Kernels& scalar) {
   Layer layer(channels, 1500.0f * static_cast<float>(depth));
   check(fast, scalar, (channels / L - 1) * stride + pixels * L, [&](const Int8Kernels& k, Memory& out) {
     use(k.gemm)(a->as<Unit>(), pitch, w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), layer.coding(), out.data, pixels,
-           depth, channels, stride);
+                depth, channels, stride);
   });
   const Activation act = pick(0, 1) ? Activation::hswish6 : Activation::none;
   check(fast, scalar, ((pixels - 1) * out_pitch + channels) * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
-    use(k.gemm_f32)(a->as<Unit>(), pitch, w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(), pixels, depth,
-               channels, out_pitch, act);
+    use(k.gemm_f32)(a->as<Unit>(), pitch, w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(), pixels,
+                    depth, channels, out_pitch, act);
   });
   check(fast, scalar, channels * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
-    use(k.gemv_f32)(a->as<Unit>(), w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(), depth, channels, act);
+    use(k.gemv_f32)(a->as<Unit>(), w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(), depth, channels,
+                    act);
   });
 }
 
@@ -227,9 +229,8 @@ static void f32(const Int8Kernels& fast, const Int8Kernels& scalar) {
   check(fast, scalar, channels * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
     use(k.f32_gemv)(x.data, w.data, bias.data, out.as<float>(), depth, channels, act);
   });
-  check(fast, scalar, channels * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
-    use(k.f32_channel_sum)(rows.data, out.as<float>(), pixels, channels, 0.1f);
-  });
+  check(fast, scalar, channels * sizeof(float),
+        [&](const Int8Kernels& k, Memory& out) { use(k.f32_channel_sum)(rows.data, out.as<float>(), pixels, channels, 0.1f); });
 }
 
 int main(int argc, char** argv) {

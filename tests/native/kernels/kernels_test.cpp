@@ -35,10 +35,11 @@ static void compare(const std::vector<float>& found, const std::vector<float>& e
                     size_t terms, bool hswish, double rounding = 0) {
   for (size_t i = 0; i < found.size(); ++i) {
     const double sum = hswish ? before_hswish6(magnitude[i]) : magnitude[i];
-    const double bound = (hswish ? 9 : 1) * static_cast<double>(terms + 4) * FLT_EPSILON * (sum + (hswish ? 3 : 0)) + rounding * std::fabs(expected[i]);
+    const double bound = (hswish ? 9 : 1) * static_cast<double>(terms + 4) * FLT_EPSILON * (sum + (hswish ? 3 : 0)) +
+                         rounding * std::fabs(expected[i]);
     if (!(std::fabs(static_cast<double>(found[i]) - expected[i]) <= bound)) {
-      std::printf("%s: value %zu of %zu is %.9g, expected %.9g (bound %.3g)\n", context, i, found.size(), found[i],
-                  expected[i], bound);
+      std::printf("%s: value %zu of %zu is %.9g, expected %.9g (bound %.3g)\n", context, i, found.size(), found[i], expected[i],
+                  bound);
       std::exit(1);
     }
   }
@@ -63,7 +64,8 @@ static void check(size_t outputs, size_t terms, bool hswish, const Kernels& fast
 static void split(const Kernels& fast, const Kernels& scalar) {
   const size_t width = pick(1, 90), half = width / 2 + 1 + pick(0, 20);
   Guarded in(width);
-  check(2 * half, 1, false, fast, scalar, {&in}, [&](const Kernels& k, float* out) { use(k.f32_split)(in.data, out, width, half); });
+  check(2 * half, 1, false, fast, scalar, {&in},
+        [&](const Kernels& k, float* out) { use(k.f32_split)(in.data, out, width, half); });
 }
 
 static size_t whole_vectors(const Kernels& k, size_t n) { return (n + k.lanes - 1) / k.lanes * k.lanes; }
@@ -162,12 +164,13 @@ static void gemm(const Kernels& fast, const Kernels& scalar) {
     std::vector<float*> at(pixels);
     for (size_t p = 0; p < pixels; ++p) at[p] = out + order[p] * step;
     use(k.f32_gemm)(a.data, w.data, bias.data, at.data(), pixels, depth, channels, stride,
-               hswish ? Activation::hswish6 : Activation::none);
+                    hswish ? Activation::hswish6 : Activation::none);
   });
 }
 
 static void gemm_planes(const Kernels& fast, const Kernels& scalar) {
-  const size_t L = fast.lanes, pixels = pick(1, 60), depth = pick(1, 70), channels = L * pick(1, 9), pitch = pixels + pick(0, 9);
+  const size_t L = fast.lanes, pixels = pick(1, 60), depth = pick(1, 70), channels = L * pick(1, 9),
+               pitch = pixels + pick(0, 9);
   Guarded a((depth - 1) * pitch + pixels), w(depth * channels), bias(channels);
   check(pixels * channels, depth, true, fast, scalar, {&a, &w, &bias}, [&](const Kernels& k, float* out) {
     std::vector<float*> at(pixels);
@@ -199,9 +202,8 @@ static void channel(const Kernels& fast, const Kernels& scalar) {
   const size_t pixels = pick(1, 70), channels = fast.lanes * pick(1, 20);
   const float scale = 1.0f / static_cast<float>(pixels);
   Guarded x(pixels * channels), s(channels);
-  check(channels, pixels, false, fast, scalar, {&x}, [&](const Kernels& k, float* out) {
-    use(k.f32_channel_sum)(x.data, out, pixels, channels, scale);
-  });
+  check(channels, pixels, false, fast, scalar, {&x},
+        [&](const Kernels& k, float* out) { use(k.f32_channel_sum)(x.data, out, pixels, channels, scale); });
   check(pixels * channels, 1, false, fast, scalar, {&x, &s}, [&](const Kernels& k, float* out) {
     std::memcpy(out, x.data, pixels * channels * sizeof(float));
     use(k.f32_channel_scale)(out, s.data, pixels, channels);
@@ -246,9 +248,8 @@ static void bf16_gemm(const Kernels& fast, const Kernels& scalar) {
     for (size_t p = 0; p < pixels; ++p) at[p] = out + p * channels;
     use(k.bf16->gemm)(a.data, w.data, bias.data, at.data(), pixels, depth, channels, L, act);
   });
-  check(channels, depth, act == Activation::hswish6, fast, scalar, inputs, [&](const Kernels& k, float* out) {
-    use(k.bf16->gemv)(a.data, w.data, bias.data, out, depth, channels, act);
-  });
+  check(channels, depth, act == Activation::hswish6, fast, scalar, inputs,
+        [&](const Kernels& k, float* out) { use(k.bf16->gemv)(a.data, w.data, bias.data, out, depth, channels, act); });
 }
 
 // It computes nothing that anyone wants: all of its lanes are read and written, and it counts.
@@ -331,7 +332,12 @@ static void resize_picture(const Kernels& fast, const Kernels& scalar) {
   const size_t height = pick(1, 90), width = pick(1, 90), channels = pick(1, 4);
   const size_t to_height = pick(1, 90), to_width = pick(0, 5) ? pick(1, 90) : width;
   const size_t left = pick(0, to_width - 1), top = pick(0, to_height - 1);
-  const lcnet::Resize to{to_height, to_width, left, top, pick(left + 1, to_width), pick(top + 1, to_height),
+  const lcnet::Resize to{to_height,
+                         to_width,
+                         left,
+                         top,
+                         pick(left + 1, to_width),
+                         pick(top + 1, to_height),
                          static_cast<lcnet::Filter>(pick(0, 5))};
   const GuardedBytes pixels(height * width * channels);
   Rows found(to.columns() * channels), expected(to.columns() * channels);
