@@ -7,7 +7,7 @@ after torch's own time limit.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -58,10 +58,13 @@ class Group:
             return
         for name, buffer in module.named_buffers():
             if name.endswith(("running_mean", "running_var")):
-                if how == "reduce":
-                    self.sum(buffer).div_(self.world)
-                else:
-                    distributed.broadcast(buffer, 0)
+                DIST_BN[how](self, buffer)
+
+
+DIST_BN: dict[str, Callable[[Group, Tensor], Any]] = {
+    "reduce": lambda group, buffer: group.sum(buffer).div_(group.world),
+    "broadcast": lambda group, buffer: distributed.broadcast(buffer, 0),
+}
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from .recipe import NONE, Recipe
 from .sampler import Order, update_seed
 from .schedule import Schedule
 
+FREEZES = {NONE: "", "trunk": "classifier."}  # how the names of the parameters begin that learn all the same
 CHECK_EVERY = 50  # steps between two looks at the loss on a GPU, each of which waits for it
 
 
@@ -175,7 +176,7 @@ class Run:
         if frozen != self._frozen:
             self._frozen = frozen
             for name, parameter in self.model.named_parameters():
-                parameter.requires_grad = not frozen or name.startswith("classifier.")
+                parameter.requires_grad = not frozen or name.startswith(FREEZES[recipe.freeze])
             self._wrapped = self._wrap()
         self.model.train()
         if frozen:

@@ -27,11 +27,11 @@ from .distributed import joined
 from .events import Events
 from .loader import LoaderOptions, Normalize, TrainLoader, read_pixels
 from .loop import Machine, Run
-from .losses import class_weights
+from .losses import CLASS_WEIGHTS, MULTI_LABEL
 from .output import Output
-from .recipe import NONE, Recipe
+from .recipe import Recipe
 from .recipes import recipe as find_recipe
-from .sampler import Order
+from .sampler import ONE_LABEL, Order
 from .start import start, write_model
 from .validation import METRICS, Validation
 
@@ -170,10 +170,10 @@ class _Training:
         """Train, and evaluate the result."""
         options, group = self.options, self.group
         order = Order(
-            len(self.train), self.recipe.batch_size, options.seed, self.recipe.repeats, self.recipe.sampler == "balanced",
+            len(self.train), self.recipe.batch_size, options.seed, self.recipe.repeats, self.recipe.sampler,
             None if self.train.multi_label else self.train.targets, group.world, group.rank, options.accumulate,
         )  # fmt: skip
-        weights = class_weights(self.train.targets, len(self.train.classes)) if self._weighted else None
+        weights = CLASS_WEIGHTS[self.recipe.class_weights](self.train.targets, len(self.train.classes))
         normalize = Normalize(self.start.preprocessing)
         run = Run(
             self.start.model, self.recipe, self.machine, order, normalize, options.seed, self.train.multi_label, weights
@@ -188,10 +188,6 @@ class _Training:
         self.events.start(run, self.train, self.val, self.start, resumed)
         self._epochs(run, rows)
         return self._finish(run, rows)
-
-    @property
-    def _weighted(self) -> bool:
-        return self.recipe.class_weights != NONE
 
     def _epochs(self, run: Run, rows: list[dict[str, Any]]) -> None:
         loaders = self._loader_options
@@ -323,9 +319,9 @@ def _fitting(recipe: Recipe, train: Dataset, divisor: int, note: Callable[[str],
         )
         recipe = recipe.change({"batch_size": size, "lr": lr})
     if train.multi_label:
-        if recipe.sampler == "balanced":
-            raise InputError("sampler is 'balanced', which needs one label a picture: these have several")
-        if recipe.loss != "bce":
+        if recipe.sampler in ONE_LABEL:
+            raise InputError(f"sampler is {recipe.sampler!r}, which needs one label a picture: these have several")
+        if recipe.loss not in MULTI_LABEL:
             note("pictures have several labels each: the loss is bce")
             recipe = recipe.change({"loss": "bce", "bce_threshold": -1.0})
     return recipe
