@@ -5,7 +5,7 @@ Memory does not depend on how many pictures there were. Out of the histograms co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +17,6 @@ from .network import Step, run
 
 BINS = 1024
 LOWEST = -0.375  # of hard-swish, at -1.5; gates and averages only bring it nearer to 0
-METHODS = ("minmax", "mse")
 HEADROOM = 1.25  # times the largest value seen: other pictures have larger ones
 HEADROOM_POOLED = 1.5  # after the average a channel has one value a picture: the largest seen says less
 FLOOR = 1 / 64  # of the layer's median range: a channel that was silent on the calibration pictures may speak on others
@@ -82,14 +81,18 @@ def collect(
 
 def choose(step: Step, histogram: Histogram, method: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the range [lo, hi] that each channel's codes should cover, float64 [C]; it includes 0."""
-    if method == "minmax" or step.kind == "linear":  # an average has one value a picture: too few for a histogram
-        headroom = HEADROOM_POOLED if step.kind == "linear" else HEADROOM
-        lo, hi = histogram.low * headroom, histogram.high * headroom
+    if step.kind == "linear":  # an average has one value a picture: too few for a histogram
+        lo, hi = _widened(histogram, HEADROOM_POOLED)
     else:
-        lo, hi = _least_squares(histogram)
+        lo, hi = METHODS[method](histogram)
     lo = np.clip(lo.astype(np.float64), LOWEST, 0)
     hi = np.maximum(hi.astype(np.float64), 0)
     return lo, np.maximum(hi, FLOOR * max(float(np.median(hi - lo)), 1e-6) + lo)
+
+
+def _widened(histogram: Histogram, headroom: float = HEADROOM) -> tuple[np.ndarray, np.ndarray]:
+    """The seen range, with room for values that other pictures have."""
+    return histogram.low * headroom, histogram.high * headroom
 
 
 def _least_squares(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:
@@ -102,3 +105,6 @@ def _least_squares(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:
         error = (histogram.counts * ((centres - inside) ** 2 + ((hi - lo) / 255) ** 2 / 12)).sum(axis=1)
         where, best = np.where(error < best, shrink, where), np.minimum(error, best)
     return histogram.low, histogram.high * where
+
+
+METHODS: dict[str, Callable[[Histogram], tuple[np.ndarray, np.ndarray]]] = {"minmax": _widened, "mse": _least_squares}
