@@ -44,7 +44,7 @@ class Calibration(list[Any]):
 
 
 def ours(model: ModelFile, calibration: Calibration, method: str) -> Run:
-    options = quantize.Options(images=calibration.images, ranges=method)
+    options = quantize.QuantizeOptions(images=calibration.images, ranges=method)
     return Classifier(quantize.quantize(model, calibration.folder, None, options, force=True).model, threads=1).run
 
 

@@ -15,6 +15,7 @@ BELOW = {
     "errors": "",
     "text": "",
     "arch": "",
+    "renamed": "",
     "cpus": "",
     "files": "errors text",
     "sources": "errors text",
@@ -30,9 +31,9 @@ BELOW = {
     "dataset": "image sources files cpus",
     "results": "runtime files",
     "export": "runtime",
-    "evaluate": "dataset results",
+    "evaluate": "dataset results renamed",
     "quantize": "evaluate",
-    "nn": "hub convert",
+    "nn": "hub convert renamed",
     "train": "nn evaluate _native",  # the gradient of a depthwise conv is a kernel too
     "bench": "runtime export nn",
 }

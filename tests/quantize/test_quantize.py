@@ -14,7 +14,7 @@ from lcnet import modelfile, quantize
 from lcnet.cli import main
 from lcnet.errors import InputError
 from lcnet.modelfile import ModelFile
-from lcnet.quantize import GateError, Options, acceptance, report
+from lcnet.quantize import GateError, QuantizeOptions, acceptance, report
 
 LABELS = trained().config.labels
 MS = {"fp32_ms": 2.0, "int8_ms": 1.0}
@@ -74,7 +74,7 @@ def test_the_same_file_every_time(data):
 
 
 def test_labelled_pictures_are_measured(data, tmp_path, photos_by_class):
-    outcome = quantize.quantize(small(), [str(data)], photos_by_class, Options(max_drop=20))
+    outcome = quantize.quantize(small(), [str(data)], photos_by_class, QuantizeOptions(max_drop=20))
     found = outcome.report["evaluation"]
     assert found["images"] == 40
     assert abs(found["top1_fp32"] - found["top1_int8"] - found["drop"]) < 1e-6
@@ -213,7 +213,7 @@ def test_a_mean_that_is_no_pixel_is_refused(data):
 )
 def test_options_out_of_range(options, match):
     with pytest.raises(InputError, match=match):
-        Options(**options)
+        QuantizeOptions(**options)
 
 
 def test_outputs_that_cannot_be_written_are_refused_before_the_work(data, tmp_path, monkeypatch, float_file):
@@ -239,7 +239,7 @@ def test_the_model_itself_is_never_the_output(data, tmp_path):
 
 def test_the_cifar10_checkpoint(cifar10_test):
     """200 pictures of each class: close to fp32 in every respect."""
-    outcome = quantize.quantize(bundled(), [str(cifar10_test)], cifar10_test, Options(max_drop=0.6))
+    outcome = quantize.quantize(bundled(), [str(cifar10_test)], cifar10_test, QuantizeOptions(max_drop=0.6))
     found = outcome.report["evaluation"]
     assert found["images"] == 5000
     assert abs(found["drop"]) <= 0.3

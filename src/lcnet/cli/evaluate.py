@@ -15,7 +15,7 @@ from .progress import Progress
 
 if TYPE_CHECKING:
     from ..dataset import Splits
-    from ..evaluate import Answers, Evaluation, Pictures
+    from ..evaluate import Answers, Evaluation, LabeledPictures
     from ..evaluate.decisions import Spec, Thresholds
 
 ROWS = 50  # classes in a table
@@ -110,11 +110,11 @@ def _storage(given: dict[str, Any], deciding: bool) -> Any:
     return located, target(located, output)
 
 
-def _part(splits: Splits, split: str | None, deciding: bool) -> tuple[str, Pictures]:
+def _part(splits: Splits, split: str | None, deciding: bool) -> tuple[str, LabeledPictures]:
     """The name of the part to measure on, and its pictures."""
     from ..evaluate import Joined
 
-    parts: dict[str, Pictures] = dict(splits.parts())
+    parts: dict[str, LabeledPictures] = dict(splits.parts())
     order = ("val", "test") if deciding else ("test", "val")
     name = split or next((n for n in order if n in parts), "all")
     if name == "all":
@@ -124,7 +124,7 @@ def _part(splits: Splits, split: str | None, deciding: bool) -> tuple[str, Pictu
     return name, parts[name]
 
 
-def _answers(given: dict[str, Any], pictures: Pictures) -> Answers:
+def _answers(given: dict[str, Any], pictures: LabeledPictures) -> Answers:
     from ..evaluate import answer
 
     model, total = load_model(given), len(pictures)

@@ -37,12 +37,12 @@ def quantize(model: str, data: tuple[str, ...], output: Path | None, overwrite: 
     accuracy drops by more than --max-drop or int8 is no faster on this CPU.
     """
     from .. import hub, modelfile
-    from ..quantize import GateError, Options, report
+    from ..quantize import GateError, QuantizeOptions, report
 
     found = hub.locate(model)
     target = output or Path(f"{Path(model).name.removesuffix('.safetensors')}.int8.safetensors")
     check_target(target, overwrite, found.path)
-    options = Options(given["images"], given["ranges"], max_drop=given["max_drop"],
+    options = QuantizeOptions(given["images"], given["ranges"], max_drop=given["max_drop"],
                       labels_from_names=given["labels_from_names"])  # fmt: skip
     try:
         outcome = run(modelfile.read(found.path, found.config), data, given, options)

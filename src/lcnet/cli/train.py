@@ -60,12 +60,12 @@ def train(
         raise InputError("--resume and --overwrite contradict each other: give one of them")
     _require_torch()
     from ..train.recipes import recipe as find_recipe
-    from ..train.training import Options, fit
+    from ..train.training import TrainOptions, fit
 
     chosen = find_recipe(recipe, settings)
     if freeze:
         chosen = chosen.change({"freeze": "trunk", "freeze_epochs": 0})
-    options = Options(compile=compiled, **values)
+    options = TrainOptions(compile=compiled, **values)
     try:
         done = fit(data, chosen, output, options=options, events=_watchers(output, tensorboard))
     except KeyboardInterrupt:

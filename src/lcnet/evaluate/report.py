@@ -25,7 +25,7 @@ from .tables import class_rows, decided_rows, slice_rows, summary_rows
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .run import Pictures
+    from .run import LabeledPictures
 
 PAGE = "report.html"
 TILES = 24  # mistakes that are shown
@@ -55,7 +55,7 @@ def _foreign(folder: Path) -> str:
 def write_report(
     folder: str | os.PathLike[str],
     evaluation: Evaluation,
-    dataset: Pictures | None = None,
+    dataset: LabeledPictures | None = None,
     *,
     title: str = "Evaluation",
     history: Sequence[dict[str, Any]] | None = None,
@@ -74,7 +74,7 @@ def write_report(
 
 
 def _fill(
-    folder: Path, evaluation: Evaluation, dataset: Pictures, title: str, history: Sequence[dict[str, Any]]
+    folder: Path, evaluation: Evaluation, dataset: LabeledPictures, title: str, history: Sequence[dict[str, Any]]
 ) -> None:  # fmt: skip
     from . import plots
 
@@ -98,7 +98,7 @@ def _fill(
 Tile = tuple["Image.Image", list[str], list[str]]  # thumbnail, lines that its font can write, lines for the page
 
 
-def _tiles(evaluation: Evaluation, dataset: Pictures) -> list[Tile]:
+def _tiles(evaluation: Evaluation, dataset: LabeledPictures) -> list[Tile]:
     """The worst mistakes; a picture that has gone since is left out."""
     from ..image import decode
     from .plots import thumbnail, writable

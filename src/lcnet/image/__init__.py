@@ -22,7 +22,7 @@ from ..text import suggest
 from .pixels import DEFAULT, MAX_PIXELS, decode, name_of
 
 if TYPE_CHECKING:
-    from .pixels import Source
+    from .pixels import ImageSource
 
 __all__ = ["MAX_PIXELS", "MAX_SIDE", "as_list", "batch", "decode", "normalize", "prepare", "resize", "resize_crop"]
 
@@ -54,7 +54,7 @@ def batch(
     return inputs
 
 
-def as_list(images: Any) -> list[Source]:
+def as_list(images: Any) -> list[ImageSource]:
     """Return the pictures in `images` as a list: what a list, tuple or iterator yields, or the N of an array [N,H,W,C].
 
     Anything else is one picture: text and paths, bytes, an open file, a PIL image, an array of fewer dimensions.
@@ -196,7 +196,7 @@ def _call(native: Any, *arguments: Any) -> None:
         raise InputError(str(error)) from None
 
 
-def _input(source: Source, preprocessing: Preprocessing, max_pixels: int, fast: bool, out: np.ndarray) -> None:
+def _input(source: ImageSource, preprocessing: Preprocessing, max_pixels: int, fast: bool, out: np.ndarray) -> None:
     def needed(height: int, width: int) -> tuple[int, int]:
         return _scaled_size(height, width, preprocessing)
 

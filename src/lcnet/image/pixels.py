@@ -25,7 +25,9 @@ from ..errors import ImageError, InputError
 if TYPE_CHECKING:
     from PIL import Image
 
-    Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
+    ImageSource: TypeAlias = (
+        str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
+    )
 
 MAX_PIXELS = 178_956_970  # width * height where Pillow, left at its own default, gives up too
 DEFAULT = Preprocessing()
@@ -53,7 +55,7 @@ LYING = ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
 
 
 def decode(
-    source: Source,
+    source: ImageSource,
     preprocessing: Preprocessing = DEFAULT,
     max_pixels: int = MAX_PIXELS,
     needed: Callable[[int, int], tuple[int, int]] | None = None,
@@ -86,7 +88,7 @@ def decode(
         raise ImageError(f"{name}: {_reason(error)}") from error
 
 
-def name_of(source: Source) -> str:
+def name_of(source: ImageSource) -> str:
     """What messages call `source`: its path or its kind. Raises `InputError` for a type that cannot be a picture."""
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source) or "''"

@@ -18,6 +18,7 @@ from ..errors import InputError, LcnetError
 from ..modelfile import ModelFile
 from ..modelfile.fold import fold
 from ..modelfile.quantized import Layers, layers_of, to_weights
+from ..renamed import renamed
 from ..runtime import Classifier
 from . import acceptance, correction, pictures, ranges, scheme, sensitivity
 from .network import float_layers, forward, steps
@@ -25,6 +26,8 @@ from .network import float_layers, forward, steps
 TARGET_DB = 25.0  # as long as the outputs are noisier, parts of the network are moved back to float
 SENSITIVITY_IMAGES = 32
 HELD_OUT_FEWEST = 8
+
+__getattr__ = renamed(__name__, {"Options": "QuantizeOptions"})
 
 
 class GateError(LcnetError):
@@ -36,7 +39,7 @@ class GateError(LcnetError):
 
 
 @dataclass(frozen=True)
-class Options:
+class QuantizeOptions:
     """How to quantise. The defaults are the best of what was measured (docs/int8.md)."""
 
     images: int = 128
@@ -70,7 +73,7 @@ def quantize(
     model: ModelFile,
     data: Any,
     evaluation: Path | None = None,
-    options: Options | None = None,
+    options: QuantizeOptions | None = None,
     force: bool = False,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
@@ -80,13 +83,13 @@ def quantize(
     `lcnet.dataset.open_dataset` takes it. tell: is told what is being done. Raises `InputError` for data or a model that will
     not do, and `GateError` if the result should not be kept, unless `force`.
     """
-    options = options or Options()
+    options = options or QuantizeOptions()
     if model.config.quantization:
         raise InputError("the model is quantised already: take the float model that it was made from")
     _check_mean(model)
     judged = pictures.labelled(evaluation, model.config, options.labels_from_names) if evaluation else None
     calibrating, held_out = pictures.choose(data, options.images)
-    job = _Job(model, options, calibrating, tell)
+    job = _QuantizeJob(model, options, calibrating, tell)
     layers, kept, damages = job.quantized()
     made = _model(model, layers, kept, {})
     verdict = _judge(model, made, held_out, judged, options, tell)
@@ -106,10 +109,12 @@ def _check_mean(model: ModelFile) -> None:
         )
 
 
-class _Job:
+class _QuantizeJob:
     """One model's way from calibration pictures to int8 layers."""
 
-    def __init__(self, model: ModelFile, options: Options, calibrating: list[Any], tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, model: ModelFile, options: QuantizeOptions, calibrating: list[Any], tell: Callable[[str], None]
+    ) -> None:
         self.arch, self.preprocessing = model.config.arch, model.config.preprocessing
         self.options, self.sources, self.tell = options, calibrating, tell
         self.exact: Layers = float_layers(fold(model))
@@ -200,7 +205,7 @@ def _model(model: ModelFile, layers: Layers, kept: tuple[str, ...], verdict: dic
 
 
 def _judge(
-    model: ModelFile, made: ModelFile, held_out: list[Any], judged: list[Any] | None, options: Options,
+    model: ModelFile, made: ModelFile, held_out: list[Any], judged: list[Any] | None, options: QuantizeOptions,
     tell: Callable[[str], None],
 ) -> dict[str, Any]:  # fmt: skip
     """Run both models on what calibration did not see, and time them."""
@@ -235,7 +240,7 @@ def _sizes(model: ModelFile, made: ModelFile) -> dict[str, int]:
     }
 
 
-def _summary(report: dict[str, Any], options: Options) -> dict[str, Any]:
+def _summary(report: dict[str, Any], options: QuantizeOptions) -> dict[str, Any]:
     """What the file says of its making: no times, so that the same model and pictures give the same file."""
     latency = report["latency"]
     return {

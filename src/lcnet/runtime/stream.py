@@ -54,7 +54,7 @@ def stream(
         raise InputError(f"errors is {errors!r}, expected 'raise' or 'yield'")
     batch = _whole("batch_size", BATCH if batch_size is None else batch_size, 1)
     workers = _whole("workers", workers, 0)
-    job = _Job(prepare, answer)
+    job = _StreamJob(prepare, answer)
     if not workers or (isinstance(sources, (list, tuple)) and len(sources) <= 1):
         return _in_turn(job, sources, errors)
     return _in_threads(_Line(job, sources, batch, workers), errors)
@@ -86,7 +86,7 @@ class _Slot:
         return Streamed(self.source, self.value, None, self.seconds)
 
 
-class _Job:
+class _StreamJob:
     """What is done to a few pictures: decode each, run the network on all."""
 
     def __init__(self, prepare: Prepare, answer: Answer) -> None:
@@ -121,7 +121,7 @@ class _Job:
             slot.seconds = perf_counter() - started
 
 
-def _in_turn(job: _Job, sources: Iterable[Any], errors: str) -> Generator[Streamed, None, None]:
+def _in_turn(job: _StreamJob, sources: Iterable[Any], errors: str) -> Generator[Streamed, None, None]:
     for source in sources:
         slot = _Slot(source)
         job.run([slot])
@@ -144,7 +144,7 @@ class _Line:
     conditions say who should look: the reader for room, the workers for work, the consumer for its next answer.
     """
 
-    def __init__(self, job: _Job, sources: Iterable[Any], batch: int, workers: int) -> None:
+    def __init__(self, job: _StreamJob, sources: Iterable[Any], batch: int, workers: int) -> None:
         self.job, self.sources, self.batch, self.limit = job, sources, batch, workers
         self.lock = threading.RLock()  # an iterator may be collected, and so closed, while this very thread holds it
         self.room, self.work, self.ready = (threading.Condition(self.lock) for _ in range(3))

@@ -141,7 +141,7 @@ class TestTransform:
 
 
 @dataclass(frozen=True)
-class Pictures(TorchDataset[Any]):
+class TransformedPictures(TorchDataset[Any]):
     """Pictures and targets for torch's DataLoader, asked for by (index, seed)."""
 
     dataset: Dataset
@@ -189,7 +189,7 @@ class TrainLoader:
         self, dataset: Dataset, recipe: Recipe, preprocessing: Preprocessing, order: Order, options: LoaderOptions
     ) -> None:
         self.batches = Batches(order)
-        pictures = Pictures(dataset, TrainTransform(recipe, preprocessing))
+        pictures = TransformedPictures(dataset, TrainTransform(recipe, preprocessing))
         self.loader = _loader(pictures, self.batches, options)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
@@ -204,10 +204,10 @@ def test_loader(
     """Batches of the samples in `indices`, prepared as the finished model prepares them."""
     starts = range(0, len(indices), batch_size)
     batches = [[(i, 0) for i in indices[start : start + batch_size]] for start in starts]
-    return _loader(Pictures(dataset, TestTransform(preprocessing)), batches, options)
+    return _loader(TransformedPictures(dataset, TestTransform(preprocessing)), batches, options)
 
 
-def _loader(pictures: Pictures, batches: Any, options: LoaderOptions) -> DataLoader[Any]:
+def _loader(pictures: TransformedPictures, batches: Any, options: LoaderOptions) -> DataLoader[Any]:
     return DataLoader(
         pictures, batch_sampler=batches, collate_fn=collate, num_workers=options.workers, pin_memory=options.pin,
         persistent_workers=options.workers > 0, worker_init_fn=_start_worker,

@@ -39,7 +39,7 @@ AMP = ("none", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
-class Options:
+class TrainOptions:
     """How a recipe is run, which is not what it trains: places, processes, numbers of things at once.
 
     labels_from_names: finds the class in a picture's name, as `lcnet.dataset.open_dataset` takes it.
@@ -93,17 +93,17 @@ def fit(
     recipe: str | Recipe = "quick",
     output: str | os.PathLike[str] = "run",
     settings: Iterable[str] = (),
-    options: Options | None = None,
+    options: TrainOptions | None = None,
     events: Events | None = None,
     **values: Any,
 ) -> Fit:
     """Train on `data` (whatever `lcnet.dataset.open_dataset` takes) by `recipe`, a name, a `recipe.json` or a `Recipe`.
 
-    settings: `key=value` texts that change the recipe. values: fields of `Options`. Raises `InputError` for data, recipes
+    settings: `key=value` texts that change the recipe. values: fields of `TrainOptions`. Raises `InputError` for data, recipes
     and options that cannot be, before anything is written; `ImageError` for a picture that cannot be read; `TrainingError`
     if the loss is no number any more.
     """
-    options = replace(options or Options(), **values)
+    options = replace(options or TrainOptions(), **values)
     chosen = recipe if isinstance(recipe, Recipe) else find_recipe(recipe, settings)
     device = _device(options)
     torch.set_num_threads(options.threads or max(1, usable_cpus() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
@@ -114,7 +114,7 @@ def fit(
         return _Training(os.fspath(data), chosen, Output(Path(output)), options, machine, events or Events()).run()
 
 
-def _device(options: Options) -> torch.device:
+def _device(options: TrainOptions) -> torch.device:
     name = options.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -134,7 +134,7 @@ class _Training:
     """One call of `fit`: what is found out at the beginning and needed to the end."""
 
     def __init__(
-        self, data: str, recipe: Recipe, output: Output, options: Options, machine: Machine, events: Events
+        self, data: str, recipe: Recipe, output: Output, options: TrainOptions, machine: Machine, events: Events
     ) -> None:
         self.options, self.output, self.machine, self.group = options, output, machine, machine.group
         self.events = events if self.group.first else Events()
