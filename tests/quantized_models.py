@@ -13,7 +13,7 @@ from lcnet.modelfile import ModelFile
 from lcnet.modelfile.fold import fold
 from lcnet.modelfile.quantized import layers_of, to_weights
 from lcnet.quantize import correction, ranges, scheme
-from lcnet.quantize.network import float_layers, steps
+from lcnet.quantize.network import float_layers, layers_in_order
 
 
 @lru_cache
@@ -52,12 +52,12 @@ def quantised_layers(model, x, kept=(), method="minmax", equalisation=scheme.EQU
     arch, pre, exact = model.config.arch, model.config.preprocessing, float_layers(fold(model))
     seen = ranges.collect(arch, exact, pre, np.split(x, len(x) // 16))
     layers, stay = dict(exact), {name for unit in kept for name in layers_of(unit)}
-    for step in steps(arch):
-        if step.kind == "stem":
-            layers[step.name] = scheme.quantize_stem(exact[step.name], pre)
-        elif step.name not in stay:
-            lo, hi = ranges.choose(step, seen.histograms[step.name], method)
-            layers[step.name] = scheme.quantize_layer(step, exact[step.name], lo, hi, equalisation)
+    for layer in layers_in_order(arch):
+        if layer.kind == "stem":
+            layers[layer.name] = scheme.quantize_stem(exact[layer.name], pre)
+        elif layer.name not in stay:
+            lo, hi = ranges.choose(layer, seen.histograms[layer.name], method)
+            layers[layer.name] = scheme.quantize_layer(layer, exact[layer.name], lo, hi, equalisation)
     return correction.corrected(arch, exact, layers, pre, x) if bias_correction else layers
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import InputError, MissingExtraError
 from ..files import check_target, write_atomically
 from ..modelfile import FORMAT_VERSION, METADATA_KEY, ModelFile
-from ..modelfile.fold import Folded, FoldedBlock, Layer, fold
+from ..modelfile.fold import Folded, FoldedBlock, FoldedLayer, fold
 from . import parity
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class _Graph:
         self.weights.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def conv(self, x: str, layer: Layer, name: str, stride: int = 1, group: int = 1) -> str:
+    def conv(self, x: str, layer: FoldedLayer, name: str, stride: int = 1, group: int = 1) -> str:
         w, b = layer
         w = w if w.ndim == 4 else w[:, :, None, None]
         pad = w.shape[2] // 2

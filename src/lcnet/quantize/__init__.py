@@ -21,7 +21,7 @@ from ..modelfile.quantized import Layers, layers_of, to_weights
 from ..renamed import renamed
 from ..runtime import Classifier
 from . import acceptance, correction, pictures, ranges, scheme, sensitivity
-from .network import float_layers, forward, steps
+from .network import float_layers, forward, layers_in_order
 
 TARGET_DB = 25.0  # as long as the outputs are noisier, parts of the network are moved back to float
 SENSITIVITY_IMAGES = 32
@@ -155,14 +155,14 @@ class _QuantizeJob:
     def rounded(self, statistics: ranges.Statistics) -> Layers:
         """Every layer in int8, without bias correction."""
         out: Layers = dict(self.exact)
-        for step in steps(self.arch):
-            layer = self.exact[step.name]
-            assert isinstance(layer, tuple)
-            if step.kind == "stem":
-                out[step.name] = scheme.quantize_stem(layer, self.preprocessing)
+        for layer in layers_in_order(self.arch):
+            tensors = self.exact[layer.name]
+            assert isinstance(tensors, tuple)
+            if layer.kind == "stem":
+                out[layer.name] = scheme.quantize_stem(tensors, self.preprocessing)
             else:
-                lo, hi = ranges.choose(step, statistics.histograms[step.name], self.options.ranges)
-                out[step.name] = scheme.quantize_layer(step, layer, lo, hi, self.options.equalisation)
+                lo, hi = ranges.choose(layer, statistics.histograms[layer.name], self.options.ranges)
+                out[layer.name] = scheme.quantize_layer(layer, tensors, lo, hi, self.options.equalisation)
         return out
 
     def some(self, limit: int) -> np.ndarray:
@@ -178,7 +178,7 @@ class _QuantizeJob:
     def corrected(self, plain: Layers, kept: tuple[str, ...], x: np.ndarray) -> Layers:
         """The int8 layers, those of the parts `kept` replaced by float, with corrected biases."""
         stay = {name for unit in kept for name in layers_of(unit)}
-        layers = {name: self.exact[name] if name in stay else layer for name, layer in plain.items()}
+        layers = {name: self.exact[name] if name in stay else tensors for name, tensors in plain.items()}
         if not self.options.bias_correction:
             return layers
         self.tell(f"correcting biases on {len(x)} pictures")

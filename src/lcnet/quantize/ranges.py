@@ -13,7 +13,7 @@ import numpy as np
 from ..arch import Arch
 from ..config import Preprocessing
 from ..modelfile.quantized import STEM, AnyLayer
-from .network import Step, run
+from .network import Layer, run
 
 BINS = 1024
 LOWEST = -0.375  # of hard-swish, at -1.5; gates and averages only bring it nearer to 0
@@ -61,11 +61,11 @@ class Statistics:
 
     histograms: dict[str, Histogram] = field(default_factory=dict)
 
-    def add(self, step: Step, state: np.ndarray) -> None:
+    def add(self, layer: Layer, state: np.ndarray) -> None:
         """Count the input of a layer, as `network.run` yields it."""
-        if step.name != STEM:
-            values = state.reshape(len(state), -1) * np.float32(1 / step.factor)
-            self.histograms.setdefault(step.name, Histogram.empty(len(state))).add(values)
+        if layer.name != STEM:
+            values = state.reshape(len(state), -1) * np.float32(1 / layer.factor)
+            self.histograms.setdefault(layer.name, Histogram.empty(len(state))).add(values)
 
 
 def collect(
@@ -74,14 +74,14 @@ def collect(
     """Run ready input, batches of float32 [N,C,H,W], through the float network and count what every layer gets."""
     statistics = Statistics()
     for x in batches:
-        for step, state, _ in run(arch, layers, preprocessing, x):
-            statistics.add(step, state)
+        for layer, state, _ in run(arch, layers, preprocessing, x):
+            statistics.add(layer, state)
     return statistics
 
 
-def choose(step: Step, histogram: Histogram, method: str) -> tuple[np.ndarray, np.ndarray]:
+def choose(layer: Layer, histogram: Histogram, method: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the range [lo, hi] that each channel's codes should cover, float64 [C]; it includes 0."""
-    if step.kind == "linear":  # an average has one value a picture: too few for a histogram
+    if layer.kind == "linear":  # an average has one value a picture: too few for a histogram
         lo, hi = _widened(histogram, HEADROOM_POOLED)
     else:
         lo, hi = METHODS[method](histogram)
