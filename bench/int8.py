@@ -242,7 +242,7 @@ def main() -> None:
     given = parser.parse_args()
     found = hub.locate(given.model)
     model = modelfile.read(found.path, found.config)
-    test = pictures.labelled(given.eval, model.config)
+    test = pictures.labeled(given.eval, model.config)
     test = test[:: max(1, len(test) // given.limit)] if given.limit else test
     calibration = Calibration(given.calibration, given.images)
     runs = built(model, calibration)

@@ -47,7 +47,7 @@ def ready(count, seed=1, size=64):
     return (pixels / np.float32(255) - mean) / std
 
 
-def quantised_layers(model, x, kept=(), method="minmax", equalisation=scheme.EQUALISATION, bias_correction=True):
+def quantized_layers(model, x, kept=(), method="minmax", equalization=scheme.EQUALIZATION, bias_correction=True):
     """Int8 layers of a model, calibrated on ready input; the parts `kept` stay float."""
     arch, pre, exact = model.config.arch, model.config.preprocessing, float_layers(fold(model))
     seen = ranges.collect(arch, exact, pre, np.split(x, len(x) // 16))
@@ -57,15 +57,15 @@ def quantised_layers(model, x, kept=(), method="minmax", equalisation=scheme.EQU
             layers[layer.name] = scheme.quantize_stem(exact[layer.name], pre)
         elif layer.name not in stay:
             lo, hi = ranges.choose(layer, seen.histograms[layer.name], method)
-            layers[layer.name] = scheme.quantize_layer(layer, exact[layer.name], lo, hi, equalisation)
+            layers[layer.name] = scheme.quantize_layer(layer, exact[layer.name], lo, hi, equalization)
     return correction.corrected(arch, exact, layers, pre, x) if bias_correction else layers
 
 
 @lru_cache
-def quantised(size=64, kept=(), count=32):
+def quantized_model(size=64, kept=(), count=32):
     """An int8 model file of the trained model, for square pictures of `size` pixels."""
     model = resized(trained(), size)
-    layers = quantised_layers(model, ready(count, size=size), kept)
+    layers = quantized_layers(model, ready(count, size=size), kept)
     config = replace(model.config, quantization=Quantization(float_layers=tuple(kept)))
     return ModelFile(config, to_weights(layers, config.arch))
 

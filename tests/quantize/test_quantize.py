@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from quantized_models import bundled, quantised, save, small, trained
+from quantized_models import bundled, quantized_model, save, small, trained
 
 from lcnet import modelfile, quantize
 from lcnet.cli import main
@@ -186,9 +186,9 @@ def test_pictures_of_all_sizes(tmp_path):
     assert outcome.report["calibration"]["images"] + outcome.report["held_out"]["images"] >= 40
 
 
-def test_a_quantised_model_is_refused(data, tmp_path):
+def test_a_quantized_model_is_refused(data, tmp_path):
     path = tmp_path / "m.int8.safetensors"
-    modelfile.write(path, quantised(32))
+    modelfile.write(path, quantized_model(32))
     result = command(path, "--data", data, "-o", tmp_path / "again.safetensors")
     assert result.exit_code == 1
     assert "the model is quantised already" in result.output
@@ -207,7 +207,7 @@ def test_a_mean_that_is_no_pixel_is_refused(data):
         ({"images": 31}, "images is 31"),
         ({"images": 513}, "images is 513"),
         ({"ranges": "best"}, "ranges is 'best', expected minmax or mse"),
-        ({"equalisation": 2}, "equalisation is 2"),
+        ({"equalization": 2}, "equalization is 2"),
         ({"max_drop": -1}, "max_drop is -1"),
     ],
 )
@@ -245,3 +245,8 @@ def test_the_cifar10_checkpoint(cifar10_test):
     assert abs(found["drop"]) <= 0.3
     assert found["agreement"] >= 0.98
     assert found["sqnr_db"] >= 28
+
+
+def test_stored_options_keep_their_keys():
+    keys = ["images", "ranges", "equalisation", "bias_correction", "max_drop", "labels_from_names"]
+    assert list(QuantizeOptions().to_json()) == keys

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from quantized_models import quantised, quantised_layers, ready, sqnr, trained
+from quantized_models import quantized_layers, quantized_model, ready, sqnr, trained
 
 from lcnet import _native
 from lcnet.modelfile.fold import fold
@@ -156,14 +156,14 @@ def plain_network(model, layers, image):
 
 def test_the_int8_network_is_exact():
     model, x = trained(), ready(3)[:, :, :45, :38]
-    layers = quantised_layers(model, ready(32))
+    layers = quantized_layers(model, ready(32))
     found = forward(model.config.arch, layers, model.config.preprocessing, np.ascontiguousarray(x))
     np.testing.assert_array_equal(found, [plain_network(model, layers, image) for image in x])
 
 
 def test_codes_are_the_pixels():
     model, x = trained(), ready(2)
-    layers = quantised_layers(model, ready(16), bias_correction=False)
+    layers = quantized_layers(model, ready(16), bias_correction=False)
     from lcnet.quantize.network import code
 
     layer = layers_in_order(model.config.arch)[0]
@@ -197,7 +197,7 @@ def test_wide_layers_add_up_exactly(rng):
 
 @pytest.mark.parametrize("isa", [name for name, here in _native.isas() if here])
 def test_the_kernels_are_the_reference_to_the_bit(isa):
-    model, x = quantised(), ready(9, seed=3)
+    model, x = quantized_model(), ready(9, seed=3)
     layers = from_weights(model.weights)
     expected = forward(model.config.arch, layers, model.config.preprocessing, x)
     for threads in (1, 2):
@@ -218,7 +218,7 @@ UNITS = tuple(
 )
 def test_parts_in_float(kept, tolerance, isa):
     """Only float sums may differ from the reference; where codes follow them, some of these may round the other way."""
-    model, x = quantised(kept=kept), ready(9, seed=3)[:, :, :57, :45]
+    model, x = quantized_model(kept=kept), ready(9, seed=3)[:, :, :57, :45]
     layers = from_weights(model.weights)
     expected = forward(model.config.arch, layers, model.config.preprocessing, x)
     for threads in (1, 2):
@@ -229,7 +229,7 @@ def test_parts_in_float(kept, tolerance, isa):
 
 
 def test_what_else_a_network_with_parts_in_float_gives():
-    model, x = quantised(kept=("blocks.1.1", "blocks.2.0", "conv_head")), ready(2, seed=3)
+    model, x = quantized_model(kept=("blocks.1.1", "blocks.2.0", "conv_head")), ready(2, seed=3)
     exact, mixed = Classifier(trained(), threads=1), Classifier(model, threads=1)
     for expected, found in zip(exact.feature_maps(x), mixed.feature_maps(x), strict=True):
         assert sqnr(expected, found) > 20

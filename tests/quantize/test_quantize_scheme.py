@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from quantized_models import quantised_layers, ready, sqnr, trained
+from quantized_models import quantized_layers, ready, sqnr, trained
 
 from lcnet.config import Preprocessing
 from lcnet.modelfile import ModelFile
@@ -87,7 +87,7 @@ def test_silent_channels_keep_a_range(rng):
     assert np.isfinite(quantized.scale).all() and (quantized.input_scale > 0).all()
 
 
-def test_nothing_but_zeros_can_be_quantised():
+def test_nothing_but_zeros_can_be_quantized():
     lo, hi = ranges.choose(POINTWISE, histogram(np.zeros((3, 50), np.float32)), "minmax")
     quantized = scheme.quantize_layer(POINTWISE, (np.zeros((2, 3), np.float32), np.ones(2, np.float32)), lo, hi)
     assert (quantized.input_scale > 0).all()
@@ -108,14 +108,14 @@ def test_weights_are_rounded_to_the_nearest_code(layer, rng):
     assert (np.abs(quantized.weight.astype(int)).reshape(len(weight), -1).max(axis=1) == 127).all()
 
 
-def test_equalisation_evens_columns_and_never_narrows_a_range(rng):
+def test_equalization_evens_columns_and_never_narrows_a_range(rng):
     weight = (rng.normal(size=(16, 4)) * [1, 0.1, 0.01, 0]).astype(np.float32)
     lo, hi = np.full(4, -0.375), np.full(4, 2.0)
     plain, even = (scheme.quantize_layer(POINTWISE, (weight, np.zeros(16)), lo, hi, e) for e in (0.0, 0.5))
     ratio = even.input_scale / plain.input_scale
     np.testing.assert_allclose(ratio[1:3], np.sqrt(np.abs(weight).max() / np.abs(weight).max(axis=0)[1:3]), rtol=1e-5)
     assert ratio[0] == 1
-    assert ratio[3] == scheme.MOST_EQUALISED
+    assert ratio[3] == scheme.MOST_EQUALIZED
     assert ((255 - even.input_zero.astype(float)) * even.input_scale >= 2 - 0.51 * even.input_scale).all()
 
 
@@ -136,7 +136,7 @@ def test_the_stem_takes_pixels():
 def test_bias_correction_takes_back_the_mean_shift():
     model, x = trained(), ready(48)
     arch, pre, exact = model.config.arch, model.config.preprocessing, float_layers(fold(model))
-    plain = quantised_layers(model, x, bias_correction=False)
+    plain = quantized_layers(model, x, bias_correction=False)
     shifted = dict(plain)
     name = "blocks.2.0.conv_pw"
     shifted[name] = replace(plain[name], bias=plain[name].bias + np.float32(0.3))
@@ -180,7 +180,7 @@ def test_wild_channel_ranges_stay_above_25_db(seed):
     seen = ranges.collect(arch, exact, pre, [ready(32)])
     spans = [h.high.max() / np.median(h.high) for h in seen.histograms.values()]
     assert np.median(spans) > 4
-    layers, x = quantised_layers(model, ready(64)), ready(48, seed=7)
+    layers, x = quantized_layers(model, ready(64)), ready(48, seed=7)
     expected = forward(arch, exact, pre, x)
     assert np.ptp(expected, axis=0).min() > 0.1
     assert sqnr(expected, forward(arch, layers, pre, x)) > 25
@@ -197,14 +197,14 @@ def test_a_rescaling_that_folds_away_changes_nothing(rng):
             weights[f"{name}.bn1.running_var"] + np.float32(1e-5)
         ) * factor**2 - np.float32(1e-5)
     scaled, x = ModelFile(model.config, weights), ready(32)
-    a, b = (forward(model.config.arch, quantised_layers(m, x), model.config.preprocessing, x) for m in (model, scaled))
+    a, b = (forward(model.config.arch, quantized_layers(m, x), model.config.preprocessing, x) for m in (model, scaled))
     assert sqnr(a, b) > 28
 
 
 def test_sensitivity_finds_the_part_that_was_harmed():
     model, x = trained(), ready(16)
     arch, pre, exact = model.config.arch, model.config.preprocessing, float_layers(fold(model))
-    layers = quantised_layers(model, ready(32))
+    layers = quantized_layers(model, ready(32))
     before = {d.unit: d for d in sensitivity.measure(arch, exact, layers, pre, x)}
     assert list(before) == ["conv_stem", *(name for name, _ in arch.blocks()), "conv_head", "classifier"]
     assert abs(sum(d.macs for d in before.values()) - 1) < 1e-9

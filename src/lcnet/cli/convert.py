@@ -30,9 +30,7 @@ def convert(
     scale = 1.0 if no_dropout_scale else DROPOUT_SCALE
     model = run(source, target, name=name, labels=labels, use_ema=not no_ema, dropout_scale=scale, overwrite=overwrite)
     config = model.config
-    labelled = f"{config.arch.num_classes} classes, {'labelled' if config.labels else 'without labels'}"
-    click.echo(
-        f"{target}: {config.arch.name}, {labelled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB"
-    )
+    labeled = f"{config.arch.num_classes} classes, {'labelled' if config.labels else 'without labels'}"
+    click.echo(f"{target}: {config.arch.name}, {labeled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB")
     if note := config.provenance.get("note"):
         click.echo(f"note: {note}", err=True)

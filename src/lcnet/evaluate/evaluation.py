@@ -70,8 +70,8 @@ class Evaluation:
                          "(--restrict: only those of the data)")  # fmt: skip
         if answers.restricted and columns < answers.config.arch.num_classes:
             notes.append(f"answers are restricted to the data's {columns} of {answers.config.arch.num_classes} classes")
-        if answers.unlabelled:
-            notes.append(f"{answers.unlabelled} pictures without a ReaL label are left out")
+        if answers.unlabeled:
+            notes.append(f"{answers.unlabeled} pictures without a ReaL label are left out")
         if answers.skipped:
             notes.append(f"{len(answers.skipped)} pictures could not be read and are left out")
         return notes

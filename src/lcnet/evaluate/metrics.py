@@ -50,8 +50,8 @@ def share(right: int, total: int) -> Estimate:
     if not total:
         return Estimate(float("nan"))
     p, spread = right / total, Z95**2 / total
-    centre, half = p + spread / 2, Z95 * np.sqrt(p * (1 - p) / total + spread / (4 * total))
-    low, high = (centre - half) / (1 + spread), (centre + half) / (1 + spread)
+    center, half = p + spread / 2, Z95 * np.sqrt(p * (1 - p) / total + spread / (4 * total))
+    low, high = (center - half) / (1 + spread), (center + half) / (1 + spread)
     return Estimate(p, 0.0 if not right else float(low), 1.0 if right == total else float(high))
 
 

@@ -75,7 +75,7 @@ class Answers:
     indices: np.ndarray  # int64 [N]: which picture of the data set
     sides: np.ndarray  # int64 [N]: pixels of its shorter side, 0 where unknown
     skipped: tuple[Skipped, ...] = ()
-    unlabelled: int = 0  # pictures without ReaL labels, which are left out
+    unlabeled: int = 0  # pictures without ReaL labels, which are left out
     restricted: bool = False
     real: bool = False
 
@@ -150,7 +150,7 @@ def _plan_real(model: Classifier, dataset: LabeledPictures, path: Path) -> Answe
         row[right] = 1
     missing = len(dataset) - len(kept)
     return Answers(config, dataset, _none(total), targets, np.arange(total), np.ones(total, bool), kept, kept,
-                   unlabelled=missing, real=True)  # fmt: skip
+                   unlabeled=missing, real=True)  # fmt: skip
 
 
 def _check_task(config: ModelConfig, dataset: LabeledPictures) -> None:

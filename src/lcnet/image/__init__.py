@@ -164,8 +164,8 @@ class _Crop(NamedTuple):
 def _crop(image: np.ndarray, preprocessing: Preprocessing) -> _Crop:
     _, height, width = preprocessing.input_size
     scaled = _scaled_size(image.shape[0], image.shape[1], preprocessing)
-    rows, top = _centred(scaled[0], height)
-    columns, left = _centred(scaled[1], width)
+    rows, top = _centered(scaled[0], height)
+    columns, left = _centered(scaled[1], width)
     box = (columns.start, rows.start, columns.stop, rows.stop)
     return _Crop(scaled, box, slice(top, top + min(scaled[0], height)), slice(left, left + min(scaled[1], width)))
 
@@ -253,7 +253,7 @@ def _scaled_size(height: int, width: int, preprocessing: Preprocessing) -> tuple
     return scaled
 
 
-def _centred(size: int, target: int) -> tuple[slice, int]:
+def _centered(size: int, target: int) -> tuple[slice, int]:
     """Along one axis: which of the `size` pixels are kept, and at which of the `target` pixels they begin."""
     if size < target:
         return slice(0, size), (target - size) // 2

@@ -236,12 +236,12 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     from PIL import Image
 
     values = np.asarray(image)
-    grey = _scale_float(values) if image.mode == "F" else _scale_16_bit(values)
+    gray = _scale_float(values) if image.mode == "F" else _scale_16_bit(values)
     clear = image.info.get("transparency")
     if clear is None:
-        return Image.fromarray(grey)
+        return Image.fromarray(gray)
     alpha = np.where(values == clear, 0, 255).astype(np.uint8)
-    return Image.fromarray(np.stack([grey, alpha], axis=2))
+    return Image.fromarray(np.stack([gray, alpha], axis=2))
 
 
 def _scale_16_bit(values: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from torch.nn import functional
 from ..arch import FEATURE_STAGES, HEAD_CHANNELS, Arch, Block
 from ..errors import InputError
 from .features import FeatureInfo, Indices, take_indices
-from .layers import DepthwiseSeparable, GlobalPool, Style, initialise
+from .layers import DepthwiseSeparable, GlobalPool, Style, initialize
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class LCNetFeatures(Trunk):
         super().__init__(replace(arch, num_classes=0), style, output_stride)
         self.feature_info = FeatureInfo(self.feature_info.info, out_indices)
         self.taps = self.feature_info.get("stage")
-        initialise(self)
+        initialize(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """N,in_chans,H,W -> maps N,C,ceil(H/reduction),ceil(W/reduction), as many as `out_indices` asks for.
@@ -124,7 +124,7 @@ class LCNet(Trunk):
         self.flatten: nn.Module = nn.Flatten(1)
         self.classifier: nn.Module = nn.Identity()
         self.reset_classifier(arch.num_classes, global_pool)
-        initialise(self)
+        initialize(self)
 
     @property
     def num_classes(self) -> int:

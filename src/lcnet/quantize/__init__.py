@@ -44,7 +44,7 @@ class QuantizeOptions:
 
     images: int = 128
     ranges: str = "minmax"
-    equalisation: float = scheme.EQUALISATION
+    equalization: float = scheme.EQUALIZATION
     bias_correction: bool = True
     max_drop: float = 0.5  # points of top-1
     labels_from_names: str | None = None  # of the labelled pictures, as `lcnet.dataset.open_dataset` takes it
@@ -55,10 +55,14 @@ class QuantizeOptions:
             raise InputError(f"images is {self.images!r}, expected a whole number from {low} to {high}")
         if self.ranges not in ranges.METHODS:
             raise InputError(f"ranges is {self.ranges!r}, expected {' or '.join(ranges.METHODS)}")
-        if not 0 <= self.equalisation <= 1:
-            raise InputError(f"equalisation is {self.equalisation!r}, expected a number from 0 to 1")
+        if not 0 <= self.equalization <= 1:
+            raise InputError(f"equalization is {self.equalization!r}, expected a number from 0 to 1")
         if not 0 <= self.max_drop <= 100:
             raise InputError(f"max_drop is {self.max_drop!r}, expected points of top-1, 0 to 100")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values by the keys that reports and model files have; there the word is spelled `equalisation`."""
+        return {{"equalization": "equalisation"}.get(key, key): value for key, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def quantize(
     if model.config.quantization:
         raise InputError("the model is quantised already: take the float model that it was made from")
     _check_mean(model)
-    judged = pictures.labelled(evaluation, model.config, options.labels_from_names) if evaluation else None
+    judged = pictures.labeled(evaluation, model.config, options.labels_from_names) if evaluation else None
     calibrating, held_out = pictures.choose(data, options.images)
     job = _QuantizeJob(model, options, calibrating, tell)
     layers, kept, damages = job.quantized()
@@ -162,7 +166,7 @@ class _QuantizeJob:
                 out[layer.name] = scheme.quantize_stem(tensors, self.preprocessing)
             else:
                 lo, hi = ranges.choose(layer, statistics.histograms[layer.name], self.options.ranges)
-                out[layer.name] = scheme.quantize_layer(layer, tensors, lo, hi, self.options.equalisation)
+                out[layer.name] = scheme.quantize_layer(layer, tensors, lo, hi, self.options.equalization)
         return out
 
     def some(self, limit: int) -> np.ndarray:
@@ -196,7 +200,7 @@ class _QuantizeJob:
         rows = [{"unit": d.unit, "runs_in": "fp32" if d.unit in kept else "int8", "sqnr_db": round(d.sqnr_db, 2),
                  "macs": round(d.macs, 5)} for d in damages]  # fmt: skip
         calibration = {"images": self.used, "left_out": len(self.problems), "problems": self.problems[:5]}
-        return {"options": asdict(self.options), "calibration": calibration, "units": rows}
+        return {"options": self.options.to_json(), "calibration": calibration, "units": rows}
 
 
 def _model(model: ModelFile, layers: Layers, kept: tuple[str, ...], verdict: dict[str, Any]) -> ModelFile:
@@ -246,7 +250,7 @@ def _summary(report: dict[str, Any], options: QuantizeOptions) -> dict[str, Any]
     return {
         "passed": report["gate"]["passed"],
         "faster": latency["int8_ms"] < latency["fp32_ms"],
-        "options": asdict(options),
+        "options": options.to_json(),
         "calibration_images": report["calibration"]["images"],
         "held_out": report["held_out"],
         "evaluation": report["evaluation"],

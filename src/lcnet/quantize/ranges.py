@@ -50,7 +50,7 @@ class Histogram:
         self.counts += np.bincount(at.ravel(), minlength=self.counts.size).reshape(self.counts.shape)
 
     @property
-    def centres(self) -> np.ndarray:
+    def centers(self) -> np.ndarray:
         """The middle of each bin, [C, BINS]."""
         return LOWEST + (np.arange(BINS) + 0.5) * self.width[:, None] / BINS
 
@@ -98,11 +98,11 @@ def _widened(histogram: Histogram, headroom: float = HEADROOM) -> tuple[np.ndarr
 def _least_squares(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:
     """The part of the seen range whose codes, clipped outside, have the smallest squared error."""
     best, where = np.full(len(histogram.low), np.inf), np.ones(len(histogram.low))
-    centres, lo = histogram.centres, np.minimum(histogram.low, 0)[:, None]
+    centers, lo = histogram.centers, np.minimum(histogram.low, 0)[:, None]
     for shrink in SHRINK:
         hi = np.maximum(histogram.high * shrink, 1e-6)[:, None]
-        inside = np.clip(centres, lo, hi)
-        error = (histogram.counts * ((centres - inside) ** 2 + ((hi - lo) / 255) ** 2 / 12)).sum(axis=1)
+        inside = np.clip(centers, lo, hi)
+        error = (histogram.counts * ((centers - inside) ** 2 + ((hi - lo) / 255) ** 2 / 12)).sum(axis=1)
         where, best = np.where(error < best, shrink, where), np.minimum(error, best)
     return histogram.low, histogram.high * where
 

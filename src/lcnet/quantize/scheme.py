@@ -13,8 +13,8 @@ from ..modelfile.fold import FoldedLayer
 from ..modelfile.quantized import LARGEST_WEIGHT, QuantizedLayer
 from .network import Layer
 
-EQUALISATION = 0.25  # how far the columns of a pointwise layer are evened out: 0 not at all, 1 to one size
-MOST_EQUALISED = 16.0  # times that a channel's codes may be made coarser for it
+EQUALIZATION = 0.25  # how far the columns of a pointwise layer are evened out: 0 not at all, 1 to one size
+MOST_EQUALIZED = 16.0  # times that a channel's codes may be made coarser for it
 
 
 def quantize_stem(tensors: FoldedLayer, preprocessing: Preprocessing) -> QuantizedLayer:
@@ -30,13 +30,13 @@ def quantize_stem(tensors: FoldedLayer, preprocessing: Preprocessing) -> Quantiz
 
 
 def quantize_layer(
-    layer: Layer, tensors: FoldedLayer, lo: np.ndarray, hi: np.ndarray, equalisation: float = EQUALISATION
+    layer: Layer, tensors: FoldedLayer, lo: np.ndarray, hi: np.ndarray, equalization: float = EQUALIZATION
 ) -> QuantizedLayer:
     """One layer whose input channels are to cover [lo, hi], float64 [in]."""
     weight, bias = tensors
     scale = (hi - lo) / 255
     if layer.kind != "depthwise":
-        scale = scale * _evened(weight.reshape(len(weight), -1) * scale, equalisation)
+        scale = scale * _evened(weight.reshape(len(weight), -1) * scale, equalization)
     scale = scale.astype(np.float32)
     zero = np.clip(np.rint(-lo / ((hi - lo) / 255)), 0, 255)
     if layer.kind != "depthwise":
@@ -49,7 +49,7 @@ def quantize_layer(
 def _evened(columns: np.ndarray, strength: float) -> np.ndarray:
     """The factor by which each input's codes get coarser so that its column of weights gets larger."""
     size = np.abs(columns).max(axis=0)
-    least = size.max() * MOST_EQUALISED ** (-1 / strength) if strength else 1.0
+    least = size.max() * MOST_EQUALIZED ** (-1 / strength) if strength else 1.0
     return (size.max() / np.maximum(size, least)) ** strength if size.any() else np.ones_like(size)
 
 

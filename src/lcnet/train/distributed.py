@@ -114,7 +114,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
             self.num_batches_tracked += 1
 
 
-def synchronise_bn(module: nn.Module) -> None:
+def synchronize_bn(module: nn.Module) -> None:
     """Make every batch norm one over all processes, in place; its tensors and their names stay."""
     for layer in module.modules():
         if type(layer) is nn.BatchNorm2d:
