@@ -27,4 +27,4 @@ def embed(ctx: click.Context, output: Path, resume: bool, overwrite: bool, **_: 
 
     check(output, resume, overwrite)
     bulk = Bulk(ctx, "embeddings")
-    bulk.write(output, Arrays({"embeddings": (1280,)}), resume, overwrite)
+    bulk.write(output, Arrays({"embeddings": (bulk.model.arch.head_hidden_size,)}), resume, overwrite)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..arch import REDUCTIONS
 from ..errors import InputError
 from .options import columns, json_text
 
@@ -49,7 +50,7 @@ def model_facts(name: str) -> dict[str, Any]:
     layers = [{"layer": n, "macs": m, "output": list(o)} for n, m, o in arch.conv_costs(height, width)]
     if config.quantization:
         layers = [{**row, "runs_in": runs_in(config.quantization, str(row["layer"]))} for row in layers]
-    shapes = zip((2, 4, 8, 16, 32), arch.feature_shapes(height, width), strict=True)
+    shapes = zip(REDUCTIONS, arch.feature_shapes(height, width), strict=True)
     return {
         "name": name,
         "file": path,

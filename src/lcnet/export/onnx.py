@@ -28,8 +28,9 @@ IR_VERSION = 8  # of the same time as the opset: engines refuse what is newer th
 def export_onnx(model: ModelFile, path: str | os.PathLike[str], overwrite: bool = False) -> float:
     """Write a model as ONNX and return the largest difference from our runtime, as a part of the outputs' range.
 
-    Input `input` float32 [batch,C,H,W]; output `logits` float32 [batch,classes], or `embeddings` [batch,1280] for a model
-    without a classifier. Raises `InputError` if `path` exists, `ExportError` if the exported network computes something else.
+    Input `input` float32 [batch,C,H,W]; output `logits` float32 [batch,classes], or `embeddings` [batch,head_hidden_size]
+    for a model without a classifier. Raises `InputError` if `path` exists, `ExportError` if the exported network computes
+    something else.
     """
     check_target(path, overwrite)
     graph = to_onnx(model)

@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 
 from torch import nn
 
-from ..arch import Arch
+from ..arch import REDUCTIONS, Arch
 from ..errors import InputError
 from ..text import suggest
 from .features import Indices
@@ -19,8 +19,6 @@ from .layers import Style, activation
 from .model import LCNet, LCNetFeatures, Trunk
 from .source import Description, Fields, ModelSource, Name, read_weights, resolve
 from .weights import load_checkpoint, load_pretrained
-
-OUTPUT_STRIDES = (2, 4, 8, 16, 32)
 
 
 class OptionError(InputError, TypeError):
@@ -31,7 +29,7 @@ class OptionError(InputError, TypeError):
 class ModelOptions:
     """The keywords of `create_model` that shape the network; None stands for the model's own value."""
 
-    num_classes: int | None = None  # 0: no classifier, the output is the 1280 embeddings
+    num_classes: int | None = None  # 0: no classifier, the output is the embeddings
     in_chans: int | None = None
     drop_rate: float = 0.0  # dropout of the embeddings while training
     drop_path_rate: float = 0.0  # accepted for timm's sake: without residuals there is no path to drop
@@ -49,7 +47,7 @@ class ModelOptions:
         for name in ("drop_rate", "drop_path_rate", "bn_momentum"):
             self._check(name, lambda p: isinstance(p, (int, float)) and 0 <= p <= 1, "a number from 0 to 1")
         self._check("bn_eps", lambda e: isinstance(e, (int, float)) and 0 < e < 1, "a number between 0 and 1")
-        self._check("output_stride", lambda s: s in OUTPUT_STRIDES, f"one of {OUTPUT_STRIDES}")
+        self._check("output_stride", lambda s: s in REDUCTIONS, f"one of {REDUCTIONS}")
         for name in ("out_indices", "output_stride"):
             if getattr(self, name) is not None and not self.features_only:
                 raise OptionError(f"{name} needs features_only=True: the classifier has one output, at stride 32")
@@ -118,7 +116,7 @@ def _build(source: ModelSource, chosen: ModelOptions, bn_eps: float) -> Trunk:
     style = Style(activation(chosen.act_layer), chosen.bn_eps or bn_eps, chosen.bn_momentum)
     model: Trunk
     if chosen.features_only:
-        model = LCNetFeatures(arch, style, chosen.out_indices, chosen.output_stride or 32)
+        model = LCNetFeatures(arch, style, chosen.out_indices, chosen.output_stride or REDUCTIONS[-1])
         dropped = ("num_classes", "classifier", "global_pool")
         model.default_cfg = {key: value for key, value in cfg.items() if key not in dropped}
     else:

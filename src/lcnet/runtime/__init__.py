@@ -137,8 +137,8 @@ class Classifier:
         return probabilities(self.logits(images), self.config.decision)
 
     def embeddings(self, images: Any) -> np.ndarray:
-        """Return the 1280 values before the classifier, float32 [N, 1280] (timm's `num_classes=0` output)."""
-        return self._collect(images, lambda x: self._outputs(x, embeddings=True), (1280,))
+        """Return the values before the classifier, float32 [N, head_hidden_size] (1280; timm's `num_classes=0` output)."""
+        return self._collect(images, lambda x: self._outputs(x, embeddings=True), (self.arch.head_hidden_size,))
 
     def feature_maps(self, images: Any, out_indices: Sequence[int] | None = None) -> list[np.ndarray]:
         """Return feature maps float32 [N,C,H,W] of strides 2, 4, 8, 16, 32 (timm's `features_only=True` output).
@@ -174,9 +174,10 @@ class Classifier:
 
         images: one or an iterable, which may never end and is read a little ahead, in a thread; paths may be folders
         (`recursive`: with those below), globs, zip and tar archives. kind: `classify` gives a `Result`, `probs` and `logits`
-        float32 [num_classes], `embeddings` [1280], `feature_maps` a list of [C,H,W]. errors: `raise` at an unreadable image,
-        or `yield` it with its `error`. batch_size: images a worker takes at once at most. workers: threads that decode and
-        run, by default as many as the model's; 0 does everything in the caller's. Closing the iterator stops the threads.
+        float32 [num_classes], `embeddings` [head_hidden_size], `feature_maps` a list of [C,H,W]. errors: `raise` at an
+        unreadable image, or `yield` it with its `error`. batch_size: images a worker takes at once at most.
+        workers: threads that decode and run, by default as many as the model's; 0 does everything in the caller's. Closing
+        the iterator stops the threads.
         """
         from ..sources import find
         from .stream import stream
@@ -215,7 +216,8 @@ class Classifier:
     def forward_head(self, features: np.ndarray, pre_logits: bool = False) -> np.ndarray:
         """Return logits, or with `pre_logits` the embeddings, of what `forward_features` returned."""
         features = _float32(features, "features", self.arch.num_features, 1)
-        out = np.empty((len(features), 1280 if pre_logits else self.arch.num_classes), np.float32)
+        size = self.arch.head_hidden_size if pre_logits else self.arch.num_classes
+        out = np.empty((len(features), size), np.float32)
         if out.size:
             self._engine.run_head(features, *((None, out) if pre_logits else (out, None)))
         return out
@@ -226,7 +228,8 @@ class Classifier:
 
     def _outputs(self, x: np.ndarray, logits: bool = False, embeddings: bool = False) -> np.ndarray:
         x = self._input(x)
-        out = np.empty((len(x), self.arch.num_classes if logits else 1280), np.float32)
+        size = self.arch.num_classes if logits else self.arch.head_hidden_size
+        out = np.empty((len(x), size), np.float32)
         if len(x):
             self._engine.run(x, out if logits else None, out if embeddings else None, [])
         return out
