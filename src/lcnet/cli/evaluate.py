@@ -152,7 +152,7 @@ def _decide(
     if temperature:
         changes = ", ".join(
             f"{title} {before.summary[key].value:.4f} -> {evaluation.summary[key].value:.4f}"
-            for key, title in (("nll", "log loss"), ("calibration_error", "calibration error"))
+            for key, title in (("loss", "log loss"), ("calibration_error", "calibration error"))
         )
         told.append(f"temperature {decision.temperature:g}: {changes}")
     if found is not None:

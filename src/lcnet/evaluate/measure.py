@@ -113,8 +113,8 @@ def _drawn(answers: Answers, found: Scores) -> dict[str, Estimate]:
         return (*metrics.macro(*counts), float(found.loss[rows].mean()), float(found.brier[rows].mean()))
 
     repeats = min(metrics.REPEATS, max(100, DRAWN // size))
-    precision, recall, f1, nll, brier = metrics.bootstrap(statistic, size, repeats)
-    return {"balanced_accuracy": recall, "macro_precision": precision, "macro_f1": f1, "nll": nll, "brier": brier}
+    precision, recall, f1, loss, brier = metrics.bootstrap(statistic, size, repeats)
+    return {"balanced_accuracy": recall, "macro_precision": precision, "macro_f1": f1, "loss": loss, "brier": brier}
 
 
 def _decided(answers: Answers, decision: Decision, found: Scores) -> tuple[dict[str, Estimate], PerClass | None]:
@@ -139,9 +139,9 @@ def _several(answers: Answers, decision: Decision) -> Evaluation:
     repeats = metrics.REPEATS if probs.size <= CHEAP else 0
     mean_ap, each = metrics.mean_average_precision(probs, positive, repeats)
     loss = cross_entropy(answers.logits, answers.targets, decision.temperature or 1.0)
-    micro, macro, nll = _drawn_labels(chosen, positive, loss, repeats)
+    micro, macro, mean_loss = _drawn_labels(chosen, positive, loss, repeats)
     error, bins = metrics.calibration(probs.ravel(), positive.ravel())
-    summary = {"map": mean_ap, "micro_f1": micro, "macro_f1": macro, "exact": _share(exact), "nll": nll,
+    summary = {"mAP": mean_ap, "micro_f1": micro, "macro_f1": macro, "exact": _share(exact), "loss": mean_loss,
                "calibration_error": Estimate(error)}  # fmt: skip
     off = np.where(chosen != positive, np.abs(probs - positive), 0.0)
     worst = np.argsort(-off.max(axis=1), kind="stable")[: min(WORST, int((~exact).sum()))].tolist()
