@@ -48,11 +48,11 @@ $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# The C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, and those with threads under ThreadSanitizer.
+# The C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, and the one of threads under ThreadSanitizer.
 sanitize: sanitizers = address,undefined
 sanitize: tests = kernels int8 engine int8_engine threads
 sanitize-threads: sanitizers = thread
-sanitize-threads: tests = threads engine int8_engine
+sanitize-threads: tests = threads
 sanitize sanitize-threads: $(VENV)/.test
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DLCNET_KERNEL_TESTS=ON -DLCNET_SANITIZE=$(sanitizers)
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ --target $(tests:%=%_test)

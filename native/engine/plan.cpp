@@ -29,29 +29,39 @@ static std::vector<Map> make_maps(const Network& net, size_t height, size_t widt
   return maps;
 }
 
-Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
-    : height(height_), width(width_), threads(threads_), front(net.front) {
-  maps = make_maps(net, height, width);
+static std::vector<Tile> make_tiles(const Network& net, const std::vector<Map>& maps) {
+  std::vector<Tile> tiles;
   for (size_t i = 0; i < net.blocks.size(); ++i) {
     const bool planes = net.blocks[i].planes;
     const size_t most = std::max(kMinTilePixels, kTileFloats / maps[i].channels);
     tiles.push_back(choose_tile(planes ? 1 : maps[i + 1].height, maps[i + 1].width, most));
     if (planes) tiles[i].columns = net.padded(tiles[i].columns);
   }
+  return tiles;
+}
 
-  Places own, shared;
+// Rows of the private map i that are kept: what the next block looks back on, and what the one before makes ahead.
+static size_t ring_rows(const Network& net, const std::vector<Tile>& tiles, size_t i) {
+  const size_t seen = (tiles[i].rows - 1) * net.blocks[i].stride.h + net.blocks[i].kernel;
+  return seen + (i ? tiles[i - 1].rows - 1 : 0);
+}
+
+// Alike maps take turns in two places, or they would push each other and the weights out of the second-level cache. Feature maps
+// stay where they are to the end of the run.
+void Plan::place_maps(const Network& net, Places& own, Places& shared) {
   for (size_t i = 0; i < maps.size(); ++i) {
     Map& m = maps[i];
-    if (i < front) {
-      const size_t seen = (tiles[i].rows - 1) * net.blocks[i].stride.h + net.blocks[i].kernel;
-      const size_t ahead = i ? tiles[i - 1].rows - 1 : 0;
-      m.ring = std::min(m.height, seen + ahead);
-    }
-    // Alike maps take turns in two places, or they would push each other and the weights out of the second-level cache. Feature
-    // maps stay where they are to the end of the run.
+    if (i < front) m.ring = std::min(m.height, ring_rows(net, tiles, i));
     const bool takes_turn = i >= front + 2 && m.alike(maps[i - 2]) && !is_feature_map(net, i - 2);
     m.place = takes_turn ? maps[i - 2].place : (i < front ? own : shared).take<float>(m.ring * m.row_floats());
   }
+}
+
+Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
+    : height(height_), width(width_), threads(threads_), front(net.front), maps(make_maps(net, height, width)),
+      tiles(make_tiles(net, maps)) {
+  Places own, shared;
+  place_maps(net, own, shared);
   size_t tile = 0, pixels = 0, depthwise = 0, gated = 0, reduced = 0;
   for (size_t i = 0; i < net.blocks.size(); ++i) {
     const Block& b = net.blocks[i];

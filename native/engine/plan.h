@@ -65,6 +65,9 @@ struct Plan {
   size_t private_bytes, shared_bytes;
 
   size_t arena_bytes() const { return shared_bytes + threads * private_bytes; }
+
+ private:
+  void place_maps(const Network& net, Places& own, Places& shared);
 };
 
 }  // namespace lcnet

@@ -12,6 +12,7 @@
 #include "../../../native/kernels/tables.h"
 #include "../isas.h"
 #include "float_reference.h"
+#include "int8_reference.h"
 
 static void require(bool good, const char* what) {
   if (!good) std::printf("%s\n", what), std::exit(1);
@@ -79,13 +80,14 @@ static void a_team_sees_the_phase_before(lcnet::Pool& pool) {
 }
 
 // Several callers, each with batches and sizes of its own, and all with the bits of one thread alone.
-static void an_engine_serves_many_callers(const lcnet::Kernels& kernels, const Weights& weights) {
-  lcnet::Engine alone(lcnet::Network(kernels, weights.source), 1), shared(lcnet::Network(kernels, weights.source), 3);
-  const lcnet::Network& net = alone.network();
+template <class Engine, class MakeNetwork>
+static void an_engine_serves_many_callers(MakeNetwork network) {
+  Engine alone(network(), 1), shared(network(), 3);
+  const auto& net = alone.network();
   std::vector<float> x(kCallers * net.in_chans * 64 * 64);
   std::mt19937 rng(3);
   for (float& v : x) v = std::normal_distribution<float>()(rng);
-  const auto logits = [&](lcnet::Engine& engine, size_t images, size_t side) {
+  const auto logits = [&](Engine& engine, size_t images, size_t side) {
     std::vector<float> results(images * net.classes);
     lcnet::Outputs out;
     out.logits = results.data();
@@ -111,9 +113,14 @@ int main() {
   }
   std::mt19937 rng(2);
   const Weights weights(rng, lcnet_shape(8, 3));
+  const Int8Weights int8_weights(rng, lcnet_shape(8, 3));
   for (const lcnet::Isa& isa : lcnet::isas())
     if (runs_here(isa)) {
-      an_engine_serves_many_callers(*isa.kernels, weights);
+      an_engine_serves_many_callers<lcnet::Engine>([&] { return lcnet::Network(*isa.kernels, weights.source); });
+      an_engine_serves_many_callers<lcnet::Int8Engine>([&] {
+        const lcnet::Int8Kernels& kernels = *isa.kernels->int8;
+        return lcnet::Int8Network(kernels, int8_weights.source, lcnet::float_kernels(kernels));
+      });
       std::printf("%s: pools, teams and engines serve many threads\n", isa.kernels->isa);
     }
 }
