@@ -257,6 +257,7 @@ class _Training:
     @property
     def _origin(self) -> dict[str, Any]:
         """What it was made from, by name: a model file travels, and the folders and the machine are not its reader's."""
+        rule = self.options.labels_from_names
         return {
             "source": "lcnet train",
             "data": Path(self.description["data"]).name,
@@ -264,6 +265,7 @@ class _Training:
             "seed": self.options.seed,
             **self._counts,
             "recipe": self.recipe.to_json(),
+            **({"labels_from_names": rule} if rule else {}),
         }
 
     @property
