@@ -222,7 +222,7 @@ def test_outputs_that_cannot_be_written_are_refused_before_the_work(data, tmp_pa
     target.touch()
     assert "exists: choose another name" in command(float_file, "--data", data, "-o", target).output
     missing = tmp_path / "missing" / "m.safetensors"
-    assert "there is no such folder" in command(float_file, "--data", data, "-o", missing).output
+    assert "there is no folder" in command(float_file, "--data", data, "-o", missing).output
     monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)
     result = command(float_file, "--data", data, "-o", tmp_path / "new.safetensors")
     assert (result.exit_code, "this folder cannot be written to" in result.output) == (1, True)
@@ -233,7 +233,7 @@ def test_the_model_itself_is_never_the_output(data, tmp_path):
     modelfile.write(path, small())
     before = path.read_bytes()
     result = command(path, "--data", data, "-o", path, "--overwrite")
-    assert "the output is the model itself" in result.output
+    assert "the target is the source itself" in result.output
     assert path.read_bytes() == before
 
 
