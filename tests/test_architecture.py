@@ -14,6 +14,7 @@ PACKAGE = ROOT / "src" / "lcnet"
 BELOW = {
     "errors": "",
     "text": "",
+    "formats": "",
     "arch": "",
     "renamed": "",
     "cpus": "",
@@ -29,7 +30,7 @@ BELOW = {
     "data": "image",
     "runtime": "hub image sources cpus _native",
     "dataset": "image sources files cpus",
-    "results": "runtime files",
+    "results": "runtime files formats",
     "export": "runtime",
     "evaluate": "dataset results renamed",
     "quantize": "evaluate",

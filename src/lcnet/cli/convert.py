@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from ..text import one_line, plain
+from .options import say
+
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
@@ -31,6 +34,8 @@ def convert(
     model = run(source, target, name=name, labels=labels, use_ema=not no_ema, dropout_scale=scale, overwrite=overwrite)
     config = model.config
     labeled = f"{config.arch.num_classes} classes, {'labelled' if config.labels else 'without labels'}"
-    click.echo(f"{target}: {config.arch.name}, {labeled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB")
+    say(
+        f"{plain(target)}: {config.arch.name}, {labeled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB"
+    )
     if note := config.provenance.get("note"):
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {one_line(str(note))}", err=True)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import InputError, MissingExtraError
-from .options import labels_option
+from ..text import plain
+from .options import labels_option, say
 
 if TYPE_CHECKING:
     from ..train.events import Events
@@ -69,11 +70,11 @@ def train(
     try:
         done = fit(data, chosen, output, options=options, events=_watchers(output, tensorboard))
     except KeyboardInterrupt:
-        click.echo(f"\nlcnet: stopped; the same command with --resume goes on from {output}", err=True)
+        say(f"\nlcnet: stopped; the same command with --resume goes on from {plain(output)}", err=True)
         raise SystemExit(130) from None
     if _first():
         best = ", ".join(f"{name} {value:.4f}" for name, value in done.metrics.items())
-        click.echo(f"{done.model}: epoch {done.best_epoch} of {done.epochs}" + (f": {best}" if best else ""))
+        say(f"{plain(done.model)}: epoch {done.best_epoch} of {done.epochs}" + (f": {best}" if best else ""))
 
 
 def _first() -> bool:

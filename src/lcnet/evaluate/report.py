@@ -7,10 +7,9 @@ if asked for.
 from __future__ import annotations
 
 import base64
-import json
 import os
 from collections.abc import Sequence
-from html import escape
+from html import escape as escape_html
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,8 @@ from ..dataset import array_of
 from ..dataset.arrays import is_array
 from ..errors import LcnetError
 from ..files import check_folder, replacing_folder
+from ..formats import json_text
+from ..text import one_line
 from .evaluation import Evaluation
 from .tables import class_rows, decided_rows, slice_rows, summary_rows
 
@@ -41,6 +42,11 @@ th { font-weight: 600 } img { max-width: 100%; height: auto } .note { color: #6e
 figure { display: inline-block; width: 130px; margin: 0 10px 14px 0; vertical-align: top; font-size: 12px; line-height: 1.3 }
 figure img { width: 128px } figcaption { overflow-wrap: anywhere } .wrong { color: #b35309 }
 """
+
+
+def escape(text: str) -> str:
+    """Text for the page: as text, whatever HTML it looks like, and with nothing that turns its direction or hides."""
+    return escape_html(one_line(text))
 
 
 def check(folder: Path, overwrite: bool = False) -> None:
@@ -89,10 +95,8 @@ def _fill(
     images = {name: _encoded(image, "PNG") for name, image in drawn.items() if image is not None}
     for name, data in images.items():
         (folder / f"{name}.png").write_bytes(data)
-    found = json.dumps(evaluation.to_json(), ensure_ascii=False, indent=2)
-    (folder / "evaluation.json").write_text(found, encoding="utf-8", errors="backslashreplace")
-    page = _page(evaluation, title, images, tiles)
-    (folder / PAGE).write_text(page, encoding="utf-8", errors="backslashreplace")
+    (folder / "evaluation.json").write_text(json_text(evaluation.to_json(), indent=2), encoding="utf-8")
+    (folder / PAGE).write_text(_page(evaluation, title, images, tiles), encoding="utf-8")
 
 
 Tile = tuple["Image.Image", list[str], list[str]]  # thumbnail, lines that its font can write, lines for the page

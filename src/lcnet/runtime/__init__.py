@@ -17,6 +17,7 @@ from ..config import Labels, ModelConfig, Preprocessing
 from ..cpus import usable_cpus
 from ..errors import InputError
 from ..modelfile import ModelFile
+from ..text import one_line, short
 from .decision import accepted, probabilities, thresholds
 from .layers import native_layers
 from .result import Prediction as Prediction
@@ -117,7 +118,7 @@ class Classifier:
         return self._engine.threads
 
     def __repr__(self) -> str:
-        source = self.config.provenance.get("source", "")
+        source = short(one_line(str(self.config.provenance.get("source", ""))))
         return f"<lcnet.Classifier {self.arch.name} {source} isa={self.isa} {self.precision} threads={self.threads}>"
 
     def classify(self, images: Any, top_k: int = 5) -> list[Result]:
