@@ -50,6 +50,10 @@ def _told() -> Iterator[None]:
         yield
     except LcnetError as error:
         raise click.ClickException(one_line(str(error))) from None
+    except MemoryError:
+        raise click.ClickException(
+            "there is not enough memory: try fewer --threads, or smaller pictures or inputs"
+        ) from None
     except click.ClickException as error:
         error.message = lines(error.message)  # type: ignore[misc]  # final for click, which has no other place
         raise

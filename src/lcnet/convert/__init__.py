@@ -22,7 +22,8 @@ from ..errors import InputError, ModelFileError
 from ..files import check_target, write_atomically
 from ..labels import load_labels
 from ..modelfile import COUNTER, ModelFile, infer_arch, naming, parse_config, plain_config, to_bytes
-from ..text import plain, quoted, reason
+from ..modelfile.description import classes_of
+from ..text import plain, quoted, reason, shown
 from .checkpoint import Checkpoint, read_checkpoint
 
 # PaddleClas's PPLCNet drops 0.2 in "downscale at inference" mode: this multiplies the features before the classifier.
@@ -167,7 +168,7 @@ def _describe(source: Path, checkpoint: Checkpoint, weights: dict[str, np.ndarra
     if name is not None:
         return _named(name, infer_arch(shapes))
     if checkpoint.description is not None:
-        return _float_only(parse_config(checkpoint.description))
+        return _float_only(parse_config(checkpoint.description, classes_of(shapes)))
     return _paddle_config(infer_arch(shapes)) if _is_paddle(checkpoint) else plain_config(source, shapes)
 
 
@@ -202,7 +203,7 @@ def _overridden(config: ModelConfig, labels: Labels | None, preprocessing: Mappi
 
 
 def _origin(source: Path, checkpoint: Checkpoint, dropout_scale: float) -> dict[str, Any]:
-    origin: dict[str, Any] = {"file": source.name, "sha256": checkpoint.sha256, "format": checkpoint.format}
+    origin: dict[str, Any] = {"file": shown(source.name), "sha256": checkpoint.sha256, "format": checkpoint.format}
     if checkpoint.key is not None:
         origin["key"] = checkpoint.key
     return origin | {"format": "paddle", "dropout_scale": dropout_scale} if _is_paddle(checkpoint) else origin

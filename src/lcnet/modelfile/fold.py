@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from . import ModelFile
+from .values import scale_and_bias
 
 FoldedLayer = tuple[np.ndarray, np.ndarray]  # weight, bias; float32
 
@@ -43,12 +44,9 @@ def fold(model: ModelFile) -> Folded:
     weights, eps, arch = model.weights, model.config.bn_eps, model.config.arch
 
     def folded(conv: str, bn: str) -> FoldedLayer:
-        gamma, beta, mean, var = (
-            weights[f"{bn}.{k}"].astype(np.float64) for k in ("weight", "bias", "running_mean", "running_var")
-        )
-        scale = gamma / np.sqrt(var + eps)
+        scale, bias = scale_and_bias(weights, bn, eps)
         w = weights[f"{conv}.weight"] * scale[:, None, None, None]
-        return w.astype(np.float32), (beta - mean * scale).astype(np.float32)
+        return w.astype(np.float32), bias.astype(np.float32)
 
     def plain(name: str) -> FoldedLayer:
         return _matrix((weights[f"{name}.weight"], weights[f"{name}.bias"]))

@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import InputError, LcnetError
+from ..errors import InputError, LcnetError, ModelFileError
 from ..sources.found import Found
 
 BATCH = 8  # pictures a worker takes at once: calls cost little against them, and their inputs stay in the cache
 WINDOW = 3  # batches a worker: one at work, one waiting, one done but behind a slower picture
+BATCH_VALUES = 1 << 24  # of the inputs that the network gets at once, 64 MiB, unless one has more
 WINDOW_BYTES = 256 << 20  # of encoded pictures read ahead, such as those from a tar archive; one more may come on top
 GRACE = 0.5  # seconds that closing waits for a source that is just being read: it may block for ever
 
@@ -86,6 +87,15 @@ class _Slot:
         return Streamed(self.source, self.value, None, self.seconds)
 
 
+_Ready = tuple[_Slot, np.ndarray]  # and its input, float32 [1,C,H,W]
+
+
+def _name(source: Any) -> str:
+    from ..image.pixels import name_of
+
+    return str(source) if isinstance(source, Found) else name_of(source)
+
+
 class _StreamJob:
     """What is done to a few pictures: decode each, run the network on all."""
 
@@ -94,16 +104,31 @@ class _StreamJob:
 
     def run(self, slots: Sequence[_Slot], stopped: Callable[[], bool] = lambda: False) -> None:
         """Fill in values and errors; returns early, with less than all, once `stopped`."""
-        inputs = []
+        ready: list[_Ready] = []
         for slot in slots:
             if stopped():
                 return
-            inputs.append(self._input(slot))
-        ready = [(slot, x) for slot, x in zip(slots, inputs, strict=True) if x is not None]
-        if not ready:
-            return
+            x = self._input(slot)
+            if x is not None:
+                ready.append((slot, x))
+            if sum(x.size for _, x in ready) >= BATCH_VALUES:
+                self._answer(ready)
+                ready = []
+        if ready:
+            self._answer(ready)
+
+    def _answer(self, ready: Sequence[_Ready]) -> None:
+        """Run the network on some inputs, and where one of them is at fault on each by itself, to find out which."""
         started = perf_counter()
-        values = self.answer(np.concatenate([x for _, x in ready]) if len(ready) > 1 else ready[0][1])
+        try:
+            values = self.answer(np.concatenate([x for _, x in ready]) if len(ready) > 1 else ready[0][1])
+        except ModelFileError as error:
+            if len(ready) == 1:
+                ready[0][0].error = type(error)(f"{_name(ready[0][0].source)}: {error}")
+            else:
+                for one in ready:
+                    self._answer([one])
+            return
         share = (perf_counter() - started) / len(ready)
         for (slot, _), value in zip(ready, values, strict=True):
             slot.value = value
