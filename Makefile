@@ -5,17 +5,28 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 IMAGES ?=
 
-.PHONY: demo test check sanitize clean
+.PHONY: demo test check stub sanitize sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
 
 test: check
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.test
+check: $(VENV)/.test build/_native.pyi
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(shell find native tests/native -name '*.h' -o -name '*.cpp')
+	diff -u src/lcnet/_native.pyi build/_native.pyi
+
+# What Python sees of the compiled module.
+stub: build/_native.pyi
+	cp $< src/lcnet/_native.pyi
+
+build/_native.pyi: $(VENV)/.test native/bind.cpp native/layers.h native/stub.patterns
+	@mkdir -p build
+	$(BIN)/python -m nanobind.stubgen -q -m lcnet._native -p native/stub.patterns -o $@
+	@$(BIN)/ruff format -q $@
 
 # The network's pictures come from a package that ships some; only its data is used, so its dependencies stay away.
 $(VENV)/.demo: $(VENV)/.base
@@ -37,11 +48,15 @@ $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# The C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer.
-sanitize: $(VENV)/.test
-	PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/sanitize -G Ninja -DLCNET_KERNEL_TESTS=ON -DLCNET_SANITIZE=ON
-	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/sanitize
-	for test in kernels engine int8 int8_engine; do build/sanitize/$${test}_test || exit 1; done
+# The C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, and the one of threads under ThreadSanitizer.
+sanitize: sanitizers = address,undefined
+sanitize: tests = kernels int8 engine int8_engine threads
+sanitize-threads: sanitizers = thread
+sanitize-threads: tests = threads
+sanitize sanitize-threads: $(VENV)/.test
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DLCNET_KERNEL_TESTS=ON -DLCNET_SANITIZE=$(sanitizers)
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ --target $(tests:%=%_test)
+	for test in $(tests); do build/$@/$${test}_test || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

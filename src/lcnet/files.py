@@ -119,6 +119,8 @@ def exists(path: Path) -> InputError:
 def _check_parent(target: Path) -> None:
     if not target.parent.is_dir():
         raise InputError(f"{plain(target)} cannot be written: there is no folder {plain(target.parent)}")
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"{plain(target.parent)}: this folder cannot be written to: choose another one")
 
 
 def _beside(target: Path) -> Path:

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from ..config import CROP_MODES, INTERPOLATIONS
+from ..text import one_line, plain
+from .options import say
 
 
 class Size(click.ParamType):
@@ -75,9 +77,7 @@ def convert(
         overwrite=overwrite,
     )  # fmt: skip
     config = model.config
-    labelled = f"{config.arch.num_classes} classes, {'labelled' if config.labels else 'without labels'}"
-    click.echo(
-        f"{target}: {config.arch.name}, {labelled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB"
-    )
+    labeled = f"{config.arch.num_classes} classes, {'labelled' if config.labels else 'without labels'}"
+    say(f"{plain(target)}: {config.arch.name}, {labeled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB")
     if note := config.provenance.get("note"):
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {one_line(str(note))}", err=True)

@@ -20,7 +20,7 @@ from ..errors import InputError, ModelFileError
 from ..files import check_target, write_atomically
 from ..labels.lists import read_label_list
 from ..modelfile import COUNTER, ModelFile, naming, to_bytes
-from ..text import quoted
+from ..text import quoted, shown
 from .checkpoint import Checkpoint, read_checkpoint
 from .describe import describe_network
 
@@ -145,7 +145,7 @@ def _is_paddle(checkpoint: Checkpoint) -> bool:
 
 
 def _origin(source: Path, checkpoint: Checkpoint, dropout_scale: float) -> dict[str, Any]:
-    origin = {"file": source.name, "sha256": checkpoint.sha256, "format": checkpoint.format}
+    origin = {"file": shown(source.name), "sha256": checkpoint.sha256, "format": checkpoint.format}
     where = {"key": checkpoint.key, "prefix": checkpoint.prefix}
     origin |= {key: quoted(value) for key, value in where.items() if value}
     return origin | {"format": "paddle", "dropout_scale": dropout_scale} if _is_paddle(checkpoint) else origin

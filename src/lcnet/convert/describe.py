@@ -20,6 +20,7 @@ from ..errors import ModelFileError
 from ..labels import load_labels
 from ..modelfile import infer_arch, parse_config, plain_config
 from ..modelfile.assumed import FIELDS, LABELS, assumptions, noted
+from ..modelfile.description import classes_of
 from ..text import quoted
 from .checkpoint import Checkpoint
 from .says import Said, what_it_says
@@ -54,7 +55,7 @@ def _base(
     if name is not None:
         return _named(name, infer_arch(shapes))
     if checkpoint.description is not None:
-        return _float_only(parse_config(checkpoint.description))
+        return _float_only(parse_config(checkpoint.description, classes_of(shapes)))
     return _paddle_config(infer_arch(shapes)) if paddle else plain_config(source, shapes)
 
 

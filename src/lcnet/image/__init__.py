@@ -22,7 +22,7 @@ from ..text import suggest
 from .pixels import DEFAULT, MAX_PIXELS, decode, name_of
 
 if TYPE_CHECKING:
-    from .pixels import Source
+    from .pixels import ImageSource
 
 __all__ = ["MAX_PIXELS", "MAX_SIDE", "as_list", "batch", "decode", "normalize", "prepare", "resize", "resize_crop"]
 
@@ -54,7 +54,7 @@ def batch(
     return inputs
 
 
-def as_list(images: Any) -> list[Source]:
+def as_list(images: Any) -> list[ImageSource]:
     """Return the pictures in `images` as a list: what a list, tuple or iterator yields, or the N of an array [N,H,W,C].
 
     Anything else is one picture: text and paths, bytes, an open file, a PIL image, an array of fewer dimensions.
@@ -164,8 +164,8 @@ class _Crop(NamedTuple):
 def _crop(image: np.ndarray, preprocessing: Preprocessing) -> _Crop:
     _, height, width = preprocessing.input_size
     scaled = _scaled_size(image.shape[0], image.shape[1], preprocessing)
-    rows, top = _centred(scaled[0], height)
-    columns, left = _centred(scaled[1], width)
+    rows, top = _centered(scaled[0], height)
+    columns, left = _centered(scaled[1], width)
     box = (columns.start, rows.start, columns.stop, rows.stop)
     return _Crop(scaled, box, slice(top, top + min(scaled[0], height)), slice(left, left + min(scaled[1], width)))
 
@@ -196,7 +196,7 @@ def _call(native: Any, *arguments: Any) -> None:
         raise InputError(str(error)) from None
 
 
-def _input(source: Source, preprocessing: Preprocessing, max_pixels: int, fast: bool, out: np.ndarray) -> None:
+def _input(source: ImageSource, preprocessing: Preprocessing, max_pixels: int, fast: bool, out: np.ndarray) -> None:
     def needed(height: int, width: int) -> tuple[int, int]:
         return _scaled_size(height, width, preprocessing)
 
@@ -253,7 +253,7 @@ def _scaled_size(height: int, width: int, preprocessing: Preprocessing) -> tuple
     return scaled
 
 
-def _centred(size: int, target: int) -> tuple[slice, int]:
+def _centered(size: int, target: int) -> tuple[slice, int]:
     """Along one axis: which of the `size` pixels are kept, and at which of the `target` pixels they begin."""
     if size < target:
         return slice(0, size), (target - size) // 2

@@ -6,9 +6,8 @@ Plain timm files (no metadata) are read too: their description comes from a `con
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,17 +22,21 @@ from ..config import ModelConfig, Quantization
 from ..errors import ModelFileError
 from ..files import write_atomically
 from ..labels import load_labels
-from ..text import plain, quoted, reason
+from ..text import one_line, plain, quoted, reason, shown
 from . import quantized
 from .assumed import FIELDS, LABELS, noted
+from .description import FORMAT_VERSION as FORMAT_VERSION
+from .description import METADATA_KEY, classes_of, longest_header, parse_config, strict_json, write_config
 from .kinds import identify
 from .timm_config import from_config_json, read_config_json
+from .values import COUNTER, check_values, dtypes_of
 
-FORMAT_VERSION = 1
-METADATA_KEY = "lcnet"
-COUNTER = "num_batches_tracked"  # batch-norm's int64 step counter: kept where it exists, never needed
+__all__ = [
+    "ModelFile", "check_shapes", "check_values", "infer_arch", "is_pickled", "naming", "parse_config", "plain_config", "read",
+    "read_config", "to_bytes", "write",
+]  # fmt: skip
 MAX_HEADER = 100_000_000  # bytes; safetensors refuses longer ones
-MAX_DEPTH = 32  # of the description; the JSON parser's own limit differs from one Python to the next
+HEADER_ROOM = 2 << 20  # bytes of a header beyond twice those of the tensors: the parser needs ten times as many
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,12 @@ def read(path: str | os.PathLike[str], default: ModelConfig | None = None, mappe
     Raises `ModelFileError` naming the file and what is wrong with it.
     """
     with naming(path), _open(path) as file:
-        config = _config_of(file, Path(path), default)
-        shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+        shapes = _shapes(file)
+        config = _config_of(file, Path(path), shapes, default)
         check_shapes(shapes, config.arch, config.quantization)
         _check_dtypes({key: file.get_slice(key).get_dtype() for key in shapes}, config)
-        weights = _mapped(path) if mapped else {key: file.get_tensor(key) for key in shapes}
+        header = _header(path, config.arch.num_classes)
+        weights = _mapped(path, header) if mapped else {key: file.get_tensor(key) for key in shapes}
         check_values(weights, config)
         return ModelFile(config, weights)
 
@@ -67,7 +71,7 @@ def read(path: str | os.PathLike[str], default: ModelConfig | None = None, mappe
 def read_config(path: str | os.PathLike[str], default: ModelConfig | None = None) -> ModelConfig:
     """Read the description alone, without the weights."""
     with naming(path), _open(path) as file:
-        return _config_of(file, Path(path), default)
+        return _config_of(file, Path(path), _shapes(file), default)
 
 
 def write(path: str | os.PathLike[str], model: ModelFile) -> None:
@@ -84,20 +88,8 @@ def to_bytes(model: ModelFile) -> bytes:
     check_shapes({k: v.shape for k, v in model.weights.items()}, model.config.arch, model.config.quantization)
     check_values(model.weights, model.config)
     # One metadata key: the library writes several in an order that changes from run to run.
-    metadata = {METADATA_KEY: description_text(model.config)}
+    metadata = {METADATA_KEY: write_config(model.config)}
     return save({k: np.asarray(v, order="C") for k, v in model.weights.items()}, metadata)
-
-
-def description_text(config: ModelConfig) -> str:
-    """The JSON text of a model file's metadata. Raises `ModelFileError` for what `parse_config` would refuse."""
-    data = {"format_version": FORMAT_VERSION, **config.to_json()}
-    try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        text.encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"the model's description cannot be stored as JSON: {error}") from None
-    parse_config(text)
-    return text
 
 
 def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch, quantization: Quantization | None = None) -> None:
@@ -118,31 +110,6 @@ def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch, quantization
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise ModelFileError(f"the tensors do not fit {arch.name} with {arch.num_classes} classes: "
                              + "; ".join(problems[:5]) + more)  # fmt: skip
-
-
-def check_values(weights: Mapping[str, np.ndarray], config: ModelConfig) -> None:
-    """Raise `ModelFileError` naming the first tensor with NaN, Inf or a negative variance, or that is not float32.
-
-    The counters must be int64, and what is quantised as `lcnet.modelfile.quantized` says.
-    """
-    dtypes = _dtypes(weights, config)
-    for key, value in weights.items():
-        if value.dtype != quantized.DTYPES[dtypes[key]]:
-            raise ModelFileError(f"{key} has dtype {value.dtype}, expected {np.dtype(quantized.DTYPES[dtypes[key]])}")
-        bad = value.size - np.count_nonzero(np.isfinite(value))
-        if bad:
-            raise ModelFileError(f"{key} has {bad} NaN or Inf values of {value.size}: the weights are damaged")
-        if key.endswith("running_var") and (value < 0).any():
-            raise ModelFileError(f"{key} has negative values: a variance cannot be")
-    if config.quantization:
-        quantized.check_values(weights)
-
-
-def _dtypes(keys: Iterable[str], config: ModelConfig) -> dict[str, str]:
-    """What type each tensor must have, as safetensors writes it."""
-    if config.quantization:
-        return {key: dtype for key, (dtype, _) in quantized.shapes(config.arch, config.quantization).items()}
-    return {key: "I64" if key.endswith(COUNTER) else "F32" for key in keys}
 
 
 def infer_arch(shapes: Mapping[str, tuple[int, ...]]) -> Arch:
@@ -170,14 +137,14 @@ def plain_config(path: Path, shapes: Mapping[str, tuple[int, ...]], default: Mod
     """Describe weights that carry no description: from `default`, a `config.json` beside `path`, or the zoo."""
     beside = path.with_name("config.json")
     # Before the shapes, which show that an option is other than ours but not which.
-    described = read_config_json(beside) if default is None and beside.is_file() else None
+    described = read_config_json(beside, classes_of(shapes)) if default is None and beside.is_file() else None
     arch = infer_arch(shapes)
     if default is not None:
         return default
     if described is not None:
         return from_config_json(beside, described, arch)
     known = zoo.find(arch.name).config()
-    provenance = {"source": path.name}
+    provenance = {"source": shown(path.name)}
     if arch.num_classes == known.arch.num_classes and arch.in_chans == 3:
         labels = known.labels or load_labels("imagenet1k")
         return noted(replace(known, labels=labels, provenance=provenance), (*FIELDS, LABELS))
@@ -185,45 +152,15 @@ def plain_config(path: Path, shapes: Mapping[str, tuple[int, ...]], default: Mod
     return noted(ModelConfig(arch, pre, bn_eps=BN_EPS, provenance=provenance), FIELDS)
 
 
-def _config_of(file: Any, path: Path, default: ModelConfig | None) -> ModelConfig:
+def _shapes(file: Any) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+
+
+def _config_of(
+    file: Any, path: Path, shapes: Mapping[str, tuple[int, ...]], default: ModelConfig | None
+) -> ModelConfig:
     text = (file.metadata() or {}).get(METADATA_KEY)
-    if text is None:
-        return plain_config(path, {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}, default)  # noqa: SIM118
-    return parse_config(text)
-
-
-def parse_config(text: str) -> ModelConfig:
-    """Read the JSON text of a model file's metadata. Raises `ModelFileError`."""
-    try:
-        data = json.loads(text, parse_constant=_no_constant)
-        if not isinstance(data, dict):
-            raise ModelFileError(f"its {METADATA_KEY!r} metadata is {type(data).__name__}, expected a JSON object")
-        version = data.pop("format_version", None)
-        if type(version) is not int or version != FORMAT_VERSION:
-            found = f"{version!r:.40}"
-            raise ModelFileError(f"format_version is {found}, expected {FORMAT_VERSION}: a newer lcnet may read it")
-        _check_depth(data, MAX_DEPTH)
-        return ModelConfig.from_json(data)
-    except ValueError as error:
-        raise ModelFileError(f"its {METADATA_KEY!r} metadata is not JSON: {error}") from None
-    except RecursionError:
-        raise _too_deep() from None
-
-
-def _check_depth(value: Any, left: int) -> None:
-    if isinstance(value, (dict, list)):
-        if not left:
-            raise _too_deep()
-        for child in value.values() if isinstance(value, dict) else value:
-            _check_depth(child, left - 1)
-
-
-def _too_deep() -> ModelFileError:
-    return ModelFileError(f"its {METADATA_KEY!r} metadata is nested more than {MAX_DEPTH} levels deep")
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    return plain_config(path, shapes, default) if text is None else parse_config(text, classes_of(shapes))
 
 
 @contextmanager
@@ -237,6 +174,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Any]:
                 raise ModelFileError(identify(Path(path).name, file, size) or _to_convert(path))
     except (OSError, ValueError) as error:
         raise ModelFileError(f"cannot be read: {reason(error)}") from None
+    _check_header(start, size)
     try:
         with safe_open(path, framework="numpy") as file:
             yield file
@@ -269,18 +207,41 @@ def invalid(name: str, file: BinaryIO, size: int, error: Exception) -> str:
     return f"not a valid safetensors file ({error}), and no checkpoint that `lcnet convert` reads: it begins with {start!r}"
 
 
-def _mapped(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+def _check_header(start: bytes, size: int) -> None:
+    """Refuse, before anything is parsed, a header out of all proportion to the tensors that it describes."""
+    length = int.from_bytes(start, "little")
+    most = HEADER_ROOM + 2 * (size - 8 - length)
+    if most < length <= size - 8:
+        raise ModelFileError(
+            f"its header has {length} bytes, expected at most {most} for the tensors that it describes"
+        )
+
+
+def _header(path: str | os.PathLike[str], classes: int) -> dict[str, Any]:
+    """The entries of a file that `_open` has validated, of a network that its tensors fit. Raises `ModelFileError`."""
+    with open(path, "rb") as file:
+        length, most = int.from_bytes(file.read(8), "little"), longest_header(classes)
+        if length > most:
+            raise ModelFileError(f"its header has {length} bytes, expected at most {most} for {classes} classes")
+        try:
+            header: dict[str, Any] = strict_json(file.read(length))
+        except (ValueError, RecursionError) as error:
+            raise ModelFileError(f"its header is not JSON: {error}") from None
+    header.pop("__metadata__", None)
+    return header
+
+
+def _mapped(path: str | os.PathLike[str], header: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """View the tensors of a file that `_open` has validated, and of checked dtypes, without reading them."""
     data = np.memmap(path, np.uint8, "r")
     start = 8 + int.from_bytes(data[:8].tobytes(), "little")
-    header = json.loads(data[8:start].tobytes())
-    header.pop("__metadata__", None)
 
-    def view(dtype: str, shape: list[int], data_offsets: list[int]) -> np.ndarray:
-        begin, end = (start + offset for offset in data_offsets)
-        return np.asarray(data[begin:end]).view(np.dtype(quantized.DTYPES[dtype]).newbyteorder("<")).reshape(shape)
+    def view(entry: Mapping[str, Any]) -> np.ndarray:  # whose other keys mean nothing
+        begin, end = (start + offset for offset in entry["data_offsets"])
+        dtype = np.dtype(quantized.DTYPES[entry["dtype"]]).newbyteorder("<")
+        return np.asarray(data[begin:end]).view(dtype).reshape(entry["shape"])
 
-    return {key: view(**fields) for key, fields in header.items()}
+    return {key: view(entry) for key, entry in header.items()}
 
 
 def is_pickled(start: bytes, size: int) -> bool:
@@ -302,12 +263,12 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except ModelFileError as error:
         text, name = str(error)[:1000], os.fspath(path)
-        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+        text = one_line(text)
         raise ModelFileError(text if text.startswith(f"{name}: ") else f"{name}: {text}") from None
 
 
 def _check_dtypes(dtypes: Mapping[str, str], config: ModelConfig) -> None:
     advice = "" if config.quantization else ": `lcnet convert` writes a float32 copy"
-    for key, expected in _dtypes(dtypes, config).items():
+    for key, expected in dtypes_of(dtypes, config).items():
         if dtypes[key] != expected:
             raise ModelFileError(f"{key} has dtype {dtypes[key]}, expected {expected}{advice}")

@@ -17,6 +17,7 @@ from ..errors import ModelFileError
 from ..labels import load_labels
 from ..text import suggest
 from .assumed import FIELDS, noted
+from .description import longest
 
 # model_args of any value: they are taken, change nothing in a finished LCNet, or are held against the weights.
 HARMLESS_ARGS = ("num_classes", "in_chans", "bn_eps", "bn_momentum", "drop_rate", "drop_path_rate", "se_from_exp",
@@ -53,13 +54,19 @@ OPTIONS: dict[str, tuple[str, Callable[[Any, Arch], bool]]] = {
 }
 
 
-def read_config_json(path: Path) -> dict[str, Any]:
+def read_config_json(path: Path, classes: int) -> dict[str, Any]:
     """Read timm's `config.json` and refuse other networks than plain LCNets. Raises `ModelFileError` naming what is other.
 
-    The weights need not be known yet: of many options they show an effect, but not the name.
+    The weights need not be known yet: of many options they show an effect, but not the name. classes: of the weights, which
+    bounds the file's length as it does a description's.
     """
+    most = longest(classes)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            text = file.read(most + 1)
+        if len(text) > most:
+            raise ValueError(f"it has more than {most} bytes, too many for {classes} classes")
+        data = json.loads(text.decode())
     except (OSError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: cannot be read as JSON: {error}") from None
     with _naming(path):

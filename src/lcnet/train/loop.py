@@ -23,7 +23,7 @@ from .augment.erasing import erase
 from .augment.mixing import Mixing
 from .checkpoint import Place
 from .depthwise import use_native_gradients
-from .distributed import Group, synchronise_bn
+from .distributed import Group, synchronize_bn
 from .ema import Ema
 from .loader import Normalize, TrainLoader
 from .losses import dense_targets, make_loss
@@ -32,6 +32,7 @@ from .recipe import NONE, Recipe
 from .sampler import Order, update_seed
 from .schedule import Schedule
 
+FREEZES = {NONE: "", "trunk": "classifier."}  # how the names of the parameters begin that learn all the same
 CHECK_EVERY = 50  # steps between two looks at the loss on a GPU, each of which waits for it
 
 
@@ -68,7 +69,7 @@ class Run:
         self.model = model.to(device=machine.device, memory_format=layout)  # type: ignore[call-overload]
         use_native_gradients(self.model)
         if recipe.sync_bn and machine.group.world > 1:
-            synchronise_bn(self.model)
+            synchronize_bn(self.model)
         self.recipe, self.machine, self.order, self.normalize, self.seed = recipe, machine, order, normalize, seed
         self.multi_label, self.classes = multi_label, model.num_classes
         self.ema = Ema(self.model, recipe.ema, recipe.ema_version, recipe.ema_warmup) if recipe.ema else None
@@ -193,7 +194,7 @@ class Run:
         if frozen != self._frozen:
             self._frozen = frozen
             for name, parameter in self.model.named_parameters():
-                parameter.requires_grad = not frozen or name.startswith("classifier.")
+                parameter.requires_grad = not frozen or name.startswith(FREEZES[recipe.freeze])
             self._wrapped = self._wrap()
         self.model.train()
         if frozen:

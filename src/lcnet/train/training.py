@@ -22,18 +22,18 @@ from ..cpus import usable_cpus
 from ..dataset import Dataset, open_dataset, split
 from ..errors import InputError, LcnetError
 from ..hub import HUB_PREFIXES
-from ..modelfile import description_text
+from ..modelfile.description import write_config
 from . import checkpoint
 from .augment.randaugment import parse
 from .distributed import joined
 from .events import Events
 from .loader import LoaderOptions, Normalize, TrainLoader, read_pixels
 from .loop import Machine, Run
-from .losses import class_weights
+from .losses import CLASS_WEIGHTS, MULTI_LABEL
 from .output import Output
-from .recipe import NONE, Recipe
+from .recipe import Recipe
 from .recipes import recipe as find_recipe
-from .sampler import Order
+from .sampler import ONE_LABEL, Order
 from .start import describe, start, write_model
 from .validation import METRICS, Validation
 
@@ -41,7 +41,7 @@ AMP = ("none", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
-class Options:
+class TrainOptions:
     """How a recipe is run, which is not what it trains: places, processes, numbers of things at once.
 
     labels_from_names: finds the class in a picture's name, as `lcnet.dataset.open_dataset` takes it.
@@ -95,17 +95,17 @@ def fit(
     recipe: str | Recipe = "quick",
     output: str | os.PathLike[str] = "run",
     settings: Iterable[str] = (),
-    options: Options | None = None,
+    options: TrainOptions | None = None,
     events: Events | None = None,
     **values: Any,
 ) -> Fit:
     """Train on `data` (whatever `lcnet.dataset.open_dataset` takes) by `recipe`, a name, a `recipe.json` or a `Recipe`.
 
-    settings: `key=value` texts that change the recipe. values: fields of `Options`. Raises `InputError` for data, recipes
+    settings: `key=value` texts that change the recipe. values: fields of `TrainOptions`. Raises `InputError` for data, recipes
     and options that cannot be, before anything is written; `ImageError` for a picture that cannot be read; `TrainingError`
     if the loss is no number any more.
     """
-    options = replace(options or Options(), **values)
+    options = replace(options or TrainOptions(), **values)
     chosen = recipe if isinstance(recipe, Recipe) else find_recipe(recipe, settings)
     device = _device(options)
     torch.set_num_threads(options.threads or max(1, usable_cpus() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
@@ -116,7 +116,7 @@ def fit(
         return _Training(os.fspath(data), chosen, Output(Path(output)), options, machine, events or Events()).run()
 
 
-def _device(options: Options) -> torch.device:
+def _device(options: TrainOptions) -> torch.device:
     name = options.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -136,7 +136,7 @@ class _Training:
     """One call of `fit`: what is found out at the beginning and needed to the end."""
 
     def __init__(
-        self, data: str, recipe: Recipe, output: Output, options: Options, machine: Machine, events: Events
+        self, data: str, recipe: Recipe, output: Output, options: TrainOptions, machine: Machine, events: Events
     ) -> None:
         self.options, self.output, self.machine, self.group = options, output, machine, machine.group
         self.events = events if self.group.first else Events()
@@ -172,10 +172,10 @@ class _Training:
         """Train, and evaluate the result."""
         options, group = self.options, self.group
         order = Order(
-            len(self.train), self.recipe.batch_size, options.seed, self.recipe.repeats, self.recipe.sampler == "balanced",
+            len(self.train), self.recipe.batch_size, options.seed, self.recipe.repeats, self.recipe.sampler,
             None if self.train.multi_label else self.train.targets, group.world, group.rank, options.accumulate,
         )  # fmt: skip
-        weights = class_weights(self.train.targets, len(self.train.classes)) if self._weighted else None
+        weights = CLASS_WEIGHTS[self.recipe.class_weights](self.train.targets, len(self.train.classes))
         normalize = Normalize(self.start.preprocessing)
         run = Run(
             self.start.model, self.recipe, self.machine, order, normalize, options.seed, self.train.multi_label, weights
@@ -191,10 +191,6 @@ class _Training:
         self.events.start(run, self.train, self.val, self.start, resumed)
         self._epochs(run, rows)
         return self._finish(run, rows)
-
-    @property
-    def _weighted(self) -> bool:
-        return self.recipe.class_weights != NONE
 
     def _epochs(self, run: Run, rows: list[dict[str, Any]]) -> None:
         loaders = self._loader_options
@@ -264,11 +260,12 @@ class _Training:
 
     def _save(self, run: Run) -> None:
         place, parts = run.snapshot()
-        checkpoint.save(self.output.checkpoint, self.identity, place, parts, description_text(self._describe(run)))
+        checkpoint.save(self.output.checkpoint, self.identity, place, parts, write_config(self._describe(run)))
 
     @property
     def _origin(self) -> dict[str, Any]:
         """What it was made from, by name: a model file travels, and the folders and the machine are not its reader's."""
+        rule = self.options.labels_from_names
         return {
             "source": "lcnet train",
             "data": Path(self.description["data"]).name,
@@ -276,6 +273,7 @@ class _Training:
             "seed": self.options.seed,
             **self._counts,
             "recipe": self.recipe.to_json(),
+            **({"labels_from_names": rule} if rule else {}),
         }
 
     @property
@@ -331,9 +329,9 @@ def _fitting(recipe: Recipe, train: Dataset, divisor: int, note: Callable[[str],
         )
         recipe = recipe.change({"batch_size": size, "lr": lr})
     if train.multi_label:
-        if recipe.sampler == "balanced":
-            raise InputError("sampler is 'balanced', which needs one label a picture: these have several")
-        if recipe.loss != "bce":
+        if recipe.sampler in ONE_LABEL:
+            raise InputError(f"sampler is {recipe.sampler!r}, which needs one label a picture: these have several")
+        if recipe.loss not in MULTI_LABEL:
             note("pictures have several labels each: the loss is bce")
             recipe = recipe.change({"loss": "bce", "bce_threshold": -1.0})
     return recipe
