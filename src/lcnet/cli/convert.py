@@ -34,8 +34,6 @@ def convert(
     model = run(source, target, name=name, labels=labels, use_ema=not no_ema, dropout_scale=scale, overwrite=overwrite)
     config = model.config
     labeled = f"{config.arch.num_classes} classes, {'labelled' if config.labels else 'without labels'}"
-    say(
-        f"{plain(target)}: {config.arch.name}, {labeled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB"
-    )
+    say(f"{plain(target)}: {config.arch.name}, {labeled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB")
     if note := config.provenance.get("note"):
         say(f"note: {one_line(str(note))}", err=True)
