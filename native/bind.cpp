@@ -1,4 +1,4 @@
-// The Python face of the engine: arrays in, arrays filled. Checks what would crash; lcnet/runtime.py explains it to people.
+// The Python face of the engine: arrays in, arrays filled. Checks what would crash; lcnet/runtime explains it to people.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -14,6 +14,7 @@
 #include "dwgrad.h"
 #include "engine/engine.h"
 #include "layers.h"
+#include "released.h"
 #include "resize/sinks.h"
 
 using lcnet::AnyEngine;
@@ -59,7 +60,7 @@ static void run(Engine& engine, const In<4>& x, const std::optional<Out<2>>& log
     wanted[f] = m.data();
   }
   out.maps = wanted.data();
-  nb::gil_scoped_release released;
+  const Released released;
   engine.any->run(x.data(), images, height, width, out);
 }
 
@@ -69,7 +70,7 @@ static void run_head(Engine& engine, const In<4>& features, const std::optional<
   const Interface net = engine.any->interface();
   require(features.shape(1) == net.features && height > 0 && width > 0, "the feature map does not fit");
   const Outputs out = outputs(net, images, logits, embeddings);
-  nb::gil_scoped_release released;
+  const Released released;
   engine.any->run_head(features.data(), images, height, width, out);
 }
 
@@ -82,7 +83,7 @@ static void dwgrad(lcnet::Pool& pool, const In<4>& x, const In<4>& dy, size_t st
   require(dy.shape(0) == s.images && dy.shape(1) == s.out_height() && dy.shape(2) == s.out_width() && dy.shape(3) == s.channels,
           "the output's gradient does not fit");
   const lcnet::Kernels& kernels = lcnet::select_kernels(isa);
-  nb::gil_scoped_release released;
+  const Released released;
   lcnet::dwgrad(kernels, pool, s, x.data(), dy.data(), dw.data());
 }
 
@@ -129,7 +130,7 @@ static void resize(const Pixels& image, const Scaled& scaled, const Box& box, co
   const size_t height = to.bottom - to.top, width = to.right - to.left;
   require(out.shape(0) == height && out.shape(1) == width && out.shape(2) == in.channels, "the output does not fit");
   const lcnet::Kernels& kernels = lcnet::select_kernels(isa);
-  nb::gil_scoped_release released;
+  const Released released;
   lcnet::ByteSink sink(out.data(), width * in.channels);
   lcnet::resize(kernels, in, to, sink);
 }
@@ -145,7 +146,7 @@ static void prepare(const Pixels& image, const Scaled& scaled, const Box& box, c
   require(width == 1 || out.stride(2) == 1, "the output has gaps");
   require(table.shape(0) == planes && table.shape(1) == 256, "the table is not [C,256]");
   const lcnet::Kernels& kernels = lcnet::select_kernels(isa);
-  nb::gil_scoped_release released;
+  const Released released;
   const auto plane = static_cast<size_t>(out.stride(0)), pitch = static_cast<size_t>(out.stride(1));
   lcnet::PlaneSink sink({out.data(), width, planes, in.channels, plane, pitch}, table.data());
   lcnet::resize(kernels, in, to, sink);
@@ -245,7 +246,7 @@ NB_MODULE(_native, m) {
 
   m.def("arrow_pixels", &arrow_pixels, arg("array"), arg("height"), arg("width"));
 
-  m.def("fma_peak", &fma_peak, arg("seconds"), nb::call_guard<nb::gil_scoped_release>());
+  m.def("fma_peak", &fma_peak, arg("seconds"), nb::call_guard<Released>());
   m.attr("compiler") = LCNET_COMPILER;
   m.def("selected_isa", [] { return lcnet::select_kernels("").isa; });
   m.def("isas", [] {

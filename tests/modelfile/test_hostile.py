@@ -45,7 +45,8 @@ def rewritten(path, edit):
 
 def peak_of(code, limit="4000000"):
     """Run Python and return what it printed, and the most memory it had, in MiB; more than `limit` KiB it is not given."""
-    code += "\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)"
+    # Not ru_maxrss, which begins with the memory of the process that started this one.
+    code += '\nimport re; print(int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) >> 10)'
     command = f"ulimit -v {limit}; exec {sys.executable} -c '{code}'"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, env=environment)
@@ -54,7 +55,6 @@ def peak_of(code, limit="4000000"):
 
 
 READ = """
-import sys
 from lcnet import modelfile
 try:
     modelfile.read("{}", mapped=True)

@@ -19,7 +19,7 @@ from typing import Any
 from .. import zoo
 from ..config import ModelConfig
 from ..errors import InputError, LcnetError, WeightsError
-from ..files import write_atomically
+from ..files import held, sweep, write_atomically
 from ..modelfile.kinds import SUFFIXES, identify_folder
 from ..text import reason
 from . import store
@@ -291,7 +291,8 @@ def _obtain(want: _Remote, etag: str) -> Path:
     lock = want.cache / ".locks" / want.folder.name / f"{name}.lock"  # also huggingface_hub's
     for folder in (lock.parent, want.folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(lock), TemporaryDirectory(prefix=".incomplete-", dir=want.folder) as staging:
+    sweep(want.folder, re.compile(r"\.incomplete-\w+"))
+    with WeakFileLock(lock), TemporaryDirectory(prefix=".incomplete-", dir=want.folder) as staging, held(Path(staging)):
         if there := want.sound():  # another process was quicker
             return there
         fresh = None if store.has(want.folder, name) else _transfer(want, name, staging)
