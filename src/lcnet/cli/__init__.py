@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..errors import LcnetError
-from ..text import lines, one_line
+from ..text import one_line
 
 COMMANDS = (
     "classify", "embed", "features", "train", "evaluate", "check-data", "pack", "recipes", "models", "info", "download",
@@ -55,7 +55,7 @@ def _told() -> Iterator[None]:
             "there is not enough memory: try fewer --threads, or smaller pictures or inputs"
         ) from None
     except click.ClickException as error:
-        error.message = lines(error.message)  # type: ignore[misc]  # final for click, which has no other place
+        error.message = one_line(error.message)  # type: ignore[misc]  # final for click, which has no other place
         raise
 
 

@@ -167,8 +167,8 @@ _PROBABILITY = "a number from 0 to 1"
 _RULES: tuple[tuple[str, Any, str], ...] = (
     ("epochs", _between(1, 1_000_000), "at least 1"),
     ("batch_size", _between(2, 1 << 24), "at least 2: batch norm needs several images"),
-    ("input_size", _between(32, 8192), "32 to 8192 pixels"),
-    ("test_size", lambda v: v == 0 or 32 <= v <= 8192, "32 to 8192 pixels, or 0 for input_size"),
+    ("input_size", _between(32, 4096), "32 to 4096 pixels"),
+    ("test_size", lambda v: v == 0 or 32 <= v <= 4096, "32 to 4096 pixels, or 0 for input_size"),
     ("crop_pct", _between(0.01, 8), "a number from 0.01 to 8"),
     ("lr", lambda v: 0 <= v < float("inf"), "a number from 0 up"),
     ("momentum", lambda v: 0 <= v < 1, "a number from 0 to below 1"),

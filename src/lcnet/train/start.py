@@ -16,7 +16,7 @@ from .. import zoo
 from ..arch import WIDTHS
 from ..config import Decision, Labels, ModelConfig, Preprocessing
 from ..dataset import Dataset
-from ..errors import InputError
+from ..errors import InputError, ModelFileError
 from ..modelfile import ModelFile, write
 from ..nn import LCNet, create_model, model_config, to_weights
 from .loader import for_training
@@ -44,7 +44,14 @@ def start(name: str, dataset: Dataset, recipe: Recipe, in_chans: int | None) -> 
     assert isinstance(model, LCNet)
     if pretrained and _labels(name, model.pretrained_cfg) != dataset.classes:
         model.reset_classifier(classes)
-    return Start(model, for_training(model_config(model).preprocessing, recipe), pretrained)
+    preprocessing = for_training(model_config(model).preprocessing, recipe)
+    try:
+        describe(model, dataset, preprocessing, {})
+    except ModelFileError as error:
+        raise InputError(
+            f"no model file can hold the result: {error}; rename the class, or change the recipe"
+        ) from None
+    return Start(model, preprocessing, pretrained)
 
 
 def _labels(name: str, cfg: dict[str, Any]) -> tuple[str, ...]:

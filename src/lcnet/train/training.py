@@ -23,6 +23,7 @@ from ..dataset import Dataset, open_dataset, split
 from ..errors import InputError, LcnetError
 from ..hub import HUB_PREFIXES
 from ..modelfile.description import write_config
+from ..text import shown
 from . import checkpoint
 from .augment.randaugment import parse
 from .distributed import joined
@@ -268,7 +269,7 @@ class _Training:
         rule = self.options.labels_from_names
         return {
             "source": "lcnet train",
-            "data": Path(self.description["data"]).name,
+            "data": shown(Path(self.description["data"]).name),
             "started_from": _shown(self.options.model),
             "seed": self.options.seed,
             **self._counts,
@@ -339,7 +340,7 @@ def _fitting(recipe: Recipe, train: Dataset, divisor: int, note: Callable[[str],
 
 def _shown(model: str) -> str:
     """A model's name: of a path its last part, of a hub id all."""
-    return model if model.startswith(HUB_PREFIXES) else Path(model).name
+    return shown(model if model.startswith(HUB_PREFIXES) else Path(model).name)
 
 
 def _metric(name: str, multi_label: bool) -> str:
