@@ -24,7 +24,7 @@ MAX_CLASSES = 1 << 20
 MIN_SIDE, MAX_SIDE = 32, 65536  # pixels of an input: below, the last maps of the network would be all padding
 MAX_PIXELS = 1 << 24  # of an input, 4096 x 4096: the maps of the largest network then take some 0.7 GB a thread
 MAX_VALUES = 1 << 26  # of an input, channels x pixels: 256 MiB
-# Of std and temperature. What an input is divided by must not make Inf of it in float32, with room for 28 layers behind.
+# Of std and temperature, by which inputs and logits are divided. Real ones lie between 0.001 and 100; these leave float32 room.
 SMALLEST, LARGEST = 1e-6, 1e6
 
 

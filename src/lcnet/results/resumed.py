@@ -118,7 +118,7 @@ def _csv_cut_short(rows: Rows, name: str, rest: bytes) -> bool:
 
 
 def _split(rest: bytes) -> Iterator[bytes]:
-    """The records of `rest`, and what is behind the last, if only nothing."""
+    """The records of `rest`, and at last what is behind them, which may be nothing."""
     from io import BytesIO
 
     whole = list(_records(BytesIO(rest), 0))

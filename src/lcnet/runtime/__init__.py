@@ -293,7 +293,7 @@ def _check_top(top_k: int) -> None:
 
 
 def _check_finite(outputs: Iterable[np.ndarray], x: np.ndarray) -> None:
-    """Refuse what a network has made of finite numbers: nothing compares or sorts NaN, so that no answer is better."""
+    """Refuse the NaN or Inf that a network has made of finite numbers: they would be sorted and written as answers are."""
     if not all(np.isfinite(out).all() for out in outputs) and np.isfinite(x).all():
         raise ModelFileError("the network gives NaN or Inf: its weights are damaged, or far too large for its input")
 
