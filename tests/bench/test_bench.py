@@ -15,6 +15,8 @@ from lcnet.cli import main
 from lcnet.config import ModelConfig
 from lcnet.errors import InputError
 
+pytestmark = pytest.mark.alone
+
 SETTING = Setting(threads=1, batch=2, precision="fp32", height=64, width=48)
 
 

@@ -24,6 +24,8 @@ from lcnet.cli import main
 from lcnet.cli.progress import Progress
 from lcnet.config import Decision
 
+pytestmark = pytest.mark.slow
+
 MODEL = ["--model", "lcnet_050.cifar10", "--threads", "2"]
 LCNET = [sys.executable, "-c", "from lcnet.cli import main; main(prog_name='lcnet')"]
 
@@ -309,6 +311,7 @@ def test_there_is_no_progress_where_nobody_looks():
         assert progress.stream.getvalue() == ""
 
 
+@pytest.mark.alone
 def test_the_bar_on_a_terminal_has_the_total(folder, tmp_path):
     pty = pytest.importorskip("pty")
     leader, follower = pty.openpty()

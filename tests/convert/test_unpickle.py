@@ -270,6 +270,7 @@ def test_deep_nesting_is_no_recursion(tmp_path):
         refused(tmp_path, program(nested), "the checkpoint is of type (list|tuple), expected a dictionary")
 
 
+@pytest.mark.alone
 def test_sharing_bombs_are_never_walked(tmp_path):
     doubled = b")" + b"2\x86" * 200  # a tuple of twice the one before, 200 times over
     start = time.perf_counter()

@@ -29,6 +29,7 @@ def programs(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["kernels_test", "int8_test", "engine_test", "int8_engine_test", "threads_test"])
 def test_every_isa_equals_the_specification(programs, program):
     done = subprocess.run([programs / program], capture_output=True, text=True)
@@ -69,6 +70,7 @@ numpy.save(sys.argv[1], model.run(numpy.load(sys.argv[2])))
 """
 
 
+@pytest.mark.slow
 def test_an_old_cpu_meets_no_illegal_instruction(tmp_path):
     """An emulated Nehalem (2008: SSE4.2, no AVX) runs the installed extension: dispatch, packing, threads, scalar kernels."""
     emulator = shutil.which("qemu-x86_64")

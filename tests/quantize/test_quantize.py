@@ -16,6 +16,8 @@ from lcnet.errors import InputError
 from lcnet.modelfile import ModelFile
 from lcnet.quantize import GateError, QuantizeOptions, acceptance, report
 
+pytestmark = pytest.mark.slow
+
 LABELS = trained().config.labels
 MS = {"fp32_ms": 2.0, "int8_ms": 1.0}
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from coloured import small, write_classes
 
-pytestmark = pytest.mark.usefixtures("torch")
+pytestmark = [pytest.mark.usefixtures("torch"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

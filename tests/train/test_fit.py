@@ -9,7 +9,7 @@ from PIL import Image
 import lcnet
 from lcnet.errors import ImageError, InputError, ModelFileError, TrainingError
 
-pytestmark = pytest.mark.usefixtures("torch")
+pytestmark = [pytest.mark.usefixtures("torch"), pytest.mark.slow]
 
 
 START = "lcnet_050.cifar10"

@@ -12,7 +12,7 @@ import lcnet
 from lcnet import hub, modelfile
 from lcnet.cli import main
 
-pytestmark = pytest.mark.usefixtures("torch")
+pytestmark = [pytest.mark.usefixtures("torch"), pytest.mark.slow]
 
 USER, PROJECT = "zoe-quux", "secret-project"
 

@@ -5,11 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from coloured import small, write_classes
 
-pytestmark = pytest.mark.usefixtures("torch")
+pytestmark = [pytest.mark.usefixtures("torch"), pytest.mark.slow]
 
 SETTINGS = small(
     epochs=3, ema=0.9, ema_warmup="true", dropout=0.2, erasing=0.5, mixup=0.2, cutmix=1.0, randaugment="rand-m9-inc1",
@@ -83,7 +84,7 @@ def test_killed_and_resumed_in_new_processes(torch, folder, whole, tmp_path):
     output.mkdir()  # so that the first start may say --resume too
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while process.poll() is None and not (output / "last.ckpt").exists():
-        pass
+        time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     done = subprocess.run(command, capture_output=True, text=True)
