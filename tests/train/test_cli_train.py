@@ -13,7 +13,7 @@ from coloured import small, write_classes
 import lcnet
 from lcnet.cli import main
 
-pytestmark = pytest.mark.usefixtures("torch")
+pytestmark = [pytest.mark.usefixtures("torch"), pytest.mark.slow]
 
 
 def run(*arguments):
@@ -86,6 +86,7 @@ def test_bad_data_is_one_clear_line(tmp_path):
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.alone
 def test_freezing_trains_the_classifier_only(tmp_path):
     data = write_classes(tmp_path / "data", each=6)
     assert run(data, "-o", tmp_path / "a", *settings(epochs=1), "--workers", 0).exit_code == 0
@@ -109,9 +110,10 @@ def test_the_readmes_digits_in_short(tmp_path, monkeypatch):
     from digits import write_digits
 
     write_digits(tmp_path / "digits")
-    values = ("epochs=4", "input_size=48", "batch_size=32", "lr=0.05", "hflip=0", "scale=[0.8,1]")
+    values = ("epochs=6", "warmup_epochs=1", "input_size=48", "batch_size=32", "lr=0.05", "hflip=0", "scale=[0.8,1]")
     short = [f"--set={value}" for value in values]
-    done = run(tmp_path / "digits", "--output", tmp_path / "run", *short, "--workers", 0)
+    done = run(tmp_path / "digits", "--output", tmp_path / "run", *short, "--workers", 0, "--threads", 1)
     assert done.exit_code == 0, done.output
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
-    assert max(row["val_top1"] for row in rows) > 0.8  # a tenth would be chance
+    # A tenth would be chance. Which picture falls on which side depends on the CPU's order of additions.
+    assert max(row["val_top1"] for row in rows) > 0.8
