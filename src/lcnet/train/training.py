@@ -142,10 +142,13 @@ class _Training:
         self.options, self.output, self.machine, self.group = options, output, machine, machine.group
         self.events = events if self.group.first else Events()
         self.train, self.val, self.skipped = self.group.from_first(self._data(data) if self.group.first else None)
-        self.recipe = _fitting(recipe, self.train, self.group.world * options.accumulate, self.events.note)
+        changes: list[str] = []  # told once nothing is refused any more: a mistake is one line
+        self.recipe = _fitting(recipe, self.train, self.group.world * options.accumulate, changes.append)
         self.metric = _metric(options.metric, self.train.multi_label)
         torch.manual_seed(options.seed)  # of fresh weights, alike in every process
         self.start = start(options.model, self.train, self.recipe, options.in_chans)
+        for change in changes:
+            self.events.note(change)
         self.identity = {"recipe": self.recipe.to_json(), "model": options.model, "seed": options.seed,
                          "data": _fingerprint(self.train), "labels_from_names": options.labels_from_names}  # fmt: skip
         self.description = {
