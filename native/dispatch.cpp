@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
-#include "tables.h"
+#include "kernels/tables.h"
 
 namespace lcnet {
 
@@ -43,8 +43,9 @@ const Kernels& select_kernels(const std::string& name, Precision precision) {
     known += std::string(known.empty() ? "" : ", ") + isa.kernels->isa;
   }
   if (wanted.empty())
-    throw std::invalid_argument("this CPU has no bf16 arithmetic (AVX512-BF16): use precision 'fp32', or ISA 'scalar' to "
-                                "compute the same numbers slowly");
+    throw std::invalid_argument(
+        "this CPU has no bf16 arithmetic (AVX512-BF16): use precision 'fp32', or ISA 'scalar' to "
+        "compute the same numbers slowly");
   throw std::invalid_argument("unknown ISA '" + wanted + "': this build has " + known);
 }
 

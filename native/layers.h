@@ -6,9 +6,10 @@
 #include <nanobind/ndarray.h>
 
 #include <stdexcept>
+#include <tuple>
 #include <vector>
 
-#include "engine.h"
+#include "engine/engine.h"
 
 namespace nb = nanobind;
 using lcnet::Dense;
@@ -45,16 +46,23 @@ Block& add_squeeze_excite(std::vector<Block>& blocks, const Dense& reduce, const
 // What both kinds of layers need: how wide the trunk is so far, and arrays kept alive until they are packed.
 template <class Source>
 class KeptLayers {
+ public:
+  // After how many blocks each feature map is: ascending, from 1.
+  void feature_maps(const std::vector<size_t>& after_blocks) { source_.feature_maps = after_blocks; }
+
  protected:
-  size_t trunk_channels() const {
-    return source_.blocks.empty() ? source_.stem.channels : source_.blocks.back().pointwise.out;
-  }
+  size_t trunk_channels() const { return source_.blocks.empty() ? source_.stem.channels : source_.blocks.back().pointwise.out; }
   template <class... Arrays>
   void keep(const Arrays&... arrays) {
     (kept_.push_back(nb::cast(arrays)), ...);
   }
-  void check_depth() const {
-    require(source_.blocks.size() == lcnet::kFeatureMapIndex[lcnet::kFeatureMaps - 1], "an LCNet has 13 blocks");
+  void check() const {
+    require(source_.stem.w && !source_.blocks.empty(), "a stem and a block are needed");
+    size_t last = 0;
+    for (size_t index : source_.feature_maps) {
+      require(last < index && index <= source_.blocks.size(), "feature maps come after blocks, in their order");
+      last = index;
+    }
   }
 
   Source source_{};
@@ -63,19 +71,24 @@ class KeptLayers {
   std::vector<nb::object> kept_;
 };
 
-// The folded layers of one network.
+// Of the rows and of the columns.
+using Strides = std::tuple<size_t, size_t>;
+inline lcnet::Stride stride(const Strides& s) { return {std::get<0>(s), std::get<1>(s)}; }
+
+// The folded layers of one network, handed over in its order.
 class Layers : KeptLayers<lcnet::NetworkSource> {
  public:
+  using KeptLayers::feature_maps;
   void stem(const In<4>& w, const In<1>& b) {
     source_.stem = spatial(w, b);
     require(source_.stem.kernel == 3, "the stem is a 3x3 conv");
     keep(w, b);
   }
-  void block(size_t stride, const In<4>& dw_w, const In<1>& dw_b, const In<2>& pw_w, const In<1>& pw_b) {
+  void block(const Strides& strides, const In<4>& dw_w, const In<1>& dw_b, const In<2>& pw_w, const In<1>& pw_b) {
     lcnet::BlockSource block{};
     block.depthwise = spatial(dw_w, dw_b);
     block.pointwise = dense(pw_w, pw_b);
-    block.stride = stride;
+    block.stride = stride(strides);
     require(block.depthwise.in_chans == 1 && block.pointwise.in == block.depthwise.channels, "a block's convs do not fit");
     require(block.depthwise.channels == trunk_channels(), "a block does not fit the layer before it");
     source_.blocks.push_back(block);
@@ -96,8 +109,7 @@ class Layers : KeptLayers<lcnet::NetworkSource> {
     keep(w, b);
   }
   const lcnet::NetworkSource& source() const {
-    check_depth();
-    require(source_.stem.w && source_.head.w, "the stem and the head are needed");
+    check();
     return source_;
   }
 };
@@ -108,6 +120,7 @@ using Zeros = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::
 // The same of a quantised network.
 class Int8Layers : KeptLayers<lcnet::Int8NetworkSource> {
  public:
+  using KeptLayers::feature_maps;
   void stem(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale, const Zeros& in_zero,
             const In<1>& mean_255) {
     source_.stem = int8_spatial(w, scale, b, in_scale, in_zero);
@@ -117,13 +130,13 @@ class Int8Layers : KeptLayers<lcnet::Int8NetworkSource> {
     source_.mean_255 = mean_255.data();
     keep(w, scale, b, in_scale, in_zero, mean_255);
   }
-  void block(size_t stride, const Int8Weights& dw_w, const In<1>& dw_scale, const In<1>& dw_b, const In<1>& dw_in_scale,
-             const Zeros& dw_in_zero, const Int8Weights& pw_w, const In<1>& pw_scale, const In<1>& pw_b,
-             const In<1>& pw_in_scale, const Zeros& pw_in_zero) {
+  void block(const Strides& strides, const Int8Weights& dw_w, const In<1>& dw_scale, const In<1>& dw_b,
+             const In<1>& dw_in_scale, const Zeros& dw_in_zero, const Int8Weights& pw_w, const In<1>& pw_scale,
+             const In<1>& pw_b, const In<1>& pw_in_scale, const Zeros& pw_in_zero) {
     lcnet::Int8BlockSource block{};
     block.depthwise = int8_spatial(dw_w, dw_scale, dw_b, dw_in_scale, dw_in_zero);
     block.pointwise = int8_dense(pw_w, pw_scale, pw_b, pw_in_scale, pw_in_zero);
-    block.stride = stride;
+    block.stride = stride(strides);
     require(block.depthwise.in_chans == 1 && block.pointwise.in == block.depthwise.channels, "a block's convs do not fit");
     require(dw_in_scale.shape(0) == block.depthwise.channels, "the coding does not fit a block");
     require(block.depthwise.channels == trunk_channels(), "a block does not fit the layer before it");
@@ -131,12 +144,12 @@ class Int8Layers : KeptLayers<lcnet::Int8NetworkSource> {
     keep(dw_w, dw_scale, dw_b, dw_in_scale, dw_in_zero, pw_w, pw_scale, pw_b, pw_in_scale, pw_in_zero);
   }
   // A block, the head and the classifier that stay in float, as in Layers.
-  void float_block(size_t stride, const In<4>& dw_w, const In<1>& dw_b, const In<2>& pw_w, const In<1>& pw_b) {
+  void float_block(const Strides& strides, const In<4>& dw_w, const In<1>& dw_b, const In<2>& pw_w, const In<1>& pw_b) {
     lcnet::Int8BlockSource block{};
     block.in_float = true;
     block.floats.depthwise = spatial(dw_w, dw_b);
     block.floats.pointwise = ::dense(pw_w, pw_b);
-    block.floats.stride = stride;
+    block.floats.stride = stride(strides);
     require(block.floats.depthwise.in_chans == 1 && block.floats.pointwise.in == block.floats.depthwise.channels,
             "a block's convs do not fit");
     require(block.floats.depthwise.channels == trunk_channels(), "a block does not fit the layer before it");
@@ -173,8 +186,7 @@ class Int8Layers : KeptLayers<lcnet::Int8NetworkSource> {
     keep(w, scale, b, in_scale, in_zero);
   }
   const lcnet::Int8NetworkSource& source() const {
-    check_depth();
-    require(source_.stem.w && source_.head.out, "the stem and the head are needed");
+    check();
     return source_;
   }
 

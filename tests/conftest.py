@@ -1,11 +1,19 @@
 """Shared fixtures: the test-only peers, and the sample data that some machines have beside the checkout."""
 
+import os
+import sys
 import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from lcnet.cpus import usable_cpus
+
+# Tests run side by side: threads of torch, which meet hundreds of times in a step, would each time wait for the other tests
+# too. Set before torch is imported, and for the processes that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -21,8 +29,26 @@ def _define_torchvision_operators(torch):
 @pytest.fixture(scope="session")
 def torch():
     module = pytest.importorskip("torch", reason="torch (extra: train) is not installed")
-    module.set_num_threads(2)
     return module
+
+
+@pytest.fixture(autouse=True)
+def one_thread_of_torch():
+    """Training sets the number for its whole process."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """`-n auto` counts what this process may use, not the host's cores."""
+    return usable_cpus()
+
+
+def pytest_collection_modifyitems(items):
+    """What takes long begins first, so that no worker ends alone with it."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from lcnet.modelfile import ModelFile
 from lcnet.modelfile.fold import fold
 from lcnet.modelfile.quantized import layers_of, to_weights
 from lcnet.quantize import correction, ranges, scheme
-from lcnet.quantize.network import float_layers, steps
+from lcnet.quantize.network import float_layers, layers_in_order
 
 
 @lru_cache
@@ -47,25 +47,25 @@ def ready(count, seed=1, size=64):
     return (pixels / np.float32(255) - mean) / std
 
 
-def quantised_layers(model, x, kept=(), method="minmax", equalisation=scheme.EQUALISATION, bias_correction=True):
+def quantized_layers(model, x, kept=(), method="minmax", equalization=scheme.EQUALIZATION, bias_correction=True):
     """Int8 layers of a model, calibrated on ready input; the parts `kept` stay float."""
     arch, pre, exact = model.config.arch, model.config.preprocessing, float_layers(fold(model))
     seen = ranges.collect(arch, exact, pre, np.split(x, len(x) // 16))
     layers, stay = dict(exact), {name for unit in kept for name in layers_of(unit)}
-    for step in steps(arch):
-        if step.kind == "stem":
-            layers[step.name] = scheme.quantize_stem(exact[step.name], pre)
-        elif step.name not in stay:
-            lo, hi = ranges.choose(step, seen.histograms[step.name], method)
-            layers[step.name] = scheme.quantize_layer(step, exact[step.name], lo, hi, equalisation)
+    for layer in layers_in_order(arch):
+        if layer.kind == "stem":
+            layers[layer.name] = scheme.quantize_stem(exact[layer.name], pre)
+        elif layer.name not in stay:
+            lo, hi = ranges.choose(layer, seen.histograms[layer.name], method)
+            layers[layer.name] = scheme.quantize_layer(layer, exact[layer.name], lo, hi, equalization)
     return correction.corrected(arch, exact, layers, pre, x) if bias_correction else layers
 
 
 @lru_cache
-def quantised(size=64, kept=(), count=32):
+def quantized_model(size=64, kept=(), count=32):
     """An int8 model file of the trained model, for square pictures of `size` pixels."""
     model = resized(trained(), size)
-    layers = quantised_layers(model, ready(count, size=size), kept)
+    layers = quantized_layers(model, ready(count, size=size), kept)
     config = replace(model.config, quantization=Quantization(float_layers=tuple(kept)))
     return ModelFile(config, to_weights(layers, config.arch))
 

@@ -294,3 +294,17 @@ def test_every_entry_describes_itself():
         assert (config.labels is None) == (entry.labels is None)
         assert set(entry.accuracy) <= set(zoo.SETS)
         assert all(t is None or 0 < t <= 100 for pair in entry.accuracy.values() for t in pair)
+
+
+def test_feature_maps_come_after_the_blocks_that_make_them():
+    arch = Arch(0.5)
+    blocks = [block for _, block in arch.blocks()]
+    assert tuple(blocks[i - 1].out_channels for i in arch.feature_indices) == arch.feature_channels
+    strides = [2 * np.prod([block.stride for block in blocks[:i]]) for i in arch.feature_indices]
+    assert strides == [2, 4, 8, 16, 32]
+
+
+@pytest.mark.parametrize("width", WIDTHS.values())
+def test_the_head_has_one_size_at_every_width(width):
+    arch = Arch(width)
+    assert arch.shapes()["classifier.weight"] == (1000, arch.head_hidden_size) == (1000, 1280)

@@ -14,7 +14,9 @@ PACKAGE = ROOT / "src" / "lcnet"
 BELOW = {
     "errors": "",
     "text": "",
+    "formats": "",
     "arch": "",
+    "renamed": "",
     "cpus": "",
     "pipes": "errors",
     "files": "errors text",
@@ -29,11 +31,11 @@ BELOW = {
     "data": "image",
     "runtime": "hub image sources pipes cpus _native",
     "dataset": "image sources files cpus",
-    "results": "runtime files",
+    "results": "runtime files formats",
     "export": "runtime",
-    "evaluate": "dataset results",
+    "evaluate": "dataset results renamed",
     "quantize": "evaluate",
-    "nn": "hub convert",
+    "nn": "hub convert renamed",
     "train": "nn evaluate _native",  # the gradient of a depthwise conv is a kernel too
     "bench": "runtime export nn",
 }

@@ -142,7 +142,10 @@ def test_the_architecture_follows_from_the_shapes(width):
 
 def test_other_networks_are_not_inferred():
     with pytest.raises(ModelFileError, match="this is no LCNet in timm's keys"):
-        infer_arch({"conv1.conv.weight": (8, 3, 3, 3)})
+        infer_arch({"conv1.weight": (8, 3, 3, 3)})
+    for name in ("conv1.conv.weight", "model.conv_stem.weight"):
+        with pytest.raises(ModelFileError, match="names of a checkpoint: run `lcnet convert"):
+            infer_arch({name: (8, 3, 3, 3)})
     with pytest.raises(ModelFileError, match="no LCNet has a stem of 8 and 100 channels"):
         infer_arch({"conv_stem.weight": (8, 3, 3, 3), "conv_head.weight": (1280, 100, 1, 1)})
 
@@ -153,7 +156,9 @@ def test_plain_file_of_another_task(path, weights):
     assert (config.arch, config.labels) == (ARCH, None)
     assert config.provenance == {
         "source": "model.safetensors",
-        "note": "no description stored: timm's default preprocessing assumed, labels unknown",
+        "assumed": ["input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std"],
+        "note": "assumed, as nothing says otherwise: input_size 224x224, interpolation bicubic, crop_pct 0.875,"
+        " crop_mode center, mean 0.485,0.456,0.406, std 0.229,0.224,0.225; labels unknown",
     }
 
 
@@ -220,7 +225,9 @@ def test_a_flat_config_json(path, weights):
     config = read(path).config
     assert config.preprocessing == Preprocessing((3, 96, 96), crop_pct=1.0)
     assert config.labels == Labels(("a", "b"))
-    assert config.provenance == {"source": "lcnet_025"}
+    note = "interpolation bicubic, crop_mode center, mean 0.485,0.456,0.406, std 0.229,0.224,0.225"
+    assert config.provenance["source"] == "lcnet_025"
+    assert config.provenance["note"] == f"assumed, as nothing says otherwise: {note}"
 
 
 def test_label_descriptions_and_harmless_arguments(path, weights):

@@ -42,7 +42,7 @@ struct Kernel {
 };
 }  // namespace
 
-static constexpr Kernel kKernels[] = {{"nearest", 0, nullptr},   {"box", 0.5, box},        {"bilinear", 1, triangle},
+static constexpr Kernel kKernels[] = {{"nearest", 0, nullptr}, {"box", 0.5, box},     {"bilinear", 1, triangle},
                                       {"hamming", 1, hamming}, {"bicubic", 2, cubic}, {"lanczos", 3, lanczos3}};
 
 Filter filter_named(const std::string& name) {
@@ -76,13 +76,13 @@ AxisTaps axis_taps(Filter filter, const Axis& axis) {
   AxisTaps result;
   std::vector<double> weights;
   for (size_t i = axis.begin; i < axis.end; ++i) {
-    const double centre = (static_cast<double>(i) + 0.5) * scale;
-    const auto first = static_cast<size_t>(std::max(centre - support + 0.5, 0.0));
-    const size_t last = std::min(static_cast<size_t>(centre + support + 0.5), axis.in);
+    const double center = (static_cast<double>(i) + 0.5) * scale;
+    const auto first = static_cast<size_t>(std::max(center - support + 0.5, 0.0));
+    const size_t last = std::min(static_cast<size_t>(center + support + 0.5), axis.in);
     double sum = 0;
     weights.clear();
     for (size_t t = first; t < last; ++t) {
-      weights.push_back(kernel.weight((static_cast<double>(t) - centre + 0.5) * shrink));
+      weights.push_back(kernel.weight((static_cast<double>(t) - center + 0.5) * shrink));
       sum += weights.back();
     }
     if (sum != 0)

@@ -1,45 +1,124 @@
 from collections.abc import Sequence
+from typing import Annotated, overload
 
-import numpy as np
+import numpy
+from numpy.typing import NDArray
+
+# Generated from the compiled module by `make stub`.
 
 class Layers:
     def __init__(self) -> None: ...
-    def stem(self, w: np.ndarray, b: np.ndarray, /) -> None: ...
-    def block(self, stride: int, dw_w: np.ndarray, dw_b: np.ndarray, pw_w: np.ndarray, pw_b: np.ndarray, /) -> None: ...
-    def squeeze_excite(
-        self, reduce_w: np.ndarray, reduce_b: np.ndarray, expand_w: np.ndarray, expand_b: np.ndarray, /
+    def feature_maps(self, after_blocks: Sequence[int]) -> None: ...
+    def stem(
+        self,
+        w: Annotated[
+            NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)
+        ],
+        b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
     ) -> None: ...
-    def head(self, w: np.ndarray, b: np.ndarray, /) -> None: ...
-    def classifier(self, w: np.ndarray, b: np.ndarray, /) -> None: ...
+    def block(
+        self,
+        strides: tuple[int, int],
+        dw_w: Annotated[
+            NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)
+        ],
+        dw_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        pw_w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+        pw_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> None: ...
+    def squeeze_excite(
+        self,
+        reduce_w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+        reduce_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        expand_w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+        expand_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> None: ...
+    def head(
+        self,
+        w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+        b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> None: ...
+    def classifier(
+        self,
+        w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+        b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> None: ...
 
 class Int8Layers:
     def __init__(self) -> None: ...
+    def feature_maps(self, after_blocks: Sequence[int]) -> None: ...
     def stem(
-        self, w: np.ndarray, scale: np.ndarray, b: np.ndarray, in_scale: np.ndarray, in_zero: np.ndarray,
-        mean_255: np.ndarray, /,
-    ) -> None: ...  # fmt: skip
+        self,
+        w: Annotated[NDArray[numpy.int8], dict(order="C", device="cpu", writable=False)],
+        scale: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        in_scale: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        in_zero: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        mean_255: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> None: ...
     def block(
-        self, stride: int,
-        dw_w: np.ndarray, dw_scale: np.ndarray, dw_b: np.ndarray, dw_in_scale: np.ndarray, dw_in_zero: np.ndarray,
-        pw_w: np.ndarray, pw_scale: np.ndarray, pw_b: np.ndarray, pw_in_scale: np.ndarray, pw_in_zero: np.ndarray, /,
-    ) -> None: ...  # fmt: skip
+        self,
+        strides: tuple[int, int],
+        dw_w: Annotated[NDArray[numpy.int8], dict(order="C", device="cpu", writable=False)],
+        dw_scale: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        dw_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        dw_in_scale: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        dw_in_zero: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        pw_w: Annotated[NDArray[numpy.int8], dict(order="C", device="cpu", writable=False)],
+        pw_scale: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        pw_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        pw_in_scale: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        pw_in_zero: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> None: ...
     def float_block(
-        self, stride: int, dw_w: np.ndarray, dw_b: np.ndarray, pw_w: np.ndarray, pw_b: np.ndarray, /
+        self,
+        strides: tuple[int, int],
+        dw_w: Annotated[
+            NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)
+        ],
+        dw_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        pw_w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+        pw_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
     ) -> None: ...
     def squeeze_excite(
-        self, reduce_w: np.ndarray, reduce_b: np.ndarray, expand_w: np.ndarray, expand_b: np.ndarray, /
+        self,
+        reduce_w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+        reduce_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        expand_w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+        expand_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
     ) -> None: ...
-    def float_head(self, w: np.ndarray, b: np.ndarray, /) -> None: ...
-    def float_classifier(self, w: np.ndarray, b: np.ndarray, /) -> None: ...
     def head(
-        self, w: np.ndarray, scale: np.ndarray, b: np.ndarray, in_scale: np.ndarray, in_zero: np.ndarray, /
+        self,
+        w: Annotated[NDArray[numpy.int8], dict(order="C", device="cpu", writable=False)],
+        scale: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        in_scale: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        in_zero: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
     ) -> None: ...
     def classifier(
-        self, w: np.ndarray, scale: np.ndarray, b: np.ndarray, in_scale: np.ndarray, in_zero: np.ndarray, /
+        self,
+        w: Annotated[NDArray[numpy.int8], dict(order="C", device="cpu", writable=False)],
+        scale: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        in_scale: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        in_zero: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> None: ...
+    def float_head(
+        self,
+        w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+        b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    ) -> None: ...
+    def float_classifier(
+        self,
+        w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+        b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
     ) -> None: ...
 
 class Engine:
-    def __init__(self, layers: Layers | Int8Layers, threads: int, isa: str, bf16: bool) -> None: ...
+    @overload
+    def __init__(self, layers: Layers, threads: int, isa: str, bf16: bool) -> None: ...
+    @overload
+    def __init__(self, layers: Int8Layers, threads: int, isa: str, bf16: bool) -> None: ...
     @property
     def isa(self) -> str: ...
     @property
@@ -48,32 +127,60 @@ class Engine:
     def cached_arenas(self) -> int: ...
     def run(
         self,
-        x: np.ndarray,
-        logits: np.ndarray | None,
-        embeddings: np.ndarray | None,
-        maps: Sequence[np.ndarray | None],
+        x: Annotated[
+            NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)
+        ],
+        logits: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")] | None,
+        embeddings: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")] | None,
+        maps: Sequence[
+            Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu")] | None
+        ],
     ) -> None: ...
-    def run_head(self, features: np.ndarray, logits: np.ndarray | None, embeddings: np.ndarray | None) -> None: ...
+    def run_head(
+        self,
+        features: Annotated[
+            NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)
+        ],
+        logits: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")] | None,
+        embeddings: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")] | None,
+    ) -> None: ...
 
 class Pool:
     def __init__(self, threads: int) -> None: ...
 
-def dwgrad(pool: Pool, x: np.ndarray, dy: np.ndarray, stride: int, dw: np.ndarray, isa: str) -> None: ...
-def resize(
-    image: np.ndarray, scaled: tuple[int, int], box: tuple[int, int, int, int], filter: str, out: np.ndarray, isa: str
+def dwgrad(
+    pool: Pool,
+    x: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)],
+    dy: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)
+    ],
+    stride: int,
+    dw: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu")],
+    isa: str,
 ) -> None: ...
-def prepare(
-    image: np.ndarray,
+def resize(
+    image: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None), order="C", device="cpu", writable=False)],
     scaled: tuple[int, int],
     box: tuple[int, int, int, int],
     filter: str,
-    table: np.ndarray,
-    out: np.ndarray,
+    out: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None), order="C", device="cpu")],
     isa: str,
 ) -> None: ...
-def isas() -> list[tuple[str, bool]]: ...
-def selected_isa() -> str: ...
-def arrow_pixels(array: object, height: int, width: int) -> np.ndarray: ...
+def prepare(
+    image: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None), order="C", device="cpu", writable=False)],
+    scaled: tuple[int, int],
+    box: tuple[int, int, int, int],
+    filter: str,
+    table: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+    out: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), device="cpu")],
+    isa: str,
+) -> None: ...
+def arrow_pixels(
+    array: object, height: int, width: int
+) -> Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None), writable=False)]: ...
 def fma_peak(seconds: float) -> float: ...
 
 compiler: str
+
+def selected_isa() -> str: ...
+def isas() -> list[tuple[str, bool]]: ...

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
+from math import prod
+from operator import mul
 
 # (in, out, kernel, strides of the stage's blocks, squeeze-and-excite) at width 1.0. Strides sit in the depthwise conv.
 STAGES = (
@@ -33,9 +36,11 @@ WIDTHS = {
     "lcnet_250": 2.5,
 }
 
-# Feature maps are the last stage of each stride; stages 3 and 4 share stride 16, so the later one counts (timm's rule).
-FEATURE_STAGES = (0, 1, 2, 4, 5)
-REDUCTIONS = (2, 4, 8, 16, 32)
+# How much smaller than the input the map after each stage is: the stem halves it.
+_STAGE_REDUCTIONS = tuple(accumulate((prod(strides) for _, _, _, strides, _ in STAGES), mul, initial=2))[1:]
+REDUCTIONS = tuple(dict.fromkeys(_STAGE_REDUCTIONS))
+# Feature maps are the last stage of each reduction (timm's rule): 0, 1, 2, 4, 5.
+FEATURE_STAGES = tuple(len(STAGES) - 1 - _STAGE_REDUCTIONS[::-1].index(r) for r in REDUCTIONS)
 
 BN_KEYS = ("weight", "bias", "running_mean", "running_var")
 
@@ -118,6 +123,16 @@ class Arch:
     def num_features(self) -> int:
         """Channels of the last stage: the depth of the last feature map."""
         return self.stages[-1][-1].out_channels
+
+    @property
+    def feature_indices(self) -> tuple[int, ...]:
+        """After how many blocks each feature map is: 1, 3, 5, 11, 13."""
+        return tuple(sum(len(stage) for stage in self.stages[: s + 1]) for s in FEATURE_STAGES)
+
+    @property
+    def head_hidden_size(self) -> int:
+        """Channels of the head conv: the size of the embeddings (timm's name for it)."""
+        return HEAD_CHANNELS
 
     @property
     def feature_channels(self) -> tuple[int, ...]:

@@ -20,6 +20,12 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 CROP_MODES = ("center", "squash", "border")
+MAX_CLASSES = 1 << 20
+MIN_SIDE, MAX_SIDE = 32, 65536  # pixels of an input: below, the last maps of the network would be all padding
+MAX_PIXELS = 1 << 24  # of an input, 4096 x 4096: the maps of the largest network then take some 0.7 GB a thread
+MAX_VALUES = 1 << 26  # of an input, channels x pixels: 256 MiB
+# Of std and temperature, by which inputs and logits are divided. Real ones lie between 0.001 and 100; these leave float32 room.
+SMALLEST, LARGEST = 1e-6, 1e6
 
 
 @dataclass(frozen=True)
@@ -43,15 +49,18 @@ class Preprocessing:
         def check(name: str, good: bool, expected: str | tuple[str, ...]) -> None:
             _check(good, f"preprocessing.{name}", getattr(self, name), expected)
 
-        size = len(self.input_size) == 3 and all(_whole(n, 1, 65536) for n in self.input_size)
-        check("input_size", size, "[channels, height, width], whole numbers from 1 to 65536")
-        channels = self.input_size[0]
+        size = len(self.input_size) == 3 and all(_whole(n, 1, MAX_SIDE) for n in self.input_size)
+        check("input_size", size, f"[channels, height, width], whole numbers from 1 to {MAX_SIDE}")
+        channels, pixels = self.input_size[0], self.input_size[1] * self.input_size[2]
+        fits = pixels <= MAX_PIXELS and channels * pixels <= MAX_VALUES
+        check("input_size", fits, f"at most {MAX_PIXELS} pixels, and {MAX_VALUES} values with all channels")
         check("interpolation", self.interpolation in INTERPOLATIONS, INTERPOLATIONS)
         check("crop_mode", self.crop_mode in CROP_MODES, CROP_MODES)
         check("crop_pct", _real(self.crop_pct) and 0.01 <= self.crop_pct <= 8, "a number from 0.01 to 8")
-        check("mean", all(map(_real, self.mean)) and len(self.mean) == channels, f"{channels} numbers")
-        positive = all(_real(s) and s > 0 for s in self.std)
-        check("std", positive and len(self.std) == channels, f"{channels} numbers above 0")
+        near = all(_real(m) and abs(m) <= LARGEST for m in self.mean)
+        check("mean", near and len(self.mean) == channels, f"{channels} numbers from {-LARGEST:g} to {LARGEST:g}")
+        positive = all(map(_divisor, self.std))
+        check("std", positive and len(self.std) == channels, f"{channels} numbers above 0, {SMALLEST:g} to {LARGEST:g}")
         check("exif", isinstance(self.exif, bool), "true or false")
         rgb = len(self.background) == 3 and all(_whole(n, 0, 255) for n in self.background)
         check("background", rgb, "three whole numbers from 0 to 255")
@@ -78,8 +87,10 @@ class Labels:
 
     def __post_init__(self) -> None:
         _check(_texts(self.names), "labels.names", self.names, "a list of texts")
+        _check_written("labels.names", self.names)
         if self.ids is not None:
             _check(_texts(self.ids), "labels.ids", self.ids, "a list of texts")
+            _check_written("labels.ids", self.ids)
             _check(len(self.ids) == len(self.names), "labels.ids", f"{len(self.ids)} ids", f"{len(self.names)} ids")
 
 
@@ -95,8 +106,8 @@ class Decision:
     multi_label: bool = False
 
     def __post_init__(self) -> None:
-        good = self.temperature is None or (_real(self.temperature) and self.temperature > 0)
-        _check(good, "decision.temperature", self.temperature, "a number above 0")
+        good = self.temperature is None or _divisor(self.temperature)
+        _check(good, "decision.temperature", self.temperature, f"a number above 0, {SMALLEST:g} to {LARGEST:g}")
         if self.thresholds is not None:
             good = all(_real(v) and 0 <= v <= 1 for v in self.thresholds.values())
             _check(good, "decision.thresholds", self.thresholds, "numbers from 0 to 1")
@@ -150,6 +161,10 @@ class ModelConfig:
         if self.preprocessing.input_size[0] != self.arch.in_chans:
             raise ModelFileError(f"preprocessing.input_size is {self.preprocessing.input_size}, expected"
                                  f" {self.arch.in_chans} channels as the network has")  # fmt: skip
+        sides = self.preprocessing.input_size[1:]
+        _check(
+            min(sides) >= MIN_SIDE, "preprocessing.input_size", sides, f"a height and a width of at least {MIN_SIDE}"
+        )
         if self.quantization:
             self._check_quantization(self.quantization)
 
@@ -214,7 +229,7 @@ def _arch_from_json(data: Any) -> tuple[Arch, float]:
     _check(_real(width) and width in WIDTHS.values(), "architecture.width", width, f"one of {widths}")
     channels, classes = data.get("in_chans"), data.get("num_classes")
     _check(_whole(channels, 1, 1024), "architecture.in_chans", channels, "1 to 1024")
-    _check(_whole(classes, 0, 1 << 20), "architecture.num_classes", classes, "0 to 1048576")
+    _check(_whole(classes, 0, MAX_CLASSES), "architecture.num_classes", classes, f"0 to {MAX_CLASSES}")
     return Arch(float(width), channels, classes), bn_eps
 
 
@@ -235,6 +250,22 @@ def _check(good: bool, name: str, found: Any, expected: str | tuple[str, ...]) -
 
 def _texts(value: Any) -> bool:
     return isinstance(value, tuple) and all(isinstance(text, str) for text in value)
+
+
+def _check_written(name: str, texts: tuple[str, ...]) -> None:
+    """Refuse texts that no file of results could hold: UTF-8 has no halves of a pair, and some formats end at a NUL."""
+    joined = "".join(texts)
+    if "\0" in joined or not _encodable(joined):
+        bad = next(text for text in texts if "\0" in text or not _encodable(text))
+        raise ModelFileError(f"{name} has {short(repr(bad))}, expected Unicode text without U+0000")
+
+
+def _encodable(text: str) -> bool:
+    return not any("\ud800" <= c <= "\udfff" for c in text) if not text.isascii() else True
+
+
+def _divisor(value: Any) -> bool:
+    return _real(value) and SMALLEST <= value <= LARGEST
 
 
 def _real(value: Any) -> bool:

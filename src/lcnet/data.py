@@ -18,7 +18,7 @@ from .image import batch
 from .text import suggest
 
 if TYPE_CHECKING:
-    from .image.pixels import Source
+    from .image.pixels import ImageSource
 
 _log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class EvalTransform:
     preprocessing: Preprocessing
     output: str = "torch"
 
-    def __call__(self, image: Source) -> Any:
+    def __call__(self, image: ImageSource) -> Any:
         """Decode and prepare one picture; raises as `lcnet.image.decode` and `prepare` do."""
         array = batch([image], self.preprocessing)[0]
         return _torch().from_numpy(array) if self.output == "torch" else array

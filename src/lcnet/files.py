@@ -1,13 +1,16 @@
 """A file or a folder appears whole or not at all, and what may be overwritten is asked before any work.
 
 Everything that lcnet writes whole is written under a temporary name beside its target, flushed to the disk, and renamed.
-On an error or Ctrl-C the target stays as it was, and the temporary one is gone.
+On an error or Ctrl-C the target stays as it was, and the temporary one is gone. What a killed process leaves is removed by the
+next one that writes the same target.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +19,12 @@ from typing import BinaryIO
 from .errors import InputError
 from .text import plain
 
+try:
+    import fcntl
+except ImportError:  # no POSIX: nothing is locked, and so nothing taken for left behind
+    fcntl = None  # type: ignore[assignment]
+
+LEFT_BEHIND = 60.0  # seconds since a change after which what nobody holds is of a killed process
 Foreign = Callable[[Path], str]  # why the folder at a path is not one that may be replaced, or an empty string
 
 
@@ -26,6 +35,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     temporary = _beside(target)
     try:
         with open(temporary, "xb") as file:
+            hold(file.fileno())
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -53,19 +63,62 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = _beside(target)
     try:
         temporary.mkdir()
-        yield temporary
-        _swap(temporary, target)
+        with held(temporary):
+            yield temporary
+            _swap(temporary, target)
     except OSError as error:
         raise _cannot(target, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def hold(descriptor: int) -> bool:
+    """Lock an open file or folder for this process, so that `sweep` leaves it; false if another process has it.
+
+    The system lets go when the descriptor is closed, however the process ends.
+    """
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # held, or on a disk that knows no locks
+        return False
+    return True
+
+
+@contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Hold a file or a folder meanwhile, and say whether that was possible. Raises `OSError` if it cannot be opened."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield hold(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path, ours: re.Pattern[str]) -> None:
+    """Remove the files and folders of these names that a killed process left in a folder: old ones that nobody holds."""
+    with suppress(OSError):
+        for path in [path for path in folder.iterdir() if ours.fullmatch(path.name)]:
+            with suppress(OSError):
+                _remove_left_behind(path)
+
+
+def _remove_left_behind(path: Path) -> None:
+    if path.is_symlink() or time.time() - path.stat().st_mtime < LEFT_BEHIND:
+        return
+    with held(path) as free:
+        if free and path.is_dir():
+            shutil.rmtree(path)
+        elif free:
+            path.unlink()
+
+
 def _swap(new: Path, target: Path) -> None:
     if not os.path.lexists(target):
         new.rename(target)
         return
-    old = new.with_suffix(".old")
+    old = new.with_suffix(".old")  # not swept: of a process that is killed right here it is all there is
     target.rename(old)
     try:
         new.rename(target)
@@ -119,11 +172,14 @@ def exists(path: Path) -> InputError:
 def _check_parent(target: Path) -> None:
     if not target.parent.is_dir():
         raise InputError(f"{plain(target)} cannot be written: there is no folder {plain(target.parent)}")
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"{plain(target.parent)}: this folder cannot be written to: choose another one")
 
 
 def _beside(target: Path) -> Path:
     if not target.name or "\0" in str(target):
         raise InputError(f"{plain(target)!r} is no name of a file")
+    sweep(target.parent, re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.tmp"))
     return target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
 
 

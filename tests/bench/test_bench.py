@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from quantized_models import quantised
+from quantized_models import quantized_model
 
 from lcnet import bench, modelfile
 from lcnet.arch import Arch
@@ -14,6 +14,8 @@ from lcnet.bench.weights import random_model
 from lcnet.cli import main
 from lcnet.config import ModelConfig
 from lcnet.errors import InputError
+
+pytestmark = pytest.mark.alone
 
 SETTING = Setting(threads=1, batch=2, precision="fp32", height=64, width=48)
 
@@ -66,7 +68,7 @@ def test_command_writes_table_json_and_plot(tmp_path):
 
 def test_an_int8_file_runs_alone(tmp_path):
     path = tmp_path / "m.safetensors"
-    modelfile.write(path, quantised(32))
+    modelfile.write(path, quantized_model(32))
     result = CliRunner().invoke(main, ["bench", "-m", str(path), "--engines", "onnxruntime", "--rounds", "1"])
     assert result.exit_code == 0, result.output
     assert "int8" in result.output

@@ -24,6 +24,8 @@ from lcnet.cli import main
 from lcnet.cli.progress import Progress
 from lcnet.config import Decision
 
+pytestmark = pytest.mark.slow
+
 MODEL = ["--model", "lcnet_050.cifar10", "--threads", "2"]
 LCNET = [sys.executable, "-c", "from lcnet.cli import main; main(prog_name='lcnet')"]
 
@@ -310,6 +312,7 @@ def test_there_is_no_progress_where_nobody_looks():
         assert progress.stream.getvalue() == ""
 
 
+@pytest.mark.alone
 def test_the_bar_on_a_terminal_has_the_total(folder, tmp_path):
     pty = pytest.importorskip("pty")
     leader, follower = pty.openpty()
@@ -334,3 +337,55 @@ def test_the_bar_on_a_terminal_has_the_total(folder, tmp_path):
     os.close(leader)
     assert done.returncode == 1 and re.search(rb"\d+ of 12 images  \d+%  [\d.]+/s  0:0\d left", text)
     assert b"1 of 12 images could not be read" in text
+
+
+def test_csv_safe_is_for_spreadsheets_and_remembered(tmp_path):
+    (tmp_path / "p").mkdir()
+    for name in ("=1+1.png", "'x.png", "a\rb.png", "+.png"):
+        (tmp_path / "p" / name).write_bytes(encoded(picture(seed=1), "PNG"))
+    (tmp_path / "list").write_bytes("\0".join(["=1+1.png", "'x.png", "a\rb.png", "-gone.png"]).encode())
+    back = os.getcwd()
+    os.chdir(tmp_path / "p")
+    try:
+        args = ["classify", "--files-from", tmp_path / "list", *MODEL, "-k", 1]
+        run(*args, "-o", tmp_path / "x.csv", "--csv-safe", code=1)
+        run(*args, "-o", tmp_path / "y.csv", code=1)
+        printed = run(*args, "-f", "csv", "--csv-safe", code=1).stdout
+    finally:
+        os.chdir(back)
+    safe, exact = (list(csv.reader((tmp_path / f"{n}.csv").open(newline=""))) for n in "xy")
+    assert [r[0] for r in safe[1:]] == ["'=1+1.png", "''x.png", "a\rb.png", "'-gone.png"]
+    assert [r[0] for r in exact[1:]] == ["=1+1.png", "'x.png", "a\rb.png", "-gone.png"]
+    assert [r[1:] for r in safe] == [r[1:] for r in exact]
+    assert [r[0] for r in csv.reader(io.StringIO(printed, newline=""))][1:] == ["'=1+1.png", "''x.png", "a\rb.png"]
+
+
+@pytest.mark.parametrize("command", ["classify", "embed"])
+def test_csv_safe_is_about_csv_and_resumed_only_with_itself(folder, tmp_path, command):
+    out = tmp_path / "x.csv"
+    run(command, folder / "00.png", *MODEL, "-o", tmp_path / "x.jsonl", "--csv-safe", code=1)
+    run(command, folder / "00.png", *MODEL, "-o", out, "--csv-safe")
+    whole = out.read_bytes()
+    begun = {"command": command, "model": "m", "isa": "x", "--csv-safe": True}
+    (tmp_path / "x.csv.resume").write_text(json.dumps(begun))
+    told = run(command, folder / "00.png", *MODEL, "-o", out, "--resume", code=1)
+    assert "begun with" in told.stderr and out.read_bytes() == whole
+    assert "--csv-safe" in run("classify", folder / "00.png", *MODEL, "--csv-safe", code=1).stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--csv-safe"]])
+def test_names_with_line_ends_survive_a_kill(tmp_path, options):
+    for i in range(60):
+        name = {0: "=a\rx.png", 1: "'b\r\n.png", 2: os.fsdecode(b"\xff\xfe\n.png")}.get(i, f"b{i:03}.png")
+        (tmp_path / name).write_bytes(encoded(picture(seed=i % 3), "PNG"))
+    out = tmp_path / "x.csv"
+    args = ["classify", f"{tmp_path}/*.png", *MODEL, "-k", "2", *options]
+    process = subprocess.Popen([*LCNET, *args, "-o", str(out)], stderr=subprocess.PIPE)
+    wait_for(lambda: out.exists() and out.stat().st_size > 2000, process)
+    process.kill()
+    process.wait()
+    if not (tmp_path / "x.csv.resume").exists():
+        pytest.skip("the run was over before it could be killed")
+    run(*args, "-o", out, "--resume")
+    run(*args, "-o", tmp_path / "whole.csv")
+    assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()

@@ -27,7 +27,8 @@ def test_archives_that_torch_does_not_write_are_refused(tmp_path):
     bomb = _zipped(zipfile.ZIP_DEFLATED, content=bytes(50 << 20))
     assert len(bomb) < 100_000
     refused(tmp_path, bomb, "compressed, which torch's checkpoints are not")
-    refused(tmp_path, _zipped(names=("a/b.txt",)), "no torch checkpoint: it has no data.pkl")
+    refused(tmp_path, _zipped(names=("a/b.txt",)), r"this is a zip archive with a/b\.txt: unpack it")
+    refused(tmp_path, _zipped(names=("data.pkl",)), "no torch checkpoint: it has no data.pkl")
     refused(tmp_path, _zipped(names=("a/data.pkl", "b/data.pkl")), "no torch checkpoint")
     with pytest.warns(UserWarning, match="Duplicate name"):
         twice = _zipped(names=("a/data.pkl", "a/data.pkl"))
@@ -37,6 +38,16 @@ def test_archives_that_torch_does_not_write_are_refused(tmp_path):
     encrypted = bytearray(_zipped())
     encrypted[encrypted.rfind(b"PK\x01\x02") + 8] |= 1
     refused(tmp_path, bytes(encrypted), r"a/data\.pkl of the archive is missing or damaged")
+
+
+def test_archives_of_very_many_members_are_not_listed(tmp_path):
+    data = _zipped()
+    at = data.rfind(b"PK\x01\x02")
+    end = data.rfind(b"PK\x05\x06")
+    entry = data[at:end]
+    many = entry * ((1 << 16) + 1)
+    fields = struct.pack("<HHII", 0xFFFF, 0xFFFF, len(many), at)
+    refused(tmp_path, data[:at] + many + data[end : end + 8] + fields + bytes(2), "more than 65536 members")
 
 
 def test_entries_that_overlap_are_refused(tmp_path):
@@ -81,9 +92,11 @@ def test_cut_and_flipped_files_never_fail_otherwise(tmp_path, kind):
 
 
 def test_files_that_are_no_checkpoint(tmp_path):
-    for data in (b"", b"hello", random.Random(0).randbytes(5000), b"\x80", b"PK", b"\x89PNG\r\n\x1a\n" + bytes(100)):
-        refused(tmp_path, data, "neither a torch checkpoint nor|damaged or cut short")
-    for path in (tmp_path, tmp_path / "none", tmp_path / "bad.pth" / "x", "nul\0"):
+    for data in (b"hello", b"\x80", b"PK", struct.pack("<Q", 900) + b'{"x'):
+        refused(tmp_path, data, "cut short")
+    for data in (b"hello, world", random.Random(0).randbytes(5000), b"\x00" * 100):
+        refused(tmp_path, data, "not a valid safetensors file .*, and no checkpoint that .* reads: it begins with b'")
+    for path in (tmp_path / "none", tmp_path / "bad.pth" / "x", "nul\0"):
         with pytest.raises(ModelFileError, match="cannot be read"):
             load_state_dict(path)
 

@@ -19,6 +19,7 @@ from lcnet.arch import WIDTHS, Arch
 from lcnet.config import ModelConfig, Preprocessing
 from lcnet.convert import convert, load_state_dict, read_labels
 from lcnet.errors import InputError, ModelFileError
+from lcnet.modelfile.assumed import FIELDS
 
 SMALL = Arch(0.25, num_classes=5)
 
@@ -90,16 +91,10 @@ def test_absent_average_falls_back(torch, tmp_path):
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
 def test_prefixes_as_timm_strips_them(timm, torch, tmp_path, prefix):
-    torch.save({prefix + "x": torch.ones(2), "y.module.z": torch.ones(1)}, tmp_path / "a.pth")
+    torch.save({f"{prefix}{key}": torch.ones(2) for key in ("conv_stem.weight", "y.module.z")}, tmp_path / "a.pth")
     expected = timm.models.load_state_dict(str(tmp_path / "a.pth"))
-    assert set(expected) == {"x", "y.module.z"}
+    assert set(expected) == {"conv_stem.weight", "y.module.z"}
     assert_equal(load_state_dict(tmp_path / "a.pth"), expected)
-
-
-def test_prefixed_twice_is_refused(torch, tmp_path):
-    torch.save({"module.x": torch.ones(2), "x": torch.ones(2)}, tmp_path / "a.pth")
-    with pytest.raises(ModelFileError, match="two tensors are called x"):
-        load_state_dict(tmp_path / "a.pth")
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
@@ -159,8 +154,16 @@ def test_timm_loads_the_converted_file(timm, state, torch, tmp_path):
     assert read.config == written.config
     assert read.config.labels.names == tuple(names)
     digest = hashlib.sha256((tmp_path / "in.pth").read_bytes()).hexdigest()
-    origin = {"source": "in.pth", "file": "in.pth", "sha256": digest, "format": "torch", "key": "state_dict"}
-    assert read.config.provenance == origin
+    origin = {
+        "source": "in.pth",
+        "file": "in.pth",
+        "sha256": digest,
+        "format": "torch",
+        "key": "state_dict",
+        "prefix": "module.",
+    }
+    assumed = {"assumed": list(FIELDS), "note": read.config.provenance["note"]}
+    assert read.config.provenance == origin | assumed
 
 
 def test_numpy_reference_is_timms_network(timm, torch, rng):

@@ -279,6 +279,6 @@ def test_evaluate_and_quantize_take_the_rule(named):
     error = run("quantize", model, "--data", named, "--eval", named, code=1).output
     assert "are parts, not classes" in error
     from lcnet.hub import locate
-    from lcnet.quantize.pictures import labelled
+    from lcnet.quantize.pictures import labeled
 
-    assert len(labelled(named, locate(model).config, "auto")) == 24
+    assert len(labeled(named, locate(model).config, "auto")) == 24

@@ -124,7 +124,7 @@ def test_the_temperature_is_the_best_of_a_fine_grid(blurred):
     assert found == pytest.approx(2, rel=0.1), "what the data was made with"
     before, after = measure(blurred), measure(blurred, Decision(found))
     assert after.summary["calibration_error"].value < 0.3 * before.summary["calibration_error"].value
-    assert after.summary["nll"].value == pytest.approx(min(losses), abs=1e-4)
+    assert after.summary["loss"].value == pytest.approx(min(losses), abs=1e-4)
 
 
 def test_the_temperature_of_a_multi_label_model(rng):

@@ -129,7 +129,7 @@ def test_the_answers_are_those_of_the_model(model, data):
     assert result.summary["balanced_accuracy"].value == pytest.approx(right.mean())
     probs = model.probs(list(data.names)).astype(np.float64)
     one_hot = np.eye(6)[found.targets]
-    assert result.summary["nll"].value == pytest.approx(-np.log(probs[one_hot > 0]).mean(), rel=1e-5)
+    assert result.summary["loss"].value == pytest.approx(-np.log(probs[one_hot > 0]).mean(), rel=1e-5)
     assert result.summary["brier"].value == pytest.approx(((probs - one_hot) ** 2).sum(axis=1).mean(), rel=1e-5)
     for mistake in result.mistakes:
         assert mistake.name == data.names[mistake.sample]
@@ -333,10 +333,10 @@ def test_a_multi_label_model():
     both = (wide & chosen).sum()
     assert result.summary["micro_f1"].value == pytest.approx(2 * both / (wide.sum() + chosen.sum()))
     assert np.isnan(result.average_precisions[[2, 3, 4]]).all()
-    assert result.summary["map"].value == pytest.approx(result.average_precisions[[1, 0, 5]].mean())
-    assert result.summary["map"].low < result.summary["map"].value < result.summary["map"].high
+    assert result.summary["mAP"].value == pytest.approx(result.average_precisions[[1, 0, 5]].mean())
+    assert result.summary["mAP"].low < result.summary["mAP"].value < result.summary["mAP"].high
     expected = -np.where(wide, np.log(probs), np.log1p(-probs)).mean()
-    assert result.summary["nll"].value == pytest.approx(expected, rel=1e-4)
+    assert result.summary["loss"].value == pytest.approx(expected, rel=1e-4)
     assert result.pairs is None and json.dumps(result.to_json(), allow_nan=False)
     worst = result.mistakes[0]
     off = np.where(wide != chosen, np.abs(probs - wide), 0)
@@ -449,7 +449,7 @@ def test_a_temperature_is_fitted_in_place(cifar10_test, tmp_path):
     first = modelfile.read_config(model).decision.temperature
     before = json.loads(run("lcnet_050.cifar10", few, "-f", "json").stdout)
     after = json.loads(run(model, few, "-f", "json").stdout)
-    assert after["nll"]["value"] < before["nll"]["value"] and after["top1"] == before["top1"]
+    assert after["loss"]["value"] < before["loss"]["value"] and after["top1"] == before["top1"]
     run(model, few, "--temperature")
     assert modelfile.read_config(model).decision.temperature == first
 

@@ -33,6 +33,8 @@ from loopback_hub import FIRST, SECOND, Repo, altered, half, whole
 from lcnet import hub, modelfile, zoo
 from lcnet.errors import WeightsError
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_download_is_cached_and_then_needs_neither_network_nor_huggingface_hub(server, cache, plain):
     first = run(server, cache, NAME)
@@ -161,6 +163,7 @@ def test_a_process_killed_in_the_middle_leaves_nothing_that_counts(server, cache
     assert Path(run(server, cache, NAME)["results"][0]["path"]).read_bytes() == plain
 
 
+@pytest.mark.alone
 def test_two_processes_that_download_at_once_leave_one_good_file(server, cache, plain):
     def when_both_are_there(out, data):
         patience = time.monotonic() + 20
@@ -213,6 +216,7 @@ def test_each_refusal_of_the_hub_becomes_one_clear_message(server, cache, files,
     assert Path(allowed["path"]).read_bytes() == plain
 
 
+@pytest.mark.alone
 def test_a_refused_connection_is_explained_at_once_with_the_ways_out(cache):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -29,6 +29,8 @@ from lcnet import hub
 from lcnet.errors import WeightsError
 from lcnet.hub import store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def victim(tmp_path):

@@ -103,7 +103,7 @@ def test_channels_are_scaled_each_by_itself(peer, channels, crop_mode):
     ((124 / 255, 117 / 255, 104 / 255), (1 / (0.0167 * 255),) * 3),
     ((0.48145466, 0.4578275, 0.40821073), (1e-3, 7, 1 / 3)),
 ])  # fmt: skip
-def test_every_value_is_normalised_to_timms_bits(peer, mean, std):
+def test_every_value_is_normalized_to_timms_bits(peer, mean, std):
     p = Preprocessing((3, 16, 16), crop_pct=1.0, mean=mean, std=std)
     pixels = np.stack([np.arange(256, dtype=np.uint8).reshape(16, 16)] * 3, axis=2)
     assert_same_bits(normalize(pixels, p), peer(p)(pixels))

@@ -159,6 +159,7 @@ def test_threads_that_decode_at_once_silence_nobody_else(monkeypatch):
 # What others find in the switches that all share
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_scikit_learn_works_after_a_decode(jobs):
     from sklearn.linear_model import LogisticRegression

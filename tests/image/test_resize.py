@@ -93,7 +93,7 @@ def test_channels_are_scaled_each_by_itself(channels, interpolation):
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_the_input_is_the_normalised_crop(channels, isa, monkeypatch):
+def test_the_input_is_the_normalized_crop(channels, isa, monkeypatch):
     monkeypatch.setenv("LCNET_ISA", isa)
     rng = np.random.default_rng(channels)
     for crop_mode in ("center", "squash", "border"):

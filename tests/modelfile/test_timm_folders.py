@@ -15,6 +15,8 @@ from lcnet.convert import convert
 from lcnet.errors import ModelFileError
 from lcnet.modelfile.timm_config import HARMLESS_ARGS, OPTIONS
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-4  # of the range of the logits
 
 

@@ -1,5 +1,6 @@
 """The C++ tests, built and run: kernels and whole networks of every ISA against the scalar specification."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -28,11 +29,37 @@ def programs(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("program", ["kernels_test", "engine_test", "int8_test", "int8_engine_test"])
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["kernels_test", "int8_test", "engine_test", "int8_engine_test", "threads_test"])
 def test_every_isa_equals_the_specification(programs, program):
     done = subprocess.run([programs / program], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "avx2" in done.stdout or "scalar" in done.stdout
+
+
+# Who may include whom: each from itself and those after it.
+ROOMS = ("bind", "dwgrad", "engine", "resize", "dispatch", "kernels")
+
+
+def room(path):
+    """The folder below native/, or for files at its root what they are about."""
+    parts = path.relative_to(ROOT / "native").parts
+    return parts[0] if len(parts) > 1 else {"layers": "bind", "released": "bind"}.get(path.stem, path.stem)
+
+
+def test_no_include_runs_back():
+    for path in (ROOT / "native").rglob("*.*"):
+        for name in re.findall(r'#include "(.+)"', path.read_text()):
+            other = path.parent / name if (path.parent / name).exists() else ROOT / "native" / name
+            assert ROOMS.index(room(path)) <= ROOMS.index(room(other.resolve())), f"{path} includes {name}"
+
+
+def test_kernels_include_no_standard_library_of_cpp():
+    """An inline function of it, compiled for an ISA, may become the copy that every CPU runs."""
+    for path in (ROOT / "native" / "kernels").rglob("*.*"):
+        found = set(re.findall(r"#include <(.+)>", path.read_text()))
+        allowed = {"immintrin.h", "math.h", "stddef.h", "stdint.h", "string.h"}
+        assert found <= (allowed | {"stdexcept"} if path.name == "scalar.cpp" else allowed), path
 
 
 OLD_CPU = """
@@ -43,6 +70,7 @@ numpy.save(sys.argv[1], model.run(numpy.load(sys.argv[2])))
 """
 
 
+@pytest.mark.slow
 def test_an_old_cpu_meets_no_illegal_instruction(tmp_path):
     """An emulated Nehalem (2008: SSE4.2, no AVX) runs the installed extension: dispatch, packing, threads, scalar kernels."""
     emulator = shutil.which("qemu-x86_64")

@@ -7,6 +7,8 @@ from nn.peers import TIMM_WIDTHS, assert_close, assert_reacts, images, pair, ten
 from lcnet.arch import WIDTHS, Arch
 from lcnet.nn import create_model
 
+pytestmark = pytest.mark.slow
+
 SIZES = ((64, 64), (160, 256), (224, 224))
 
 

@@ -12,6 +12,8 @@ from lcnet.config import Labels, ModelConfig, Preprocessing
 from lcnet.errors import InputError, ModelFileError
 from lcnet.nn import create_model, load_checkpoint, model_config, to_weights
 
+pytestmark = pytest.mark.slow
+
 
 def overlay(**fields):
     return {"pretrained": True, "pretrained_cfg_overlay": fields}

@@ -83,34 +83,34 @@ def test_labelled_folders(tmp_path):
     save(tmp_path / "truck" / "deeper", 1)
     (tmp_path / "cat" / "notes.txt").touch()
     (tmp_path / ".hidden").mkdir()
-    found = pictures.labelled(tmp_path, trained().config)
+    found = pictures.labeled(tmp_path, trained().config)
     assert sorted((Path(p.name).name, LABELS.names[i]) for p, i in found) == [
         ("000.png", "cat"),
         ("000.png", "truck"),
         ("001.png", "cat"),
     ]
     by_id = replace(trained().config, arch=Arch(0.5, num_classes=2), labels=Labels(("a", "b"), ("cat", "truck")))
-    assert sorted(i for _, i in pictures.labelled(tmp_path, by_id)) == [0, 0, 1]
+    assert sorted(i for _, i in pictures.labeled(tmp_path, by_id)) == [0, 0, 1]
 
 
 def test_the_test_part_is_judged(tmp_path):
     for part, count in (("train", 3), ("val", 2), ("test", 1)):
         for name in ("cat", "dog"):
             save(tmp_path / part / name, count, seed=count)
-    assert len(pictures.labelled(tmp_path, trained().config)) == 2
+    assert len(pictures.labeled(tmp_path, trained().config)) == 2
 
 
 def test_labelled_data_that_will_not_do(tmp_path):
     with pytest.raises(InputError, match="there is no such file or folder"):
-        pictures.labelled(tmp_path / "missing", trained().config)
+        pictures.labeled(tmp_path / "missing", trained().config)
     for name in ("cats", "dog"):
         save(tmp_path / name, 1)
     with pytest.raises(InputError, match=r"no classes of the model: 'cats'; did you mean 'cat'"):
-        pictures.labelled(tmp_path, trained().config)
+        pictures.labeled(tmp_path, trained().config)
     table = tmp_path / "several.csv"
     table.write_text("path,label\ncats/000.png,cat|dog\ndog/000.png,dog\n")
     with pytest.raises(InputError, match="judged by top-1"):
-        pictures.labelled(table, trained().config)
+        pictures.labeled(table, trained().config)
 
 
 # The gate
@@ -152,7 +152,7 @@ def test_the_drop_is_paired():
     expected = onehot([0] * 95 + [1] * 5)
     answers = [1] * 7 + [0] * 88 + [0] * 2 + [1] * 3
     found = compared(expected, onehot(answers), truth)
-    assert (found.right, found.only, found.labelled) == ([95, 90], [7, 2], 100)
+    assert (found.right, found.only, found.labeled) == ([95, 90], [7, 2], 100)
     assert found.drop == pytest.approx(5)
     low, high = found.interval()
     assert -1.5 < low < 0 < high < 11.5
@@ -167,7 +167,7 @@ def test_the_interval_covers_what_it_says(rng):
     hits = 0
     for _ in range(400):
         kind = rng.choice(3, 500, p=[0.03, 0.01, 0.96])
-        found = acceptance.Comparison(labelled=500, only=[int((kind == 0).sum()), int((kind == 1).sum())])
+        found = acceptance.Comparison(labeled=500, only=[int((kind == 0).sum()), int((kind == 1).sum())])
         low, high = found.interval()
         hits += low <= 2 <= high
     assert 0.92 < hits / 400 < 0.985

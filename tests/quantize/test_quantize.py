@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from quantized_models import bundled, quantised, save, small, trained
+from quantized_models import bundled, quantized_model, save, small, trained
 
 from lcnet import modelfile, quantize
 from lcnet.cli import main
 from lcnet.errors import InputError
 from lcnet.modelfile import ModelFile
-from lcnet.quantize import GateError, Options, acceptance, report
+from lcnet.quantize import GateError, QuantizeOptions, acceptance, report
+
+pytestmark = pytest.mark.slow
 
 LABELS = trained().config.labels
 MS = {"fp32_ms": 2.0, "int8_ms": 1.0}
@@ -74,7 +76,7 @@ def test_the_same_file_every_time(data):
 
 
 def test_labelled_pictures_are_measured(data, tmp_path, photos_by_class):
-    outcome = quantize.quantize(small(), [str(data)], photos_by_class, Options(max_drop=20))
+    outcome = quantize.quantize(small(), [str(data)], photos_by_class, QuantizeOptions(max_drop=20))
     found = outcome.report["evaluation"]
     assert found["images"] == 40
     assert abs(found["top1_fp32"] - found["top1_int8"] - found["drop"]) < 1e-6
@@ -186,9 +188,9 @@ def test_pictures_of_all_sizes(tmp_path):
     assert outcome.report["calibration"]["images"] + outcome.report["held_out"]["images"] >= 40
 
 
-def test_a_quantised_model_is_refused(data, tmp_path):
+def test_a_quantized_model_is_refused(data, tmp_path):
     path = tmp_path / "m.int8.safetensors"
-    modelfile.write(path, quantised(32))
+    modelfile.write(path, quantized_model(32))
     result = command(path, "--data", data, "-o", tmp_path / "again.safetensors")
     assert result.exit_code == 1
     assert "the model is quantised already" in result.output
@@ -207,13 +209,13 @@ def test_a_mean_that_is_no_pixel_is_refused(data):
         ({"images": 31}, "images is 31"),
         ({"images": 513}, "images is 513"),
         ({"ranges": "best"}, "ranges is 'best', expected minmax or mse"),
-        ({"equalisation": 2}, "equalisation is 2"),
+        ({"equalization": 2}, "equalization is 2"),
         ({"max_drop": -1}, "max_drop is -1"),
     ],
 )
 def test_options_out_of_range(options, match):
     with pytest.raises(InputError, match=match):
-        Options(**options)
+        QuantizeOptions(**options)
 
 
 def test_outputs_that_cannot_be_written_are_refused_before_the_work(data, tmp_path, monkeypatch, float_file):
@@ -222,7 +224,7 @@ def test_outputs_that_cannot_be_written_are_refused_before_the_work(data, tmp_pa
     target.touch()
     assert "exists: choose another name" in command(float_file, "--data", data, "-o", target).output
     missing = tmp_path / "missing" / "m.safetensors"
-    assert "there is no such folder" in command(float_file, "--data", data, "-o", missing).output
+    assert "there is no folder" in command(float_file, "--data", data, "-o", missing).output
     monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)
     result = command(float_file, "--data", data, "-o", tmp_path / "new.safetensors")
     assert (result.exit_code, "this folder cannot be written to" in result.output) == (1, True)
@@ -233,15 +235,20 @@ def test_the_model_itself_is_never_the_output(data, tmp_path):
     modelfile.write(path, small())
     before = path.read_bytes()
     result = command(path, "--data", data, "-o", path, "--overwrite")
-    assert "the output is the model itself" in result.output
+    assert "the target is the source itself" in result.output
     assert path.read_bytes() == before
 
 
 def test_the_cifar10_checkpoint(cifar10_test):
     """200 pictures of each class: close to fp32 in every respect."""
-    outcome = quantize.quantize(bundled(), [str(cifar10_test)], cifar10_test, Options(max_drop=0.6))
+    outcome = quantize.quantize(bundled(), [str(cifar10_test)], cifar10_test, QuantizeOptions(max_drop=0.6))
     found = outcome.report["evaluation"]
     assert found["images"] == 5000
     assert abs(found["drop"]) <= 0.3
     assert found["agreement"] >= 0.98
     assert found["sqnr_db"] >= 28
+
+
+def test_stored_options_keep_their_keys():
+    keys = ["images", "ranges", "equalisation", "bias_correction", "max_drop", "labels_from_names"]
+    assert list(QuantizeOptions().to_json()) == keys

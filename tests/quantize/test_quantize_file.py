@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from quantized_models import quantised, trained
+from quantized_models import quantized_model, trained
 
 from lcnet.arch import Arch
 from lcnet.cli import main
@@ -25,12 +25,12 @@ KEPT = ("blocks.2.1", "classifier")
 
 @pytest.fixture(scope="module")
 def model():
-    return quantised(32)
+    return quantized_model(32)
 
 
 @pytest.fixture(scope="module")
 def mixed():
-    return quantised(32, KEPT)
+    return quantized_model(32, KEPT)
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_float_file_says_nothing_of_it():
 # Refusals
 
 
-def test_what_no_quantiser_writes_is_refused(model, path):
+def test_what_no_quantizer_writes_is_refused(model, path):
     def changed(key, value):
         array = model.weights[key].copy()
         array.reshape(-1)[5] = value

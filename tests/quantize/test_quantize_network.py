@@ -4,13 +4,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from quantized_models import quantised, quantised_layers, ready, sqnr, trained
+from quantized_models import quantized_layers, quantized_model, ready, sqnr, trained
 
 from lcnet import _native
 from lcnet.modelfile.fold import fold
 from lcnet.modelfile.quantized import QuantizedLayer, from_weights
 from lcnet.quantize.fma import fma
-from lcnet.quantize.network import float_layers, forward, mean, run, steps
+from lcnet.quantize.network import float_layers, forward, layers_in_order, mean, run
 from lcnet.runtime import Classifier
 
 
@@ -97,23 +97,23 @@ def plain_code(values, factor, zero):
     return np.clip(np.rint(wide.astype(np.float32)), 0, 255).astype(np.int64)
 
 
-def plain_layer(step, layer, codes):
+def plain_layer(layer, tensors, codes):
     """int64 sums with loops over the pixels; codes [H,W,C] or [C]."""
-    weight, zero = layer.weight.astype(np.int64), layer.input_zero.astype(np.int64)
-    if step.kind in ("pointwise", "linear"):
+    weight, zero = tensors.weight.astype(np.int64), tensors.input_zero.astype(np.int64)
+    if layer.kind in ("pointwise", "linear"):
         return (codes - zero) @ weight.reshape(len(weight), -1).T
     pad, k = weight.shape[2] // 2, weight.shape[2]
     padded = np.empty((codes.shape[0] + 2 * pad, codes.shape[1] + 2 * pad, codes.shape[2]), np.int64)
     padded[:] = zero
     padded[pad:-pad, pad:-pad] = codes
-    if step.kind == "depthwise":
+    if layer.kind == "depthwise":
         padded -= zero
-    height, width = (-(-n // step.stride) for n in codes.shape[:2])
+    height, width = (-(-n // layer.stride) for n in codes.shape[:2])
     out = np.empty((height, width, len(weight)), np.int64)
     for y, x in np.ndindex(height, width):
-        window = padded[y * step.stride :, x * step.stride :][:k, :k]
-        spec = "yxc,cyx->c" if step.kind == "depthwise" else "yxc,ocyx->o"
-        out[y, x] = np.einsum(spec, window, weight[:, 0] if step.kind == "depthwise" else weight)
+        window = padded[y * layer.stride :, x * layer.stride :][:k, :k]
+        spec = "yxc,cyx->c" if layer.kind == "depthwise" else "yxc,ocyx->o"
+        out[y, x] = np.einsum(spec, window, weight[:, 0] if layer.kind == "depthwise" else weight)
     return out
 
 
@@ -136,36 +136,38 @@ def plain_gate(h6, reduce, expand):
 def plain_network(model, layers, image):
     """The logits of one picture, by the letter of docs/int8.md."""
     pre, state = model.config.preprocessing, image.transpose(1, 2, 0)
-    for step in steps(model.config.arch):
-        layer = layers[step.name]
-        factor = np.float32(1 / (step.factor * layer.input_scale.astype(np.float64)))
-        zero = np.float32([255 * m for m in pre.mean]) if step.kind == "stem" else layer.input_zero
-        sums = plain_layer(step, layer, plain_code(state, factor, zero))
-        value = (np.longdouble(1) * sums.astype(np.float32) * layer.scale + layer.bias).astype(np.float32)
-        if step.name == "classifier":
+    for layer in layers_in_order(model.config.arch):
+        tensors = layers[layer.name]
+        factor = np.float32(1 / (layer.factor * tensors.input_scale.astype(np.float64)))
+        zero = np.float32([255 * m for m in pre.mean]) if layer.kind == "stem" else tensors.input_zero
+        sums = plain_layer(layer, tensors, plain_code(state, factor, zero))
+        value = (np.longdouble(1) * sums.astype(np.float32) * tensors.scale + tensors.bias).astype(np.float32)
+        if layer.name == "classifier":
             return value
         state = value * np.clip(value + np.float32(3), np.float32(0), np.float32(6))
-        if step.gated:
-            state = state * plain_gate(state, *(layers[f"{step.unit}.se.conv_{part}"] for part in ("reduce", "expand")))
-        if step.pooled:
+        if layer.gated:
+            state = state * plain_gate(
+                state, *(layers[f"{layer.unit}.se.conv_{part}"] for part in ("reduce", "expand"))
+            )
+        if layer.pooled:
             state = mean(state.transpose(2, 0, 1)[..., None])[:, 0]
     raise AssertionError
 
 
 def test_the_int8_network_is_exact():
     model, x = trained(), ready(3)[:, :, :45, :38]
-    layers = quantised_layers(model, ready(32))
+    layers = quantized_layers(model, ready(32))
     found = forward(model.config.arch, layers, model.config.preprocessing, np.ascontiguousarray(x))
     np.testing.assert_array_equal(found, [plain_network(model, layers, image) for image in x])
 
 
 def test_codes_are_the_pixels():
     model, x = trained(), ready(2)
-    layers = quantised_layers(model, ready(16), bias_correction=False)
+    layers = quantized_layers(model, ready(16), bias_correction=False)
     from lcnet.quantize.network import code
 
-    step = steps(model.config.arch)[0]
-    codes = code(step, layers[step.name], x.transpose(1, 2, 3, 0), model.config.preprocessing)
+    layer = layers_in_order(model.config.arch)[0]
+    codes = code(layer, layers[layer.name], x.transpose(1, 2, 3, 0), model.config.preprocessing)
     pixels = np.clip(np.rint(ready_pixels(x, model.config.preprocessing)), 0, 255)
     np.testing.assert_array_equal(codes.transpose(3, 0, 1, 2), pixels)
 
@@ -177,17 +179,17 @@ def ready_pixels(x, pre):
 
 def test_wide_layers_add_up_exactly(rng):
     """1280 inputs of the largest codes and weights exceed what float32 counts exactly."""
-    from lcnet.quantize.network import Step, pre_activation
+    from lcnet.quantize.network import Layer, pre_activation
 
     weight = rng.integers(100, 128, (7, 1280)).astype(np.int8)
     ones = np.ones(1280, np.float32)
-    layer = QuantizedLayer(weight, np.ones(7, np.float32), np.zeros(7, np.float32), ones, np.zeros(1280, np.uint8))
+    tensors = QuantizedLayer(weight, np.ones(7, np.float32), np.zeros(7, np.float32), ones, np.zeros(1280, np.uint8))
     state = rng.integers(200, 256, (1280, 3)).astype(np.float32)
     sums = weight.astype(np.int64) @ state.astype(np.int64)
     assert sums.min() > 1 << 24
     np.testing.assert_array_equal(
         pre_activation(
-            Step("conv_head", "linear", "conv_head", factor=1), layer, state, trained().config.preprocessing
+            Layer("conv_head", "linear", "conv_head", factor=1), tensors, state, trained().config.preprocessing
         ),
         sums.astype(np.float32),
     )
@@ -195,7 +197,7 @@ def test_wide_layers_add_up_exactly(rng):
 
 @pytest.mark.parametrize("isa", [name for name, here in _native.isas() if here])
 def test_the_kernels_are_the_reference_to_the_bit(isa):
-    model, x = quantised(), ready(9, seed=3)
+    model, x = quantized_model(), ready(9, seed=3)
     layers = from_weights(model.weights)
     expected = forward(model.config.arch, layers, model.config.preprocessing, x)
     for threads in (1, 2):
@@ -203,7 +205,9 @@ def test_the_kernels_are_the_reference_to_the_bit(isa):
     assert Classifier(model).precision == "int8"
 
 
-UNITS = tuple(dict.fromkeys(step.unit for step in steps(trained().config.arch) if step.unit != "conv_stem"))
+UNITS = tuple(
+    dict.fromkeys(layer.unit for layer in layers_in_order(trained().config.arch) if layer.unit != "conv_stem")
+)
 
 
 @pytest.mark.parametrize("isa", [name for name, here in _native.isas() if here])
@@ -214,7 +218,7 @@ UNITS = tuple(dict.fromkeys(step.unit for step in steps(trained().config.arch) i
 )
 def test_parts_in_float(kept, tolerance, isa):
     """Only float sums may differ from the reference; where codes follow them, some of these may round the other way."""
-    model, x = quantised(kept=kept), ready(9, seed=3)[:, :, :57, :45]
+    model, x = quantized_model(kept=kept), ready(9, seed=3)[:, :, :57, :45]
     layers = from_weights(model.weights)
     expected = forward(model.config.arch, layers, model.config.preprocessing, x)
     for threads in (1, 2):
@@ -225,7 +229,7 @@ def test_parts_in_float(kept, tolerance, isa):
 
 
 def test_what_else_a_network_with_parts_in_float_gives():
-    model, x = quantised(kept=("blocks.1.1", "blocks.2.0", "conv_head")), ready(2, seed=3)
+    model, x = quantized_model(kept=("blocks.1.1", "blocks.2.0", "conv_head")), ready(2, seed=3)
     exact, mixed = Classifier(trained(), threads=1), Classifier(model, threads=1)
     for expected, found in zip(exact.feature_maps(x), mixed.feature_maps(x), strict=True):
         assert sqnr(expected, found) > 20
@@ -236,6 +240,6 @@ def test_what_else_a_network_with_parts_in_float_gives():
 def test_every_step_is_seen_once():
     model, x = trained(), ready(1)
     names = [
-        step.name for step, _, _ in run(model.config.arch, float_layers(fold(model)), model.config.preprocessing, x)
+        layer.name for layer, _, _ in run(model.config.arch, float_layers(fold(model)), model.config.preprocessing, x)
     ]
     assert names == [name for name, _, _ in model.config.arch.conv_costs(64, 64) if ".se." not in name]

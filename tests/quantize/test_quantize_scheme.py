@@ -5,15 +5,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from quantized_models import quantised_layers, ready, sqnr, trained
+from quantized_models import quantized_layers, ready, sqnr, trained
 
 from lcnet.config import Preprocessing
 from lcnet.modelfile import ModelFile
 from lcnet.modelfile.fold import fold
 from lcnet.quantize import correction, ranges, scheme, sensitivity
-from lcnet.quantize.network import Step, float_layers, forward, pre_activation, steps
+from lcnet.quantize.network import Layer, float_layers, forward, layers_in_order, pre_activation
 
-POINTWISE, DEPTHWISE = Step("p", "pointwise", "b"), Step("d", "depthwise", "b")
+POINTWISE, DEPTHWISE = Layer("p", "pointwise", "b"), Layer("d", "depthwise", "b")
 
 
 def histogram(values, parts=3):
@@ -59,8 +59,8 @@ def test_ranges_hold_zero_and_nearly_everything(method, rng):
 
 def test_minmax_leaves_headroom(rng):
     values = activations(rng)
-    for step, factor in ((DEPTHWISE, 1.25), (Step("conv_head", "linear", "conv_head"), 1.5)):
-        lo, hi = ranges.choose(step, histogram(values), "minmax")
+    for layer, factor in ((DEPTHWISE, 1.25), (Layer("conv_head", "linear", "conv_head"), 1.5)):
+        lo, hi = ranges.choose(layer, histogram(values), "minmax")
         np.testing.assert_allclose(hi, values.max(axis=1) * factor, rtol=1e-6)
         np.testing.assert_allclose(lo, np.maximum(values.min(axis=1) * factor, -0.375), rtol=1e-6)
 
@@ -83,39 +83,39 @@ def test_silent_channels_keep_a_range(rng):
     values[2] = 0
     lo, hi = ranges.choose(POINTWISE, histogram(values), "minmax")
     assert hi[2] - lo[2] >= np.median(hi - lo) / 65
-    layer = scheme.quantize_layer(POINTWISE, (rng.normal(size=(5, 4)).astype(np.float32), np.zeros(5)), lo, hi)
-    assert np.isfinite(layer.scale).all() and (layer.input_scale > 0).all()
+    quantized = scheme.quantize_layer(POINTWISE, (rng.normal(size=(5, 4)).astype(np.float32), np.zeros(5)), lo, hi)
+    assert np.isfinite(quantized.scale).all() and (quantized.input_scale > 0).all()
 
 
-def test_nothing_but_zeros_can_be_quantised():
+def test_nothing_but_zeros_can_be_quantized():
     lo, hi = ranges.choose(POINTWISE, histogram(np.zeros((3, 50), np.float32)), "minmax")
-    layer = scheme.quantize_layer(POINTWISE, (np.zeros((2, 3), np.float32), np.ones(2, np.float32)), lo, hi)
-    assert (layer.input_scale > 0).all()
-    assert (layer.scale == 1).all()
-    assert not layer.weight.any()
+    quantized = scheme.quantize_layer(POINTWISE, (np.zeros((2, 3), np.float32), np.ones(2, np.float32)), lo, hi)
+    assert (quantized.input_scale > 0).all()
+    assert (quantized.scale == 1).all()
+    assert not quantized.weight.any()
 
 
-@pytest.mark.parametrize("step", [POINTWISE, DEPTHWISE])
-def test_weights_are_rounded_to_the_nearest_code(step, rng):
-    shape, columns = ((6, 4), (1, 4)) if step is POINTWISE else ((4, 1, 3, 3), (4, 1, 1, 1))
+@pytest.mark.parametrize("layer", [POINTWISE, DEPTHWISE])
+def test_weights_are_rounded_to_the_nearest_code(layer, rng):
+    shape, columns = ((6, 4), (1, 4)) if layer is POINTWISE else ((4, 1, 3, 3), (4, 1, 1, 1))
     weight = rng.normal(size=shape).astype(np.float32)
-    layer = scheme.quantize_layer(
-        step, (weight, np.zeros(shape[0])), *ranges.choose(step, histogram(activations(rng)), "minmax")
+    quantized = scheme.quantize_layer(
+        layer, (weight, np.zeros(shape[0])), *ranges.choose(layer, histogram(activations(rng)), "minmax")
     )
-    scale = layer.scale.reshape(-1, *(1,) * (weight.ndim - 1)).astype(np.float64)
-    error = np.abs(layer.weight * scale - weight * layer.input_scale.reshape(columns).astype(np.float64))
+    scale = quantized.scale.reshape(-1, *(1,) * (weight.ndim - 1)).astype(np.float64)
+    error = np.abs(quantized.weight * scale - weight * quantized.input_scale.reshape(columns).astype(np.float64))
     assert (error <= scale / 2 * 1.0001).all()
-    assert (np.abs(layer.weight.astype(int)).reshape(len(weight), -1).max(axis=1) == 127).all()
+    assert (np.abs(quantized.weight.astype(int)).reshape(len(weight), -1).max(axis=1) == 127).all()
 
 
-def test_equalisation_evens_columns_and_never_narrows_a_range(rng):
+def test_equalization_evens_columns_and_never_narrows_a_range(rng):
     weight = (rng.normal(size=(16, 4)) * [1, 0.1, 0.01, 0]).astype(np.float32)
     lo, hi = np.full(4, -0.375), np.full(4, 2.0)
     plain, even = (scheme.quantize_layer(POINTWISE, (weight, np.zeros(16)), lo, hi, e) for e in (0.0, 0.5))
     ratio = even.input_scale / plain.input_scale
     np.testing.assert_allclose(ratio[1:3], np.sqrt(np.abs(weight).max() / np.abs(weight).max(axis=0)[1:3]), rtol=1e-5)
     assert ratio[0] == 1
-    assert ratio[3] == scheme.MOST_EQUALISED
+    assert ratio[3] == scheme.MOST_EQUALIZED
     assert ((255 - even.input_zero.astype(float)) * even.input_scale >= 2 - 0.51 * even.input_scale).all()
 
 
@@ -123,27 +123,27 @@ def test_the_stem_takes_pixels():
     pre = Preprocessing(mean=(0.1, 0.5, 0.9), std=(0.2, 0.3, 0.1))
     rng = np.random.default_rng(3)
     weight, bias = rng.normal(size=(5, 3, 3, 3)).astype(np.float32), rng.normal(size=5).astype(np.float32)
-    layer = scheme.quantize_stem((weight, bias), pre)
-    np.testing.assert_array_equal(layer.input_zero, [26, 128, 230])
+    quantized = scheme.quantize_stem((weight, bias), pre)
+    np.testing.assert_array_equal(quantized.input_zero, [26, 128, 230])
     pixels = rng.integers(0, 256, (3, 8, 8, 2)).astype(np.float64)
     mean, std = (np.asarray(v)[:, None, None, None] for v in (pre.mean, pre.std))
     x = ((pixels / 255 - mean) / std).astype(np.float32)
-    step = steps(trained().config.arch)[0]
-    found, expected = (pre_activation(step, stem, x, pre) for stem in (layer, (weight, bias)))
+    layer = layers_in_order(trained().config.arch)[0]
+    found, expected = (pre_activation(layer, stem, x, pre) for stem in (quantized, (weight, bias)))
     assert sqnr(expected, found) > 38
 
 
 def test_bias_correction_takes_back_the_mean_shift():
     model, x = trained(), ready(48)
     arch, pre, exact = model.config.arch, model.config.preprocessing, float_layers(fold(model))
-    plain = quantised_layers(model, x, bias_correction=False)
+    plain = quantized_layers(model, x, bias_correction=False)
     shifted = dict(plain)
     name = "blocks.2.0.conv_pw"
     shifted[name] = replace(plain[name], bias=plain[name].bias + np.float32(0.3))
     fixed, again = (correction.corrected(arch, exact, layers, pre, x) for layers in (plain, shifted))
-    for layer in fixed:  # whatever the shift was, the result is the same
-        if layer in plain and hasattr(fixed[layer], "scale"):
-            np.testing.assert_allclose(again[layer].bias, fixed[layer].bias, atol=2e-3)
+    for name in fixed:  # whatever the shift was, the result is the same
+        if name in plain and hasattr(fixed[name], "scale"):
+            np.testing.assert_allclose(again[name].bias, fixed[name].bias, atol=2e-3)
     other = ready(32, seed=5)
     expected = forward(arch, exact, pre, other)
     before, after = (sqnr(expected, forward(arch, layers, pre, other)) for layers in (shifted, again))
@@ -180,7 +180,7 @@ def test_wild_channel_ranges_stay_above_25_db(seed):
     seen = ranges.collect(arch, exact, pre, [ready(32)])
     spans = [h.high.max() / np.median(h.high) for h in seen.histograms.values()]
     assert np.median(spans) > 4
-    layers, x = quantised_layers(model, ready(64)), ready(48, seed=7)
+    layers, x = quantized_layers(model, ready(64)), ready(48, seed=7)
     expected = forward(arch, exact, pre, x)
     assert np.ptp(expected, axis=0).min() > 0.1
     assert sqnr(expected, forward(arch, layers, pre, x)) > 25
@@ -197,14 +197,14 @@ def test_a_rescaling_that_folds_away_changes_nothing(rng):
             weights[f"{name}.bn1.running_var"] + np.float32(1e-5)
         ) * factor**2 - np.float32(1e-5)
     scaled, x = ModelFile(model.config, weights), ready(32)
-    a, b = (forward(model.config.arch, quantised_layers(m, x), model.config.preprocessing, x) for m in (model, scaled))
+    a, b = (forward(model.config.arch, quantized_layers(m, x), model.config.preprocessing, x) for m in (model, scaled))
     assert sqnr(a, b) > 28
 
 
 def test_sensitivity_finds_the_part_that_was_harmed():
     model, x = trained(), ready(16)
     arch, pre, exact = model.config.arch, model.config.preprocessing, float_layers(fold(model))
-    layers = quantised_layers(model, ready(32))
+    layers = quantized_layers(model, ready(32))
     before = {d.unit: d for d in sensitivity.measure(arch, exact, layers, pre, x)}
     assert list(before) == ["conv_stem", *(name for name, _ in arch.blocks()), "conv_head", "classifier"]
     assert abs(sum(d.macs for d in before.values()) - 1) < 1e-9

@@ -1,6 +1,8 @@
 """The runtime against timm, against itself in threads, and with input that cannot be used."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -229,3 +231,23 @@ def test_accuracy_of_the_bundled_checkpoint(cifar10_test):
     published, _ = zoo.find("lcnet_050.cifar10").accuracy["cifar10_subset"]
     assert total == 5000
     assert abs(100 * right / total - published) < 0.1
+
+
+EXITING = """
+import threading, time, numpy, lcnet
+model, x = lcnet.load("lcnet_050.cifar10", threads={threads}), numpy.zeros((8, 3, 96, 96), numpy.float32)
+def work():
+    while True:
+        model.run(x)
+for _ in range(3):
+    threading.Thread(target=work, daemon=True).start()
+time.sleep(0.2)
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_process_may_end_while_daemon_threads_are_in_native_calls(threads):
+    """The end of the interpreter ends whoever asks for its lock by unwinding the stack, which C++ takes for an error."""
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", EXITING.format(threads=threads)], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")

@@ -19,6 +19,8 @@ from lcnet.modelfile import ModelFile
 from lcnet.runtime import stream as module
 from lcnet.sources.found import Found
 
+pytestmark = pytest.mark.alone
+
 MODEL = "lcnet_050.cifar10"
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from coloured import small, write_classes
 
-pytestmark = pytest.mark.usefixtures("torch")
+pytestmark = [pytest.mark.usefixtures("torch"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +72,14 @@ fit({str(folder)!r}, "quick", {str(tmp_path / "out")!r}, {small()!r}, workers=0,
     assert not (tmp_path / "out" / "model.safetensors").exists()
 
 
-def test_synchronised_batch_norm_alone_is_plain_batch_norm(torch):
+def test_synchronized_batch_norm_alone_is_plain_batch_norm(torch):
     """In one process without a group the layer is only used in evaluation: there it is torch's own."""
-    from lcnet.train.distributed import synchronise_bn
+    from lcnet.train.distributed import synchronize_bn
 
     plain = torch.nn.BatchNorm2d(4)
     plain.running_mean.uniform_()
     x = torch.randn(2, 4, 3, 3)
     expected = plain.eval()(x)
-    synchronise_bn(plain)
+    synchronize_bn(plain)
     assert type(plain).__name__ == "SyncBatchNorm2d"
     assert torch.equal(plain(x), expected)

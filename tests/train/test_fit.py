@@ -9,7 +9,7 @@ from PIL import Image
 import lcnet
 from lcnet.errors import ImageError, InputError, ModelFileError, TrainingError
 
-pytestmark = pytest.mark.usefixtures("torch")
+pytestmark = [pytest.mark.usefixtures("torch"), pytest.mark.slow]
 
 
 START = "lcnet_050.cifar10"
@@ -271,5 +271,5 @@ def test_a_damaged_checkpoint_is_refused(trained, folder, fit, tmp_path):
     shutil.copytree(output, copy)
     data = (copy / "last.ckpt").read_bytes()
     (copy / "last.ckpt").write_bytes(data[: len(data) // 2])
-    with pytest.raises(ModelFileError, match="no checkpoint of a training run"):
+    with pytest.raises(ModelFileError, match="no checkpoint of this training run"):
         fit(folder, "quick", copy, SETTINGS, resume=True, val_fraction=0.25, model=START)

@@ -75,7 +75,7 @@ def test_binary_cross_entropy_equals_timm(torch, peer, losses, logits, classes, 
 
 def test_several_labels_equal_timm(torch, peer, losses, logits):
     targets = (torch.rand(N, K, generator=torch.Generator().manual_seed(1)) < 0.4).to(torch.uint8)
-    weights = losses.class_weights(targets, K)
+    weights = losses.inverse_frequency(targets, K)
     ours = losses.make_loss(BCE, weights, multi_label=True)
     theirs = peer.BinaryCrossEntropy(0.1, pos_weight=weights, smooth_dense=True)
     dense = losses.dense_targets(targets, K, 0.1, multi_label=True)
@@ -89,7 +89,7 @@ def test_cross_entropy_refuses_several_labels(losses):
 
 @pytest.mark.parametrize("as_array", [False, True])
 def test_class_weights_are_inverse_frequencies_with_mean_1(torch, losses, classes, as_array):
-    weights = losses.class_weights(classes.numpy() if as_array else classes, K)
+    weights = losses.inverse_frequency(classes.numpy() if as_array else classes, K)
     assert weights.dtype == torch.float32 and weights[4] == 1  # never seen
     counts = torch.bincount(classes, minlength=K)[:4]
     torch.testing.assert_close(weights[:4] * counts, torch.full((4,), N / 4))
@@ -98,12 +98,12 @@ def test_class_weights_are_inverse_frequencies_with_mean_1(torch, losses, classe
 
 def test_class_weights_of_several_labels(torch, losses):
     targets = torch.tensor([[1, 0, 1], [1, 0, 0], [1, 0, 0]], dtype=torch.uint8)
-    torch.testing.assert_close(losses.class_weights(targets, 3), torch.tensor([4 / 6, 1.0, 2.0]))
-    assert losses.class_weights(torch.zeros(2, 3), 3).tolist() == [1, 1, 1]
+    torch.testing.assert_close(losses.inverse_frequency(targets, 3), torch.tensor([4 / 6, 1.0, 2.0]))
+    assert losses.inverse_frequency(torch.zeros(2, 3), 3).tolist() == [1, 1, 1]
 
 
 def test_weighted_cross_entropy_is_each_pictures_loss_times_its_weight(torch, losses, logits, classes):
-    weights = losses.class_weights(classes, K)
+    weights = losses.inverse_frequency(classes, K)
     ours = losses.make_loss(CE, weights)(logits, losses.dense_targets(classes, K))
     single = torch.nn.functional.cross_entropy(logits, classes, reduction="none")
     torch.testing.assert_close(ours, (single * weights[classes]).mean())

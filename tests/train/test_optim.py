@@ -9,6 +9,8 @@ import pytest
 from lcnet.errors import InputError
 from lcnet.train.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 STEPS = 20
 
 

@@ -12,7 +12,7 @@ import lcnet
 from lcnet import hub, modelfile
 from lcnet.cli import main
 
-pytestmark = pytest.mark.usefixtures("torch")
+pytestmark = [pytest.mark.usefixtures("torch"), pytest.mark.slow]
 
 USER, PROJECT = "zoe-quux", "secret-project"
 
@@ -87,7 +87,7 @@ def test_names_of_starts(name, shown):
     assert _shown(name) == shown
 
 
-def test_quantising(trained, home, tmp_path):
+def test_quantizing(trained, home, tmp_path):
     out = tmp_path / "int8.safetensors"
     run("quantize", trained, "--data", home / PROJECT / "photos", "--eval", home / PROJECT / "photos", "--images", 32,
         "--output", out, "--force")  # fmt: skip

@@ -42,7 +42,7 @@ def test_repeated_augmentation_keeps_the_length_and_varies_the_seeds():
 
 def test_balanced_classes_come_equally_often():
     targets = np.array([0] * 90 + [1] * 9 + [2])
-    order = Order(100, 10, balanced=True, targets=targets)
+    order = Order(100, 10, sampler="balanced", targets=targets)
     drawn = np.concatenate([order.indices(epoch) for epoch in range(5)])
     counts = np.bincount(targets[drawn])
     assert counts.sum() == 500 and counts.min() >= 155 and counts.max() <= 180

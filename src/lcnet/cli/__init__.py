@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 import click
 
 from ..errors import LcnetError
+from ..text import one_line
 
 COMMANDS = (
     "classify", "embed", "features", "train", "evaluate", "check-data", "pack", "recipes", "models", "info", "download",
@@ -31,10 +34,29 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        try:
+        with _told():
             return super().invoke(ctx)
-        except LcnetError as error:
-            raise click.ClickException(str(error)) from None
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Read the options before the command's name."""
+        with _told():
+            return super().make_context(*args, **options)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Make errors printable: they quote arguments, which may be names of files by other hands."""
+    try:
+        yield
+    except LcnetError as error:
+        raise click.ClickException(one_line(str(error))) from None
+    except MemoryError:
+        raise click.ClickException(
+            "there is not enough memory: try fewer --threads, or smaller pictures or inputs"
+        ) from None
+    except click.ClickException as error:
+        error.message = one_line(error.message)  # type: ignore[misc]  # final for click, which has no other place
+        raise
 
 
 def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

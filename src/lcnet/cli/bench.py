@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import columns, json_text
+from .options import columns, json_text, say
 
 
 @click.command()
@@ -40,8 +40,8 @@ def bench(
     for name in models:
         model = load(name)
         for setting in settings(model, threads, batch, precision, size):
-            rows += compare_apart(model, name, wanted, setting, rounds, report=lambda text: click.echo(text, err=True))
-    click.echo(table(rows))
+            rows += compare_apart(model, name, wanted, setting, rounds, report=lambda text: say(text, err=True))
+    say(table(rows))
     result = {"machine": machine(), "timings": [asdict(row) for row in rows]}
     if json_file:
         write_atomically(json_file, (json_text(result) + "\n").encode())
@@ -60,7 +60,7 @@ def load(name: str) -> Any:
     try:
         found = hub.locate(name, offline=True)
     except WeightsError:
-        click.echo(f"{name}: its weights are not here; random ones are as fast", err=True)
+        say(f"{name}: its weights are not here; random ones are as fast", err=True)
         return random_model(zoo.find(name).config())
     return modelfile.read(found.path, found.config)
 

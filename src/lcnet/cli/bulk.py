@@ -18,8 +18,8 @@ from ..errors import ImageError, InputError
 from ..sources import count_below, find, find_listed
 from ..sources.found import Found
 from ..sources.passed import Passed, counted
-from ..text import reason
-from .options import load_model
+from ..text import plain, reason
+from .options import load_model, say
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -91,16 +91,18 @@ class Bulk:
         progress = Progress(sys.stderr, self.count)
         sources, output = iter(self.sources), None
         try:
-            with Output(path, rows, self._begun_with(), resume, overwrite) as output:
+            safe = bool(self.ctx.params.get("csv_safe"))
+            with Output(path, rows, self._begun_with(), resume, overwrite, safe) as output:
                 self.done = progress.first = progress.done = output.skip_done(sources)
                 self.failed = output.failed
-                for item in self._stream(_settle(sources, self.look), progress):
+                left = chain(output.ahead, sources)
+                for item in self._stream(_settle(left, self.look), progress):
                     output.write(item.source, item.value, item.error)
         except KeyboardInterrupt:
             self.done = output.done if output else 0
-            self._stopped(progress, f"; {path} holds them, and the same command with --resume goes on")
+            self._stopped(progress, f"; {plain(path)} holds them, and the same command with --resume goes on")
         progress.clear()
-        click.echo(f"{path}: {self.done - self.failed} images")
+        say(f"{plain(path)}: {self.done - self.failed} images")
         self._finish(progress)
 
     def _stream(self, sources: Iterable[Any], progress: Progress) -> Iterator[Streamed]:

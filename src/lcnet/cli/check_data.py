@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..text import plain, shown
-from .options import columns, json_text, labels_option, pixels_option
+from .options import columns, json_text, labels_option, pixels_option, say
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def check_data(
         progress.clear()
     text = json_text(plain_names(report.to_json())) if style == "json" else table(report)
     if output is None:
-        click.echo(text)
+        say(text)
     else:
         from ..files import write_atomically
 

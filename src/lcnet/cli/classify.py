@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import InputError
-from ..text import plain, shown
+from ..formats import json_text
+from ..text import one_line, plain, shown
 from .bulk import Bulk
-from .options import csv_text, format_option, model_options, output_options, search_options
+from .options import csv_safe_option, csv_text, format_option, model_options, output_options, search_options
 
 if TYPE_CHECKING:
     from ..runtime import Prediction, Result
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 @format_option
 @click.option("--timing", is_flag=True, help="Print the milliseconds from file to classes.")
 @output_options(None)
+@csv_safe_option
 @click.pass_context
 def classify(
-    ctx: click.Context, top: int, style: str, timing: bool, output: Path | None, resume: bool, overwrite: bool, **_: Any
-) -> None:
+    ctx: click.Context, top: int, style: str, timing: bool, output: Path | None, resume: bool, overwrite: bool,
+    csv_safe: bool, **_: Any,
+) -> None:  # fmt: skip
     """Print the best classes of each image, or write them to a file.
 
     IMAGES are files, folders, patterns in quotes, and zip or tar archives.
@@ -37,8 +39,10 @@ def classify(
     if output is None:
         if resume or overwrite:
             raise InputError("--resume and --overwrite are about an --output file: name it")
+        if csv_safe and style != "csv":
+            raise InputError(f"--csv-safe is about CSV, and --format is {style}: leave it out, or give --format csv")
         bulk = Bulk(ctx, "classify", top_k=top)
-        printer = PRINTERS[style](timing, bulk.model.config.decision.multi_label)
+        printer = _printer(style, timing, bulk.model.config.decision.multi_label, csv_safe)
         bulk.show(printer.image, printer.end)
         return
     from ..results.outputs import check
@@ -46,13 +50,19 @@ def classify(
 
     if timing or style != "table":
         raise InputError("--format and --timing are about what is printed: the ending of --output says what is written")
-    check(output, resume, overwrite)
+    check(output, resume, overwrite, csv_safe)
     bulk = Bulk(ctx, "classify", top_k=top)
     bulk.write(output, Classes(bulk.model.labels, bulk.model.arch.num_classes, top), resume, overwrite)
 
 
 def _percents(classes: Iterable[Prediction]) -> str:
-    return "   ".join(f"{p.label.split(',')[0]} {100 * p.probability:.1f}%" for p in classes)
+    return "   ".join(f"{one_line(p.label.split(',')[0])} {100 * p.probability:.1f}%" for p in classes)
+
+
+def _printer(style: str, timing: bool, multi_label: bool, safe: bool) -> Any:
+    if style == "csv":
+        return CsvPrinter(timing, safe)
+    return JsonPrinter(timing) if style == "json" else TablePrinter(timing, multi_label)
 
 
 class TablePrinter:
@@ -82,7 +92,7 @@ class TablePrinter:
 class JsonPrinter:
     """An array with an object an image, printed as the images are done."""
 
-    def __init__(self, timing: bool, multi_label: bool) -> None:
+    def __init__(self, timing: bool) -> None:
         self.timing, self.separator = timing, ""
         click.echo("[", nl=False)
 
@@ -91,7 +101,7 @@ class JsonPrinter:
         row = {"file": shown(item.source), **item.value.to_dict()}
         if self.timing:
             row["milliseconds"] = round(1e3 * item.seconds, 3)
-        click.echo(f"{self.separator}\n  {json.dumps(row, ensure_ascii=False)}", nl=False)
+        click.echo(f"{self.separator}\n  {json_text(row)}", nl=False)
         self.separator = ","
 
     def end(self) -> None:
@@ -102,8 +112,8 @@ class JsonPrinter:
 class CsvPrinter:
     """A row a class: file, rank, index, id, label, probability, whether it is accepted."""
 
-    def __init__(self, timing: bool, multi_label: bool) -> None:
-        self.timing = timing
+    def __init__(self, timing: bool, safe: bool) -> None:
+        self.timing, self.safe = timing, safe
         click.echo("file,rank,index,id,label,probability,accepted,milliseconds")
 
     def image(self, item: Streamed) -> None:
@@ -111,12 +121,9 @@ class CsvPrinter:
         name, spent = shown(item.source), f"{item.seconds * 1e3:.3f}" if self.timing else ""
         good = item.value.accepted
         click.echo(csv_text(
-            [name, rank, p.index, p.id, p.label, f"{p.probability:.6f}", str(p in good).lower(), spent]
-            for rank, p in enumerate(item.value.top, 1)
+            ([name, rank, p.index, p.id, p.label, f"{p.probability:.6f}", str(p in good).lower(), spent]
+             for rank, p in enumerate(item.value.top, 1)), self.safe
         ))  # fmt: skip
 
     def end(self) -> None:
         """Nothing closes a CSV file."""
-
-
-PRINTERS: dict[str, Any] = {"table": TablePrinter, "json": JsonPrinter, "csv": CsvPrinter}

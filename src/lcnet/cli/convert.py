@@ -3,36 +3,81 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from ..config import CROP_MODES, INTERPOLATIONS
+from ..text import one_line, plain
+from .options import say
+
+
+class Size(click.ParamType):
+    """HxW in pixels; one number is a square."""
+
+    name = "HxW"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read height and width."""
+        sides = value.lower().split("x") if isinstance(value, str) else []
+        if len(sides) not in (1, 2) or not all(side.isascii() and side.isdigit() and len(side) < 6 for side in sides):
+            self.fail(f"{value!r} is no size: expected height x width, such as 224x224, or one number", param, ctx)
+        return [int(sides[0]), int(sides[-1])]
+
+
+class Numbers(click.ParamType):
+    """Numbers with commas or spaces between them."""
+
+    name = "N[,N,N]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the numbers."""
+        try:
+            return [float(number) for number in value.replace(",", " ").split()]
+        except ValueError:
+            self.fail(f"{value!r} is no list of numbers: expected such as 0.5 or 0.485,0.456,0.406", param, ctx)
 
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--name", help="The model it is (`lcnet models`): takes labels and preprocessing from there.")
-@click.option("--labels", type=click.Path(path_type=Path), help="Class names: a text file, a line a class, or JSON.")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="Class names: a text file, a line a class, numbered or not, or JSON (id2label, class_to_idx, a list).",
+)
+@click.option("--input-size", type=Size(), metavar="HxW", help="Pixels that the network takes.")
+@click.option("--mean", type=Numbers(), help="Of the colours, 0 to 1, as it was trained; one number stands for all.")
+@click.option("--std", type=Numbers(), help="The same of the deviation.")
+@click.option("--crop-pct", type=click.FloatRange(0.01, 8), help="The share of the picture's side that is kept.")
+@click.option("--crop-mode", type=click.Choice(CROP_MODES), help="What becomes of the rest, and of the aspect.")
+@click.option("--interpolation", type=click.Choice(INTERPOLATIONS), help="The filter of the resize.")
 @click.option("--no-ema", is_flag=True, help="Of a training checkpoint take the raw weights, not the averaged ones.")
 @click.option("--no-dropout-scale", is_flag=True,
               help="For a PaddleClas network that was trained with dropout 0 (some SSLD students).")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 def convert(
     source: Path, target: Path, name: str | None, labels: Path | None, no_ema: bool, no_dropout_scale: bool,
-    overwrite: bool,
+    overwrite: bool, **preprocessing: Any,
 ) -> None:  # fmt: skip
-    """Turn a timm checkpoint (.pth, .bin, .safetensors) or a PaddleClas one (.pdparams) into a model file.
+    """Turn a PyTorch checkpoint (.pth, .bin, .ckpt, .safetensors) or a PaddleClas one (.pdparams) into a model file.
 
-    Nothing in SOURCE is executed: pickles are read by a reader that knows tensors and nothing else.
+    Labels and preprocessing: options win over --name, that over what SOURCE says, that over a config.json beside it; what
+    nobody says is assumed, and told. Nothing in SOURCE is executed: pickles are read by a reader that knows tensors and
+    plain values.
     """
     from ..convert import DROPOUT_SCALE
     from ..convert import convert as run
 
     scale = 1.0 if no_dropout_scale else DROPOUT_SCALE
-    model = run(source, target, name=name, labels=labels, use_ema=not no_ema, dropout_scale=scale, overwrite=overwrite)
+    chosen = {key: value for key, value in preprocessing.items() if value is not None}
+    model = run(
+        source, target, name=name, labels=labels, use_ema=not no_ema, dropout_scale=scale, preprocessing=chosen,
+        overwrite=overwrite,
+    )  # fmt: skip
     config = model.config
-    labelled = f"{config.arch.num_classes} classes, {'labelled' if config.labels else 'without labels'}"
-    click.echo(
-        f"{target}: {config.arch.name}, {labelled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB"
-    )
+    labeled = f"{config.arch.num_classes} classes, {'labelled' if config.labels else 'without labels'}"
+    say(f"{plain(target)}: {config.arch.name}, {labeled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB")
     if note := config.provenance.get("note"):
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {one_line(str(note))}", err=True)

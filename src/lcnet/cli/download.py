@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import click
+
+from ..text import plain
+from .options import say
 
 
 @click.command()
@@ -14,4 +19,8 @@ def download(name: str, to: Path | None) -> None:
     """Fetch a model's weights into the cache, or with --to into a folder that `--model local-dir:FOLDER` loads."""
     from .. import hub
 
-    click.echo(hub.download(name, to) if to else hub.locate(name).path)
+    path = hub.download(name, to) if to else hub.locate(name).path
+    if sys.stdout.isatty():
+        say(plain(path))
+    else:
+        click.echo(os.fsencode(path))  # for a script, which wants the very bytes

@@ -8,15 +8,16 @@ from typing import Any
 import click
 
 from .bulk import Bulk
-from .options import model_options, output_options, search_options
+from .options import csv_safe_option, model_options, output_options, search_options
 
 
 @click.command()
 @search_options
 @model_options
 @output_options("embeddings.npz")
+@csv_safe_option
 @click.pass_context
-def embed(ctx: click.Context, output: Path, resume: bool, overwrite: bool, **_: Any) -> None:
+def embed(ctx: click.Context, output: Path, resume: bool, overwrite: bool, csv_safe: bool, **_: Any) -> None:
     """Write the embeddings of images, 1280 values each.
 
     IMAGES are files, folders, patterns in quotes, and zip or tar archives. An .npz file has `paths` [N], `embeddings`
@@ -25,6 +26,6 @@ def embed(ctx: click.Context, output: Path, resume: bool, overwrite: bool, **_: 
     from ..results.outputs import check
     from ..results.rows import Arrays
 
-    check(output, resume, overwrite)
+    check(output, resume, overwrite, csv_safe)
     bulk = Bulk(ctx, "embeddings")
-    bulk.write(output, Arrays({"embeddings": (1280,)}), resume, overwrite)
+    bulk.write(output, Arrays({"embeddings": (bulk.model.arch.head_hidden_size,)}), resume, overwrite)

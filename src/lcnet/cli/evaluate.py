@@ -10,12 +10,13 @@ import click
 
 from ..errors import InputError
 from ..files import check_target
-from .options import columns, engine_options, json_text, labels_option, load_model
+from ..text import one_line, plain, shown
+from .options import columns, engine_options, json_text, labels_option, load_model, say
 from .progress import Progress
 
 if TYPE_CHECKING:
     from ..dataset import Splits
-    from ..evaluate import Answers, Evaluation, Pictures
+    from ..evaluate import Answers, Evaluation, LabeledPictures
     from ..evaluate.decisions import Spec, Thresholds
 
 ROWS = 50  # classes in a table
@@ -83,19 +84,19 @@ def evaluate(
     if passed.text():
         click.echo(f"lcnet: {passed.text()}", err=True)
     answers = _answers(ctx.params, pictures)
-    evaluation, facts = measure(answers), {"model": ctx.params["model"], "data": data, "split": part}
+    evaluation, facts = measure(answers), {"model": shown(ctx.params["model"]), "data": shown(data), "split": part}
     told: list[str] = []
     if deciding:
         evaluation, told = _decide(answers, evaluation, temperature, spec, storage, part)
     if report is not None:
         from ..evaluate.report import write_report
 
-        title = f"{ctx.params['model']} on {part} of {Path(data).name or data}"
+        title = f"{plain(ctx.params['model'])} on {part} of {plain(Path(data).name or data)}"
         write_report(report, evaluation, title=title, overwrite=overwrite)
-        told.append(f"{report / 'report.html'}: written")
-    click.echo(json_text({**facts, **evaluation.to_json()}) if style == "json" else table(evaluation, facts))
+        told.append(f"{plain(report / 'report.html')}: written")
+    say(json_text({**facts, **evaluation.to_json()}) if style == "json" else table(evaluation, facts))
     for line in told:
-        click.echo(line, err=style == "json")
+        say(line, err=style == "json")
 
 
 def _storage(given: dict[str, Any], deciding: bool) -> Any:
@@ -114,11 +115,11 @@ def _storage(given: dict[str, Any], deciding: bool) -> Any:
     return located, target(located, output)
 
 
-def _part(splits: Splits, split: str | None, deciding: bool) -> tuple[str, Pictures]:
+def _part(splits: Splits, split: str | None, deciding: bool) -> tuple[str, LabeledPictures]:
     """The name of the part to measure on, and its pictures."""
     from ..evaluate import Joined
 
-    parts: dict[str, Pictures] = dict(splits.parts())
+    parts: dict[str, LabeledPictures] = dict(splits.parts())
     order = ("val", "test") if deciding else ("test", "val")
     name = split or next((n for n in order if n in parts), "all")
     if name == "all":
@@ -128,7 +129,7 @@ def _part(splits: Splits, split: str | None, deciding: bool) -> tuple[str, Pictu
     return name, parts[name]
 
 
-def _answers(given: dict[str, Any], pictures: Pictures) -> Answers:
+def _answers(given: dict[str, Any], pictures: LabeledPictures) -> Answers:
     from ..evaluate import answer
 
     model, total = load_model(given), len(pictures)
@@ -156,12 +157,12 @@ def _decide(
     if temperature:
         changes = ", ".join(
             f"{title} {before.summary[key].value:.4f} -> {evaluation.summary[key].value:.4f}"
-            for key, title in (("nll", "log loss"), ("calibration_error", "calibration error"))
+            for key, title in (("loss", "log loss"), ("calibration_error", "calibration error"))
         )
         told.append(f"temperature {decision.temperature:g}: {changes}")
     if found is not None:
         told += _found_text(found, spec)
-    return evaluation, [*told, f"{path}: decision layer stored"]
+    return evaluation, [*told, f"{plain(path)}: decision layer stored"]
 
 
 def _found_text(found: Thresholds, spec: Spec | None) -> list[str]:
@@ -171,7 +172,7 @@ def _found_text(found: Thresholds, spec: Spec | None) -> list[str]:
     for names, words in ((found.missed, "cannot hold it"), (found.unmeasured, "could not be measured: no threshold")):
         if names:
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            lines.append(f"  {', '.join(n.split(',')[0] for n in names[:5])}{more}: {words}")
+            lines.append(f"  {', '.join(one_line(n.split(',')[0]) for n in names[:5])}{more}: {words}")
     return lines
 
 
@@ -179,7 +180,7 @@ def table(evaluation: Evaluation, facts: dict[str, Any]) -> str:
     """Format an evaluation: the summary, the classes (of many the worst), the slices, the notes."""
     from ..evaluate.tables import class_rows, decided_rows, slice_rows, summary_rows
 
-    head = f"{facts['model']} on {facts['split']} of {facts['data']}: {evaluation.pictures} pictures"
+    head = f"{plain(facts['model'])} on {facts['split']} of {plain(facts['data'])}: {evaluation.pictures} pictures"
     parts = [head, columns(summary_rows(evaluation), right=(1, 2))]
     if evaluation.classes is not None:
         parts.append(columns(class_rows(evaluation, ROWS), right=range(1, 6)))
@@ -188,5 +189,5 @@ def table(evaluation: Evaluation, facts: dict[str, Any]) -> str:
     if len(evaluation.slices) > 1:
         parts.append(columns([["shorter side", "pictures", "right", ""], *slice_rows(evaluation)], right=(1, 2, 3)))
     notes = [f"note: {note}" for note in evaluation.notes()]
-    notes += [f"not read: {s.name}: {s.reason}" for s in evaluation.answers.skipped]
+    notes += [f"not read: {one_line(s.name)}: {one_line(s.reason)}" for s in evaluation.answers.skipped]
     return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from ..text import plain
+from .options import say
+
 
 @click.command()
 @click.argument("model")
@@ -22,4 +25,4 @@ def export(model: str, output: Path, overwrite: bool) -> None:
     found = hub.locate(model)
     difference = export_onnx(modelfile.read(found.path, found.config), output, overwrite)
     size = output.stat().st_size / 1e6
-    click.echo(f"{output}: {size:.2f} MB, equal to our runtime within {difference:.1e} of the range")
+    say(f"{plain(output)}: {size:.2f} MB, equal to our runtime within {difference:.1e} of the range")

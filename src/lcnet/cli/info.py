@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from ..arch import REDUCTIONS
 from ..errors import InputError
-from .options import columns, json_text
+from ..text import one_line, shown
+from .options import columns, json_text, say
 
 
 @click.command()
@@ -23,7 +25,7 @@ def info(model: str | None, cpu: bool, style: str) -> None:
     if style == "json":
         click.echo(json_text(facts))
     else:
-        click.echo(cpu_text(facts) if cpu else model_text(facts))
+        say(cpu_text(facts) if cpu else model_text(facts))
 
 
 def cpu_facts() -> dict[str, Any]:
@@ -49,9 +51,9 @@ def model_facts(name: str) -> dict[str, Any]:
     layers = [{"layer": n, "macs": m, "output": list(o)} for n, m, o in arch.conv_costs(height, width)]
     if config.quantization:
         layers = [{**row, "runs_in": runs_in(config.quantization, str(row["layer"]))} for row in layers]
-    shapes = zip((2, 4, 8, 16, 32), arch.feature_shapes(height, width), strict=True)
+    shapes = zip(REDUCTIONS, arch.feature_shapes(height, width), strict=True)
     return {
-        "name": name,
+        "name": shown(name),
         "file": path,
         "architecture": {**asdict(arch), "name": arch.name, "bn_eps": config.bn_eps},
         "parameters": arch.parameters,
@@ -74,7 +76,7 @@ def _describe(name: str) -> tuple[Any, str | None]:
         found = hub.locate(name, offline=True)
     except WeightsError:
         return zoo.find(name).config(), None
-    return modelfile.read_config(found.path, found.config), str(found.path)
+    return modelfile.read_config(found.path, found.config), shown(found.path)
 
 
 def model_text(facts: dict[str, Any]) -> str:
@@ -86,11 +88,11 @@ def model_text(facts: dict[str, Any]) -> str:
     rows += [[r["layer"], f"{r['macs']:,}", " x ".join(map(str, r["output"])), *([r["runs_in"]] if quantized else [])]
              for r in facts["layers"]]  # fmt: skip
     maps = ", ".join(f"{m['stride']}: {' x '.join(map(str, m['shape']))}" for m in facts["feature_maps"])
-    first = ", ".join(n.split(",")[0] for n in labels["names"][:5]) if labels else ""
+    first = ", ".join(one_line(n.split(",")[0]) for n in labels["names"][:5]) if labels else ""
     return "\n".join([
         columns(rows, right=(1,)), "",
-        f"model          {facts['name']} ({facts['architecture']['name']}, width {facts['architecture']['width']:g})",
-        f"file           {facts['file'] or 'not here: it is fetched at the first use'}",
+        f"model          {one_line(facts['name'])} ({facts['architecture']['name']}, width {facts['architecture']['width']:g})",
+        f"file           {one_line(facts['file'] or '') or 'not here: it is fetched at the first use'}",
         f"parameters     {facts['parameters']:,}",
         f"MACs           {facts['macs']:,} at {size}",
         f"feature maps   {maps}",
@@ -100,8 +102,8 @@ def model_text(facts: dict[str, Any]) -> str:
         f"labels         {len(labels['names'])}: {first}{', ...' if len(labels['names']) > 5 else ''}" if labels
         else f"labels         none stored for {facts['architecture']['num_classes']} classes",
         f"decision       {_decision(facts['decision'])}",
-        *(f"{k:<14} {_short(v)}" for k, v in facts["provenance"].items()),
-        *([f"int8           {verdict_text(quantized['verdict'])}"] if quantized else []),
+        *(f"{one_line(k):<14} {one_line(_short(v))}" for k, v in facts["provenance"].items()),
+        *([f"int8           {one_line(verdict_text(quantized['verdict']))}"] if quantized else []),
     ])  # fmt: skip
 
 
@@ -117,7 +119,9 @@ def _decision(decision: dict[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    """A text, or the values of a record that are not of its own kind, such as a whole recipe's."""
+    """A text, a list, or the values of a record that are not of its own kind, such as a whole recipe's."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     if not isinstance(value, dict):
         return str(value)
     return ", ".join(f"{k}={v}" for k, v in value.items() if not isinstance(v, dict))

@@ -6,14 +6,15 @@ from typing import Any
 
 import click
 
-from .options import columns, csv_text, format_option, json_text
+from .options import columns, csv_safe_option, csv_text, format_option, json_text, say
 
 
 @click.command()
 @click.argument("pattern", default="*")
 @click.option("--pretrained", is_flag=True, help="Only weights that can be loaded by name.")
 @format_option
-def models(pattern: str, pretrained: bool, style: str) -> None:
+@csv_safe_option
+def models(pattern: str, pretrained: bool, style: str, csv_safe: bool) -> None:
     """List models: size, cost, published accuracy on every test set, and whether the weights are here."""
     from .. import zoo
     from ..errors import InputError
@@ -24,9 +25,9 @@ def models(pattern: str, pretrained: bool, style: str) -> None:
     if style == "json":
         click.echo(json_text(rows))
     elif style == "csv":
-        click.echo(csv_text([flat(rows[0]).keys(), *(flat(r).values() for r in rows)]))
+        click.echo(csv_text([flat(rows[0]).keys(), *(flat(r).values() for r in rows)], csv_safe))
     else:
-        click.echo(table(rows))
+        say(table(rows))
 
 
 def row(entry: Any) -> dict[str, Any]:

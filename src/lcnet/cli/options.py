@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .. import formats
 from ..sources.formats import MAX_PIXELS
 from ..sources.found import MAX_MEMBER
+from ..text import lines, one_line
 
 if TYPE_CHECKING:
     from ..runtime import Classifier
@@ -105,6 +106,14 @@ def output_options(default: str | None) -> Callable[[F], F]:
     return add
 
 
+def csv_safe_option(command: F) -> F:
+    """Add --csv-safe."""
+    return click.option(
+        "--csv-safe", is_flag=True,
+        help="In CSV put ' before text that a spreadsheet would take for a formula, and before text that begins with '.",
+    )(command)  # fmt: skip
+
+
 def load_model(given: dict[str, Any]) -> Classifier:
     """Load the model that the options name."""
     from ..runtime import load
@@ -112,27 +121,36 @@ def load_model(given: dict[str, Any]) -> Classifier:
     return load(given["model"], **{key: given[key] for key in ("threads", "isa", "precision", "decode", "max_pixels")})
 
 
+def say(text: object, err: bool = False) -> None:
+    """Print prose, of which nothing moves a terminal's cursor whatever names and labels it quotes."""
+    click.echo(lines(str(text)), err=err)
+
+
 def columns(rows: list[list[str]], right: Iterable[int] = ()) -> str:
     """Align rows of text in columns; those whose number is in `right` to the right."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     right = set(right)
-    lines = (
+    aligned = (
         "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
         for row in rows
     )
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(line.rstrip() for line in aligned)
 
 
-def csv_text(rows: Iterable[Iterable[Any]]) -> str:
-    """Format rows as CSV (RFC 4180, but with the system's line ends left to the terminal)."""
-    import csv
-    import io
+def csv_text(rows: Iterable[Iterable[Any]], safe: bool = False) -> str:
+    """Format rows as CSV to be printed: exact, but on a terminal what is not printable is escaped."""
+    import sys
 
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().rstrip("\n")
+    def cell(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = formats.guarded(value) if safe else value
+        return one_line(text) if sys.stdout.isatty() else text
+
+    return formats.csv_text([cell(value) for value in row] for row in rows).removesuffix("\n")
 
 
 def json_text(value: Any) -> str:
     """Format a value as indented JSON."""
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    return formats.json_text(value, indent=2)

@@ -11,7 +11,7 @@ import click
 
 from ..errors import InputError
 from ..text import plain
-from .options import labels_option, pixels_option
+from .options import labels_option, pixels_option, say
 from .progress import Progress
 
 UNITS = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -64,6 +64,6 @@ def pack(data: str, out: Path, overwrite: bool, labels_from_names: str | None, *
     finally:
         progress.clear()
     parts = ", ".join(f"{count:,} of {part}" for part, count in packed.pictures.items())
-    click.echo(f"{plain(out)}: {parts} in {packed.shards} shards, {packed.bytes / 1e6:,.1f} MB")
+    say(f"{plain(out)}: {parts} in {packed.shards} shards, {packed.bytes / 1e6:,.1f} MB")
     if packed.skipped:
         progress.say(f"{len(packed.skipped):,} pictures could not be read and were left out")

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from ..files import check_target
-from .options import json_text, labels_option, pixels_option
+from ..text import one_line, plain
+from .options import json_text, labels_option, pixels_option, say
 
 REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; nothing was written
 
@@ -38,23 +39,23 @@ def quantize(model: str, data: tuple[str, ...], output: Path | None, overwrite: 
     accuracy drops by more than --max-drop or int8 is no faster on this CPU.
     """
     from .. import hub, modelfile
-    from ..quantize import GateError, Options, report
+    from ..quantize import GateError, QuantizeOptions, report
 
     found = hub.locate(model)
     target = output or Path(f"{Path(model).name.removesuffix('.safetensors')}.int8.safetensors")
     check_target(target, overwrite, found.path)
-    options = Options(given["images"], given["ranges"], max_drop=given["max_drop"],
-                      labels_from_names=given["labels_from_names"], max_pixels=given["max_pixels"])  # fmt: skip
+    options = QuantizeOptions(given["images"], given["ranges"], max_drop=given["max_drop"],
+                              labels_from_names=given["labels_from_names"], max_pixels=given["max_pixels"])  # fmt: skip
     try:
         outcome = run(modelfile.read(found.path, found.config), data, given, options)
     except GateError as error:
-        click.echo(report.text(error.outcome.report))
-        click.echo(f"Error: {error}. Nothing is written (--force writes it all the same)", err=True)
+        say(report.text(error.outcome.report))
+        say(f"Error: {one_line(str(error))}. Nothing is written (--force writes it all the same)", err=True)
         raise click.exceptions.Exit(REFUSED) from None
     modelfile.write(target, outcome.model)
     write_report(target, outcome.report)
-    click.echo(report.text(outcome.report))
-    click.echo(f"{target}: {target.stat().st_size / 1e6:.2f} MB")
+    say(report.text(outcome.report))
+    say(f"{plain(target)}: {target.stat().st_size / 1e6:.2f} MB")
 
 
 def run(model: Any, data: tuple[str, ...], given: dict[str, Any], options: Any) -> Any:
@@ -62,7 +63,7 @@ def run(model: Any, data: tuple[str, ...], given: dict[str, Any], options: Any) 
     from ..quantize import quantize
 
     def tell(text: str) -> None:
-        click.echo(f"lcnet: {text}", err=True)
+        say(f"lcnet: {one_line(text)}", err=True)
 
     return quantize(model, list(data), given["evaluation"], options, given["force"], tell)
 
@@ -78,4 +79,4 @@ def write_report(target: Path, measured: dict[str, Any]) -> None:
     try:
         report.draw(measured, Path(f"{stem}.png"))
     except MissingExtraError as error:
-        click.echo(f"lcnet: {error}", err=True)
+        say(f"lcnet: {error}", err=True)

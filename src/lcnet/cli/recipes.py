@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import columns, json_text
+from .options import columns, json_text, say
 
 if TYPE_CHECKING:
     from ..train.recipes import Published
@@ -26,7 +26,7 @@ def recipes(name: str | None, style: str) -> None:
         rows = [{"name": key, **published.to_json()} for key, published in RECIPES.items() if name in (None, key)]
         click.echo(json_text(rows[0] if name else rows))
     else:
-        click.echo(page(name, RECIPES[name]) if name else table(RECIPES))
+        say(page(name, RECIPES[name]) if name else table(RECIPES))
 
 
 def table(known: dict[str, Published]) -> str:

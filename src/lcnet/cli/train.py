@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import InputError, MissingExtraError
-from .options import labels_option, pixels_option
+from ..text import plain
+from .options import labels_option, pixels_option, say
 
 if TYPE_CHECKING:
     from ..train.events import Events
@@ -61,20 +62,20 @@ def train(
         raise InputError("--resume and --overwrite contradict each other: give one of them")
     _require_torch()
     from ..train.recipes import recipe as find_recipe
-    from ..train.training import Options, fit
+    from ..train.training import TrainOptions, fit
 
     chosen = find_recipe(recipe, settings)
     if freeze:
         chosen = chosen.change({"freeze": "trunk", "freeze_epochs": 0})
-    options = Options(compile=compiled, **values)
+    options = TrainOptions(compile=compiled, **values)
     try:
         done = fit(data, chosen, output, options=options, events=_watchers(output, tensorboard))
     except KeyboardInterrupt:
-        click.echo(f"\nlcnet: stopped; the same command with --resume goes on from {output}", err=True)
+        say(f"\nlcnet: stopped; the same command with --resume goes on from {plain(output)}", err=True)
         raise SystemExit(130) from None
     if _first():
         best = ", ".join(f"{name} {value:.4f}" for name, value in done.metrics.items())
-        click.echo(f"{done.model}: epoch {done.best_epoch} of {done.epochs}" + (f": {best}" if best else ""))
+        say(f"{plain(done.model)}: epoch {done.best_epoch} of {done.epochs}" + (f": {best}" if best else ""))
 
 
 def _first() -> bool:

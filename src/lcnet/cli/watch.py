@@ -22,8 +22,9 @@ WINDOW = 100  # steps over which the rate is measured
 class Screen(Events):
     """Shows a run on standard error."""
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self.stream, self.moves = stream, stream.isatty()
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.moves = self.stream.isatty()
         self.marks: list[float] = []
         self.drawn = 0.0
 

@@ -1,29 +1,28 @@
 """Foreign checkpoints (timm .pth, PaddleClas .pdparams, any float .safetensors) -> model file.
 
-Owns the naming: which tensors of a foreign file are which of ours, and what is known about a network whose file says
-nothing. Reading is `checkpoint`'s, checking and writing `modelfile`'s. A source is never written to.
+Owns the naming: which tensors of a foreign file are which of ours. Reading is `checkpoint`'s, finding the network among what
+was read `find`'s, describing it `describe`'s, checking and writing `modelfile`'s. A source is never written to.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import zoo
-from ..arch import WIDTHS, Arch
-from ..config import Labels, ModelConfig, Preprocessing, from_json
+from ..arch import Arch
+from ..config import Labels
 from ..errors import InputError, ModelFileError
 from ..files import check_target, write_atomically
-from ..labels import load_labels
-from ..modelfile import COUNTER, ModelFile, infer_arch, naming, parse_config, plain_config, to_bytes
-from ..text import plain, quoted, reason
+from ..labels.lists import read_label_list
+from ..modelfile import COUNTER, ModelFile, naming, to_bytes
+from ..text import quoted, shown
 from .checkpoint import Checkpoint, read_checkpoint
+from .describe import describe_network
 
 # PaddleClas's PPLCNet drops 0.2 in "downscale at inference" mode: this multiplies the features before the classifier.
 DROPOUT_SCALE = 0.8
@@ -66,10 +65,10 @@ def convert(
 ) -> ModelFile:
     """Write the checkpoint `source` as the model file `target`, and return what was written.
 
-    The architecture follows from the tensors. The description comes from the zoo entry `name`, else from the source
-    itself, a `config.json` beside it, or what its project does by default; `labels` (see `read_labels`) and
-    `preprocessing` (fields of `Preprocessing`) replace parts of it. Raises `ModelFileError` for the source,
-    `InputError` for the other arguments.
+    The architecture follows from the tensors. `labels` (see `read_labels`) and `preprocessing` (fields of `Preprocessing`;
+    an `input_size` may be height and width alone, a `mean` or `std` one number for every channel) win over the zoo entry
+    `name`, that over the source itself, that over a `config.json` beside it, and that over what its project does by
+    default: of this the provenance has a note. Raises `ModelFileError` for the source, `InputError` for other arguments.
     """
     source, target = Path(source), Path(target)
     check_target(target, overwrite, source)
@@ -77,7 +76,9 @@ def convert(
     with naming(source):
         checkpoint = read_checkpoint(source, use_ema)
         weights = _in_timm_keys(checkpoint, dropout_scale)
-        config = _overridden(_describe(source, checkpoint, weights, name), chosen, preprocessing)
+        config = describe_network(
+            source, checkpoint, weights, _is_paddle(checkpoint), name, chosen, preprocessing or {}
+        )
         config = replace(config, provenance=config.provenance | _origin(source, checkpoint, dropout_scale))
         model = ModelFile(config, weights)
         data = to_bytes(model)
@@ -117,32 +118,13 @@ def from_paddle(tensors: Mapping[str, np.ndarray], dropout_scale: float = DROPOU
 
 
 def read_labels(source: LabelSource) -> Labels:
-    """Class names in logit order: a list of texts, a text file with a name (or id, tab, name) a line, or a JSON file.
+    """Class names in logit order: a list of texts, or a file as `lcnet.labels.lists` reads it (text or JSON).
 
-    The JSON is a list of names, or an object with `names` and perhaps `ids`. Raises `InputError` naming the file.
+    Raises `InputError` naming the file and the line.
     """
     if isinstance(source, Labels):
         return source
-    if not isinstance(source, (str, os.PathLike)):
-        return Labels(tuple(source))
-    try:
-        text = Path(source).read_text(encoding="utf-8-sig")
-        return _labels_from_json(json.loads(text)) if text.lstrip()[:1] in ("[", "{") else _labels_from_lines(text)
-    except (OSError, ValueError, RecursionError, ModelFileError) as error:
-        raise InputError(f"{plain(source)}: no list of labels: {reason(error)}") from None
-
-
-def _labels_from_json(data: Any) -> Labels:
-    return from_json(Labels, {"names": data} if isinstance(data, list) else data, "labels")
-
-
-def _labels_from_lines(text: str) -> Labels:
-    # Not splitlines(), which also splits at characters that a name may contain.
-    rows = [line.rstrip("\r").split("\t") for line in text.rstrip("\r\n").split("\n")]
-    columns = {len(row) for row in rows}
-    if columns not in ({1}, {2}) or not all(row[-1].strip() for row in rows):
-        raise ValueError("expected a name, or an id, a tab and a name, on every line")
-    return Labels(tuple(row[-1] for row in rows), tuple(row[0] for row in rows) if columns == {2} else None)
+    return read_label_list(source) if isinstance(source, (str, os.PathLike)) else Labels(tuple(source))
 
 
 def _in_timm_keys(checkpoint: Checkpoint, dropout_scale: float) -> dict[str, np.ndarray]:
@@ -162,47 +144,8 @@ def _is_paddle(checkpoint: Checkpoint) -> bool:
     return "conv1.conv.weight" in checkpoint.tensors
 
 
-def _describe(source: Path, checkpoint: Checkpoint, weights: dict[str, np.ndarray], name: str | None) -> ModelConfig:
-    shapes = {key: value.shape for key, value in weights.items()}
-    if name is not None:
-        return _named(name, infer_arch(shapes))
-    if checkpoint.description is not None:
-        return _float_only(parse_config(checkpoint.description))
-    return _paddle_config(infer_arch(shapes)) if _is_paddle(checkpoint) else plain_config(source, shapes)
-
-
-def _float_only(config: ModelConfig) -> ModelConfig:
-    if config.quantization:
-        raise ModelFileError("it is a model file already, in int8: convert the float model that it was made from")
-    return config
-
-
-def _named(name: str, arch: Arch) -> ModelConfig:
-    entry = zoo.find(name)
-    if WIDTHS[entry.arch_name] != arch.width:
-        raise ModelFileError(f"the tensors are those of {arch.name}, not of {name}")
-    config = entry.config()
-    labels = config.labels if arch.num_classes == entry.num_classes else None
-    return replace(config, arch=arch, labels=labels, preprocessing=config.preprocessing.with_channels(arch.in_chans))
-
-
-def _paddle_config(arch: Arch) -> ModelConfig:
-    labels = load_labels("imagenet1k") if arch.num_classes == 1000 else None
-    return ModelConfig(arch, Preprocessing(interpolation="bilinear").with_channels(arch.in_chans), labels)
-
-
-def _overridden(config: ModelConfig, labels: Labels | None, preprocessing: Mapping[str, Any] | None) -> ModelConfig:
-    if labels is None and preprocessing is None:
-        return config
-    values = asdict(config.preprocessing) | dict(preprocessing or {})
-    # A note says what was assumed for want of better knowledge.
-    provenance = {key: value for key, value in config.provenance.items() if key != "note"}
-    return replace(config, labels=labels or config.labels, provenance=provenance,
-                   preprocessing=from_json(Preprocessing, values, "preprocessing"))  # fmt: skip
-
-
 def _origin(source: Path, checkpoint: Checkpoint, dropout_scale: float) -> dict[str, Any]:
-    origin: dict[str, Any] = {"file": source.name, "sha256": checkpoint.sha256, "format": checkpoint.format}
-    if checkpoint.key is not None:
-        origin["key"] = checkpoint.key
+    origin = {"file": shown(source.name), "sha256": checkpoint.sha256, "format": checkpoint.format}
+    where = {"key": checkpoint.key, "prefix": checkpoint.prefix}
+    origin |= {key: quoted(value) for key, value in where.items() if value}
     return origin | {"format": "paddle", "dropout_scale": dropout_scale} if _is_paddle(checkpoint) else origin

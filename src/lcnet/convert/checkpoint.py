@@ -21,17 +21,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelFileError
-from ..modelfile import METADATA_KEY, is_pickled
+from ..modelfile import METADATA_KEY, invalid, is_pickled
+from ..modelfile.kinds import MAX_MEMBERS, SUFFIXES, crowded, identify, identify_folder
 from ..text import quoted, reason
+from .find import find_network, named_tensors
+from .says import is_run
 from .tensors import CALLS, Array, Storage, Storages, Tensor
 from .unpickle import describe, interpret
 
 MAX_BYTES = 1 << 30  # of a file, and of the arrays read from one: thirty times the largest network of the family
-EMA_KEYS, PLAIN_KEYS = ("state_dict_ema", "model_ema"), ("state_dict", "model")  # timm's search order
-# torch.compile's and DDP's, nested in either order: each is stripped once, as timm does.
-PREFIXES = ("_orig_mod.", "module.", "_orig_mod.")
-PADDLE_NAMES = "StructuredToParameterName@@"  # paddle stores this table among the tensors
-
 _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickled number, the first of five pickles
 _ZIP_ERRORS = (zipfile.BadZipFile, EOFError, LookupError, MemoryError, OSError, RuntimeError, ValueError, struct.error)
 _SAFETENSORS = {"F64": "Double", "F32": "Float", "F16": "Half", "BF16": "BFloat16", "I64": "Long", "I32": "Int",
@@ -47,23 +45,30 @@ class Checkpoint:
     key: str | None  # the entry of a training checkpoint that was taken; None: the file is the state dict
     sha256: str  # of the whole file
     description: str | None = None  # JSON text of a model file's metadata
+    prefix: str = ""  # what stood before every tensor's name
+    left_out: tuple[str, ...] = ()  # entries beside the network that are not its own
+    root: Any = None  # everything that the file says, as plain values
 
 
 def read_checkpoint(path: str | os.PathLike[str], use_ema: bool = True) -> Checkpoint:
     """Read a checkpoint by its content, whatever its suffix.
 
-    Of a training checkpoint, `state_dict_ema` or `model_ema` is taken (if `use_ema`), else `state_dict` or `model`.
-    Floats become float32 and integers int64. Raises `ModelFileError`.
+    Of a training checkpoint the averaged weights are taken (if `use_ema`), else the others; see `find`. Floats become
+    float32 and integers int64. Raises `ModelFileError`, which names what the file is if it is none.
     """
     data = _read_bytes(path)
-    kind, root, storages = _parse(data)
-    key, entries = _pick(root, use_ema)
-    description = _description(data) if kind == "safetensors" else None
-    return Checkpoint(_arrays(_cleaned(entries), storages), kind, key, hashlib.sha256(data).hexdigest(), description)
+    kind, root, storages = _parse(Path(path).name, data)
+    network = find_network(root, use_ema)
+    entries, left_out = named_tensors(network)
+    description = _description(data) if kind == "safetensors" else _of_run(root)
+    return Checkpoint(_arrays(entries, storages), kind, network.key, hashlib.sha256(data).hexdigest(), description,
+                      network.prefix, tuple(left_out), root)  # fmt: skip
 
 
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     try:
+        if Path(path).is_dir():
+            raise ModelFileError(_folder(Path(path)))
         size = Path(path).stat().st_size
         if size <= MAX_BYTES:
             return Path(path).read_bytes()
@@ -72,39 +77,23 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     raise ModelFileError(f"has {size >> 20} MiB: no checkpoint of an LCNet is larger than {MAX_BYTES >> 20} MiB")
 
 
-def _parse(data: bytes) -> tuple[str, Any, Storages]:
+def _folder(path: Path) -> str:
+    names = sorted(entry.name for entry in path.iterdir())
+    likely = [name for name in names if name.endswith(SUFFIXES)]
+    some = f", such as {', '.join(likely[:3])}" if likely else ""
+    return identify_folder(names) or f"this is a folder: name the checkpoint in it{some}"
+
+
+def _parse(name: str, data: bytes) -> tuple[str, Any, Storages]:
     if not is_pickled(data[:8], len(data)):
-        return "safetensors", *_read_safetensors(data)
+        return "safetensors", *_read_safetensors(name, data)
+    if told := identify(name, io.BytesIO(data), len(data)):
+        raise ModelFileError(told)
     if data.startswith(b"PK"):
         return "torch", *_read_torch_zip(data)
     if data.startswith(_LEGACY_MAGIC):
         return "torch", *_read_torch_legacy(data)
     return "pickle", interpret(io.BytesIO(data), CALLS), Storages(lambda _: b"")
-
-
-def _pick(root: Any, use_ema: bool) -> tuple[str | None, dict[Any, Any]]:
-    keys = (*EMA_KEYS, *PLAIN_KEYS) if use_ema else PLAIN_KEYS
-    key = next((k for k in keys if root.get(k) is not None), None) if isinstance(root, dict) else None
-    found = root if key is None else root[key]
-    if not isinstance(found, dict):
-        raise ModelFileError(f"{key or 'the checkpoint'} is {describe(found)}, expected a dictionary of tensors:"
-                             " save model.state_dict(), not the model")  # fmt: skip
-    return key, found
-
-
-def _cleaned(entries: dict[Any, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in entries.items():
-        if not isinstance(key, str):
-            raise ModelFileError(f"a tensor's name is {describe(key)}, expected a text")
-        name = key
-        for prefix in PREFIXES:
-            name = name.removeprefix(prefix)
-        if name in out:
-            raise ModelFileError(f"two tensors are called {quoted(name)} once `module.` and `_orig_mod.` are stripped")
-        out[name] = value
-    out.pop(PADDLE_NAMES, None)
-    return out
 
 
 def _arrays(entries: Mapping[str, Any], storages: Storages) -> dict[str, np.ndarray]:
@@ -124,6 +113,8 @@ def _arrays(entries: Mapping[str, Any], storages: Storages) -> dict[str, np.ndar
 
 
 def _read_torch_zip(data: bytes) -> tuple[Any, Storages]:
+    if crowded(data):
+        raise ModelFileError(f"the zip archive has more than {MAX_MEMBERS} members: no checkpoint of an LCNet has")
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except _ZIP_ERRORS as error:
@@ -187,14 +178,13 @@ def _legacy_storage(stream: io.BytesIO, storage: Storage | None) -> bytes:
     return stream.read(storage.nbytes)
 
 
-def _read_safetensors(data: bytes) -> tuple[dict[str, Tensor], Storages]:
+def _read_safetensors(name: str, data: bytes) -> tuple[dict[str, Tensor], Storages]:
     from safetensors import SafetensorError, deserialize
 
     try:
         found: dict[str, dict[str, Any]] = dict(deserialize(data))
     except SafetensorError as error:
-        raise ModelFileError("neither a torch checkpoint nor a .pdparams nor a valid safetensors file"
-                             f" ({quoted(error)}): it may be cut short; get it again") from None  # fmt: skip
+        raise ModelFileError(invalid(name, io.BytesIO(data), len(data), error)) from None
     views = {name: _view(name, str(info["dtype"]), tuple(info["shape"])) for name, info in found.items()}
     return views, Storages(lambda s: bytes(found[s.key]["data"]))
 
@@ -203,6 +193,12 @@ def _description(data: bytes) -> str | None:
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     text: str | None = (header.get("__metadata__") or {}).get(METADATA_KEY)
     return text
+
+
+def _of_run(root: Any) -> str | None:
+    """The description that a `last.ckpt` of `lcnet train` carries."""
+    text = root.get("description") if is_run(root) else None
+    return text if isinstance(text, str) else None
 
 
 def _view(name: str, dtype: str, shape: tuple[int, ...]) -> Tensor:

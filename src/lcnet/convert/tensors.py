@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ModelFileError
 from ..text import quoted
-from .unpickle import Call, Global, Placeholder, Record
+from .unpickle import Call, Global, Namespace, Placeholder, Record
 
 BFLOAT16 = "bf16"  # numpy has no such type: read as the upper half of a float32
 STORAGES = {
@@ -212,6 +212,7 @@ def _calls() -> dict[str, Call]:
         "torch._utils._rebuild_parameter": _unchanged,
         "torch._utils._rebuild_parameter_with_state": _unchanged,
         "torch.Size": _unchanged,
+        "types.SimpleNamespace": Namespace,
         "numpy.dtype": Type,
         "_codecs.encode": Latin1,
     }

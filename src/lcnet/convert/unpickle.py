@@ -37,12 +37,28 @@ class Placeholder:
     path: str
 
 
+NAMESPACES = ("argparse.Namespace", "types.SimpleNamespace")
+
+
 class Record:
     """A value that takes the state which the pickle gives it; any other object drops its state."""
 
     def build(self, state: Any) -> None:
         """Take the state. Raises one of `DAMAGED` if it is not of the expected form."""
         raise NotImplementedError
+
+
+class Namespace(Record):
+    """An argparse.Namespace as plain data: what was set in it. It shares the pickle's own dictionary, and copies none."""
+
+    def __init__(self) -> None:
+        self.state: dict[Any, Any] = {}
+
+    def build(self, state: Any) -> None:
+        """State: a dictionary."""
+        if not isinstance(state, dict):
+            raise TypeError("a dictionary is needed")
+        self.state = state
 
 
 def interpret(stream: BinaryIO, calls: Mapping[str, Call], persistent: Call | None = None) -> Any:
@@ -124,7 +140,7 @@ class _Machine:
     def placeholder(self, cls: Any) -> None:
         if not isinstance(cls, Global):
             raise ModelFileError(f"the pickle makes an object of something {describe(cls)}: refused")
-        self.stack.append(Placeholder(cls.path))
+        self.stack.append(Namespace() if cls.path in NAMESPACES else Placeholder(cls.path))
 
     def extend(self, items: list[Any]) -> None:
         target = self.stack[-1]

@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..sources import is_broken
 from ..sources.passed import Passed
 from ..text import plain, reason
-from .layout import class_parts, from_names_hint, labelled_parts, listed_parts
+from .layout import class_parts, from_names_hint, labeled_parts, listed_parts
 from .listings import open_listed
 from .named import open_named
 from .samples import Dataset, Names, NamesBuilder, Splits, Store, check_classes, is_sample, no_train_class
@@ -33,7 +33,7 @@ def open_folders(path: str, rule: re.Pattern[str] | None = None, passed: Passed 
 def open_tree(tree: Tree, rule: re.Pattern[str] | None = None, passed: Passed | None = None) -> Splits:
     """Apply the rules of the module to a tree; `rule`, as `rule_of` reads it, says labels by names. Raises `InputError`."""
     if rule:
-        return open_named(tree, labelled_parts(tree), rule)
+        return open_named(tree, labeled_parts(tree), rule)
     if listed := listed_parts(tree):
         return open_listed(tree, listed)
     found = class_parts(tree)

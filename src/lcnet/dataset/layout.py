@@ -15,7 +15,7 @@ from .trees import LISTING, Tree, has_pictures, join, shown_folder
 _WRAPPERS = 3  # folders around everything, one in another, as archives unpack
 
 
-def labelled_parts(tree: Tree) -> dict[str, str]:
+def labeled_parts(tree: Tree) -> dict[str, str]:
     """The folder of each part, whatever is in it: where labels need no folders of classes. "" for train if there are none."""
     root, named = _named(tree)
     return _by_part(tree, root, named) if "train" in named.values() else {"train": ""}
@@ -26,7 +26,7 @@ def listed_parts(tree: Tree) -> dict[str, str] | None:
     root, named = _named(tree)
     trains = [_unwrapped(tree, join(root, name)) for name, part in named.items() if part == "train"] or [""]
     listed = any(tree.listing(folder) is not None and not tree.entries(folder)[1] for folder in trains)
-    return labelled_parts(tree) if listed else None
+    return labeled_parts(tree) if listed else None
 
 
 def class_parts(tree: Tree) -> dict[str, str]:

@@ -25,7 +25,7 @@ TINY = 32  # pixels of the shorter side
 DEEP, CMYK, ROTATED, TRANSPARENT, FRAMES, SMALL, PLAIN = (1 << i for i in range(7))  # PLAIN: too few shades for a hash
 
 CODE = 16  # bytes of a difference hash
-_GREY = Preprocessing(input_size=(1, 224, 224), mean=(0.5,), std=(0.5,))
+_GRAY = Preprocessing(input_size=(1, 224, 224), mean=(0.5,), std=(0.5,))
 _ENOUGH = 72  # pixels a side to compute a difference hash from
 _SHADES = 16  # between the darkest and the brightest of 9 x 9 means
 
@@ -45,23 +45,23 @@ def look(data: bytes, max_pixels: int = MAX_PIXELS) -> Look:
     try:
         if is_array(data):
             pixels = array_of(data)
-            traits, grey = _small(*pixels.shape[:2]), pixels.mean(2, keepdims=True).astype(np.uint8)
+            traits, gray = _small(*pixels.shape[:2]), pixels.mean(2, keepdims=True).astype(np.uint8)
         else:
-            grey = decode(data, _GREY, max_pixels, needed=lambda height, width: (_ENOUGH, _ENOUGH))
+            gray = decode(data, _GRAY, max_pixels, needed=lambda height, width: (_ENOUGH, _ENOUGH))
             traits = _traits(data)
-        code, plain = difference_hash(grey)
+        code, plain = difference_hash(gray)
     except LcnetError as error:
         return Look(digest, error=str(error).removeprefix("image bytes: ").removeprefix("array: "))
     return Look(digest, traits | PLAIN * plain, code)
 
 
-def difference_hash(grey: np.ndarray) -> tuple[bytes, bool]:
+def difference_hash(gray: np.ndarray) -> tuple[bytes, bool]:
     """Hash how the brightness of uint8 [H,W,1] grows: 64 bits to the right, 64 downwards; and whether it hardly does.
 
     The dHash of N. Krawetz (Kind of Like That, 2013) in both directions. Pictures scaled or compressed again differ in
     few bits, others in half of them. The means are Pillow's, over a grid of 9 x 9.
     """
-    means = resize(grey, (9, 9), "bilinear")[:, :, 0].astype(np.int16)
+    means = resize(gray, (9, 9), "bilinear")[:, :, 0].astype(np.int16)
     rows, columns = np.diff(means, axis=1)[:8] > 0, np.diff(means, axis=0)[:, :8] > 0
     return np.packbits([rows, columns]).tobytes(), bool(np.ptp(means) < _SHADES)
 

@@ -78,7 +78,7 @@ def pack(
     target = Path(out)
     check_target(target, overwrite)
     listing = _listing(splits.train.classes)
-    job = _Job(
+    job = _PackJob(
         partial(shrink, shorter=shorter, quality=quality, max_pixels=max_pixels),
         shard_size,
         skip_unreadable,
@@ -114,7 +114,7 @@ def _listing(classes: tuple[str, ...]) -> bytes:
     return "".join(f"{name}\n" for name in classes).encode("utf-8", "surrogateescape")
 
 
-class _Job:
+class _PackJob:
     """How pictures become shards, and how many were written."""
 
     def __init__(self, shrink: Callable[[bytes], tuple[str, bytes]], shard_size: int, skip: bool, watcher: Watcher,

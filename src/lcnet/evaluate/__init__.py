@@ -12,21 +12,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..renamed import renamed
 from .evaluation import Evaluation
 from .measure import measure
-from .metrics import Measure
+from .metrics import Estimate
 from .report import write_report
-from .run import Answers, Joined, Pictures, answer
+from .run import Answers, Joined, LabeledPictures, answer
 
 if TYPE_CHECKING:
     from ..runtime import Classifier
 
-__all__ = ["Answers", "Evaluation", "Joined", "Measure", "answer", "evaluate", "measure", "write_report"]
+__all__ = ["Answers", "Estimate", "Evaluation", "Joined", "answer", "evaluate", "measure", "write_report"]
+
+__getattr__ = renamed(__name__, {"Measure": "Estimate", "Pictures": "LabeledPictures"})
 
 
 def evaluate(
     model: Classifier,
-    dataset: Pictures,
+    dataset: LabeledPictures,
     *,
     restrict: bool = False,
     real: Path | None = None,

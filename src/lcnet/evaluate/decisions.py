@@ -15,7 +15,7 @@ told of. A class on which nothing can be measured gets no threshold.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -36,7 +36,6 @@ WIDEST = 100.0  # temperatures are 1 / WIDEST to WIDEST
 STEPS = 60
 ROUNDING = 1e-6  # of a picture: 0.29 of 100 is 29, whatever floating point makes of it
 _SPEC = re.compile(r"\s*(fpr|precision|recall)\s*(<=|>=)\s*([0-9.eE+-]+)\s*(%?)\s*")
-_SIGNS = {"fpr": "<=", "precision": ">=", "recall": ">="}
 
 
 class Spec(NamedTuple):
@@ -46,14 +45,14 @@ class Spec(NamedTuple):
     bound: float
 
     def __str__(self) -> str:
-        return f"{self.kind}{_SIGNS[self.kind]}{self.bound:g}"
+        return f"{self.kind}{KINDS[self.kind].sign}{self.bound:g}"
 
 
 def parse_spec(text: str) -> Spec:
     """Read `fpr<=0.01`, `precision>=0.95` or `recall>=90%`. Raises `InputError`."""
     match = _SPEC.fullmatch(text)
     try:
-        assert match is not None and match[2] == _SIGNS[match[1]]
+        assert match is not None and match[2] == KINDS[match[1]].sign
         bound = float(match[3]) / (100 if match[4] else 1)
         assert 0 <= bound <= 1
     except (AssertionError, ValueError):
@@ -119,7 +118,7 @@ def find_thresholds(answers: Answers, decision: Decision, spec: Spec) -> Thresho
         raise InputError("thresholds are stored by label, and this model has no labels")
     by_label: dict[str, float] = {}
     missed, unmeasured = [], []
-    safer = min if spec.kind == "recall" else max
+    safer = max if KINDS[spec.kind].most else min
     for name, candidates in zip(answers.names, _candidates(answers, decision), strict=True):
         found = threshold(candidates, spec)
         if found is None:
@@ -155,6 +154,25 @@ def _candidates(answers: Answers, decision: Decision) -> Iterator[Candidates]:
         yield Candidates(found.confidence[rows], found.right[rows], positives, total - positives)
 
 
+class Kind(NamedTuple):
+    """A quantity that a threshold is to bound."""
+
+    sign: str
+    basis: Callable[[Candidates], int]  # what it is a share of; 0: it cannot be measured
+    # (candidates, number of the most probable ones that are answered, how many of those are right, bound) -> held
+    holds: Callable[[Candidates, np.ndarray, np.ndarray, float], np.ndarray]
+    most: bool  # of the thresholds that hold it the one that answers most is taken, else the one that answers least
+
+
+KINDS = {
+    "fpr": Kind("<=", lambda c: c.negatives, lambda c, n, right, x: n - right <= x * c.negatives + ROUNDING, True),
+    "precision": Kind(
+        ">=", lambda c: len(c.scores), lambda c, n, right, x: (right >= x * n - ROUNDING) & (n > 0), True
+    ),
+    "recall": Kind(">=", lambda c: c.positives, lambda c, n, right, x: right >= x * c.positives - ROUNDING, False),
+}
+
+
 class Held(NamedTuple):
     """A threshold, and whether it holds the bound."""
 
@@ -164,24 +182,18 @@ class Held(NamedTuple):
 
 def threshold(candidates: Candidates, spec: Spec) -> Held | None:
     """Return the threshold of one class as the module's first lines define it; None if nothing can be measured."""
-    scores, right, positives, negatives = candidates
-    if not {"fpr": negatives, "precision": len(scores), "recall": positives}[spec.kind]:
+    kind, scores = KINDS[spec.kind], candidates.scores
+    if not kind.basis(candidates):
         return None
     order = np.argsort(-scores, kind="stable")
     falling = scores[order].astype(np.float64)
-    hits = np.concatenate([[0], np.cumsum(right[order])])  # [k]: of the k most probable
-    answered = np.arange(len(scores) + 1)
+    hits = np.concatenate([[0], np.cumsum(candidates.right[order])])  # [k]: of the k most probable
     cuts = np.flatnonzero(np.append(np.diff(falling) < 0, True)) + 1 if len(scores) else np.array([], np.int64)
     cuts = np.concatenate([[0], cuts]).astype(np.int64)  # how many a threshold can let through: equal scores together
-    if spec.kind == "fpr":
-        good = (answered - hits)[cuts] <= spec.bound * negatives + ROUNDING
-    elif spec.kind == "precision":
-        good = (hits[cuts] >= spec.bound * answered[cuts] - ROUNDING) & (cuts > 0)
-    else:
-        good = hits[cuts] >= spec.bound * positives - ROUNDING
-    if spec.kind == "recall":
-        return _between(falling, int(cuts[good][0])) if good.any() else Held(0.0, False)
-    return _between(falling, int(cuts[good][-1])) if good.any() else Held(1.0, False)
+    good = cuts[kind.holds(candidates, cuts, hits[cuts], spec.bound)]
+    if not len(good):
+        return Held(1.0 if kind.most else 0.0, False)
+    return _between(falling, int(good[-1 if kind.most else 0]))
 
 
 def _between(falling: np.ndarray, count: int) -> Held:

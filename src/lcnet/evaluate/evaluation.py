@@ -11,7 +11,7 @@ import numpy as np
 
 from ..config import Decision
 from . import metrics
-from .metrics import Bin, Measure, PerClass
+from .metrics import Bin, Estimate, PerClass
 from .run import Answers
 
 
@@ -31,7 +31,7 @@ class Slice(NamedTuple):
     low: int
     high: int
     pictures: int
-    right: Measure
+    right: Estimate
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Evaluation:
 
     answers: Answers
     decision: Decision
-    summary: dict[str, Measure]
+    summary: dict[str, Estimate]
     classes: PerClass | None  # by column; None with ReaL labels, where a picture may have several
     decided: PerClass | None  # the same of the answers that reach their threshold, if there are thresholds
     average_precisions: np.ndarray | None  # by column, of a multi-label model
@@ -70,8 +70,8 @@ class Evaluation:
                          "(--restrict: only those of the data)")  # fmt: skip
         if answers.restricted and columns < answers.config.arch.num_classes:
             notes.append(f"answers are restricted to the data's {columns} of {answers.config.arch.num_classes} classes")
-        if answers.unlabelled:
-            notes.append(f"{answers.unlabelled} pictures without a ReaL label are left out")
+        if answers.unlabeled:
+            notes.append(f"{answers.unlabeled} pictures without a ReaL label are left out")
         if answers.skipped:
             notes.append(f"{len(answers.skipped)} pictures could not be read and are left out")
         return notes
@@ -86,9 +86,9 @@ class Evaluation:
             "decision": {"temperature": self.decision.temperature, "thresholds": self.decision.thresholds},
             "notes": self.notes(),
             "skipped": [s._asdict() for s in answers.skipped],
-            **{name: _measure(m) for name, m in self.summary.items()},
+            **{name: _estimate(e) for name, e in self.summary.items()},
             "calibration": [{k: _plain(v) for k, v in b._asdict().items()} for b in self.calibration],
-            "slices": [{**s._asdict(), "right": _measure(s.right)} for s in self.slices],
+            "slices": [{**s._asdict(), "right": _estimate(s.right)} for s in self.slices],
             "classes": list(self._class_rows()) if table else None,
             "confusions": self._confusions(),
             "mistakes": [m._asdict() for m in self.mistakes],
@@ -102,8 +102,8 @@ class Evaluation:
                 continue
             row: dict[str, Any] = {"index": int(self.answers.columns[k]), "id": key, "label": name}
             row |= {n: int(getattr(table, n)[k]) for n in ("support", "predicted", "right")}
-            row |= {"precision": _measure(metrics.share(row["right"], row["predicted"]))}
-            row |= {"recall": _measure(metrics.share(row["right"], row["support"])), "f1": _plain(table.f1[k])}
+            row |= {"precision": _estimate(metrics.share(row["right"], row["predicted"]))}
+            row |= {"recall": _estimate(metrics.share(row["right"], row["support"])), "f1": _plain(table.f1[k])}
             if self.decided is not None:
                 row["decided"] = self._decided_row(k, name)
             if self.average_precisions is not None:
@@ -131,6 +131,6 @@ def _plain(value: Any) -> Any:
     return None if isinstance(number, float) and math.isnan(number) else number
 
 
-def _measure(m: Measure) -> dict[str, Any]:
-    interval = None if math.isnan(m.low) or math.isnan(m.high) else [m.low, m.high]
-    return {"value": _plain(m.value), "interval": interval}
+def _estimate(e: Estimate) -> dict[str, Any]:
+    interval = None if math.isnan(e.low) or math.isnan(e.high) else [e.low, e.high]
+    return {"value": _plain(e.value), "interval": interval}

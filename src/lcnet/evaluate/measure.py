@@ -13,7 +13,7 @@ from ..runtime.decision import accepted, probabilities, thresholds
 from ..text import plain
 from . import metrics
 from .evaluation import Evaluation, Mistake, Slice
-from .metrics import Measure, PerClass
+from .metrics import Estimate, PerClass
 from .run import Answers
 
 TOP = 5
@@ -94,7 +94,7 @@ def _one(answers: Answers, decision: Decision) -> Evaluation:
         table = metrics.per_class(*metrics.class_counts(answers.targets, found.predicted, number))
         pairs = metrics.confusions(answers.targets, found.predicted, number)
         summary |= _drawn(answers, found)
-    summary["calibration_error"] = Measure(error)
+    summary["calibration_error"] = Estimate(error)
     decided, by_class = _decided(answers, decision, found)
     summary |= decided
     names, wrong = answers.names, np.flatnonzero(~found.right)
@@ -104,7 +104,7 @@ def _one(answers: Answers, decision: Decision) -> Evaluation:
                       _slices(answers, found.right), tuple(mistakes), len(wrong))  # fmt: skip
 
 
-def _drawn(answers: Answers, found: Scores) -> dict[str, Measure]:
+def _drawn(answers: Answers, found: Scores) -> dict[str, Estimate]:
     """The measures whose intervals are bootstrapped."""
     size, number, targets = len(answers.logits), len(answers.columns), answers.targets
 
@@ -113,11 +113,11 @@ def _drawn(answers: Answers, found: Scores) -> dict[str, Measure]:
         return (*metrics.macro(*counts), float(found.loss[rows].mean()), float(found.brier[rows].mean()))
 
     repeats = min(metrics.REPEATS, max(100, DRAWN // size))
-    precision, recall, f1, nll, brier = metrics.bootstrap(statistic, size, repeats)
-    return {"balanced_accuracy": recall, "macro_precision": precision, "macro_f1": f1, "nll": nll, "brier": brier}
+    precision, recall, f1, loss, brier = metrics.bootstrap(statistic, size, repeats)
+    return {"balanced_accuracy": recall, "macro_precision": precision, "macro_f1": f1, "loss": loss, "brier": brier}
 
 
-def _decided(answers: Answers, decision: Decision, found: Scores) -> tuple[dict[str, Measure], PerClass | None]:
+def _decided(answers: Answers, decision: Decision, found: Scores) -> tuple[dict[str, Estimate], PerClass | None]:
     """What the thresholds do: the share of pictures that get an answer, how many of those are right, and of each class."""
     if decision.thresholds is None or answers.restricted:
         return {}, None
@@ -139,10 +139,10 @@ def _several(answers: Answers, decision: Decision) -> Evaluation:
     repeats = metrics.REPEATS if probs.size <= CHEAP else 0
     mean_ap, each = metrics.mean_average_precision(probs, positive, repeats)
     loss = cross_entropy(answers.logits, answers.targets, decision.temperature or 1.0)
-    micro, macro, nll = _drawn_labels(chosen, positive, loss, repeats)
+    micro, macro, mean_loss = _drawn_labels(chosen, positive, loss, repeats)
     error, bins = metrics.calibration(probs.ravel(), positive.ravel())
-    summary = {"map": mean_ap, "micro_f1": micro, "macro_f1": macro, "exact": _share(exact), "nll": nll,
-               "calibration_error": Measure(error)}  # fmt: skip
+    summary = {"mAP": mean_ap, "micro_f1": micro, "macro_f1": macro, "exact": _share(exact), "loss": mean_loss,
+               "calibration_error": Estimate(error)}  # fmt: skip
     off = np.where(chosen != positive, np.abs(probs - positive), 0.0)
     worst = np.argsort(-off.max(axis=1), kind="stable")[: min(WORST, int((~exact).sum()))].tolist()
     names = answers.names
@@ -153,7 +153,7 @@ def _several(answers: Answers, decision: Decision) -> Evaluation:
                       _slices(answers, exact), tuple(mistakes), int((~exact).sum()))  # fmt: skip
 
 
-def _drawn_labels(chosen: np.ndarray, positive: np.ndarray, loss: np.ndarray, repeats: int) -> list[Measure]:
+def _drawn_labels(chosen: np.ndarray, positive: np.ndarray, loss: np.ndarray, repeats: int) -> list[Estimate]:
     both = chosen & positive
 
     def statistic(rows: np.ndarray) -> tuple[float, ...]:
@@ -181,5 +181,5 @@ def _slices(answers: Answers, right: np.ndarray) -> tuple[Slice, ...]:
     return tuple(found)
 
 
-def _share(right: np.ndarray) -> Measure:
+def _share(right: np.ndarray) -> Estimate:
     return metrics.share(int(right.sum()), len(right))

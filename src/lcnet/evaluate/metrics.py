@@ -16,7 +16,7 @@ BINS = 15  # of equal width, for the calibration error
 REPEATS = 1000  # of the bootstrap
 
 
-class Measure(NamedTuple):
+class Estimate(NamedTuple):
     """A value with its 95% interval, NaN where there is none."""
 
     value: float
@@ -45,14 +45,14 @@ class PerClass(NamedTuple):
     f1: np.ndarray  # 2 right / (support + predicted); NaN without support
 
 
-def share(right: int, total: int) -> Measure:
+def share(right: int, total: int) -> Estimate:
     """A proportion and its Wilson score interval (1927), which stays within 0 and 1 and holds for few pictures too."""
     if not total:
-        return Measure(float("nan"))
+        return Estimate(float("nan"))
     p, spread = right / total, Z95**2 / total
-    centre, half = p + spread / 2, Z95 * np.sqrt(p * (1 - p) / total + spread / (4 * total))
-    low, high = (centre - half) / (1 + spread), (centre + half) / (1 + spread)
-    return Measure(p, 0.0 if not right else float(low), 1.0 if right == total else float(high))
+    center, half = p + spread / 2, Z95 * np.sqrt(p * (1 - p) / total + spread / (4 * total))
+    low, high = (center - half) / (1 + spread), (center + half) / (1 + spread)
+    return Estimate(p, 0.0 if not right else float(low), 1.0 if right == total else float(high))
 
 
 def ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -132,7 +132,7 @@ def _area(order: np.ndarray, ends: np.ndarray, positive: np.ndarray, weights: np
     return float(np.sum(np.diff(found, prepend=0.0) * precision) / found[-1])
 
 
-def mean_average_precision(scores: np.ndarray, positive: np.ndarray, repeats: int = 0) -> tuple[Measure, np.ndarray]:
+def mean_average_precision(scores: np.ndarray, positive: np.ndarray, repeats: int = 0) -> tuple[Estimate, np.ndarray]:
     """Return the mean of the classes' average precisions with a bootstrap interval, and those, float64 [K].
 
     scores, positive: [N,K]. repeats: of the bootstrap over pictures; 0: no interval. Classes without positives are left out.
@@ -146,26 +146,28 @@ def mean_average_precision(scores: np.ndarray, positive: np.ndarray, repeats: in
 
     each = areas(np.ones(len(scores)))
     if not repeats:
-        return Measure(_mean(each)), each
+        return Estimate(_mean(each)), each
     rng = np.random.default_rng(0)
     size = len(scores)
     means = [_mean(areas(np.bincount(rng.integers(size, size=size), minlength=size))) for _ in range(repeats)]
     low, high = np.nanpercentile(means, [2.5, 97.5])
-    return Measure(_mean(each), float(low), float(high)), each
+    return Estimate(_mean(each), float(low), float(high)), each
 
 
-def bootstrap(statistic: Callable[[np.ndarray], tuple[float, ...]], size: int, repeats: int = REPEATS) -> list[Measure]:
+def bootstrap(
+    statistic: Callable[[np.ndarray], tuple[float, ...]], size: int, repeats: int = REPEATS
+) -> list[Estimate]:
     """Return each value of `statistic` of the pictures 0 to `size` - 1 with its 95% percentile interval.
 
     The pictures are drawn with replacement, `repeats` times (0: no interval), from the same seed every time.
     """
     if not repeats:
-        return [Measure(float(v)) for v in statistic(np.arange(size))]
+        return [Estimate(float(v)) for v in statistic(np.arange(size))]
     rng = np.random.default_rng(0)
     drawn = np.array([statistic(rng.integers(size, size=size)) for _ in range(repeats)])
     low, high = np.nanpercentile(drawn, [2.5, 97.5], axis=0)
     values = statistic(np.arange(size))
-    return [Measure(float(v), float(a), float(b)) for v, a, b in zip(values, low, high, strict=True)]
+    return [Estimate(float(v), float(a), float(b)) for v, a, b in zip(values, low, high, strict=True)]
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

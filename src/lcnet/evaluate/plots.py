@@ -100,8 +100,8 @@ def matrix(pairs: np.ndarray, labels: Sequence[str]) -> Image.Image:
         canvas.text(left - 6, top + (row + 0.5) * cell, labels[row], "rm")
         canvas.upwards(left + (row + 0.5) * cell, top - 6, labels[row])
         for column in range(count):
-            colour = _shade(float(shares[row, column]), GREEN if row == column else ORANGE)
-            canvas.box(left + column * cell, top + row * cell, cell - 1, cell - 1, colour)
+            color = _shade(float(shares[row, column]), GREEN if row == column else ORANGE)
+            canvas.box(left + column * cell, top + row * cell, cell - 1, cell - 1, color)
             if cell > 20 and counts[row, column]:
                 dark = shares[row, column] > 0.6
                 at = (left + (column + 0.5) * cell, top + (row + 0.5) * cell)
@@ -109,16 +109,16 @@ def matrix(pairs: np.ndarray, labels: Sequence[str]) -> Image.Image:
     return canvas.image
 
 
-def _shade(share: float, colour: tuple[int, int, int]) -> tuple[int, ...]:
+def _shade(share: float, color: tuple[int, int, int]) -> tuple[int, ...]:
     weight = share**0.6  # small shares are what one looks for
-    return tuple(round(246 + (c - 246) * weight) for c in colour)
+    return tuple(round(246 + (c - 246) * weight) for c in color)
 
 
 def _short(number: int) -> str:
     return str(number) if number < 10_000 else f"{number // 1000}k"
 
 
-def bars(rows: Sequence[tuple[str, float, str]], colour: Any = ORANGE) -> Image.Image:
+def bars(rows: Sequence[tuple[str, float, str]], color: Any = ORANGE) -> Image.Image:
     """Draw a bar a row: its name, a length of 0 to 1, and what is written behind it."""
     left = width_of([name for name, _, _ in rows]) + 16
     right = width_of([text for _, _, text in rows]) + 16
@@ -126,7 +126,7 @@ def bars(rows: Sequence[tuple[str, float, str]], colour: Any = ORANGE) -> Image.
     for number, (name, length, text) in enumerate(rows):
         y = 6 + 20 * number
         canvas.text(left - 8, y + 10, name, "rm")
-        canvas.box(left, y + 3, max(1.0, 320 * length), 14, colour)
+        canvas.box(left, y + 3, max(1.0, 320 * length), 14, color)
         canvas.text(left + 320 * length + 6, y + 10, text, "lm", FAINT)
     return canvas.image
 
@@ -205,7 +205,7 @@ Series = tuple[str, Any, list[tuple[float, float]]]  # name, colour, points
 def curves(history: Sequence[dict[str, Any]]) -> Image.Image | None:
     """Draw the losses, the top-1 and the learning rate over the epochs; None if the history has none of them."""
     wanted = ((("train_loss", ORANGE), ("val_loss", BLUE)), (("val_top1", GREEN),), (("lr", FAINT),))
-    panels = [[s for s in (_series(history, key, colour) for key, colour in panel) if s[2]] for panel in wanted]
+    panels = [[s for s in (_series(history, key, color) for key, color in panel) if s[2]] for panel in wanted]
     panels = [panel for panel in panels if panel]
     if not panels:
         return None
@@ -216,9 +216,9 @@ def curves(history: Sequence[dict[str, Any]]) -> Image.Image | None:
     return canvas.image
 
 
-def _series(history: Sequence[dict[str, Any]], key: str, colour: Any) -> Series:
+def _series(history: Sequence[dict[str, Any]], key: str, color: Any) -> Series:
     points = [(row.get("epoch"), row.get(key)) for row in history]
-    return key, colour, [(float(x), float(y)) for x, y in points if _number(x) and _number(y)]  # type: ignore[arg-type]
+    return key, color, [(float(x), float(y)) for x, y in points if _number(x) and _number(y)]  # type: ignore[arg-type]
 
 
 def _number(value: Any) -> bool:
@@ -235,9 +235,9 @@ def _panel(canvas: Canvas, frame: tuple[float, float, float, float], panel: list
     def place(x: float, y: float) -> tuple[float, float]:
         return left + width * (x - xs[0]) / (xs[1] - xs[0]), top + height * (1 - (y - ys[0]) / (ys[1] - ys[0]))
 
-    for number, (name, colour, points) in enumerate(panel):
-        canvas.line([place(x, y) for x, y in points], colour)
-        canvas.text(left + width - 4, top + 4 + 16 * number, name.replace("_", " "), "ra", colour)
+    for number, (name, color, points) in enumerate(panel):
+        canvas.line([place(x, y) for x, y in points], color)
+        canvas.text(left + width - 4, top + 4 + 16 * number, name.replace("_", " "), "ra", color)
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

@@ -7,11 +7,10 @@ if asked for.
 from __future__ import annotations
 
 import base64
-import json
 import os
 import sys
 from collections.abc import Sequence
-from html import escape
+from html import escape as escape_html
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,13 +19,15 @@ from ..dataset import array_of
 from ..dataset.arrays import is_array
 from ..errors import LcnetError
 from ..files import check_folder, replacing_folder
+from ..formats import json_text
+from ..text import one_line
 from .evaluation import Evaluation
 from .tables import class_rows, decided_rows, slice_rows, summary_rows
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .run import Pictures
+    from .run import LabeledPictures
 
 PAGE = "report.html"
 TILES = 24  # mistakes that are shown
@@ -44,6 +45,11 @@ figure img { width: 128px } figcaption { overflow-wrap: anywhere } .wrong { colo
 """
 
 
+def escape(text: str) -> str:
+    """Text for the page: as text, whatever HTML it looks like, and with nothing that turns its direction or hides."""
+    return escape_html(one_line(text))
+
+
 def check(folder: Path, overwrite: bool = False) -> None:
     """Refuse, before any work, a folder that cannot or must not be written. Raises `InputError`."""
     check_folder(folder, overwrite, _foreign)
@@ -56,7 +62,7 @@ def _foreign(folder: Path) -> str:
 def write_report(
     folder: str | os.PathLike[str],
     evaluation: Evaluation,
-    dataset: Pictures | None = None,
+    dataset: LabeledPictures | None = None,
     *,
     title: str = "Evaluation",
     history: Sequence[dict[str, Any]] | None = None,
@@ -75,7 +81,7 @@ def write_report(
 
 
 def _fill(
-    folder: Path, evaluation: Evaluation, dataset: Pictures, title: str, history: Sequence[dict[str, Any]]
+    folder: Path, evaluation: Evaluation, dataset: LabeledPictures, title: str, history: Sequence[dict[str, Any]]
 ) -> None:  # fmt: skip
     from . import plots
 
@@ -90,16 +96,14 @@ def _fill(
     images = {name: _encoded(image, "PNG") for name, image in drawn.items() if image is not None}
     for name, data in images.items():
         (folder / f"{name}.png").write_bytes(data)
-    found = json.dumps(evaluation.to_json(), ensure_ascii=False, indent=2)
-    (folder / "evaluation.json").write_text(found, encoding="utf-8", errors="backslashreplace")
-    page = _page(evaluation, title, images, tiles)
-    (folder / PAGE).write_text(page, encoding="utf-8", errors="backslashreplace")
+    (folder / "evaluation.json").write_text(json_text(evaluation.to_json(), indent=2), encoding="utf-8")
+    (folder / PAGE).write_text(_page(evaluation, title, images, tiles), encoding="utf-8")
 
 
 Tile = tuple["Image.Image", list[str], list[str]]  # thumbnail, lines that its font can write, lines for the page
 
 
-def _tiles(evaluation: Evaluation, dataset: Pictures) -> list[Tile]:
+def _tiles(evaluation: Evaluation, dataset: LabeledPictures) -> list[Tile]:
     """The worst mistakes; a picture that has gone since is left out."""
     from ..image import decode
     from .plots import thumbnail, writable

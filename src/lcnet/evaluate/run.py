@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..runtime import Classifier
 
 
-class Pictures(Protocol):
+class LabeledPictures(Protocol):
     """What evaluation needs of an `lcnet.dataset.Dataset`."""
 
     @property
@@ -69,7 +69,7 @@ class Answers:
     """
 
     config: ModelConfig
-    dataset: Pictures
+    dataset: LabeledPictures
     logits: np.ndarray  # float32 [N,C]
     targets: np.ndarray
     columns: np.ndarray  # int64 [C]: the model's class of each column
@@ -77,7 +77,7 @@ class Answers:
     indices: np.ndarray  # int64 [N]: which picture of the data set
     sides: np.ndarray  # int64 [N]: pixels of its shorter side, 0 where unknown
     skipped: tuple[Skipped, ...] = ()
-    unlabelled: int = 0  # pictures without ReaL labels, which are left out
+    unlabeled: int = 0  # pictures without ReaL labels, which are left out
     restricted: bool = False
     real: bool = False
 
@@ -96,7 +96,7 @@ class Answers:
 
 def answer(
     model: Classifier,
-    dataset: Pictures,
+    dataset: LabeledPictures,
     *,
     restrict: bool = False,
     real: Path | None = None,
@@ -119,7 +119,7 @@ def answer(
     return seen
 
 
-def _plan(model: Classifier, dataset: Pictures, restrict: bool) -> Answers:
+def _plan(model: Classifier, dataset: LabeledPictures, restrict: bool) -> Answers:
     """All that is known before the network runs."""
     config, total = model.config, model.config.arch.num_classes
     _check_task(config, dataset)
@@ -142,7 +142,7 @@ def _plan(model: Classifier, dataset: Pictures, restrict: bool) -> Answers:
     return Answers(config, dataset, _none(len(columns)), targets, columns, present, every, every, restricted=restrict)
 
 
-def _plan_real(model: Classifier, dataset: Pictures, path: Path) -> Answers:
+def _plan_real(model: Classifier, dataset: LabeledPictures, path: Path) -> Answers:
     config, total = model.config, model.config.arch.num_classes
     if config.decision.multi_label or dataset.multi_label:
         raise InputError("ReaL labels are for ImageNet's single-label models and pictures")
@@ -152,10 +152,10 @@ def _plan_real(model: Classifier, dataset: Pictures, path: Path) -> Answers:
         row[right] = 1
     missing = len(dataset) - len(kept)
     return Answers(config, dataset, _none(total), targets, np.arange(total), np.ones(total, bool), kept, kept,
-                   unlabelled=missing, real=True)  # fmt: skip
+                   unlabeled=missing, real=True)  # fmt: skip
 
 
-def _check_task(config: ModelConfig, dataset: Pictures) -> None:
+def _check_task(config: ModelConfig, dataset: LabeledPictures) -> None:
     if not config.arch.num_classes:
         raise InputError("this model has no classifier: there is nothing to evaluate")
     if dataset.multi_label and not config.decision.multi_label:
@@ -200,7 +200,7 @@ class Sample(Found):
 
     __slots__ = ("side",)
 
-    def __init__(self, dataset: Pictures, index: int) -> None:
+    def __init__(self, dataset: LabeledPictures, index: int) -> None:
         super().__init__(dataset.names[index], partial(dataset.read, index))
         self.side = 0
 
@@ -229,7 +229,7 @@ def _short_side(file: BinaryIO) -> int:
 class Joined:
     """Several data sets of the same classes as one."""
 
-    def __init__(self, parts: Sequence[Pictures]) -> None:
+    def __init__(self, parts: Sequence[LabeledPictures]) -> None:
         self.parts, self.classes, self.multi_label = parts, parts[0].classes, parts[0].multi_label
         self.targets = np.concatenate([part.targets for part in parts])
         self.names = [name for part in parts for name in part.names]

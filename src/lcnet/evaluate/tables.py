@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from .evaluation import Evaluation
-from .metrics import Measure
+from .metrics import Estimate
 
 TITLES = {
     "top1": "top-1", "balanced_accuracy": "balanced accuracy", "macro_precision": "precision, mean of classes",
-    "macro_f1": "F1, mean of classes", "map": "mean average precision", "micro_f1": "F1, all labels together",
-    "exact": "exactly the right labels", "calibration_error": "calibration error", "nll": "log loss", "brier": "Brier score",
+    "macro_f1": "F1, mean of classes", "mAP": "mean average precision", "micro_f1": "F1, all labels together",
+    "exact": "exactly the right labels", "calibration_error": "calibration error", "loss": "log loss", "brier": "Brier score",
     "answered": "answered", "answered_right": "right of those answered",
 }  # fmt: skip
-NO_SHARE = ("nll", "brier")
+NO_SHARE = ("loss", "brier")
 
 
-def measure_text(m: Measure, share: bool = True) -> list[str]:
+def estimate_text(estimate: Estimate, share: bool = True) -> list[str]:
     """A value and its interval; what cannot be measured is a dash."""
 
     def text(value: float) -> str:
@@ -24,14 +24,15 @@ def measure_text(m: Measure, share: bool = True) -> list[str]:
             return "-"
         return f"{100 * value:.2f}%" if share else f"{value:.4f}"
 
-    return [text(m.value), "" if m.low != m.low else f"{text(m.low)} to {text(m.high)}"]
+    value, low, high = estimate
+    return [text(value), "" if low != low else f"{text(low)} to {text(high)}"]
 
 
 def summary_rows(evaluation: Evaluation) -> list[list[str]]:
     """Name, value and interval of each measure."""
     return [
-        [TITLES.get(key, key.replace("top", "top-")), *measure_text(m, key not in NO_SHARE)]
-        for key, m in evaluation.summary.items()
+        [TITLES.get(key, key.replace("top", "top-")), *estimate_text(estimate, key not in NO_SHARE)]
+        for key, estimate in evaluation.summary.items()
     ]
 
 
@@ -66,6 +67,6 @@ def _rate(value: Any) -> str:
 def slice_rows(evaluation: Evaluation) -> list[list[str]]:
     """Sizes, pictures, share that is right and its interval."""
     return [
-        [f"{s.low} to {s.high} px" if s.high else f"{s.low} px and more", str(s.pictures), *measure_text(s.right)]
+        [f"{s.low} to {s.high} px" if s.high else f"{s.low} px and more", str(s.pictures), *estimate_text(s.right)]
         for s in evaluation.slices
     ]

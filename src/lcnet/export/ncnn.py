@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..modelfile import ModelFile
-from ..modelfile.fold import FoldedBlock, Layer, fold
+from ..modelfile.fold import FoldedBlock, FoldedLayer, fold
 
 
 class _Network:
@@ -29,11 +29,11 @@ class _Network:
         self.lines.append(f"{kind} {outputs[0]}_ {len(inputs)} {len(outputs)} {names} {keys}")
         return outputs[0]
 
-    def weights(self, layer: Layer) -> None:
+    def weights(self, layer: FoldedLayer) -> None:
         w, b = layer
         self.data += b"\0\0\0\0" + np.ascontiguousarray(w).tobytes() + b.tobytes()
 
-    def conv(self, x: str, layer: Layer, name: str, stride: int = 1, group: int = 1) -> str:
+    def conv(self, x: str, layer: FoldedLayer, name: str, stride: int = 1, group: int = 1) -> str:
         w, b = layer
         k = w.shape[2] if w.ndim == 4 else 1
         self.weights(layer)
@@ -41,7 +41,7 @@ class _Network:
         values = {"_0": len(b), "_1": k, "_3": stride, "_4": k // 2, "_5": 1, "_6": w.size}
         return self.add(kind, [x], [name], **values, **({"_7": group} if group > 1 else {}))
 
-    def dense(self, x: str, layer: Layer, name: str) -> str:
+    def dense(self, x: str, layer: FoldedLayer, name: str) -> str:
         """A layer on pooled values, which ncnn keeps without height and width."""
         w, b = layer
         self.weights(layer)

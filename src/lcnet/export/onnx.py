@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import InputError, MissingExtraError
 from ..files import check_target, write_atomically
 from ..modelfile import FORMAT_VERSION, METADATA_KEY, ModelFile
-from ..modelfile.fold import Folded, FoldedBlock, Layer, fold
+from ..modelfile.fold import Folded, FoldedBlock, FoldedLayer, fold
 from . import parity
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ IR_VERSION = 8  # of the same time as the opset: engines refuse what is newer th
 def export_onnx(model: ModelFile, path: str | os.PathLike[str], overwrite: bool = False) -> float:
     """Write a model as ONNX and return the largest difference from our runtime, as a part of the outputs' range.
 
-    Input `input` float32 [batch,C,H,W]; output `logits` float32 [batch,classes], or `embeddings` [batch,1280] for a model
-    without a classifier. Raises `InputError` if `path` exists, `ExportError` if the exported network computes something else.
+    Input `input` float32 [batch,C,H,W]; output `logits` float32 [batch,classes], or `embeddings` [batch,head_hidden_size]
+    for a model without a classifier. Raises `InputError` if `path` exists, `ExportError` if the exported network computes
+    something else.
     """
     check_target(path, overwrite)
     graph = to_onnx(model)
@@ -82,7 +83,7 @@ class _Graph:
         self.weights.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def conv(self, x: str, layer: Layer, name: str, stride: int = 1, group: int = 1) -> str:
+    def conv(self, x: str, layer: FoldedLayer, name: str, stride: int = 1, group: int = 1) -> str:
         w, b = layer
         w = w if w.ndim == 4 else w[:, :, None, None]
         pad = w.shape[2] // 2

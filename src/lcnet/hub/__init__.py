@@ -19,14 +19,15 @@ from typing import Any
 from .. import zoo
 from ..config import ModelConfig
 from ..errors import InputError, LcnetError, WeightsError
-from ..files import write_atomically
+from ..files import held, sweep, write_atomically
+from ..modelfile.kinds import SUFFIXES, identify_folder
 from ..text import reason
 from . import store
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 PICKLE = "pytorch_model.bin"
-PICKLES = (".bin", ".pth", ".pt", ".tar", ".pdparams")
+PICKLES = tuple(suffix for suffix in SUFFIXES if suffix != ".safetensors")
 BUNDLED = Path(__file__).parents[1] / "bundled"
 HUB_PREFIXES = ("hf-hub:", "hf_hub:")
 FOLDER_PREFIX = "local-dir:"
@@ -191,7 +192,8 @@ def _locate_folder(folder: Path) -> Located:
     if pickles:
         raise WeightsError(f"{folder} has no {WEIGHTS}, only {', '.join(pickles)}, which are not loaded: "
                            f"run `lcnet convert {folder / pickles[0]} {folder / WEIGHTS}`")  # fmt: skip
-    raise WeightsError(f"{folder} has no {WEIGHTS}: expected one, as `lcnet download NAME --to DIR` puts it")
+    told = identify_folder(names) or "expected one, as `lcnet download NAME --to DIR` puts it"
+    raise WeightsError(f"{folder} has no {WEIGHTS}: {told}")
 
 
 def _locate_entry(entry: zoo.Entry, cache: Path, offline: bool) -> Located:
@@ -289,7 +291,8 @@ def _obtain(want: _Remote, etag: str) -> Path:
     lock = want.cache / ".locks" / want.folder.name / f"{name}.lock"  # also huggingface_hub's
     for folder in (lock.parent, want.folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(lock), TemporaryDirectory(prefix=".incomplete-", dir=want.folder) as staging:
+    sweep(want.folder, re.compile(r"\.incomplete-\w+"))
+    with WeakFileLock(lock), TemporaryDirectory(prefix=".incomplete-", dir=want.folder) as staging, held(Path(staging)):
         if there := want.sound():  # another process was quicker
             return there
         fresh = None if store.has(want.folder, name) else _transfer(want, name, staging)

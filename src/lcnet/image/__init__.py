@@ -27,7 +27,7 @@ from .pixels import DEFAULT, decode, name_of
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .pixels import Check, Source
+    from .pixels import Check, ImageSource
 
 __all__ = ["MAX_PIXELS", "MAX_SIDE", "as_list", "batch", "decode", "normalize", "prepare", "resize", "resize_crop"]
 
@@ -60,7 +60,7 @@ def batch(
     return inputs
 
 
-def as_list(images: Any) -> list[Source]:
+def as_list(images: Any) -> list[ImageSource]:
     """Return the pictures in `images` as a list: what a list, tuple or iterator yields, or the N of an array [N,H,W,C].
 
     Anything else is one picture: text and paths, bytes, an open file, a PIL image, an array of fewer dimensions.
@@ -170,8 +170,8 @@ class _Crop(NamedTuple):
 def _crop(image: np.ndarray, preprocessing: Preprocessing) -> _Crop:
     _, height, width = preprocessing.input_size
     scaled = _scaled_size(image.shape[0], image.shape[1], preprocessing)
-    rows, top = _centred(scaled[0], height)
-    columns, left = _centred(scaled[1], width)
+    rows, top = _centered(scaled[0], height)
+    columns, left = _centered(scaled[1], width)
     box = (columns.start, rows.start, columns.stop, rows.stop)
     return _Crop(scaled, box, slice(top, top + min(scaled[0], height)), slice(left, left + min(scaled[1], width)))
 
@@ -203,7 +203,7 @@ def _call(native: Any, *arguments: Any) -> None:
 
 
 def _input(
-    source: Source, preprocessing: Preprocessing, max_pixels: int, fast: bool, seen: Check | None, out: np.ndarray
+    source: ImageSource, preprocessing: Preprocessing, max_pixels: int, fast: bool, seen: Check | None, out: np.ndarray
 ) -> None:
     def needed(height: int, width: int) -> tuple[int, int]:
         return _scaled_size(height, width, preprocessing)
@@ -275,7 +275,7 @@ def _scaled_size(height: int, width: int, preprocessing: Preprocessing) -> tuple
     return scaled
 
 
-def _centred(size: int, target: int) -> tuple[slice, int]:
+def _centered(size: int, target: int) -> tuple[slice, int]:
     """Along one axis: which of the `size` pixels are kept, and at which of the `target` pixels they begin."""
     if size < target:
         return slice(0, size), (target - size) // 2

@@ -27,7 +27,9 @@ from .reading import opened
 if TYPE_CHECKING:
     from PIL import Image
 
-    Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
+    ImageSource: TypeAlias = (
+        str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
+    )
     Needed: TypeAlias = Callable[[int, int], tuple[int, int]]
     Check: TypeAlias = Callable[[Image.Image], None]
 
@@ -41,7 +43,7 @@ LYING = ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
 
 
 def decode(
-    source: Source,
+    source: ImageSource,
     preprocessing: Preprocessing = DEFAULT,
     max_pixels: int = MAX_PIXELS,
     needed: Needed | None = None,
@@ -85,7 +87,7 @@ def decode(
         raise ImageError(f"{name}: {explained(error)}") from error
 
 
-def name_of(source: Source) -> str:
+def name_of(source: ImageSource) -> str:
     """What messages call `source`: its path or its kind. Raises `InputError` for a type that cannot be a picture."""
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source) or "''"
@@ -169,12 +171,12 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     from PIL import Image
 
     values = np.asarray(image)
-    grey = _scale_float(values) if image.mode == "F" else _scale_16_bit(values)
+    gray = _scale_float(values) if image.mode == "F" else _scale_16_bit(values)
     clear = image.info.get("transparency")
     if clear is None:
-        return Image.fromarray(grey)
+        return Image.fromarray(gray)
     alpha = np.where(values == clear, 0, 255).astype(np.uint8)
-    return Image.fromarray(np.stack([grey, alpha], axis=2))
+    return Image.fromarray(np.stack([gray, alpha], axis=2))
 
 
 def _scale_16_bit(values: np.ndarray) -> np.ndarray:

@@ -6,13 +6,13 @@ Plain timm files (no metadata) are read too: their description comes from a `con
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from shlex import quote
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -22,15 +22,21 @@ from ..config import ModelConfig, Quantization
 from ..errors import ModelFileError
 from ..files import write_atomically
 from ..labels import load_labels
-from ..text import reason
+from ..text import one_line, plain, quoted, reason, shown
 from . import quantized
+from .assumed import FIELDS, LABELS, noted
+from .description import FORMAT_VERSION as FORMAT_VERSION
+from .description import METADATA_KEY, classes_of, longest_header, parse_config, strict_json, write_config
+from .kinds import identify
 from .timm_config import from_config_json, read_config_json
+from .values import COUNTER, check_values, dtypes_of
 
-FORMAT_VERSION = 1
-METADATA_KEY = "lcnet"
-COUNTER = "num_batches_tracked"  # batch-norm's int64 step counter: kept where it exists, never needed
+__all__ = [
+    "ModelFile", "check_shapes", "check_values", "infer_arch", "is_pickled", "naming", "parse_config", "plain_config", "read",
+    "read_config", "to_bytes", "write",
+]  # fmt: skip
 MAX_HEADER = 100_000_000  # bytes; safetensors refuses longer ones
-MAX_DEPTH = 32  # of the description; the JSON parser's own limit differs from one Python to the next
+HEADER_ROOM = 2 << 20  # bytes of a header beyond twice those of the tensors: the parser needs ten times as many
 
 
 @dataclass(frozen=True)
@@ -52,11 +58,12 @@ def read(path: str | os.PathLike[str], default: ModelConfig | None = None, mappe
     Raises `ModelFileError` naming the file and what is wrong with it.
     """
     with naming(path), _open(path) as file:
-        config = _config_of(file, Path(path), default)
-        shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+        shapes = _shapes(file)
+        config = _config_of(file, Path(path), shapes, default)
         check_shapes(shapes, config.arch, config.quantization)
         _check_dtypes({key: file.get_slice(key).get_dtype() for key in shapes}, config)
-        weights = _mapped(path) if mapped else {key: file.get_tensor(key) for key in shapes}
+        header = _header(path, config.arch.num_classes)
+        weights = _mapped(path, header) if mapped else {key: file.get_tensor(key) for key in shapes}
         check_values(weights, config)
         return ModelFile(config, weights)
 
@@ -64,7 +71,7 @@ def read(path: str | os.PathLike[str], default: ModelConfig | None = None, mappe
 def read_config(path: str | os.PathLike[str], default: ModelConfig | None = None) -> ModelConfig:
     """Read the description alone, without the weights."""
     with naming(path), _open(path) as file:
-        return _config_of(file, Path(path), default)
+        return _config_of(file, Path(path), _shapes(file), default)
 
 
 def write(path: str | os.PathLike[str], model: ModelFile) -> None:
@@ -81,19 +88,8 @@ def to_bytes(model: ModelFile) -> bytes:
     check_shapes({k: v.shape for k, v in model.weights.items()}, model.config.arch, model.config.quantization)
     check_values(model.weights, model.config)
     # One metadata key: the library writes several in an order that changes from run to run.
-    metadata = {METADATA_KEY: _description(model.config)}
+    metadata = {METADATA_KEY: write_config(model.config)}
     return save({k: np.asarray(v, order="C") for k, v in model.weights.items()}, metadata)
-
-
-def _description(config: ModelConfig) -> str:
-    data = {"format_version": FORMAT_VERSION, **config.to_json()}
-    try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        text.encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"the model's description cannot be stored as JSON: {error}") from None
-    parse_config(text)
-    return text
 
 
 def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch, quantization: Quantization | None = None) -> None:
@@ -116,37 +112,11 @@ def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch, quantization
                              + "; ".join(problems[:5]) + more)  # fmt: skip
 
 
-def check_values(weights: Mapping[str, np.ndarray], config: ModelConfig) -> None:
-    """Raise `ModelFileError` naming the first tensor with NaN, Inf or a negative variance, or that is not float32.
-
-    The counters must be int64, and what is quantised as `lcnet.modelfile.quantized` says.
-    """
-    dtypes = _dtypes(weights, config)
-    for key, value in weights.items():
-        if value.dtype != quantized.DTYPES[dtypes[key]]:
-            raise ModelFileError(f"{key} has dtype {value.dtype}, expected {np.dtype(quantized.DTYPES[dtypes[key]])}")
-        bad = value.size - np.count_nonzero(np.isfinite(value))
-        if bad:
-            raise ModelFileError(f"{key} has {bad} NaN or Inf values of {value.size}: the weights are damaged")
-        if key.endswith("running_var") and (value < 0).any():
-            raise ModelFileError(f"{key} has negative values: a variance cannot be")
-    if config.quantization:
-        quantized.check_values(weights)
-
-
-def _dtypes(keys: Iterable[str], config: ModelConfig) -> dict[str, str]:
-    """What type each tensor must have, as safetensors writes it."""
-    if config.quantization:
-        return {key: dtype for key, (dtype, _) in quantized.shapes(config.arch, config.quantization).items()}
-    return {key: "I64" if key.endswith(COUNTER) else "F32" for key in keys}
-
-
 def infer_arch(shapes: Mapping[str, tuple[int, ...]]) -> Arch:
     """Find the network of the family whose tensors have these shapes; raises `ModelFileError` if none has."""
     stem, head, classifier = (shapes.get(f"{k}.weight", ()) for k in ("conv_stem", "conv_head", "classifier"))
     if len(stem) != 4 or len(head) != 4:
-        raise ModelFileError("this is no LCNet in timm's keys: conv_stem.weight and conv_head.weight are needed. "
-                             "A PaddleClas file needs `lcnet convert`")  # fmt: skip
+        raise ModelFileError(_no_lcnet(shapes))
     classes = classifier[0] if len(classifier) == 2 else 0
     for width in WIDTHS.values():
         arch = Arch(width, stem[1], classes)
@@ -155,65 +125,42 @@ def infer_arch(shapes: Mapping[str, tuple[int, ...]]) -> Arch:
     raise ModelFileError(f"no LCNet has a stem of {stem[0]} and {head[1]} channels before the head")
 
 
+def _no_lcnet(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Say why the tensors are no LCNet's: by other names, which `lcnet convert` knows, or another network's."""
+    if any(key.endswith((".conv_stem.weight", "conv1.conv.weight")) for key in shapes):
+        return "its tensors have the names of a checkpoint: run `lcnet convert IN OUT.safetensors`"
+    found = f"found {', '.join(quoted(key) for key in list(shapes)[:3])} and so on" if shapes else "found no tensors"
+    return f"this is no LCNet in timm's keys: conv_stem.weight and conv_head.weight are needed, {found}"
+
+
 def plain_config(path: Path, shapes: Mapping[str, tuple[int, ...]], default: ModelConfig | None = None) -> ModelConfig:
     """Describe weights that carry no description: from `default`, a `config.json` beside `path`, or the zoo."""
     beside = path.with_name("config.json")
     # Before the shapes, which show that an option is other than ours but not which.
-    described = read_config_json(beside) if default is None and beside.is_file() else None
+    described = read_config_json(beside, classes_of(shapes)) if default is None and beside.is_file() else None
     arch = infer_arch(shapes)
     if default is not None:
         return default
     if described is not None:
         return from_config_json(beside, described, arch)
     known = zoo.find(arch.name).config()
+    provenance = {"source": shown(path.name)}
     if arch.num_classes == known.arch.num_classes and arch.in_chans == 3:
-        note = "no description stored: preprocessing and ImageNet-1k labels assumed"
         labels = known.labels or load_labels("imagenet1k")
-        return replace(known, labels=labels, provenance={"source": path.name, "note": note})
+        return noted(replace(known, labels=labels, provenance=provenance), (*FIELDS, LABELS))
     pre = known.preprocessing.with_channels(arch.in_chans)
-    note = "no description stored: timm's default preprocessing assumed, labels unknown"
-    return ModelConfig(arch, pre, bn_eps=BN_EPS, provenance={"source": path.name, "note": note})
+    return noted(ModelConfig(arch, pre, bn_eps=BN_EPS, provenance=provenance), FIELDS)
 
 
-def _config_of(file: Any, path: Path, default: ModelConfig | None) -> ModelConfig:
+def _shapes(file: Any) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+
+
+def _config_of(
+    file: Any, path: Path, shapes: Mapping[str, tuple[int, ...]], default: ModelConfig | None
+) -> ModelConfig:
     text = (file.metadata() or {}).get(METADATA_KEY)
-    if text is None:
-        return plain_config(path, {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}, default)  # noqa: SIM118
-    return parse_config(text)
-
-
-def parse_config(text: str) -> ModelConfig:
-    """Read the JSON text of a model file's metadata. Raises `ModelFileError`."""
-    try:
-        data = json.loads(text, parse_constant=_no_constant)
-        if not isinstance(data, dict):
-            raise ModelFileError(f"its {METADATA_KEY!r} metadata is {type(data).__name__}, expected a JSON object")
-        version = data.pop("format_version", None)
-        if type(version) is not int or version != FORMAT_VERSION:
-            found = f"{version!r:.40}"
-            raise ModelFileError(f"format_version is {found}, expected {FORMAT_VERSION}: a newer lcnet may read it")
-        _check_depth(data, MAX_DEPTH)
-        return ModelConfig.from_json(data)
-    except ValueError as error:
-        raise ModelFileError(f"its {METADATA_KEY!r} metadata is not JSON: {error}") from None
-    except RecursionError:
-        raise _too_deep() from None
-
-
-def _check_depth(value: Any, left: int) -> None:
-    if isinstance(value, (dict, list)):
-        if not left:
-            raise _too_deep()
-        for child in value.values() if isinstance(value, dict) else value:
-            _check_depth(child, left - 1)
-
-
-def _too_deep() -> ModelFileError:
-    return ModelFileError(f"its {METADATA_KEY!r} metadata is nested more than {MAX_DEPTH} levels deep")
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    return plain_config(path, shapes, default) if text is None else parse_config(text, classes_of(shapes))
 
 
 @contextmanager
@@ -223,31 +170,78 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Any]:
     try:
         with open(path, "rb") as file:
             start, size = file.read(8), os.fstat(file.fileno()).st_size
+            if is_pickled(start, size):
+                raise ModelFileError(identify(Path(path).name, file, size) or _to_convert(path))
     except (OSError, ValueError) as error:
         raise ModelFileError(f"cannot be read: {reason(error)}") from None
-    if is_pickled(start, size):
-        raise ModelFileError("this is a pickled checkpoint, not loaded: run `lcnet convert IN OUT.safetensors`")
+    _check_header(start, size)
     try:
         with safe_open(path, framework="numpy") as file:
             yield file
     except SafetensorError as error:
-        raise ModelFileError(f"not a valid safetensors file ({error}): it may be cut short; get it again") from None
+        raise ModelFileError(_invalid(path, error)) from None
     except OSError as error:
         raise ModelFileError(f"cannot be read: {reason(error)}") from None
 
 
-def _mapped(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+def _to_convert(path: str | os.PathLike[str]) -> str:
+    return f"this is a pickled checkpoint, not loaded: run `lcnet convert {quote(plain(path))} OUT.safetensors`"
+
+
+def _invalid(path: str | os.PathLike[str], error: Exception) -> str:
+    try:
+        with open(path, "rb") as file:
+            return invalid(Path(path).name, file, os.fstat(file.fileno()).st_size, error)
+    except OSError:
+        return f"not a valid safetensors file ({error})"
+
+
+def invalid(name: str, file: BinaryIO, size: int, error: Exception) -> str:
+    """Say what a file is that safetensors refused with `error`: of its own kind only what begins like one."""
+    if told := identify(name, file, size):
+        return told
+    file.seek(0)
+    start = file.read(16)
+    if size <= 8 or start[8:9] == b"{":
+        return f"not a valid safetensors file ({error}): it may be cut short; get it again"
+    return f"not a valid safetensors file ({error}), and no checkpoint that `lcnet convert` reads: it begins with {start!r}"
+
+
+def _check_header(start: bytes, size: int) -> None:
+    """Refuse, before anything is parsed, a header out of all proportion to the tensors that it describes."""
+    length = int.from_bytes(start, "little")
+    most = HEADER_ROOM + 2 * (size - 8 - length)
+    if most < length <= size - 8:
+        raise ModelFileError(
+            f"its header has {length} bytes, expected at most {most} for the tensors that it describes"
+        )
+
+
+def _header(path: str | os.PathLike[str], classes: int) -> dict[str, Any]:
+    """The entries of a file that `_open` has validated, of a network that its tensors fit. Raises `ModelFileError`."""
+    with open(path, "rb") as file:
+        length, most = int.from_bytes(file.read(8), "little"), longest_header(classes)
+        if length > most:
+            raise ModelFileError(f"its header has {length} bytes, expected at most {most} for {classes} classes")
+        try:
+            header: dict[str, Any] = strict_json(file.read(length))
+        except (ValueError, RecursionError) as error:
+            raise ModelFileError(f"its header is not JSON: {error}") from None
+    header.pop("__metadata__", None)
+    return header
+
+
+def _mapped(path: str | os.PathLike[str], header: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """View the tensors of a file that `_open` has validated, and of checked dtypes, without reading them."""
     data = np.memmap(path, np.uint8, "r")
     start = 8 + int.from_bytes(data[:8].tobytes(), "little")
-    header = json.loads(data[8:start].tobytes())
-    header.pop("__metadata__", None)
 
-    def view(dtype: str, shape: list[int], data_offsets: list[int]) -> np.ndarray:
-        begin, end = (start + offset for offset in data_offsets)
-        return np.asarray(data[begin:end]).view(np.dtype(quantized.DTYPES[dtype]).newbyteorder("<")).reshape(shape)
+    def view(entry: Mapping[str, Any]) -> np.ndarray:  # whose other keys mean nothing
+        begin, end = (start + offset for offset in entry["data_offsets"])
+        dtype = np.dtype(quantized.DTYPES[entry["dtype"]]).newbyteorder("<")
+        return np.asarray(data[begin:end]).view(dtype).reshape(entry["shape"])
 
-    return {key: view(**fields) for key, fields in header.items()}
+    return {key: view(entry) for key, entry in header.items()}
 
 
 def is_pickled(start: bytes, size: int) -> bool:
@@ -269,12 +263,12 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except ModelFileError as error:
         text, name = str(error)[:1000], os.fspath(path)
-        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+        text = one_line(text)
         raise ModelFileError(text if text.startswith(f"{name}: ") else f"{name}: {text}") from None
 
 
 def _check_dtypes(dtypes: Mapping[str, str], config: ModelConfig) -> None:
     advice = "" if config.quantization else ": `lcnet convert` writes a float32 copy"
-    for key, expected in _dtypes(dtypes, config).items():
+    for key, expected in dtypes_of(dtypes, config).items():
         if dtypes[key] != expected:
             raise ModelFileError(f"{key} has dtype {dtypes[key]}, expected {expected}{advice}")

@@ -8,8 +8,9 @@ import numpy as np
 
 from ..errors import InputError
 from . import ModelFile
+from .values import scale_and_bias
 
-Layer = tuple[np.ndarray, np.ndarray]  # weight, bias; float32
+FoldedLayer = tuple[np.ndarray, np.ndarray]  # weight, bias; float32
 
 
 @dataclass(frozen=True)
@@ -18,19 +19,19 @@ class FoldedBlock:
 
     name: str
     stride: int
-    depthwise: Layer
-    squeeze_excite: tuple[Layer, Layer] | None  # reduce [C/4,C], expand [C,C/4]
-    pointwise: Layer
+    depthwise: FoldedLayer
+    squeeze_excite: tuple[FoldedLayer, FoldedLayer] | None  # reduce [C/4,C], expand [C,C/4]
+    pointwise: FoldedLayer
 
 
 @dataclass(frozen=True)
 class Folded:
     """The whole network. The stem is [C,in_chans,3,3] with stride 2, head and classifier are [out,in]."""
 
-    stem: Layer
+    stem: FoldedLayer
     blocks: tuple[FoldedBlock, ...]
-    head: Layer
-    classifier: Layer | None
+    head: FoldedLayer
+    classifier: FoldedLayer | None
 
 
 def fold(model: ModelFile) -> Folded:
@@ -42,15 +43,12 @@ def fold(model: ModelFile) -> Folded:
         raise InputError("the model is quantised: its float weights are gone; take the file that it was made from")
     weights, eps, arch = model.weights, model.config.bn_eps, model.config.arch
 
-    def folded(conv: str, bn: str) -> Layer:
-        gamma, beta, mean, var = (
-            weights[f"{bn}.{k}"].astype(np.float64) for k in ("weight", "bias", "running_mean", "running_var")
-        )
-        scale = gamma / np.sqrt(var + eps)
+    def folded(conv: str, bn: str) -> FoldedLayer:
+        scale, bias = scale_and_bias(weights, bn, eps)
         w = weights[f"{conv}.weight"] * scale[:, None, None, None]
-        return w.astype(np.float32), (beta - mean * scale).astype(np.float32)
+        return w.astype(np.float32), bias.astype(np.float32)
 
-    def plain(name: str) -> Layer:
+    def plain(name: str) -> FoldedLayer:
         return _matrix((weights[f"{name}.weight"], weights[f"{name}.bias"]))
 
     blocks = []
@@ -62,6 +60,6 @@ def fold(model: ModelFile) -> Folded:
     return Folded(folded("conv_stem", "bn1"), tuple(blocks), plain("conv_head"), classifier)
 
 
-def _matrix(layer: Layer) -> Layer:
+def _matrix(layer: FoldedLayer) -> FoldedLayer:
     w, b = layer
     return w.reshape(w.shape[:2]), b

@@ -18,6 +18,7 @@ from ..errors import ModelFileError
 STEM, HEAD, CLASSIFIER = "conv_stem", "conv_head", "classifier"
 DTYPES: dict[str, type[np.generic]] = {"I8": np.int8, "U8": np.uint8, "F32": np.float32, "I64": np.int64}
 SMALLEST_SCALE = 1e-30  # its reciprocal is still a float32
+LARGEST_SCALE = 1e30  # the same
 LARGEST_WEIGHT = 127  # -128 would make the negative side longer, and two of them overflow an int16 sum
 
 
@@ -73,12 +74,29 @@ def _convs(arch: Arch) -> Iterator[tuple[str, tuple[int, ...], int]]:
 
 
 def check_values(weights: Mapping[str, np.ndarray]) -> None:
-    """Raise `ModelFileError` for finite values that no quantiser writes: weights of -128, scales that are not above 0."""
+    """Raise `ModelFileError` for finite values that no quantiser writes: weights of -128, scales that are not above 0.
+
+    So it does for layers whose sums could overflow float32.
+    """
     for key, value in weights.items():
         if value.dtype == np.int8 and (value < -LARGEST_WEIGHT).any():
             raise ModelFileError(f"{key} has values of -128, expected {-LARGEST_WEIGHT} to {LARGEST_WEIGHT}")
         if key.endswith("scale") and not (value >= SMALLEST_SCALE).all():
             raise ModelFileError(f"{key} has values below {SMALLEST_SCALE:.1e}, expected scales above 0")
+        if key.endswith("input_scale") and not (value <= LARGEST_SCALE).all():
+            raise ModelFileError(
+                f"{key} has values above {LARGEST_SCALE:.1e}, expected scales whose reciprocals are one"
+            )
+        if key.endswith(".scale"):
+            _check_sums(weights, key.removesuffix(".scale"))
+
+
+def _check_sums(weights: Mapping[str, np.ndarray], layer: str) -> None:
+    """Whatever the input, hard-swish multiplies the layer's outputs by up to 6, and none of that may become Inf."""
+    most = LARGEST_WEIGHT * 255 * int(np.prod(weights[f"{layer}.weight"].shape[1:]))
+    largest = weights[f"{layer}.scale"].astype(np.float64) * most + np.abs(weights[f"{layer}.bias"])
+    if not (6 * largest <= float(np.finfo(np.float32).max)).all():
+        raise ModelFileError(f"{layer} can overflow float32: its scale or its bias is damaged")
 
 
 def from_weights(weights: Mapping[str, np.ndarray]) -> Layers:

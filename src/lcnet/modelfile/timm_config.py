@@ -6,7 +6,7 @@ What changes the result is taken, what says what the runtime does anyway is harm
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from ..config import Labels, ModelConfig, Preprocessing
 from ..errors import ModelFileError
 from ..labels import load_labels
 from ..text import suggest
+from .assumed import FIELDS, noted
+from .description import longest
 
 # model_args of any value: they are taken, change nothing in a finished LCNet, or are held against the weights.
 HARMLESS_ARGS = ("num_classes", "in_chans", "bn_eps", "bn_momentum", "drop_rate", "drop_path_rate", "se_from_exp",
@@ -52,13 +54,19 @@ OPTIONS: dict[str, tuple[str, Callable[[Any, Arch], bool]]] = {
 }
 
 
-def read_config_json(path: Path) -> dict[str, Any]:
+def read_config_json(path: Path, classes: int) -> dict[str, Any]:
     """Read timm's `config.json` and refuse other networks than plain LCNets. Raises `ModelFileError` naming what is other.
 
-    The weights need not be known yet: of many options they show an effect, but not the name.
+    The weights need not be known yet: of many options they show an effect, but not the name. classes: of the weights, which
+    bounds the file's length as it does a description's.
     """
+    most = longest(classes)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            text = file.read(most + 1)
+        if len(text) > most:
+            raise ValueError(f"it has more than {most} bytes, too many for {classes} classes")
+        data = json.loads(text.decode())
     except (OSError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: cannot be read as JSON: {error}") from None
     with _naming(path):
@@ -77,9 +85,9 @@ def from_config_json(path: Path, data: dict[str, Any], found: Arch) -> ModelConf
         tag = cfg.get("tag") or tag
         provenance = {"source": f"{name}.{tag}" if tag else name}
         bn_eps = BN_EPS if args.get("bn_eps") is None else args["bn_eps"]
-        return ModelConfig(
-            arch, _preprocessing(cfg, arch), _labels(data, cfg, arch), bn_eps=bn_eps, provenance=provenance
-        )
+        pre, labels = _preprocessing(cfg, arch), _labels(data, cfg, arch)
+        config = ModelConfig(arch, pre, labels, bn_eps=bn_eps, provenance=provenance)
+        return noted(config, [key for key in FIELDS if not cfg.get(key)])
 
 
 @contextmanager
@@ -101,10 +109,15 @@ def _check_plain(data: dict[str, Any]) -> None:
     cfg, args = _parts(data)
     arch = Arch(_width(data.get("architecture")))
     _check_option("it", "global_pool", data.get("global_pool"), arch)
-    for key, value in args.items():
-        _check_option("model_args", key, value, arch)
+    check_options("model_args", args, arch)
     if cfg.get("label_offset"):  # timm cuts that many classes off the weights
         raise _other("pretrained_cfg", "label_offset", cfg["label_offset"], "null")
+
+
+def check_options(where: str, options: Mapping[str, Any], arch: Arch) -> None:
+    """Raise `ModelFileError` naming the first of timm's options, found at `where`, that makes another network than ours."""
+    for key, value in options.items():
+        _check_option(where, key, value, arch)
 
 
 def _width(name: Any) -> float:
@@ -152,7 +165,7 @@ def _per_channel(value: Any, channels: int) -> list[Any]:
 
 
 def _labels(data: dict[str, Any], cfg: dict[str, Any], arch: Arch) -> Labels | None:
-    names = data.get("label_names") or data.get("labels") or cfg.get("label_names")
+    names = data.get("label_names") or data.get("labels") or cfg.get("label_names") or data.get("id2label")
     texts = data.get("label_descriptions") or cfg.get("label_descriptions")
     if names:
         names = _in_order(names, arch.num_classes)

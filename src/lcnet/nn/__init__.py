@@ -10,7 +10,8 @@ try:
 except ImportError as error:
     raise MissingExtraError(f"lcnet.nn needs torch ({error}): pip install 'lcnet[train]'") from error
 
-from .factory import OptionError, Options, create_model
+from ..renamed import renamed
+from .factory import ModelOptions, OptionError, create_model
 from .features import FeatureInfo
 from .model import LCNet, LCNetFeatures
 from .weights import load_checkpoint, model_config, to_weights
@@ -19,10 +20,12 @@ __all__ = [
     "FeatureInfo",
     "LCNet",
     "LCNetFeatures",
+    "ModelOptions",
     "OptionError",
-    "Options",
     "create_model",
     "load_checkpoint",
     "model_config",
     "to_weights",
 ]
+
+__getattr__ = renamed(__name__, {"Options": "ModelOptions"})

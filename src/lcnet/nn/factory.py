@@ -11,16 +11,14 @@ from typing import Any, Literal, overload
 
 from torch import nn
 
-from ..arch import Arch
+from ..arch import REDUCTIONS, Arch
 from ..errors import InputError
 from ..text import suggest
 from .features import Indices
 from .layers import Style, activation
 from .model import LCNet, LCNetFeatures, Trunk
-from .source import Description, Fields, Name, Source, read_weights, resolve
+from .source import Description, Fields, ModelSource, Name, read_weights, resolve
 from .weights import load_checkpoint, load_pretrained
-
-OUTPUT_STRIDES = (2, 4, 8, 16, 32)
 
 
 class OptionError(InputError, TypeError):
@@ -28,10 +26,10 @@ class OptionError(InputError, TypeError):
 
 
 @dataclass(frozen=True)
-class Options:
+class ModelOptions:
     """The keywords of `create_model` that shape the network; None stands for the model's own value."""
 
-    num_classes: int | None = None  # 0: no classifier, the output is the 1280 embeddings
+    num_classes: int | None = None  # 0: no classifier, the output is the embeddings
     in_chans: int | None = None
     drop_rate: float = 0.0  # dropout of the embeddings while training
     drop_path_rate: float = 0.0  # accepted for timm's sake: without residuals there is no path to drop
@@ -49,7 +47,7 @@ class Options:
         for name in ("drop_rate", "drop_path_rate", "bn_momentum"):
             self._check(name, lambda p: isinstance(p, (int, float)) and 0 <= p <= 1, "a number from 0 to 1")
         self._check("bn_eps", lambda e: isinstance(e, (int, float)) and 0 < e < 1, "a number between 0 and 1")
-        self._check("output_stride", lambda s: s in OUTPUT_STRIDES, f"one of {OUTPUT_STRIDES}")
+        self._check("output_stride", lambda s: s in REDUCTIONS, f"one of {REDUCTIONS}")
         for name in ("out_indices", "output_stride"):
             if getattr(self, name) is not None and not self.features_only:
                 raise OptionError(f"{name} needs features_only=True: the classifier has one output, at stride 32")
@@ -60,7 +58,7 @@ class Options:
             raise InputError(f"{name} is {value!r}, expected {expected}")
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Options:
+    def of(cls, given: Mapping[str, Any]) -> ModelOptions:
         """Check keywords; those with the value None count as not given. Raises `OptionError` naming the near ones."""
         known = tuple(field.name for field in fields(cls))
         chosen = {name: value for name, value in given.items() if value is not None}
@@ -95,12 +93,12 @@ def create_model(
     `model_name` is a name of the zoo (`lcnet_050`, `lcnet_050.ra2_in1k`), `hf-hub:owner/repo`, `local-dir:folder`, or
     the path of a model file. `pretrained_cfg` (a dict in timm's fields, or a tag) replaces the name's description,
     `pretrained_cfg_overlay` single fields of it. With `pretrained` the weights are adapted to `in_chans` and
-    `num_classes`; `checkpoint_path` is loaded afterwards and must fit exactly. For the other keywords see `Options`.
+    `num_classes`; `checkpoint_path` is loaded afterwards and must fit exactly. For the other keywords see `ModelOptions`.
 
     Raises `InputError` (unknown names, options and values), `WeightsError` (no such weights, or not reachable) and
     `ModelFileError` (weights that do not fit). The rules are timm 1.0.31's.
     """
-    chosen = Options.of(options)
+    chosen = ModelOptions.of(options)
     source = resolve(model_name, pretrained_cfg, pretrained_cfg_overlay, cache_dir)
     weights, bn_eps = read_weights(source, cache_dir) if pretrained else (None, source.bn_eps)
     model = _build(source, chosen, bn_eps)
@@ -111,14 +109,14 @@ def create_model(
     return model
 
 
-def _build(source: Source, chosen: Options, bn_eps: float) -> Trunk:
+def _build(source: ModelSource, chosen: ModelOptions, bn_eps: float) -> Trunk:
     cfg = source.public_cfg
     classes = cfg["num_classes"] if chosen.num_classes is None else chosen.num_classes
     arch = Arch(source.width, chosen.in_chans or cfg["input_size"][0], classes)
     style = Style(activation(chosen.act_layer), chosen.bn_eps or bn_eps, chosen.bn_momentum)
     model: Trunk
     if chosen.features_only:
-        model = LCNetFeatures(arch, style, chosen.out_indices, chosen.output_stride or 32)
+        model = LCNetFeatures(arch, style, chosen.out_indices, chosen.output_stride or REDUCTIONS[-1])
         dropped = ("num_classes", "classifier", "global_pool")
         model.default_cfg = {key: value for key, value in cfg.items() if key not in dropped}
     else:

@@ -137,7 +137,7 @@ class GlobalPool(nn.Module):
         return f"pool_type={self.pool_type!r}"
 
 
-def initialise(model: nn.Module) -> None:
+def initialize(model: nn.Module) -> None:
     """Set fresh weights: convs normal with std sqrt(2/fan_out), the classifier uniform in +-1/sqrt(classes), biases 0.
 
     The rule of TensorFlow's EfficientNet, which timm applies to this family; fan_out counts one group. Batch norms

@@ -12,10 +12,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..arch import FEATURE_STAGES, HEAD_CHANNELS, Arch, Block
+from ..arch import FEATURE_STAGES, Arch, Block
 from ..errors import InputError
 from .features import FeatureInfo, Indices, take_indices
-from .layers import DepthwiseSeparable, GlobalPool, Style, initialise
+from .layers import DepthwiseSeparable, GlobalPool, Style, initialize
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class LCNetFeatures(Trunk):
         super().__init__(replace(arch, num_classes=0), style, output_stride)
         self.feature_info = FeatureInfo(self.feature_info.info, out_indices)
         self.taps = self.feature_info.get("stage")
-        initialise(self)
+        initialize(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """N,in_chans,H,W -> maps N,C,ceil(H/reduction),ceil(W/reduction), as many as `out_indices` asks for.
@@ -106,9 +106,9 @@ class LCNetFeatures(Trunk):
 
 
 class LCNet(Trunk):
-    """The classifier (PP-LCNet, arXiv 2109.15099): trunk, pooling, 1x1 conv to 1280, activation, dropout, linear.
+    """The classifier (PP-LCNet, arXiv 2109.15099): trunk, pooling, 1x1 conv, activation, dropout, linear.
 
-    `drop_rate` is the dropout of the 1280 features. Raises `InputError` if there are classes but no pooling.
+    `drop_rate` is the dropout of the embeddings. Raises `InputError` if there are classes but no pooling.
     """
 
     def __init__(
@@ -119,12 +119,12 @@ class LCNet(Trunk):
         self.global_pool = GlobalPool(global_pool)
         self._last_pooling = global_pool or "avg"
         pooled = self.num_features * self.global_pool.multiplier
-        self.conv_head = nn.Conv2d(pooled, HEAD_CHANNELS, 1, bias=head_bias)
+        self.conv_head = nn.Conv2d(pooled, arch.head_hidden_size, 1, bias=head_bias)
         self.act2 = style.act()
         self.flatten: nn.Module = nn.Flatten(1)
         self.classifier: nn.Module = nn.Identity()
         self.reset_classifier(arch.num_classes, global_pool)
-        initialise(self)
+        initialize(self)
 
     @property
     def num_classes(self) -> int:
@@ -139,7 +139,7 @@ class LCNet(Trunk):
     @property
     def head_hidden_size(self) -> int:
         """Size of the embeddings: 1280."""
-        return HEAD_CHANNELS
+        return self.arch.head_hidden_size
 
     def get_classifier(self) -> nn.Module:
         """The linear layer, or an identity if there are no classes."""
@@ -174,19 +174,19 @@ class LCNet(Trunk):
         if not num_classes:
             return nn.Identity()
         like = self.conv_head.weight
-        return nn.Linear(HEAD_CHANNELS, num_classes, device=like.device, dtype=like.dtype)
+        return nn.Linear(self.head_hidden_size, num_classes, device=like.device, dtype=like.dtype)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """N,num_features,H,W -> logits N,num_classes, or with `pre_logits` embeddings N,1280.
+        """N,num_features,H,W -> logits N,num_classes, or with `pre_logits` embeddings N,head_hidden_size.
 
-        Embeddings are taken after dropout, as timm does for this family. Without pooling they are N,1280,H,W.
+        Embeddings are taken after dropout, as timm does for this family. Without pooling they are N,head_hidden_size,H,W.
         """
         x = self.flatten(self.act2(self.conv_head(self.global_pool(x))))
         x = functional.dropout(x, self.drop_rate, self.training)
         return x if pre_logits else self.classifier(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        """N,in_chans,H,W -> logits N,num_classes (embeddings N,1280 without a classifier)."""
+        """N,in_chans,H,W -> logits N,num_classes (embeddings N,head_hidden_size without a classifier)."""
         return self.forward_head(self.forward_features(x))
 
     def forward_intermediates(

@@ -34,7 +34,7 @@ CFG_FIELDS = (
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """What a name stands for. `where` is the name under which `lcnet.hub` finds the weights."""
 
     width: float
@@ -48,7 +48,7 @@ class Source:
         return {k: v for k, v in self.cfg.items() if k != "state_dict"}
 
 
-def resolve(name: Name, description: Description, overlay: Fields, cache_dir: Name | None) -> Source:
+def resolve(name: Name, description: Description, overlay: Fields, cache_dir: Name | None) -> ModelSource:
     """Find what `name` stands for; `description` replaces its own (a dict) or its tag (a text), `overlay` some fields.
 
     Raises `InputError` for unknown names, tags and fields, and what `lcnet.hub` raises for files.
@@ -61,13 +61,13 @@ def resolve(name: Name, description: Description, overlay: Fields, cache_dir: Na
     elif isinstance(description, str):
         source = _registered(f"{arch}.{description}")
     elif description:
-        source = _overlaid(Source(WIDTHS[arch], _cfg(Arch(WIDTHS[arch]), Preprocessing())), description)
+        source = _overlaid(ModelSource(WIDTHS[arch], _cfg(Arch(WIDTHS[arch]), Preprocessing())), description)
     else:
         source = _registered(name)
     return _overlaid(source, overlay or {})
 
 
-def read_weights(source: Source, cache_dir: Name | None) -> tuple[Mapping[str, Any], float]:
+def read_weights(source: ModelSource, cache_dir: Name | None) -> tuple[Mapping[str, Any], float]:
     """Read the pretrained tensors by timm key, and the batch-norm epsilon that they were trained with.
 
     They come from the description's `state_dict` or `file`, else from the hub. Raises `WeightsError` if there are none.
@@ -100,15 +100,15 @@ def _locate(name: Name, cache_dir: Name | None) -> tuple[os.PathLike[str], Model
     return located.path, located.config
 
 
-def _elsewhere(name: Name, cache_dir: Name | None) -> Source:
+def _elsewhere(name: Name, cache_dir: Name | None) -> ModelSource:
     config = modelfile.read_config(*_locate(name, cache_dir))
     cfg = _cfg(config.arch, config.preprocessing)
     if config.labels:
         cfg["label_names"] = config.labels.names
-    return Source(config.arch.width, cfg, config.bn_eps, where=name)
+    return ModelSource(config.arch.width, cfg, config.bn_eps, where=name)
 
 
-def _registered(name: str) -> Source:
+def _registered(name: str) -> ModelSource:
     entry = zoo.find(name)
     found = {
         "tag": entry.name.partition(".")[2] or None,
@@ -117,10 +117,10 @@ def _registered(name: str) -> Source:
         "license": entry.license,
     }
     cfg = _cfg(entry.arch, entry.preprocessing) | {k: v for k, v in found.items() if v is not None}
-    return Source(entry.arch.width, cfg, where=entry.name)
+    return ModelSource(entry.arch.width, cfg, where=entry.name)
 
 
-def _overlaid(source: Source, given: Mapping[str, Any]) -> Source:
+def _overlaid(source: ModelSource, given: Mapping[str, Any]) -> ModelSource:
     for key in given:
         if key not in CFG_FIELDS:
             raise InputError(f"pretrained_cfg has no field {key!r}{suggest(str(key), CFG_FIELDS)}")

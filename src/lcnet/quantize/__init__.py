@@ -18,14 +18,17 @@ from ..errors import InputError, LcnetError
 from ..modelfile import ModelFile
 from ..modelfile.fold import fold
 from ..modelfile.quantized import Layers, layers_of, to_weights
+from ..renamed import renamed
 from ..runtime import Classifier
 from ..sources.formats import MAX_PIXELS
 from . import acceptance, correction, pictures, ranges, scheme, sensitivity
-from .network import float_layers, forward, steps
+from .network import float_layers, forward, layers_in_order
 
 TARGET_DB = 25.0  # as long as the outputs are noisier, parts of the network are moved back to float
 SENSITIVITY_IMAGES = 32
 HELD_OUT_FEWEST = 8
+
+__getattr__ = renamed(__name__, {"Options": "QuantizeOptions"})
 
 
 class GateError(LcnetError):
@@ -37,12 +40,12 @@ class GateError(LcnetError):
 
 
 @dataclass(frozen=True)
-class Options:
+class QuantizeOptions:
     """How to quantise. The defaults are the best of what was measured (docs/int8.md)."""
 
     images: int = 128
     ranges: str = "minmax"
-    equalisation: float = scheme.EQUALISATION
+    equalization: float = scheme.EQUALIZATION
     bias_correction: bool = True
     max_drop: float = 0.5  # points of top-1
     labels_from_names: str | None = None  # of the labelled pictures, as `lcnet.dataset.open_dataset` takes it
@@ -54,10 +57,14 @@ class Options:
             raise InputError(f"images is {self.images!r}, expected a whole number from {low} to {high}")
         if self.ranges not in ranges.METHODS:
             raise InputError(f"ranges is {self.ranges!r}, expected {' or '.join(ranges.METHODS)}")
-        if not 0 <= self.equalisation <= 1:
-            raise InputError(f"equalisation is {self.equalisation!r}, expected a number from 0 to 1")
+        if not 0 <= self.equalization <= 1:
+            raise InputError(f"equalization is {self.equalization!r}, expected a number from 0 to 1")
         if not 0 <= self.max_drop <= 100:
             raise InputError(f"max_drop is {self.max_drop!r}, expected points of top-1, 0 to 100")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values by the keys that reports and model files have; there the word is spelled `equalisation`."""
+        return {{"equalization": "equalisation"}.get(key, key): value for key, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ def quantize(
     model: ModelFile,
     data: Any,
     evaluation: Path | None = None,
-    options: Options | None = None,
+    options: QuantizeOptions | None = None,
     force: bool = False,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
@@ -82,13 +89,13 @@ def quantize(
     `lcnet.dataset.open_dataset` takes it. tell: is told what is being done. Raises `InputError` for data or a model that will
     not do, and `GateError` if the result should not be kept, unless `force`.
     """
-    options = options or Options()
+    options = options or QuantizeOptions()
     if model.config.quantization:
         raise InputError("the model is quantised already: take the float model that it was made from")
     _check_mean(model)
-    judged = pictures.labelled(evaluation, model.config, options.labels_from_names) if evaluation else None
+    judged = pictures.labeled(evaluation, model.config, options.labels_from_names) if evaluation else None
     calibrating, held_out = pictures.choose(data, options.images)
-    job = _Job(model, options, calibrating, tell)
+    job = _QuantizeJob(model, options, calibrating, tell)
     layers, kept, damages = job.quantized()
     made = _model(model, layers, kept, {})
     verdict = _judge(model, made, held_out, judged, options, tell)
@@ -108,10 +115,12 @@ def _check_mean(model: ModelFile) -> None:
         )
 
 
-class _Job:
+class _QuantizeJob:
     """One model's way from calibration pictures to int8 layers."""
 
-    def __init__(self, model: ModelFile, options: Options, calibrating: list[Any], tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, model: ModelFile, options: QuantizeOptions, calibrating: list[Any], tell: Callable[[str], None]
+    ) -> None:
         self.arch, self.preprocessing = model.config.arch, model.config.preprocessing
         self.options, self.sources, self.tell = options, calibrating, tell
         self.exact: Layers = float_layers(fold(model))
@@ -154,14 +163,14 @@ class _Job:
     def rounded(self, statistics: ranges.Statistics) -> Layers:
         """Every layer in int8, without bias correction."""
         out: Layers = dict(self.exact)
-        for step in steps(self.arch):
-            layer = self.exact[step.name]
-            assert isinstance(layer, tuple)
-            if step.kind == "stem":
-                out[step.name] = scheme.quantize_stem(layer, self.preprocessing)
+        for layer in layers_in_order(self.arch):
+            tensors = self.exact[layer.name]
+            assert isinstance(tensors, tuple)
+            if layer.kind == "stem":
+                out[layer.name] = scheme.quantize_stem(tensors, self.preprocessing)
             else:
-                lo, hi = ranges.choose(step, statistics.histograms[step.name], self.options.ranges)
-                out[step.name] = scheme.quantize_layer(step, layer, lo, hi, self.options.equalisation)
+                lo, hi = ranges.choose(layer, statistics.histograms[layer.name], self.options.ranges)
+                out[layer.name] = scheme.quantize_layer(layer, tensors, lo, hi, self.options.equalization)
         return out
 
     def some(self, limit: int) -> np.ndarray:
@@ -177,7 +186,7 @@ class _Job:
     def corrected(self, plain: Layers, kept: tuple[str, ...], x: np.ndarray) -> Layers:
         """The int8 layers, those of the parts `kept` replaced by float, with corrected biases."""
         stay = {name for unit in kept for name in layers_of(unit)}
-        layers = {name: self.exact[name] if name in stay else layer for name, layer in plain.items()}
+        layers = {name: self.exact[name] if name in stay else tensors for name, tensors in plain.items()}
         if not self.options.bias_correction:
             return layers
         self.tell(f"correcting biases on {len(x)} pictures")
@@ -195,7 +204,7 @@ class _Job:
         rows = [{"unit": d.unit, "runs_in": "fp32" if d.unit in kept else "int8", "sqnr_db": round(d.sqnr_db, 2),
                  "macs": round(d.macs, 5)} for d in damages]  # fmt: skip
         calibration = {"images": self.used, "left_out": len(self.problems), "problems": self.problems[:5]}
-        return {"options": asdict(self.options), "calibration": calibration, "units": rows}
+        return {"options": self.options.to_json(), "calibration": calibration, "units": rows}
 
 
 def _model(model: ModelFile, layers: Layers, kept: tuple[str, ...], verdict: dict[str, Any]) -> ModelFile:
@@ -204,7 +213,7 @@ def _model(model: ModelFile, layers: Layers, kept: tuple[str, ...], verdict: dic
 
 
 def _judge(
-    model: ModelFile, made: ModelFile, held_out: list[Any], judged: list[Any] | None, options: Options,
+    model: ModelFile, made: ModelFile, held_out: list[Any], judged: list[Any] | None, options: QuantizeOptions,
     tell: Callable[[str], None],
 ) -> dict[str, Any]:  # fmt: skip
     """Run both models on what calibration did not see, and time them."""
@@ -243,13 +252,13 @@ def _sizes(model: ModelFile, made: ModelFile) -> dict[str, int]:
     }
 
 
-def _summary(report: dict[str, Any], options: Options) -> dict[str, Any]:
+def _summary(report: dict[str, Any], options: QuantizeOptions) -> dict[str, Any]:
     """What the file says of its making: no times, so that the same model and pictures give the same file."""
     latency = report["latency"]
     return {
         "passed": report["gate"]["passed"],
         "faster": latency["int8_ms"] < latency["fp32_ms"],
-        "options": asdict(options),
+        "options": options.to_json(),
         "calibration_images": report["calibration"]["images"],
         "held_out": report["held_out"],
         "evaluation": report["evaluation"],

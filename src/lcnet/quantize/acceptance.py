@@ -32,7 +32,7 @@ class Comparison:
     noise: float = 0.0
     right: list[int] = field(default_factory=lambda: [0, 0])  # of the labelled pictures: by float, by int8
     only: list[int] = field(default_factory=lambda: [0, 0])  # right by float alone, by int8 alone
-    labelled: int = 0
+    labeled: int = 0
 
     def add(self, expected: np.ndarray, found: np.ndarray, classes: list[int] | None = None) -> None:
         """Count a batch of logits [N,classes], perhaps with the true classes."""
@@ -47,7 +47,7 @@ class Comparison:
         self.lost += float((probs[rows, ours] - probs[rows, theirs]).sum())
         if classes is not None:
             right = ours == classes, theirs == classes
-            self.labelled += len(classes)
+            self.labeled += len(classes)
             self.right = [n + int(r.sum()) for n, r in zip(self.right, right, strict=True)]
             alone = right[0] & ~right[1], right[1] & ~right[0]
             self.only = [n + int(a.sum()) for n, a in zip(self.only, alone, strict=True)]
@@ -63,11 +63,11 @@ class Comparison:
         if classes:
             out["agreement"] = round(self.same / max(self.images, 1), 6)
             out["expected_drop"] = round(100 * self.lost / max(self.images, 1), 4)
-        if self.labelled:
+        if self.labeled:
             low, high = self.interval()
             out |= {
-                "top1_fp32": round(100 * self.right[0] / self.labelled, 4),
-                "top1_int8": round(100 * self.right[1] / self.labelled, 4),
+                "top1_fp32": round(100 * self.right[0] / self.labeled, 4),
+                "top1_int8": round(100 * self.right[1] / self.labeled, 4),
                 "drop": round(self.drop, 4), "drop_low": round(low, 4), "drop_high": round(high, 4),
             }  # fmt: skip
         return out
@@ -75,11 +75,11 @@ class Comparison:
     @property
     def drop(self) -> float:
         """What int8 loses in top-1, in points."""
-        return 100 * (self.only[0] - self.only[1]) / max(self.labelled, 1)
+        return 100 * (self.only[0] - self.only[1]) / max(self.labeled, 1)
 
     def interval(self) -> tuple[float, float]:
         """The 95% interval of `drop` for paired answers (Agresti and Min 2005: half a picture more in every cell)."""
-        n, lost, won = self.labelled + 2, self.only[0] + 0.5, self.only[1] + 0.5
+        n, lost, won = self.labeled + 2, self.only[0] + 0.5, self.only[1] + 0.5
         middle = (lost - won) / n
         half = NORMAL_95 * ((lost + won) / n - middle**2) ** 0.5 / n**0.5
         return 100 * (middle - half), 100 * (middle + half)

@@ -14,7 +14,7 @@ import numpy as np
 from ..arch import Arch
 from ..config import Preprocessing
 from ..modelfile.quantized import AnyLayer, Layers, QuantizedLayer
-from .network import Step, after, pre_activation, steps
+from .network import Layer, after, layers_in_order, pre_activation
 
 MEMORY = 48 << 20  # bytes of the largest layer's float activations
 FEWEST = 16  # pictures, however large
@@ -40,23 +40,23 @@ def corrected(
     """
     out: Layers = dict(layers)
     want = have = np.ascontiguousarray(x.transpose(1, 2, 3, 0))
-    for step in steps(arch):
+    for layer in layers_in_order(arch):
         pre, found = (
-            _in_chunks(step, by_name[step.name], state, preprocessing)
+            _in_chunks(layer, by_name[layer.name], state, preprocessing)
             for by_name, state in ((exact, want), (out, have))
         )
-        layer = out[step.name]
-        if isinstance(layer, QuantizedLayer):
+        tensors = out[layer.name]
+        if isinstance(tensors, QuantizedLayer):
             shift = _means(pre) - _means(found)
-            out[step.name] = replace(layer, bias=(layer.bias + shift).astype(np.float32))
+            out[layer.name] = replace(tensors, bias=(tensors.bias + shift).astype(np.float32))
             found += shift.astype(np.float32).reshape(-1, *(1,) * (found.ndim - 1))
-        want, have = after(step, pre, exact), after(step, found, out)
+        want, have = after(layer, pre, exact), after(layer, found, out)
     return out
 
 
-def _in_chunks(step: Step, layer: AnyLayer, state: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+def _in_chunks(layer: Layer, tensors: AnyLayer, state: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     parts = (np.ascontiguousarray(state[..., i : i + CHUNK]) for i in range(0, state.shape[-1], CHUNK))
-    return np.concatenate([pre_activation(step, layer, part, preprocessing) for part in parts], axis=-1)
+    return np.concatenate([pre_activation(layer, tensors, part, preprocessing) for part in parts], axis=-1)
 
 
 def _means(values: np.ndarray) -> np.ndarray:

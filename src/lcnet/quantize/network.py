@@ -1,6 +1,6 @@
 """The network in numpy, layer by layer, in float and in int8: the reference of the int8 kernels, and what calibration runs.
 
-`Step`s are the layers in order; `pre_activation` and `after` are the two halves of one. The int8 arithmetic is the kernels',
+`Layer`s are the layers in order; `pre_activation` and `after` are the two halves of one. The int8 arithmetic is the kernels',
 to the bit (docs/int8.md). Maps are [C,H,W,N], so that numpy's inner loops run over whole rows of all pictures.
 """
 
@@ -24,8 +24,11 @@ Dense = Callable[[AnyLayer, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Step:
-    """One layer. Its input is `factor` times the true value: hard-swish leaves its division by 6 to the next layer."""
+class Layer:
+    """What a layer does; what it does it with is an `AnyLayer`.
+
+    Its input is `factor` times the true value: hard-swish leaves its division by 6 to the next layer.
+    """
 
     name: str
     kind: str  # stem, depthwise, pointwise or linear
@@ -36,15 +39,15 @@ class Step:
     pooled: bool = False  # the global average follows
 
 
-def steps(arch: Arch) -> list[Step]:
+def layers_in_order(arch: Arch) -> list[Layer]:
     """All layers but squeeze-and-excite, in order."""
     blocks = list(arch.blocks())
-    out = [Step(STEM, "stem", STEM, factor=1, stride=2)]
+    out = [Layer(STEM, "stem", STEM, factor=1, stride=2)]
     for name, block in blocks:
-        out.append(Step(f"{name}.conv_dw", "depthwise", name, stride=block.stride, gated=bool(block.se_channels)))
-        out.append(Step(f"{name}.conv_pw", "pointwise", name, pooled=name == blocks[-1][0]))
-    out.append(Step(HEAD, "linear", HEAD, factor=1))
-    return out + ([Step(CLASSIFIER, "linear", CLASSIFIER)] if arch.num_classes else [])
+        out.append(Layer(f"{name}.conv_dw", "depthwise", name, stride=block.stride, gated=bool(block.se_channels)))
+        out.append(Layer(f"{name}.conv_pw", "pointwise", name, pooled=name == blocks[-1][0]))
+    out.append(Layer(HEAD, "linear", HEAD, factor=1))
+    return out + ([Layer(CLASSIFIER, "linear", CLASSIFIER)] if arch.num_classes else [])
 
 
 def float_layers(folded: Folded) -> Layers:
@@ -61,62 +64,62 @@ def float_layers(folded: Folded) -> Layers:
 
 def run(
     arch: Arch, layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, x: np.ndarray
-) -> Iterator[tuple[Step, np.ndarray, np.ndarray]]:
-    """Run ready input, float32 [N,C,H,W]: yields each step with its input and output, which are `factor` times the values.
+) -> Iterator[tuple[Layer, np.ndarray, np.ndarray]]:
+    """Run ready input, float32 [N,C,H,W]: yields each layer with its input and output, which are `factor` times the values.
 
     The last output is `outputs`' argument.
     """
     state = np.ascontiguousarray(x.transpose(1, 2, 3, 0))
-    for step in steps(arch):
-        out = after(step, pre_activation(step, layers[step.name], state, preprocessing), layers)
-        yield step, state, out
+    for layer in layers_in_order(arch):
+        out = after(layer, pre_activation(layer, layers[layer.name], state, preprocessing), layers)
+        yield layer, state, out
         state = out
 
 
 def forward(arch: Arch, layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, x: np.ndarray) -> np.ndarray:
     """Return the logits, float32 [N,classes], or the embeddings of a network without classifier, of float32 [N,C,H,W]."""
-    *_, (step, _, last) = run(arch, layers, preprocessing, x)
-    return outputs(step, last)
+    *_, (layer, _, last) = run(arch, layers, preprocessing, x)
+    return outputs(layer, last)
 
 
-def outputs(step: Step, last: np.ndarray) -> np.ndarray:
-    """Logits, or embeddings, of what the last step gave."""
-    return np.ascontiguousarray((last if step.name == CLASSIFIER else last * SIXTH).T)
+def outputs(layer: Layer, last: np.ndarray) -> np.ndarray:
+    """Logits, or embeddings, of what the last layer gave."""
+    return np.ascontiguousarray((last if layer.name == CLASSIFIER else last * SIXTH).T)
 
 
-def pre_activation(step: Step, layer: AnyLayer, state: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+def pre_activation(layer: Layer, tensors: AnyLayer, state: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     """Return what the layer makes of its input, before hard-swish: float32 [out,H,W,N] or [out,N]."""
-    if isinstance(layer, QuantizedLayer):
-        codes = code(step, layer, state, preprocessing)
-        zero = _column(layer.input_zero.astype(np.float32), codes)
-        stem = step.kind == "stem"
-        sums = _sums(step, layer.weight, codes if stem else codes - zero, border=zero if stem else 0)
-        return fma(sums, _column(layer.scale, sums), _column(layer.bias, sums))
-    weight, bias = layer
-    sums = _sums(step, weight, state if step.factor == 1 else state * SIXTH)
+    if isinstance(tensors, QuantizedLayer):
+        codes = code(layer, tensors, state, preprocessing)
+        zero = _column(tensors.input_zero.astype(np.float32), codes)
+        stem = layer.kind == "stem"
+        sums = _sums(layer, tensors.weight, codes if stem else codes - zero, border=zero if stem else 0)
+        return fma(sums, _column(tensors.scale, sums), _column(tensors.bias, sums))
+    weight, bias = tensors
+    sums = _sums(layer, weight, state if layer.factor == 1 else state * SIXTH)
     return sums + _column(bias, sums)
 
 
-def code(step: Step, layer: QuantizedLayer, state: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+def code(layer: Layer, tensors: QuantizedLayer, state: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     """Return a layer's input as codes: whole numbers from 0 to 255, in float32."""
-    factor = (1 / (step.factor * layer.input_scale.astype(np.float64))).astype(np.float32)
-    zero = layer.input_zero.astype(np.float32)
-    if step.kind == "stem":
+    factor = (1 / (layer.factor * tensors.input_scale.astype(np.float64))).astype(np.float32)
+    zero = tensors.input_zero.astype(np.float32)
+    if layer.kind == "stem":
         zero = np.asarray([255 * m for m in preprocessing.mean], np.float32)
     codes = np.rint(fma(state, _column(factor, state), _column(zero, state)))
     return np.clip(np.nan_to_num(codes, copy=False, nan=0.0), 0, 255, out=codes)
 
 
-def after(step: Step, pre: np.ndarray, layers: Mapping[str, AnyLayer]) -> np.ndarray:
+def after(layer: Layer, pre: np.ndarray, layers: Mapping[str, AnyLayer]) -> np.ndarray:
     """Return the input of the next layer, `factor` times as large: hard-swish, then the gate or the global average."""
-    if step.name == CLASSIFIER:
+    if layer.name == CLASSIFIER:
         return pre
     out = pre * np.clip(pre + np.float32(3), 0, 6)
-    if step.gated:
-        reduce, expand = (layers[f"{step.unit}.se.{name}"] for name in ("conv_reduce", "conv_expand"))
-        dense = _sequential if isinstance(layers[step.name], QuantizedLayer) else _dense
+    if layer.gated:
+        reduce, expand = (layers[f"{layer.unit}.se.{name}"] for name in ("conv_reduce", "conv_expand"))
+        dense = _sequential if isinstance(layers[layer.name], QuantizedLayer) else _dense
         return out * _gate(mean(out), reduce, expand, dense)[:, None, None]
-    return mean(out) if step.pooled else out
+    return mean(out) if layer.pooled else out
 
 
 def mean(out: np.ndarray) -> np.ndarray:
@@ -135,16 +138,16 @@ def _gate(means: np.ndarray, reduce: AnyLayer, expand: AnyLayer, dense: Dense) -
     return np.clip(dense(expand, hidden) + np.float32(3), 0, 6) * SIXTH
 
 
-def _dense(layer: AnyLayer, x: np.ndarray) -> np.ndarray:
-    assert not isinstance(layer, QuantizedLayer)
-    weight, bias = layer
+def _dense(tensors: AnyLayer, x: np.ndarray) -> np.ndarray:
+    assert not isinstance(tensors, QuantizedLayer)
+    weight, bias = tensors
     return weight.reshape(len(bias), -1) @ x + bias[:, None]
 
 
-def _sequential(layer: AnyLayer, x: np.ndarray) -> np.ndarray:
+def _sequential(tensors: AnyLayer, x: np.ndarray) -> np.ndarray:
     """A dense layer whose sums start at the bias and take the inputs in their order, each by one fma."""
-    assert not isinstance(layer, QuantizedLayer)
-    weight, bias = layer
+    assert not isinstance(tensors, QuantizedLayer)
+    weight, bias = tensors
     weight = weight.reshape(len(bias), -1)
     out = np.repeat(bias[:, None], x.shape[1], axis=1)
     for i in range(weight.shape[1]):
@@ -152,13 +155,13 @@ def _sequential(layer: AnyLayer, x: np.ndarray) -> np.ndarray:
     return out
 
 
-def _sums(step: Step, weight: np.ndarray, x: np.ndarray, border: np.ndarray | float = 0) -> np.ndarray:
+def _sums(layer: Layer, weight: np.ndarray, x: np.ndarray, border: np.ndarray | float = 0) -> np.ndarray:
     """The convolution's sums: exact for whole numbers of int8 and uint8 size."""
     weight = weight.astype(np.float32, copy=False)
-    if step.kind == "depthwise":
-        return _depthwise(weight, _padded(x, weight.shape[2] // 2, border), step.stride)
-    if step.kind == "stem":
-        x = _patches(_padded(x, 1, border), 3, step.stride)
+    if layer.kind == "depthwise":
+        return _depthwise(weight, _padded(x, weight.shape[2] // 2, border), layer.stride)
+    if layer.kind == "stem":
+        x = _patches(_padded(x, 1, border), 3, layer.stride)
     columns = x.reshape(len(x), -1)
     return _product(weight.reshape(len(weight), -1), columns).reshape(len(weight), *x.shape[1:])
 

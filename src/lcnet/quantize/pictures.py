@@ -86,7 +86,7 @@ def check_enough(found: int, wanted: int, fewest: int, problems: list[str], purp
         raise InputError(f"{found} of {wanted} pictures can be used to {purpose}, expected at least {fewest}{why}")
 
 
-def labelled(
+def labeled(
     path: str | os.PathLike[str], config: ModelConfig, labels_from_names: str | None = None
 ) -> list[tuple[Found, int]]:
     """List the pictures of labelled data, as `lcnet.dataset` opens it, with the model's index of their classes.

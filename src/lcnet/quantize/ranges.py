@@ -5,7 +5,7 @@ Memory does not depend on how many pictures there were. Out of the histograms co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,11 +13,10 @@ import numpy as np
 from ..arch import Arch
 from ..config import Preprocessing
 from ..modelfile.quantized import STEM, AnyLayer
-from .network import Step, run
+from .network import Layer, run
 
 BINS = 1024
 LOWEST = -0.375  # of hard-swish, at -1.5; gates and averages only bring it nearer to 0
-METHODS = ("minmax", "mse")
 HEADROOM = 1.25  # times the largest value seen: other pictures have larger ones
 HEADROOM_POOLED = 1.5  # after the average a channel has one value a picture: the largest seen says less
 FLOOR = 1 / 64  # of the layer's median range: a channel that was silent on the calibration pictures may speak on others
@@ -51,7 +50,7 @@ class Histogram:
         self.counts += np.bincount(at.ravel(), minlength=self.counts.size).reshape(self.counts.shape)
 
     @property
-    def centres(self) -> np.ndarray:
+    def centers(self) -> np.ndarray:
         """The middle of each bin, [C, BINS]."""
         return LOWEST + (np.arange(BINS) + 0.5) * self.width[:, None] / BINS
 
@@ -62,11 +61,11 @@ class Statistics:
 
     histograms: dict[str, Histogram] = field(default_factory=dict)
 
-    def add(self, step: Step, state: np.ndarray) -> None:
+    def add(self, layer: Layer, state: np.ndarray) -> None:
         """Count the input of a layer, as `network.run` yields it."""
-        if step.name != STEM:
-            values = state.reshape(len(state), -1) * np.float32(1 / step.factor)
-            self.histograms.setdefault(step.name, Histogram.empty(len(state))).add(values)
+        if layer.name != STEM:
+            values = state.reshape(len(state), -1) * np.float32(1 / layer.factor)
+            self.histograms.setdefault(layer.name, Histogram.empty(len(state))).add(values)
 
 
 def collect(
@@ -75,30 +74,37 @@ def collect(
     """Run ready input, batches of float32 [N,C,H,W], through the float network and count what every layer gets."""
     statistics = Statistics()
     for x in batches:
-        for step, state, _ in run(arch, layers, preprocessing, x):
-            statistics.add(step, state)
+        for layer, state, _ in run(arch, layers, preprocessing, x):
+            statistics.add(layer, state)
     return statistics
 
 
-def choose(step: Step, histogram: Histogram, method: str) -> tuple[np.ndarray, np.ndarray]:
+def choose(layer: Layer, histogram: Histogram, method: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the range [lo, hi] that each channel's codes should cover, float64 [C]; it includes 0."""
-    if method == "minmax" or step.kind == "linear":  # an average has one value a picture: too few for a histogram
-        headroom = HEADROOM_POOLED if step.kind == "linear" else HEADROOM
-        lo, hi = histogram.low * headroom, histogram.high * headroom
+    if layer.kind == "linear":  # an average has one value a picture: too few for a histogram
+        lo, hi = _widened(histogram, HEADROOM_POOLED)
     else:
-        lo, hi = _least_squares(histogram)
+        lo, hi = METHODS[method](histogram)
     lo = np.clip(lo.astype(np.float64), LOWEST, 0)
     hi = np.maximum(hi.astype(np.float64), 0)
     return lo, np.maximum(hi, FLOOR * max(float(np.median(hi - lo)), 1e-6) + lo)
 
 
+def _widened(histogram: Histogram, headroom: float = HEADROOM) -> tuple[np.ndarray, np.ndarray]:
+    """The seen range, with room for values that other pictures have."""
+    return histogram.low * headroom, histogram.high * headroom
+
+
 def _least_squares(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:
     """The part of the seen range whose codes, clipped outside, have the smallest squared error."""
     best, where = np.full(len(histogram.low), np.inf), np.ones(len(histogram.low))
-    centres, lo = histogram.centres, np.minimum(histogram.low, 0)[:, None]
+    centers, lo = histogram.centers, np.minimum(histogram.low, 0)[:, None]
     for shrink in SHRINK:
         hi = np.maximum(histogram.high * shrink, 1e-6)[:, None]
-        inside = np.clip(centres, lo, hi)
-        error = (histogram.counts * ((centres - inside) ** 2 + ((hi - lo) / 255) ** 2 / 12)).sum(axis=1)
+        inside = np.clip(centers, lo, hi)
+        error = (histogram.counts * ((centers - inside) ** 2 + ((hi - lo) / 255) ** 2 / 12)).sum(axis=1)
         where, best = np.where(error < best, shrink, where), np.minimum(error, best)
     return histogram.low, histogram.high * where
+
+
+METHODS: dict[str, Callable[[Histogram], tuple[np.ndarray, np.ndarray]]] = {"minmax": _widened, "mse": _least_squares}

@@ -68,8 +68,8 @@ def draw(report: dict[str, Any], path: Path) -> None:
         raise MissingExtraError(f"the plot needs matplotlib ({error}): pip install 'lcnet[bench]'") from None
     units = report["units"]
     figure, axis = plt.subplots(figsize=(8, 4))
-    colours = ["tab:orange" if u["runs_in"] == "fp32" else "tab:blue" for u in units]
-    axis.bar(range(len(units)), [u["sqnr_db"] for u in units], color=colours)
+    colors = ["tab:orange" if u["runs_in"] == "fp32" else "tab:blue" for u in units]
+    axis.bar(range(len(units)), [u["sqnr_db"] for u in units], color=colors)
     axis.axhline(report["held_out"]["sqnr_db"], color="black", linewidth=0.8, linestyle="--")
     axis.set_xticks(range(len(units)), [u["unit"] for u in units], rotation=60, ha="right", fontsize=8)
     axis.set_ylabel("signal to noise of the outputs, dB")

@@ -9,17 +9,17 @@ from __future__ import annotations
 import numpy as np
 
 from ..config import Preprocessing
-from ..modelfile.fold import Layer
+from ..modelfile.fold import FoldedLayer
 from ..modelfile.quantized import LARGEST_WEIGHT, QuantizedLayer
-from .network import Step
+from .network import Layer
 
-EQUALISATION = 0.25  # how far the columns of a pointwise layer are evened out: 0 not at all, 1 to one size
-MOST_EQUALISED = 16.0  # times that a channel's codes may be made coarser for it
+EQUALIZATION = 0.25  # how far the columns of a pointwise layer are evened out: 0 not at all, 1 to one size
+MOST_EQUALIZED = 16.0  # times that a channel's codes may be made coarser for it
 
 
-def quantize_stem(layer: Layer, preprocessing: Preprocessing) -> QuantizedLayer:
+def quantize_stem(tensors: FoldedLayer, preprocessing: Preprocessing) -> QuantizedLayer:
     """The stem on pixels from 0 to 255: the deviation goes into the weights and the mean into the bias."""
-    weight, bias = layer
+    weight, bias = tensors
     mean, std = (np.asarray(v, np.float64) for v in (preprocessing.mean, preprocessing.std))
     scale = (1 / (255 * std)).astype(np.float32)
     codes, multiplier = rounded(weight * scale.astype(np.float64)[:, None, None])
@@ -30,18 +30,18 @@ def quantize_stem(layer: Layer, preprocessing: Preprocessing) -> QuantizedLayer:
 
 
 def quantize_layer(
-    step: Step, layer: Layer, lo: np.ndarray, hi: np.ndarray, equalisation: float = EQUALISATION
+    layer: Layer, tensors: FoldedLayer, lo: np.ndarray, hi: np.ndarray, equalization: float = EQUALIZATION
 ) -> QuantizedLayer:
     """One layer whose input channels are to cover [lo, hi], float64 [in]."""
-    weight, bias = layer
+    weight, bias = tensors
     scale = (hi - lo) / 255
-    if step.kind != "depthwise":
-        scale = scale * _evened(weight.reshape(len(weight), -1) * scale, equalisation)
+    if layer.kind != "depthwise":
+        scale = scale * _evened(weight.reshape(len(weight), -1) * scale, equalization)
     scale = scale.astype(np.float32)
     zero = np.clip(np.rint(-lo / ((hi - lo) / 255)), 0, 255)
-    if step.kind != "depthwise":
+    if layer.kind != "depthwise":
         zero = np.clip(np.rint(-lo / scale), 0, 255)
-    columns = (-1, 1, 1, 1) if step.kind == "depthwise" else (1, -1, *(1,) * (weight.ndim - 2))
+    columns = (-1, 1, 1, 1) if layer.kind == "depthwise" else (1, -1, *(1,) * (weight.ndim - 2))
     codes, multiplier = rounded(weight * scale.astype(np.float64).reshape(columns))
     return QuantizedLayer(codes, multiplier, bias, scale, zero.astype(np.uint8))
 
@@ -49,7 +49,7 @@ def quantize_layer(
 def _evened(columns: np.ndarray, strength: float) -> np.ndarray:
     """The factor by which each input's codes get coarser so that its column of weights gets larger."""
     size = np.abs(columns).max(axis=0)
-    least = size.max() * MOST_EQUALISED ** (-1 / strength) if strength else 1.0
+    least = size.max() * MOST_EQUALIZED ** (-1 / strength) if strength else 1.0
     return (size.max() / np.maximum(size, least)) ** strength if size.any() else np.ones_like(size)
 
 

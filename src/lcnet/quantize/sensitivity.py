@@ -10,7 +10,7 @@ import numpy as np
 from ..arch import Arch
 from ..config import Preprocessing
 from ..modelfile.quantized import AnyLayer
-from .network import Step, after, outputs, pre_activation, run, steps
+from .network import Layer, after, layers_in_order, outputs, pre_activation, run
 
 CHUNK = 8  # pictures whose activations of all layers are in memory
 MOST_FLOAT = 3  # parts; where more are needed, int8 is not for this network
@@ -43,7 +43,7 @@ def measure(
     x: np.ndarray,
 ) -> list[Damage]:
     """Run ready input, float32 [N,C,H,W], with one part at a time in int8 and all else in float."""
-    units = list(dict.fromkeys(step.unit for step in steps(arch)))
+    units = list(dict.fromkeys(layer.unit for layer in layers_in_order(arch)))
     noise, signal = np.zeros(len(units)), 0.0
     for start in range(0, len(x), CHUNK):
         expected, found = _with_each(units, arch, exact, layers, preprocessing, x[start : start + CHUNK])
@@ -63,13 +63,13 @@ def _with_each(
     x: np.ndarray,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """The float outputs, and those with each unit in int8: what comes before the unit is computed once for all."""
-    order, inputs = steps(arch), {}
-    for step, state, out in run(arch, exact, preprocessing, x):
-        inputs[step.name], last = state, out
+    order, inputs = layers_in_order(arch), {}
+    for layer, state, out in run(arch, exact, preprocessing, x):
+        inputs[layer.name], last = state, out
     found = []
     for unit in units:
-        first = next(i for i, step in enumerate(order) if step.unit == unit)
-        mixed = {step.name: layers[step.name] for step in order if step.unit == unit}
+        first = next(i for i, layer in enumerate(order) if layer.unit == unit)
+        mixed = {layer.name: layers[layer.name] for layer in order if layer.unit == unit}
         found.append(_finish(order[first:], {**exact, **mixed}, preprocessing, inputs[order[first].name]))
     return outputs(order[-1], last), found
 
@@ -79,18 +79,18 @@ def _power(values: np.ndarray) -> float:
 
 
 def _finish(
-    order: list[Step], layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, state: np.ndarray
+    order: list[Layer], layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, state: np.ndarray
 ) -> np.ndarray:
-    for step in order:
-        state = after(step, pre_activation(step, layers[step.name], state, preprocessing), layers)
+    for layer in order:
+        state = after(layer, pre_activation(layer, layers[layer.name], state, preprocessing), layers)
     return outputs(order[-1], state)
 
 
 def _macs(arch: Arch, preprocessing: Preprocessing) -> dict[str, int]:
     cost = {name: macs for name, macs, _ in arch.conv_costs(*preprocessing.input_size[1:])}
     out: dict[str, int] = {}
-    for step in steps(arch):
-        out[step.unit] = out.get(step.unit, 0) + cost[step.name]
+    for layer in layers_in_order(arch):
+        out[layer.unit] = out.get(layer.unit, 0) + cost[layer.name]
     return out
 
 

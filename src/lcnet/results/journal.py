@@ -7,6 +7,7 @@ last. Turning a journal into its file takes bounded memory: the arrays go throug
 
 from __future__ import annotations
 
+import codecs
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +22,7 @@ from ..files import replacing
 from .rows import Classes, Rows
 
 _LENGTHS = struct.Struct("<II")
+LONGEST_ERROR = 4096  # characters that are kept of why a picture could not be read
 _GROUP = 256  # pictures that are turned into Parquet at once
 
 
@@ -41,23 +43,38 @@ def encode(rows: Rows, name: str, value: Any, error: str | None) -> bytes:
 
 
 def records(file: BinaryIO, rows: Rows) -> Iterator[Record]:
-    """Yield the whole records of a journal, from its start; `file` may be moved in between."""
+    """Yield the whole records of a journal, from its start; `file` may be moved in between. Raises `UnicodeDecodeError`."""
     at, size = 0, os.fstat(file.fileno()).st_size
     while at + _LENGTHS.size <= size:
         file.seek(at)
         lengths = _LENGTHS.unpack(file.read(_LENGTHS.size))
         start = at + _LENGTHS.size + sum(lengths)
         end = start if lengths[1] else start + sum(_sizes(rows))
-        if not lengths[0] or end > size:
+        if end > size:
             return
         yield Record(file.read(lengths[0]).decode(), file.read(lengths[1]).decode(), start, end)
         at = end
 
 
-def done(file: BinaryIO, rows: Rows) -> Iterator[tuple[str, bool, int]]:
-    """Yield name, whether it failed, and where it ends, of each whole record."""
-    for record in records(file, rows):
-        yield record.name, bool(record.error), record.end
+def cut_short(rows: Rows, name: str, rest: bytes, size: int) -> bool:
+    """Whether `size` bytes behind the last whole record, of which `rest` are the first, can begin that of `name`."""
+    text, start = name.encode(), _LENGTHS.size + len(name.encode())
+    begin = len(text).to_bytes(4, "little")
+    if len(rest) < _LENGTHS.size:
+        return len(rest) < len(begin) or rest.startswith(begin)
+    error = _LENGTHS.unpack_from(rest)[1]
+    known = rest.startswith(begin) and text.startswith(rest[_LENGTHS.size : start])
+    if not error:
+        return known and size < start + sum(_sizes(rows))
+    return known and error <= 4 * LONGEST_ERROR and size < start + error and _printable(rest[start:])
+
+
+def _printable(data: bytes) -> bool:
+    """Whether these bytes are how an error begins, which is cut anywhere."""
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(data).isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def _sizes(rows: Rows) -> list[int]:

@@ -12,15 +12,17 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from ..errors import InputError
 from ..files import check_target, exists
+from ..formats import csv_text
 from ..text import one_line, plain, shown
-from . import journal
-from .rows import Rows, csv_done, csv_lines, csv_rows, json_done, json_line
+from . import journal, resumed
+from .rows import Rows, csv_rows, json_line
 
 FORMATS = (".csv", ".jsonl", ".npz", ".parquet")
 
@@ -29,19 +31,22 @@ class Output:
     """One file of results. A context manager: leaving it through an exception keeps what was done, to be resumed."""
 
     def __init__(
-        self, path: Path, rows: Rows, begun_with: Mapping[str, Any], resume: bool = False, overwrite: bool = False
-    ) -> None:
+        self, path: Path, rows: Rows, begun_with: Mapping[str, Any], resume: bool = False, overwrite: bool = False,
+        safe: bool = False,
+    ) -> None:  # fmt: skip
         """Lock the file and decide whether to begin or to go on. Raises `InputError`, `MissingExtraError`.
 
-        begun_with: what must be the same to `resume`, as JSON values by the name that a message calls them.
+        begun_with: what must be the same to `resume`, as JSON values by the name that a message calls them. safe: text in
+        CSV is `formats.guarded`.
         """
-        self.path, self.rows, self.format = path, rows, path.suffix.lower()
-        check(path, resume, overwrite)
+        self.path, self.rows, self.format, self.safe = path, rows, path.suffix.lower(), safe
+        check(path, resume, overwrite, safe)
         if self.format == ".parquet":
             journal.pyarrow()
-        self.head = csv_lines([rows.header]).encode() if self.format == ".csv" else b""
+        self.head = csv_text([rows.header]).encode() if self.format == ".csv" else b""
         self.working = path if self.format in (".csv", ".jsonl") else _beside(path, ".partial")
         self.done = self.failed = 0
+        self.ahead: list[Any] = []  # sources that `skip_done` took off the list although they are not done
         self.complete: int | None = None  # bytes of whole pictures in the working file, None until that is known
         with _naming(path):
             self.lock = _locked(path)
@@ -58,6 +63,8 @@ class Output:
         if before and resume:
             _refuse_another(self.path, before, begun_with)
             return self._continue()
+        if resume and self.working != self.path and self.working.exists():
+            raise _damaged(self.path)
         if self.path.exists() and not overwrite:  # another run has just ended
             _beside(self.path, ".resume").unlink()
             raise exists(self.path)
@@ -77,36 +84,55 @@ class Output:
         return file
 
     def skip_done(self, sources: Iterator[Any]) -> int:
-        """Take the sources that are done off the front and return their number; a picture cut short is removed.
+        """Take the sources that are done off the front and return their number; a picture cut short at the end is removed.
 
-        Raises `InputError` if the sources are not those that are done.
+        One more may be in `ahead` then. Raises `InputError`, and leaves the file as it is, if the sources are not those
+        that are done, or if it cannot be read.
         """
         whole = len(self.head)
         with open(self.working, "rb") as reader:
-            for name, failed, end in self._scan(reader):
-                source = next(sources, None)
-                if source is None or shown(source) != name:
-                    found = "ends before it" if source is None else f"has {plain(source)} there"
-                    raise InputError(f"{self.path}: picture {self.done + 1} was {one_line(name)}, now the list {found}:"
-                                     " name the same pictures, or begin again with --overwrite")  # fmt: skip
-                whole = end
-                self.done += 1
-                self.failed += failed
+            try:
+                for name, failed, end in resumed.done(self.format, reader, self.rows, whole, self.safe):
+                    self._compare(name, next(sources, None))
+                    whole = end
+                    self.done += 1
+                    self.failed += failed
+            except resumed.Unreadable:
+                self._refuse(whole, next(sources, None))
+            self._check_rest(whole, reader, sources)
         with _naming(self.path):
             self.file.truncate(whole)
         self.complete = whole
         return self.done
 
-    def _scan(self, reader: BinaryIO) -> Iterator[tuple[str, bool, int]]:
-        if self.format == ".csv":
-            return csv_done(reader, self.rows, len(self.head))
-        return json_done(reader) if self.format == ".jsonl" else journal.done(reader, self.rows)
+    def _compare(self, name: str, source: Any) -> None:
+        if source is None or shown(source) != name:
+            found = "ends before it" if source is None else f"has {plain(source)} there"
+            raise InputError(f"{self.path}: picture {self.done + 1} was {one_line(name)}, now the list {found}:"
+                             " name the same pictures, or begin again with --overwrite")  # fmt: skip
+
+    def _check_rest(self, whole: int, reader: BinaryIO, sources: Iterator[Any]) -> None:
+        """What is behind the whole pictures goes only if it is a part of the next one."""
+        size = os.fstat(reader.fileno()).st_size - whole
+        if not size:
+            return
+        self.ahead = list(islice(sources, 1))
+        reader.seek(whole)
+        rest, name = reader.read(resumed.LONGEST), shown(self.ahead[0]) if self.ahead else None
+        if name is None or not resumed.cut_short(self.format, self.rows, name, rest, size, self.safe):
+            self._refuse(whole, *self.ahead)
+
+    def _refuse(self, whole: int, source: Any = None) -> NoReturn:
+        name = "after the last of the list" if source is None else plain(source)
+        raise InputError(resumed.refusal(self.working, self.done + 1, whole, name))
 
     def write(self, source: Any, value: Any, error: Exception | None) -> None:
         """Append one picture: its value, or its error. Raises `InputError` if it cannot be written."""
         if self.complete is None:
             raise InputError("a file that is resumed needs skip_done() first")
-        reason = None if error is None else one_line(str(error).removeprefix(f"{source}: "))
+        reason = None
+        if error is not None:
+            reason = one_line(str(error).removeprefix(f"{source}: "))[: journal.LONGEST_ERROR] or type(error).__name__
         data = self._encoded(shown(source), value, reason)
         with _naming(self.path):
             self.file.seek(self.complete)
@@ -118,7 +144,9 @@ class Output:
     def _encoded(self, name: str, value: Any, reason: str | None) -> bytes:
         if self.working != self.path:
             return journal.encode(self.rows, name, value, reason)
-        return (csv_rows if self.head else json_line)(self.rows, name, value, reason).encode()
+        if self.head:
+            return csv_rows(self.rows, name, value, reason, self.safe).encode()
+        return json_line(self.rows, name, value, reason).encode()
 
     def __enter__(self) -> Output:
         return self
@@ -145,10 +173,12 @@ class Output:
             _beside(self.path, ".resume").unlink()
 
 
-def check(path: Path, resume: bool = False, overwrite: bool = False) -> None:
+def check(path: Path, resume: bool = False, overwrite: bool = False, safe: bool = False) -> None:
     """Refuse, before any work, a file that cannot or must not be written. Raises `InputError`."""
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path}: results go to a file that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    if safe and path.suffix.lower() != ".csv":
+        raise InputError(f"{path}: --csv-safe is about files that end in .csv: leave it out")
     check_target(path, overwrite=True)
     if resume and overwrite:
         raise InputError("--resume continues a file and --overwrite replaces it: choose one")
@@ -179,14 +209,19 @@ def _locked(path: Path) -> BinaryIO:
 
 def _refuse_another(path: Path, before: bytes, now: dict[str, Any]) -> None:
     try:
-        then = json.loads(before)
+        then = dict(json.loads(before).items())
         names = [*then, *(name for name in now if name not in then)]
-    except (ValueError, TypeError):
-        raise InputError(f"{_beside(path, '.resume')} is damaged: begin again with --overwrite") from None
+    except (AttributeError, RecursionError, ValueError):
+        raise _damaged(path) from None
     for name in names:
         if then.get(name) != json.loads(json.dumps(now.get(name))):
             raise InputError(f"{path} was begun with {name} {_text(then.get(name))}, now it is {_text(now.get(name))}:"
                              " use the same again, or begin again with --overwrite")  # fmt: skip
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"{_beside(path, '.resume')} is damaged, so that nobody knows with what {path} was begun: begin again "
+                      "with --overwrite")  # fmt: skip
 
 
 def _text(value: Any) -> str:

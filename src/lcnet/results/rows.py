@@ -5,18 +5,19 @@ Numbers keep what float32 holds: nine digits in text. Owns the columns of each c
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from ..config import Labels
 from ..errors import InputError
+from ..formats import csv_text, guarded, json_text
 
 if TYPE_CHECKING:
     from ..runtime import Result
+
+TEXTS = ("file", "id", "label", "error")  # columns of CSV that hold what somebody else has written
 
 
 class Classes:
@@ -27,9 +28,13 @@ class Classes:
     def __init__(self, labels: Labels | None, num_classes: int, top: int) -> None:
         self.names = labels.names if labels else tuple(map(str, range(num_classes)))
         self.ids = (labels.ids if labels else None) or (None,) * num_classes
-        self.lines = min(top, num_classes)  # of CSV for a picture that could be read
+        self.lines = min(top, num_classes)  # rows of CSV for a picture that could be read
         self.dtypes = {"indices": np.dtype("<i4"), "probabilities": np.dtype("<f4"), "accepted": np.dtype("?")}
         self.shapes: dict[str, tuple[int, ...]] = dict.fromkeys(self.dtypes, (self.lines,))
+        # The most LF that the texts of a row can have, but for the name.
+        self.breaks = sum(
+            max((t or "").count("\n") for t in column) if column else 0 for column in (self.names, self.ids)
+        )
         self.extras = {"labels": self.names}  # stored once a file, where a file can
 
     def arrays(self, value: Result) -> list[np.ndarray]:
@@ -64,7 +69,7 @@ class Arrays:
         self.shapes = dict(shapes)
         self.dtypes = dict.fromkeys(shapes, np.dtype("<f4"))
         self.extras: dict[str, Sequence[str]] = {}
-        self.lines = 1
+        self.lines, self.breaks = 1, 0
 
     @property
     def header(self) -> tuple[str, ...]:
@@ -92,62 +97,18 @@ Rows: TypeAlias = Classes | Arrays
 def json_line(rows: Rows, name: str, value: Any, error: str | None) -> str:
     """One line of a JSONL file; `value` is None with an error."""
     members = rows.json(value) if error is None else {}
-    return json.dumps({"file": name, **members, "error": error}, ensure_ascii=False) + "\n"
+    return json_text({"file": name, **members, "error": error}) + "\n"
 
 
-def csv_lines(lines: Iterable[Iterable[Any]]) -> str:
-    """CSV by RFC 4180, but lines end in LF."""
-    import csv
-    import io
-
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue()
-
-
-def csv_rows(rows: Rows, name: str, value: Any, error: str | None) -> str:
-    """All lines of one picture."""
-    if error is None:
-        return csv_lines([[name, *line, ""] for line in rows.csv(value)])
-    return csv_lines([[name, *[""] * (len(rows.header) - 2), error]])
-
-
-def csv_done(file: BinaryIO, rows: Rows, start: int) -> Iterator[tuple[str, bool, int]]:
-    """Yield name, whether it failed, and where it ends, of each whole picture in a CSV file whose header is before `start`."""
-    import csv
-
-    lines, whole = _Lines(file, start), 0
-    with suppress(csv.Error, UnicodeDecodeError):
-        for line in csv.reader(lines):
-            if len(line) != len(rows.header):  # cut short within a name of several lines
-                return
-            whole = 0 if line[-1] else (whole + 1) % rows.lines
-            if not whole:
-                yield line[0], bool(line[-1]), lines.end
-
-
-def json_done(file: BinaryIO) -> Iterator[tuple[str, bool, int]]:
-    """Yield the same of a JSONL file."""
-    lines = _Lines(file, 0)
-    with suppress(ValueError):
+def csv_rows(rows: Rows, name: str, value: Any, error: str | None, safe: bool = False) -> str:
+    """All lines of one picture. `safe`: in cells of text nothing that a spreadsheet takes for a formula."""
+    empty = [""] * (len(rows.header) - 2)
+    lines = [[name, *empty, error]] if error is not None else [[name, *line, ""] for line in rows.csv(value)]
+    if safe:
+        texts = [i for i, column in enumerate(rows.header) if column in TEXTS]
         for line in lines:
-            members = json.loads(line)
-            yield members["file"], members["error"] is not None, lines.end
-
-
-class _Lines:
-    """The lines of a file that end as lines do, and where the last one given did."""
-
-    def __init__(self, file: BinaryIO, start: int) -> None:
-        self.file, self.end = file, start
-
-    def __iter__(self) -> Iterator[str]:
-        self.file.seek(self.end)
-        for line in self.file:
-            if not line.endswith(b"\n"):
-                return
-            self.end += len(line)
-            yield line.decode()
+            line[:] = [guarded(cell or "") if i in texts else cell for i, cell in enumerate(line)]
+    return csv_text(lines)
 
 
 def _nested(array: np.ndarray) -> list[Any]:

@@ -5,6 +5,7 @@ Owns loading (name -> folded, packed network) and the `Classifier`. Pixels are i
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,13 @@ import numpy as np
 
 from .. import _native
 from ..arch import REDUCTIONS, Arch
+from ..config import MIN_SIDE as MIN_SIZE
 from ..config import Labels, ModelConfig, Preprocessing
 from ..cpus import usable_cpus
-from ..errors import InputError
+from ..errors import InputError, ModelFileError
 from ..modelfile import ModelFile
 from ..sources.formats import MAX_PIXELS
+from ..text import one_line, short
 from .decision import accepted, probabilities, thresholds
 from .layers import native_layers
 from .result import Prediction as Prediction
@@ -26,11 +29,11 @@ from .result import Result as Result
 if TYPE_CHECKING:
     from .stream import Answer, Streamed
 
-MIN_SIZE = 32  # pixels a side: below it the last maps would be all padding
 PRECISIONS = ("fp32", "bf16")
 DECODES = ("exact", "fast")
 KINDS = ("classify", "probs", "logits", "embeddings", "feature_maps")
 CHUNK = 32  # images that are decoded before they run: bounds the memory of a long list
+CHUNK_VALUES = 1 << 24  # of their inputs, 64 MiB, unless one image has more
 _NO_CLASSIFIER = "this model has no classifier: it gives embeddings and feature maps only"
 
 
@@ -65,7 +68,8 @@ class Classifier:
     """A model ready to run. Immutable, and safe to use from many threads at once.
 
     Where a method takes `images`: a path, bytes, a binary file, a Pillow image, a uint8 array [H,W,3], or a list of these;
-    or a float32 array [N,C,H,W] that is preprocessed already. Pictures that cannot be read raise `ImageError`.
+    or a float32 array [N,C,H,W] that is preprocessed already. Pictures that cannot be read raise `ImageError`; a network that
+    makes NaN or Inf of finite numbers raises `ModelFileError`.
     """
 
     def __init__(
@@ -125,7 +129,7 @@ class Classifier:
         return self._engine.threads
 
     def __repr__(self) -> str:
-        source = self.config.provenance.get("source", "")
+        source = short(one_line(str(self.config.provenance.get("source", ""))))
         return f"<lcnet.Classifier {self.arch.name} {source} isa={self.isa} {self.precision} threads={self.threads}>"
 
     def classify(self, images: Any, top_k: int = 5) -> list[Result]:
@@ -145,8 +149,8 @@ class Classifier:
         return probabilities(self.logits(images), self.config.decision)
 
     def embeddings(self, images: Any) -> np.ndarray:
-        """Return the 1280 values before the classifier, float32 [N, 1280] (timm's `num_classes=0` output)."""
-        return self._collect(images, lambda x: self._outputs(x, embeddings=True), (1280,))
+        """Return the values before the classifier, float32 [N, head_hidden_size] (1280; timm's `num_classes=0` output)."""
+        return self._collect(images, lambda x: self._outputs(x, embeddings=True), (self.arch.head_hidden_size,))
 
     def feature_maps(self, images: Any, out_indices: Sequence[int] | None = None) -> list[np.ndarray]:
         """Return feature maps float32 [N,C,H,W] of strides 2, 4, 8, 16, 32 (timm's `features_only=True` output).
@@ -186,10 +190,11 @@ class Classifier:
 
         images: one or an iterable, which may never end and is read a little ahead, in a thread; paths may be folders
         (`recursive`: with those below), globs, zip and tar archives. kind: `classify` gives a `Result`, `probs` and `logits`
-        float32 [num_classes], `embeddings` [1280], `feature_maps` a list of [C,H,W]. errors: `raise` at an unreadable image,
-        or `yield` it with its `error`. batch_size: images a worker takes at once at most. workers: threads that decode and
-        run, by default as many as the model's; 0 does everything in the caller's. frames: of files with several `first`, `all`,
-        or at most so many, evenly spaced; then each is a source of its own, `a.gif/#2`. Closing the iterator stops the threads.
+        float32 [num_classes], `embeddings` [head_hidden_size], `feature_maps` a list of [C,H,W]. errors: `raise` at an
+        unreadable image, or `yield` it with its `error`. batch_size: images a worker takes at once at most.
+        workers: threads that decode and run, by default as many as the model's; 0 does everything in the caller's. frames:
+        of files with several `first`, `all`, or at most so many, evenly spaced; then each is a source of its own, `a.gif/#2`.
+        Closing the iterator stops the threads.
         """
         from ..sources import find
         from .stream import stream
@@ -237,7 +242,8 @@ class Classifier:
     def forward_head(self, features: np.ndarray, pre_logits: bool = False) -> np.ndarray:
         """Return logits, or with `pre_logits` the embeddings, of what `forward_features` returned."""
         features = _float32(features, "features", self.arch.num_features, 1)
-        out = np.empty((len(features), 1280 if pre_logits else self.arch.num_classes), np.float32)
+        size = self.arch.head_hidden_size if pre_logits else self.arch.num_classes
+        out = np.empty((len(features), size), np.float32)
         if out.size:
             self._engine.run_head(features, *((None, out) if pre_logits else (out, None)))
         return out
@@ -248,9 +254,11 @@ class Classifier:
 
     def _outputs(self, x: np.ndarray, logits: bool = False, embeddings: bool = False) -> np.ndarray:
         x = self._input(x)
-        out = np.empty((len(x), self.arch.num_classes if logits else 1280), np.float32)
+        size = self.arch.num_classes if logits else self.arch.head_hidden_size
+        out = np.empty((len(x), size), np.float32)
         if len(x):
             self._engine.run(x, out if logits else None, out if embeddings else None, [])
+        _check_finite([out], x)
         return out
 
     def _maps(self, x: np.ndarray, wanted: Sequence[int]) -> list[np.ndarray]:
@@ -259,6 +267,7 @@ class Classifier:
         maps = {i: np.empty((len(x), *shapes[i]), np.float32) for i in wanted}
         if len(x):
             self._engine.run(x, None, None, [maps.get(i) for i in range(len(REDUCTIONS))])
+        _check_finite(maps.values(), x)
         return [maps[i] for i in wanted]
 
     def _input(self, x: Any) -> np.ndarray:
@@ -275,8 +284,9 @@ class Classifier:
         from ..image import as_list
 
         sources = as_list(images)
-        for start in range(0, len(sources), CHUNK):
-            yield self._batch(sources[start : start + CHUNK], start)
+        chunk = max(1, min(CHUNK, CHUNK_VALUES // math.prod(self.preprocessing.input_size)))
+        for start in range(0, len(sources), chunk):
+            yield self._batch(sources[start : start + chunk], start)
 
     def _batch(self, images: list[Any], first: int = 0, seen: Any = None) -> np.ndarray:
         from ..image import batch
@@ -306,6 +316,12 @@ def _largest(values: np.ndarray, count: int) -> list[int]:
 def _check_top(top_k: int) -> None:
     if not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1:
         raise InputError(f"top_k is {top_k!r}, expected a whole number of at least 1")
+
+
+def _check_finite(outputs: Iterable[np.ndarray], x: np.ndarray) -> None:
+    """Refuse the NaN or Inf that a network has made of finite numbers: they would be sorted and written as answers are."""
+    if not all(np.isfinite(out).all() for out in outputs) and np.isfinite(x).all():
+        raise ModelFileError("the network gives NaN or Inf: its weights are damaged, or far too large for its input")
 
 
 def _is_ready(images: Any) -> bool:

@@ -16,10 +16,11 @@ UNKNOWN = "unknown"  # the label of a picture for which no class is accepted
 def probabilities(logits: np.ndarray, decision: Decision) -> np.ndarray:
     """Probabilities float32 [N,K] of logits float32 [N,K]: softmax, or of a multi-label model the sigmoid of each."""
     temperature = decision.temperature or 1.0
-    if decision.multi_label:
-        return np.exp(-np.logaddexp(0, -logits / temperature))  # exact at both ends, and no overflow
-    exp = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    return exp / exp.sum(axis=1, keepdims=True)
+    with np.errstate(over="ignore"):  # to Inf, of which exp makes the 0 or 1 that is meant
+        if decision.multi_label:
+            return np.exp(-np.logaddexp(0, -logits / temperature))  # exact at both ends
+        exp = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+        return exp / exp.sum(axis=1, keepdims=True)
 
 
 def thresholds(config: ModelConfig) -> np.ndarray:

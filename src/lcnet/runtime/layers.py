@@ -20,9 +20,10 @@ def native_layers(model: ModelFile) -> _native.Layers | _native.Int8Layers:
 def _layers(model: ModelFile) -> _native.Layers:
     """Hand the folded layers to the native core."""
     folded, layers = fold(model), _native.Layers()
+    layers.feature_maps(model.config.arch.feature_indices)
     layers.stem(*folded.stem)
     for block in folded.blocks:
-        layers.block(block.stride, *block.depthwise, *block.pointwise)
+        layers.block((block.stride, block.stride), *block.depthwise, *block.pointwise)
         if block.squeeze_excite:
             reduce, expand = block.squeeze_excite
             layers.squeeze_excite(*reduce, *expand)
@@ -35,6 +36,7 @@ def _layers(model: ModelFile) -> _native.Layers:
 def _int8_layers(model: ModelFile) -> _native.Int8Layers:
     """Hand the layers of a quantised model to the native core."""
     by_name, layers = quantized.from_weights(model.weights), _native.Int8Layers()
+    layers.feature_maps(model.config.arch.feature_indices)
     mean = 255 * np.asarray(model.config.preprocessing.mean)
 
     def add(kind: str, names: Sequence[str], *before: Any) -> None:
@@ -46,7 +48,7 @@ def _int8_layers(model: ModelFile) -> _native.Int8Layers:
 
     layers.stem(*(*quantized.fields_of(by_name[quantized.STEM]), mean.astype(np.float32)))
     for name, block in model.config.arch.blocks():
-        add("block", quantized.layers_of(name), block.stride)
+        add("block", quantized.layers_of(name), (block.stride, block.stride))
         if block.se_channels:
             reduce, expand = (
                 quantized.fields_of(by_name[f"{name}.se.{part}"]) for part in ("conv_reduce", "conv_expand")

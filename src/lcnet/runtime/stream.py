@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import InputError, LcnetError
+from ..errors import InputError, LcnetError, ModelFileError
 from ..sources.found import Found
 
 BATCH = 8  # pictures a worker takes at once: calls cost little against them, and their inputs stay in the cache
 WINDOW = 3  # batches a worker: one at work, one waiting, one done but behind a slower picture
+BATCH_VALUES = 1 << 24  # of the inputs that the network gets at once, 64 MiB, unless one has more
 WINDOW_BYTES = 256 << 20  # of encoded pictures read ahead, such as those from a tar archive; one more may come on top
 GRACE = 0.5  # seconds that closing waits for a source that is just being read: it may block for ever
 
@@ -54,7 +55,7 @@ def stream(
         raise InputError(f"errors is {errors!r}, expected 'raise' or 'yield'")
     batch = _whole("batch_size", BATCH if batch_size is None else batch_size, 1)
     workers = _whole("workers", workers, 0)
-    job = _Job(prepare, answer)
+    job = _StreamJob(prepare, answer)
     if not workers or (isinstance(sources, (list, tuple)) and len(sources) <= 1):
         return _in_turn(job, sources, errors)
     return _in_threads(_Line(job, sources, batch, workers), errors)
@@ -88,7 +89,16 @@ class _Slot:
         return Streamed(self.source, self.value, None, self.seconds)
 
 
-class _Job:
+_Ready = tuple[_Slot, np.ndarray]  # and its input, float32 [1,C,H,W]
+
+
+def _name(source: Any) -> str:
+    from ..image.pixels import name_of
+
+    return str(source) if isinstance(source, Found) else name_of(source)
+
+
+class _StreamJob:
     """What is done to a few pictures: decode each, run the network on all."""
 
     def __init__(self, prepare: Prepare, answer: Answer) -> None:
@@ -96,16 +106,31 @@ class _Job:
 
     def run(self, slots: Sequence[_Slot], stopped: Callable[[], bool] = lambda: False) -> None:
         """Fill in values and errors; returns early, with less than all, once `stopped`."""
-        inputs = []
+        ready: list[_Ready] = []
         for slot in slots:
             if stopped():
                 return
-            inputs.append(self._input(slot))
-        ready = [(slot, x) for slot, x in zip(slots, inputs, strict=True) if x is not None]
-        if not ready:
-            return
+            x = self._input(slot)
+            if x is not None:
+                ready.append((slot, x))
+            if sum(x.size for _, x in ready) >= BATCH_VALUES:
+                self._answer(ready)
+                ready = []
+        if ready:
+            self._answer(ready)
+
+    def _answer(self, ready: Sequence[_Ready]) -> None:
+        """Run the network on some inputs, and where one of them is at fault on each by itself, to find out which."""
         started = perf_counter()
-        values = self.answer(np.concatenate([x for _, x in ready]) if len(ready) > 1 else ready[0][1])
+        try:
+            values = self.answer(np.concatenate([x for _, x in ready]) if len(ready) > 1 else ready[0][1])
+        except ModelFileError as error:
+            if len(ready) == 1:
+                ready[0][0].error = type(error)(f"{_name(ready[0][0].source)}: {error}")
+            else:
+                for one in ready:
+                    self._answer([one])
+            return
         share = (perf_counter() - started) / len(ready)
         for (slot, _), value in zip(ready, values, strict=True):
             slot.value = value
@@ -123,7 +148,7 @@ class _Job:
             slot.seconds = perf_counter() - started
 
 
-def _in_turn(job: _Job, sources: Iterable[Any], errors: str) -> Generator[Streamed, None, None]:
+def _in_turn(job: _StreamJob, sources: Iterable[Any], errors: str) -> Generator[Streamed, None, None]:
     for source in sources:
         slot = _Slot(source)
         job.run([slot])
@@ -146,7 +171,7 @@ class _Line:
     conditions say who should look: the reader for room, the workers for work, the consumer for its next answer.
     """
 
-    def __init__(self, job: _Job, sources: Iterable[Any], batch: int, workers: int) -> None:
+    def __init__(self, job: _StreamJob, sources: Iterable[Any], batch: int, workers: int) -> None:
         self.job, self.sources, self.batch, self.limit = job, sources, batch, workers
         self.lock = threading.RLock()  # an iterator may be collected, and so closed, while this very thread holds it
         self.room, self.work, self.ready = (threading.Condition(self.lock) for _ in range(3))

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-_PLACES = {"Recipe": ".recipe", "RECIPES": ".recipes", "fit": ".training", "Options": ".training"}
+from ..renamed import renamed
+
+_PLACES = {"Recipe": ".recipe", "RECIPES": ".recipes", "fit": ".training", "TrainOptions": ".training"}
 __all__ = sorted(_PLACES)
 
 
-def __getattr__(name: str) -> Any:
+def _placed(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
     return getattr(import_module(_PLACES[name], __name__), name)
+
+
+__getattr__ = renamed(__name__, {"Options": "TrainOptions"}, otherwise=_placed)

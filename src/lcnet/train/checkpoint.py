@@ -1,6 +1,7 @@
 """What a run needs to go on as if it had never stopped, in one file: `last.ckpt`.
 
-Weights, averaged weights with their counter, optimizer, gradient scaler, place in the run and best result. Random numbers
+Weights, averaged weights with their counter, optimizer, gradient scaler, place in the run and best result, and the
+description that makes the weights a model file (`lcnet convert`). Random numbers
 need no state: they are functions of the seed and the place (sampler.py). Written under a temporary name and renamed;
 read without unpickling anything but tensors and plain values. The identity has the start's name as it was given, which may be
 a path: unlike the model file, a checkpoint stays with its run.
@@ -9,15 +10,17 @@ a path: unlike the model file, a checkpoint stays with its run.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..errors import ModelFileError
+from ..errors import LcnetError, ModelFileError
 from ..files import write_atomically
-from ..text import short
+from ..text import one_line, short
 
 VERSION = 1
 
@@ -34,10 +37,20 @@ class Place:
     best_epoch: int = -1
 
 
-def save(path: Path, identity: dict[str, Any], place: Place, parts: dict[str, Any]) -> None:
-    """Write a checkpoint. `identity`: plain values that a run must share to go on from it; `parts`: state dicts."""
+_NUMBER, _COUNT = (int, float), (int,)
+_PLACE = {"epoch": _COUNT, "step": _COUNT, "updates": _COUNT, "loss_sum": _NUMBER, "best": (*_NUMBER, type(None)),
+          "best_epoch": _COUNT}  # fmt: skip
+
+
+def save(path: Path, identity: dict[str, Any], place: Place, parts: dict[str, Any], description: str) -> None:
+    """Write a checkpoint.
+
+    identity: plain values that a run must share to go on from it. parts: state dicts. description: what a model file of
+    these weights says, for `lcnet convert`.
+    """
     buffer = io.BytesIO()
-    torch.save({"lcnet": VERSION, "identity": identity, "place": asdict(place), "parts": parts}, buffer)
+    told = {"lcnet": VERSION, "identity": identity, "description": description, "place": asdict(place), "parts": parts}
+    torch.save(told, buffer)
     write_atomically(path, buffer.getvalue())
 
 
@@ -45,20 +58,50 @@ def load(path: Path, identity: dict[str, Any]) -> tuple[Place, dict[str, Any]]:
     """Read a checkpoint. Raises `ModelFileError` if it is damaged or of a run that differs in its identity."""
     try:
         data = torch.load(path, map_location="cpu", weights_only=True)
-        version, found = data["lcnet"], data["identity"]
-        place, parts = Place(**data["place"]), dict(data["parts"])
     except FileNotFoundError:
         raise ModelFileError(f"{path}: there is no checkpoint to resume from: leave out --resume") from None
     except Exception as error:  # whatever torch raises for a damaged or foreign file
-        raise ModelFileError(f"{path}: it is no checkpoint of a training run ({type(error).__name__}): "
-                             "--overwrite begins anew") from None  # fmt: skip
-    if version != VERSION:
-        raise ModelFileError(f"{path}: a checkpoint of version {version}, this lcnet reads {VERSION}")
+        raise _no_checkpoint(path, type(error).__name__) from None
+    with restoring(path):
+        _check(data)
+        place, parts = Place(**data["place"]), dict(data["parts"])
+        for name, kinds in _PLACE.items():
+            if type(getattr(place, name)) not in kinds:
+                raise ValueError(f"place.{name} is {short(repr(getattr(place, name)))}")
     for key, value in identity.items():
-        if found.get(key) != value:
-            raise ModelFileError(f"{path}: the run had {_short(key, found.get(key), value)}: resume with what it was "
+        found = data["identity"].get(key)
+        if found != value:
+            raise ModelFileError(f"{path}: the run had {_short(key, found, value)}: resume with what it was "
                                  "started with, or begin anew with --overwrite")  # fmt: skip
     return place, parts
+
+
+@contextmanager
+def restoring(path: Path) -> Iterator[None]:
+    """Turn whatever a checkpoint's content makes torch or Python raise into one `ModelFileError` that names it."""
+    try:
+        yield
+    except LcnetError:
+        raise
+    except Exception as error:
+        said = one_line(" ".join(str(error).split())[:200])
+        raise _no_checkpoint(
+            path, said if isinstance(error, ValueError) else f"{type(error).__name__}: {said}"
+        ) from None
+
+
+def _check(data: Any) -> None:
+    """Raise `ValueError` for anything but what `save` writes."""
+    for key, kind in {"lcnet": int, "identity": dict, "place": dict, "parts": dict}.items():
+        found = data.get(key) if isinstance(data, dict) else None
+        if not isinstance(found, kind):
+            raise ValueError(f"{key} is {type(found).__name__}, expected {kind.__name__}")
+    if data["lcnet"] != VERSION:
+        raise ValueError(f"it is of version {data['lcnet']}, this lcnet reads {VERSION}")
+
+
+def _no_checkpoint(path: Path, why: str) -> ModelFileError:
+    return ModelFileError(f"{path}: it is no checkpoint of this training run ({why}): --overwrite begins anew")
 
 
 def _short(key: str, found: Any, asked: Any) -> str:

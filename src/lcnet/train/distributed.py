@@ -7,7 +7,7 @@ after torch's own time limit.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -58,10 +58,13 @@ class Group:
             return
         for name, buffer in module.named_buffers():
             if name.endswith(("running_mean", "running_var")):
-                if how == "reduce":
-                    self.sum(buffer).div_(self.world)
-                else:
-                    distributed.broadcast(buffer, 0)
+                DIST_BN[how](self, buffer)
+
+
+DIST_BN: dict[str, Callable[[Group, Tensor], Any]] = {
+    "reduce": lambda group, buffer: group.sum(buffer).div_(group.world),
+    "broadcast": lambda group, buffer: distributed.broadcast(buffer, 0),
+}
 
 
 @contextmanager
@@ -111,7 +114,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
             self.num_batches_tracked += 1
 
 
-def synchronise_bn(module: nn.Module) -> None:
+def synchronize_bn(module: nn.Module) -> None:
     """Make every batch norm one over all processes, in place; its tensors and their names stay."""
     for layer in module.modules():
         if type(layer) is nn.BatchNorm2d:

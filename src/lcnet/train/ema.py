@@ -7,12 +7,22 @@ several processes: their state has other names, which is refused.
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from ..errors import InputError
+
+
+class Version(NamedTuple):
+    """What a version of timm's ModelEma does."""
+
+    copies_first: bool  # the first update replaces the average
+    warms_up: bool  # it can have a warm-up
+
+
+VERSIONS = {2: Version(copies_first=False, warms_up=False), 3: Version(copies_first=True, warms_up=True)}
 
 
 class Ema:
@@ -25,8 +35,8 @@ class Ema:
     """
 
     def __init__(self, model: nn.Module, decay: float, version: int = 3, warmup: bool = False) -> None:
-        if warmup and version == 2:
-            raise InputError("recipe: ema_warmup is true with ema_version 2, expected version 3")
+        if warmup and not VERSIONS[version].warms_up:
+            raise InputError(f"recipe: ema_warmup is true with ema_version {version}, expected version 3")
         self.decay, self.version, self.warmup = decay, version, warmup
         self.updates = 0
         self.module = deepcopy(model).eval().requires_grad_(False)
@@ -47,9 +57,7 @@ class Ema:
 
     def next_decay(self) -> float:
         """How much of the average stays in the next update."""
-        if self.version == 2:
-            return self.decay
-        if self.updates == 0:
+        if self.updates == 0 and VERSIONS[self.version].copies_first:
             return 0.0
         return min(self.decay, 1 - (1 + self.updates) ** (-2 / 3)) if self.warmup else self.decay
 

@@ -8,10 +8,10 @@ the seed that travels with its index, so that the number of workers changes noth
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,12 +26,12 @@ from ..errors import ImageError, InputError, LcnetError
 from ..image import resize, resize_crop
 from ..image.pixels import decode
 from ..sources.formats import MAX_PIXELS
+from .augment import randaugment
 from .augment.crop import random_resized_crop, shifted, shifted_crop
-from .augment.randaugment import RandAugment
 from .recipe import Recipe
 from .sampler import Item, Order
 
-FILTERS = ("bilinear", "bicubic")
+FILTERS = {name: tuple(f.name.lower() for f in filters) for name, filters in randaugment.FILTERS.items()}
 
 
 def read_pixels(
@@ -62,16 +62,15 @@ class TrainTransform:
     max_pixels: int = MAX_PIXELS
 
     @cached_property
-    def randaugment(self) -> RandAugment:
+    def randaugment(self) -> randaugment.RandAugment:
         """The ops; what comes into view is filled with the mean colour."""
         fill = tuple(min(max(round(255 * m), 0), 255) for m in self.preprocessing.mean)
-        return RandAugment(self.recipe.randaugment, fill, self.recipe.interpolation)
+        return randaugment.RandAugment(self.recipe.randaugment, fill, self.recipe.interpolation)
 
     def __call__(self, dataset: Dataset, index: int, seed: int) -> np.ndarray:
         """Return uint8 [size,size,C]. Raises `ImageError`."""
         rng, size, channels = random.Random(seed), self.recipe.input_size, self.preprocessing.input_size[0]
-        cut = self._resized if self.recipe.crop == "resized" else self._shifted
-        pixels = cut(dataset, index, rng, size)[:, :, :channels]
+        pixels = CROPS[self.recipe.crop].cut(self, dataset, index, rng, size)[:, :, :channels]
         if rng.random() < self.recipe.hflip:
             pixels = pixels[:, ::-1]
         if rng.random() < self.recipe.vflip:
@@ -99,7 +98,8 @@ class TrainTransform:
         return shifted(scaled, *shifted_crop(rng, size, self.recipe.shift))
 
     def _filter(self, rng: random.Random) -> str:
-        return rng.choice(FILTERS) if self.recipe.interpolation == "random" else self.recipe.interpolation
+        names = FILTERS[self.recipe.interpolation]
+        return rng.choice(names) if len(names) > 1 else names[0]  # a choice of one draws too: timm does not
 
     def _augmented(self, pixels: np.ndarray, rng: random.Random) -> np.ndarray:
         from PIL import Image
@@ -110,6 +110,16 @@ class TrainTransform:
         image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
         out = np.asarray(self.randaugment(image, rng))
         return out[:, :, None] if out.ndim == 2 else out
+
+
+class Crop(NamedTuple):
+    """How training sees a picture, and the finished model."""
+
+    cut: Callable[[TrainTransform, Dataset, int, random.Random, int], np.ndarray]
+    crop_mode: str | None  # of the finished model; None: its own
+
+
+CROPS = {"resized": Crop(TrainTransform._resized, None), "shifted": Crop(TrainTransform._shifted, "squash")}
 
 
 def _scaled(box: list[int], full: list[int], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -136,7 +146,7 @@ class TestTransform:
 
 
 @dataclass(frozen=True)
-class Pictures(TorchDataset[Any]):
+class TransformedPictures(TorchDataset[Any]):
     """Pictures and targets for torch's DataLoader, asked for by (index, seed)."""
 
     dataset: Dataset
@@ -185,7 +195,7 @@ class TrainLoader:
         self, dataset: Dataset, recipe: Recipe, preprocessing: Preprocessing, order: Order, options: LoaderOptions
     ) -> None:
         self.batches = Batches(order)
-        pictures = Pictures(dataset, TrainTransform(recipe, preprocessing, options.max_pixels))
+        pictures = TransformedPictures(dataset, TrainTransform(recipe, preprocessing, options.max_pixels))
         self.loader = _loader(pictures, self.batches, options)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
@@ -200,10 +210,10 @@ def test_loader(
     """Batches of the samples in `indices`, prepared as the finished model prepares them."""
     starts = range(0, len(indices), batch_size)
     batches = [[(i, 0) for i in indices[start : start + batch_size]] for start in starts]
-    return _loader(Pictures(dataset, TestTransform(preprocessing, options.max_pixels)), batches, options)
+    return _loader(TransformedPictures(dataset, TestTransform(preprocessing, options.max_pixels)), batches, options)
 
 
-def _loader(pictures: Pictures, batches: Any, options: LoaderOptions) -> DataLoader[Any]:
+def _loader(pictures: TransformedPictures, batches: Any, options: LoaderOptions) -> DataLoader[Any]:
     return DataLoader(
         pictures, batch_sampler=batches, collate_fn=collate, num_workers=options.workers, pin_memory=options.pin,
         persistent_workers=options.workers > 0, worker_init_fn=_start_worker,
@@ -232,5 +242,5 @@ class Normalize:
 def for_training(preprocessing: Preprocessing, recipe: Recipe) -> Preprocessing:
     """The finished model's preprocessing under a recipe: its size and crop; whole pictures if it was trained on such."""
     channels, size = preprocessing.input_size[0], recipe.final_size
-    mode = "squash" if recipe.crop == "shifted" else preprocessing.crop_mode
+    mode = CROPS[recipe.crop].crop_mode or preprocessing.crop_mode
     return replace(preprocessing, input_size=(channels, size, size), crop_pct=recipe.crop_pct, crop_mode=mode)

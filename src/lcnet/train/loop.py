@@ -23,7 +23,7 @@ from .augment.erasing import erase
 from .augment.mixing import Mixing
 from .checkpoint import Place
 from .depthwise import use_native_gradients
-from .distributed import Group, synchronise_bn
+from .distributed import Group, synchronize_bn
 from .ema import Ema
 from .loader import Normalize, TrainLoader
 from .losses import dense_targets, make_loss
@@ -32,6 +32,7 @@ from .recipe import NONE, Recipe
 from .sampler import Order, update_seed
 from .schedule import Schedule
 
+FREEZES = {NONE: "", "trunk": "classifier."}  # how the names of the parameters begin that learn all the same
 CHECK_EVERY = 50  # steps between two looks at the loss on a GPU, each of which waits for it
 
 
@@ -68,7 +69,7 @@ class Run:
         self.model = model.to(device=machine.device, memory_format=layout)  # type: ignore[call-overload]
         use_native_gradients(self.model)
         if recipe.sync_bn and machine.group.world > 1:
-            synchronise_bn(self.model)
+            synchronize_bn(self.model)
         self.recipe, self.machine, self.order, self.normalize, self.seed = recipe, machine, order, normalize, seed
         self.multi_label, self.classes = multi_label, model.num_classes
         self.ema = Ema(self.model, recipe.ema, recipe.ema_version, recipe.ema_warmup) if recipe.ema else None
@@ -99,14 +100,32 @@ class Run:
         }
 
     def restore(self, place: Place, parts: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint. Raises `ValueError`, or whatever torch does, for parts that are of no such run."""
+        self._check_place(place)
         self.place = place
         self._loss_sum.fill_(place.loss_sum)
         self.model.load_state_dict(parts["model"])
-        self.optimizer.load_state_dict(parts["optimizer"])
+        self._restore_optimizer(parts["optimizer"]["state"])
         self.scaler.load_state_dict(parts["scaler"])
         if self.ema:
             self.ema.load_state_dict(parts["ema"])
+
+    def _check_place(self, place: Place) -> None:
+        first = 1 if place.epoch else -1
+        limits = {"epoch": (0, self.recipe.epochs), "step": (0, self.order.steps), "best_epoch": (first, place.epoch)}
+        for name, (low, high) in limits.items():
+            if not low <= getattr(place, name) <= max(low, high):
+                raise ValueError(f"place.{name} is {getattr(place, name)}, expected {low} to {high}")
+
+    def _restore_optimizer(self, state: dict[Any, Any]) -> None:
+        # Its groups are the recipe's, which is the same, and the rate is set at every step.
+        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        for parameter, values in self.optimizer.state.items():
+            for name, value in values.items():
+                if isinstance(value, Tensor) and value.shape not in (parameter.shape, torch.Size()):
+                    raise ValueError(
+                        f"the optimizer's {name} has shape {list(value.shape)}, expected {list(parameter.shape)}"
+                    )
 
     def train_epoch(self, loader: TrainLoader, after_step: Callable[[float, float], None]) -> float:
         """Do the rest of the epoch at `place`; return the mean loss of the whole epoch over all processes.
@@ -175,7 +194,7 @@ class Run:
         if frozen != self._frozen:
             self._frozen = frozen
             for name, parameter in self.model.named_parameters():
-                parameter.requires_grad = not frozen or name.startswith("classifier.")
+                parameter.requires_grad = not frozen or name.startswith(FREEZES[recipe.freeze])
             self._wrapped = self._wrap()
         self.model.train()
         if frozen:

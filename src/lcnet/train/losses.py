@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InputError
-from .recipe import Recipe
+from .recipe import NONE, Recipe
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -33,7 +33,7 @@ def dense_targets(targets: Tensor, classes: int, smoothing: float = 0.0, multi_l
     return dense.scatter_(1, targets[:, None], 1 - smoothing + off)
 
 
-def class_weights(targets: Any, classes: int) -> Tensor:
+def inverse_frequency(targets: Any, classes: int) -> Tensor:
     """Weigh classes by inverse frequency, float32 [K], such that the mean over all labels in `targets` is 1.
 
     `targets` (array or tensor) is [N] class numbers or [N,K] 0/1. A class that does not occur has weight 1.
@@ -50,11 +50,9 @@ def make_loss(recipe: Recipe, class_weights: Tensor | None = None, multi_label: 
     Class weights multiply the terms in which a class is present: all of cross-entropy's, and of binary cross-entropy
     those for a target of 1. Raises `InputError` for cross-entropy with `multi_label`.
     """
-    if recipe.loss == "bce":
-        return partial(_binary, recipe.bce_threshold, recipe.bce_sum, class_weights)
-    if multi_label:
-        raise InputError("recipe: loss is 'ce', but pictures have several labels: expected loss=bce")
-    return partial(_softmax, class_weights)
+    if multi_label and recipe.loss not in MULTI_LABEL:
+        raise InputError(f"recipe: loss is {recipe.loss!r}, but pictures have several labels: expected loss=bce")
+    return LOSSES[recipe.loss](recipe, class_weights)
 
 
 def _softmax(weights: Tensor | None, logits: Tensor, targets: Tensor) -> Tensor:
@@ -70,3 +68,14 @@ def _binary(threshold: float, sum_classes: bool, weights: Tensor | None, logits:
 
 def _beside(logits: Tensor, weights: Tensor | None) -> Tensor | None:
     return None if weights is None else weights.to(logits.device)
+
+
+LOSSES: dict[str, Callable[[Recipe, Tensor | None], Loss]] = {
+    "ce": lambda recipe, weights: partial(_softmax, weights),
+    "bce": lambda recipe, weights: partial(_binary, recipe.bce_threshold, recipe.bce_sum, weights),
+}
+MULTI_LABEL = ("bce",)  # the losses that decide each label by itself
+CLASS_WEIGHTS: dict[str, Callable[[Any, int], Tensor | None]] = {
+    NONE: lambda targets, classes: None,
+    "balanced": inverse_frequency,
+}

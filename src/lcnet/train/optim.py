@@ -22,6 +22,7 @@ from .recipe import Recipe
 
 Closure = Callable[[], float]
 Params = Iterable[Tensor] | Iterable[dict[str, Any]]
+Groups = list[dict[str, Any]]
 
 
 class RMSpropTF(Optimizer):
@@ -167,6 +168,30 @@ def _evaluate(closure: Closure | None) -> float | None:
         return closure()
 
 
+def _rmsprop_tf(groups: Groups, r: Recipe) -> Optimizer:
+    return RMSpropTF(groups, r.lr, r.alpha, r.eps, momentum=r.momentum)
+
+
+def _sgd(groups: Groups, r: Recipe) -> Optimizer:
+    return torch.optim.SGD(groups, r.lr, r.momentum, nesterov=r.nesterov)
+
+
+def _adamw(groups: Groups, r: Recipe) -> Optimizer:
+    return torch.optim.AdamW(groups, r.lr, (r.momentum, r.beta2), r.eps)
+
+
+def _lamb(groups: Groups, r: Recipe) -> Optimizer:
+    return Lamb(groups, r.lr, (r.momentum, r.beta2), r.eps, trust_clip=r.trust_clip)
+
+
+OPTIMIZERS: dict[str, Callable[[Groups, Recipe], Optimizer]] = {
+    "rmsprop_tf": _rmsprop_tf,
+    "sgd": _sgd,
+    "adamw": _adamw,
+    "lamb": _lamb,
+}
+
+
 def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
     """Make the recipe's optimizer over all parameters of `model`, those included that are frozen now.
 
@@ -175,17 +200,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
     """
     if recipe.nesterov and not recipe.momentum:
         raise InputError("recipe: nesterov is true and momentum is 0: expected a momentum above 0")
-    groups = parameter_groups(model, recipe)
-    betas = (recipe.momentum, recipe.beta2)
-    optimizer: Optimizer
-    if recipe.optimizer == "rmsprop_tf":
-        optimizer = RMSpropTF(groups, recipe.lr, recipe.alpha, recipe.eps, momentum=recipe.momentum)
-    elif recipe.optimizer == "sgd":
-        optimizer = torch.optim.SGD(groups, recipe.lr, recipe.momentum, nesterov=recipe.nesterov)
-    elif recipe.optimizer == "adamw":
-        optimizer = torch.optim.AdamW(groups, recipe.lr, betas, recipe.eps)
-    else:
-        optimizer = Lamb(groups, recipe.lr, betas, recipe.eps, trust_clip=recipe.trust_clip)
+    optimizer = OPTIMIZERS[recipe.optimizer](parameter_groups(model, recipe), recipe)
     optimizer.register_step_pre_hook(_forget_frozen)
     return optimizer
 
@@ -197,7 +212,7 @@ def _forget_frozen(optimizer: Optimizer, *_: Any) -> None:
                 p.grad = None
 
 
-def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, recipe: Recipe) -> Groups:
     """Sort the parameters into groups of one `weight_decay` and one `lr_scale` (the layer's rate over the schedule's).
 
     By default what has one dimension or is called bias does not decay (timm's rule); with `decay_biases` only batch

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, ModelFileError
 from ..files import write_atomically
-from ..text import reason
+from ..text import reason, short
 
 MODEL, CHECKPOINT, METRICS, RECIPE, REPORT = "model.safetensors", "last.ckpt", "metrics.jsonl", "recipe.json", "report"
+
+_AGAIN = "put the file of this run back, or begin anew with --overwrite"
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,34 @@ class Output:
         write_atomically(self.folder / RECIPE, (json.dumps(description, indent=2) + "\n").encode())
 
     def rows(self, epochs: int) -> list[dict[str, Any]]:
-        """Read the rows of the first `epochs` epochs; those after them are of steps that are done again."""
+        """Read the rows of the first `epochs` epochs; those after them are of steps that are done again.
+
+        Raises `ModelFileError` if there are fewer, or others.
+        """
+        path = self.folder / METRICS
         try:
-            lines = (self.folder / METRICS).read_text().splitlines()
-        except FileNotFoundError:
-            return []
-        return [json.loads(line) for line in lines[:epochs]]
+            lines = path.read_text(encoding="utf-8").splitlines() if epochs else []
+        except (OSError, ValueError) as error:
+            raise ModelFileError(f"{path}: {reason(error)}; {_AGAIN}") from None
+        if len(lines) < epochs:
+            raise ModelFileError(
+                f"{path}: it has {len(lines)} lines, expected one for each of {epochs} epochs: {_AGAIN}"
+            )
+        return [_row(path, number, line) for number, line in enumerate(lines[:epochs], 1)]
 
     def write_rows(self, rows: list[dict[str, Any]]) -> None:
         """Write one JSON line an epoch."""
         write_atomically(self.folder / METRICS, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def _row(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    plain = isinstance(row, dict) and all(isinstance(value, (int, float, type(None))) for value in row.values())
+    if not plain or row.get("epoch") != number or not {"lr", "train_loss"} <= set(row):
+        raise ModelFileError(
+            f"{path}: line {number} is {short(repr(line))}, expected the metrics of epoch {number}: {_AGAIN}"
+        )
+    return dict(row)

@@ -14,11 +14,22 @@ from typing import Any
 from ..errors import InputError
 from ..text import suggest
 
-OPTIMIZERS = ("rmsprop_tf", "sgd", "adamw", "lamb")
-SCHEDULES = ("step", "cosine", "constant")
-CROPS = ("resized", "shifted")
-FILTERS = ("random", "bilinear", "bicubic")
 NONE = "none"
+
+# What a key may name. Each name has a row in a table beside the code that it chooses, which tests/train/test_rows.py holds.
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "optimizer": ("rmsprop_tf", "sgd", "adamw", "lamb"),
+    "schedule": ("step", "cosine", "constant"),
+    "crop": ("resized", "shifted"),
+    "interpolation": ("random", "bilinear", "bicubic"),
+    "erasing_mode": ("pixel", "rand", "const"),
+    "sampler": ("shuffle", "balanced"),
+    "loss": ("ce", "bce"),
+    "class_weights": (NONE, "balanced"),
+    "freeze": (NONE, "trunk"),
+    "ema_version": (2, 3),
+    "dist_bn": ("reduce", "broadcast"),
+}
 
 
 @dataclass(frozen=True)
@@ -147,18 +158,18 @@ def _pair(low: float, high: float) -> Any:
     return lambda v: len(v) == 2 and all(isinstance(x, float) for x in v) and low < v[0] <= v[1] <= high
 
 
-def _one_of(names: tuple[str, ...]) -> Any:
-    return lambda v: v in names
+def _choice(key: str) -> tuple[str, Any, str]:
+    names = CHOICES[key]
+    return key, lambda v: v in names, " or ".join(map(str, names))
 
 
 _PROBABILITY = "a number from 0 to 1"
 _RULES: tuple[tuple[str, Any, str], ...] = (
     ("epochs", _between(1, 1_000_000), "at least 1"),
     ("batch_size", _between(2, 1 << 24), "at least 2: batch norm needs several images"),
-    ("input_size", _between(32, 8192), "32 to 8192 pixels"),
-    ("test_size", lambda v: v == 0 or 32 <= v <= 8192, "32 to 8192 pixels, or 0 for input_size"),
+    ("input_size", _between(32, 4096), "32 to 4096 pixels"),
+    ("test_size", lambda v: v == 0 or 32 <= v <= 4096, "32 to 4096 pixels, or 0 for input_size"),
     ("crop_pct", _between(0.01, 8), "a number from 0.01 to 8"),
-    ("optimizer", _one_of(OPTIMIZERS), " or ".join(OPTIMIZERS)),
     ("lr", lambda v: 0 <= v < float("inf"), "a number from 0 up"),
     ("momentum", lambda v: 0 <= v < 1, "a number from 0 to below 1"),
     ("alpha", lambda v: 0 <= v < 1, "a number from 0 to below 1"),
@@ -167,36 +178,27 @@ _RULES: tuple[tuple[str, Any, str], ...] = (
     ("weight_decay", _between(0, 10), "a number from 0 to 10"),
     ("layer_decay", lambda v: 0 < v <= 1, "a number above 0, at most 1"),
     ("clip_grad", _between(0, 1e9), "a number above 0, or 0 for none"),
-    ("schedule", _one_of(SCHEDULES), " or ".join(SCHEDULES)),
     ("warmup_epochs", _between(0, 1e6), "a number from 0 up"),
     ("warmup_lr", _between(0, 1e6), "a number from 0 up"),
     ("min_lr", _between(0, 1e6), "a number from 0 up"),
     ("decay_epochs", lambda v: 0 < v < 1e7, "a number above 0"),
     ("decay_rate", lambda v: 0 < v <= 1, "a number above 0, at most 1"),
-    ("crop", _one_of(CROPS), " or ".join(CROPS)),
     ("scale", _pair(0, 1), "[low, high], above 0 and at most 1"),
     ("ratio", _pair(0, 100), "[low, high], above 0"),
     ("shift", _between(0, 0.5), "a number from 0 to 0.5"),
     ("hflip", _between(0, 1), _PROBABILITY),
     ("vflip", _between(0, 1), _PROBABILITY),
-    ("interpolation", _one_of(FILTERS), " or ".join(FILTERS)),
     ("erasing", _between(0, 1), _PROBABILITY),
-    ("erasing_mode", _one_of(("pixel", "rand", "const")), "pixel, rand or const"),
     ("erasing_count", _between(1, 100), "1 to 100"),
     ("repeats", _between(1, 100), "1 to 100"),
-    ("sampler", _one_of(("shuffle", "balanced")), "shuffle or balanced"),
-    ("loss", _one_of(("ce", "bce")), "ce or bce"),
     ("label_smoothing", lambda v: 0 <= v < 1, "a number from 0 to below 1"),
     ("bce_threshold", lambda v: v < 1, "a number below 1, negative for none"),
-    ("class_weights", _one_of((NONE, "balanced")), "none or balanced"),
     ("mixup", _between(0, 1000), "a number from 0 up"),
     ("cutmix", _between(0, 1000), "a number from 0 up"),
     ("mix_prob", _between(0, 1), _PROBABILITY),
     ("mix_switch", _between(0, 1), _PROBABILITY),
     ("dropout", lambda v: 0 <= v < 1, "a number from 0 to below 1"),
-    ("freeze", _one_of((NONE, "trunk")), "none or trunk"),
     ("freeze_epochs", _between(0, 1_000_000), "0 or more epochs"),
     ("ema", lambda v: 0 <= v < 1, "a number from 0 to below 1"),
-    ("ema_version", _one_of((2, 3)), "2 or 3"),  # type: ignore[arg-type]
-    ("dist_bn", _one_of(("reduce", "broadcast")), "reduce or broadcast"),
+    *map(_choice, CHOICES),
 )

@@ -5,7 +5,7 @@ Nothing depends on how many processes or workers there are, so that a run can be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ class Order:
     batch_size: int
     seed: int = 0
     repeats: int = 1
-    balanced: bool = False
+    sampler: str = "shuffle"
     targets: np.ndarray | None = None
     world: int = 1
     rank: int = 0
@@ -38,9 +38,11 @@ class Order:
     def indices(self, epoch: int) -> np.ndarray:
         """Return the epoch's pictures for all processes, int64 [steps * batch_size]."""
         rng = np.random.default_rng([self.seed, epoch])
-        # Repeated augmentation (arXiv 1902.05509): each picture several times in a row, the epoch as long as ever.
-        order = self._balanced(rng) if self.balanced else np.repeat(rng.permutation(self.count), self.repeats)
-        return order[: self.steps * self.batch_size]
+        return SAMPLERS[self.sampler](self, rng)[: self.steps * self.batch_size]
+
+    def _shuffled(self, rng: np.random.Generator) -> np.ndarray:
+        """Repeated augmentation (arXiv 1902.05509): each picture several times in a row, the epoch as long as ever."""
+        return np.repeat(rng.permutation(self.count), self.repeats)
 
     def _balanced(self, rng: np.random.Generator) -> np.ndarray:
         """Classes equally often, the pictures of a class in random order and again from its beginning."""
@@ -57,6 +59,13 @@ class Order:
             for part in range(self.parts):
                 start = step * self.batch_size + (part * self.world + self.rank) * size
                 yield [(int(order[i]), sample_seed(self.seed, epoch, i)) for i in range(start, start + size)]
+
+
+SAMPLERS: dict[str, Callable[[Order, np.random.Generator], np.ndarray]] = {
+    "shuffle": Order._shuffled,
+    "balanced": Order._balanced,
+}
+ONE_LABEL = ("balanced",)  # the samplers that need one label a picture
 
 
 def sample_seed(seed: int, epoch: int, position: int) -> int:

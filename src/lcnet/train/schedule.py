@@ -7,6 +7,7 @@ on exactly. Knows neither restarts nor noise.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import InputError
@@ -39,11 +40,7 @@ class Schedule:
         if time < warmup:
             return recipe.warmup_lr + time * ((recipe.lr - recipe.warmup_lr) / warmup)
         skipped = warmup if recipe.warmup_prefix else 0
-        if recipe.schedule == "step":
-            return staircase(recipe, time - skipped, recipe.decay_epochs * unit)
-        if recipe.schedule == "cosine":
-            return cosine(recipe, time - skipped, recipe.epochs * unit - skipped)
-        return recipe.lr
+        return SCHEDULES[recipe.schedule](recipe, time - skipped, skipped, unit)
 
 
 def staircase(recipe: Recipe, time: float, every: float) -> float:
@@ -56,3 +53,11 @@ def cosine(recipe: Recipe, time: float, total: float) -> float:
     if time >= total:
         return recipe.min_lr
     return recipe.min_lr + 0.5 * (recipe.lr - recipe.min_lr) * (1 + math.cos(math.pi * time / total))
+
+
+# The rate at a time behind what was skipped for the warm-up; an epoch has `unit` of that time.
+SCHEDULES: dict[str, Callable[[Recipe, float, float, int], float]] = {
+    "step": lambda recipe, time, _, unit: staircase(recipe, time, recipe.decay_epochs * unit),
+    "cosine": lambda recipe, time, skipped, unit: cosine(recipe, time, recipe.epochs * unit - skipped),
+    "constant": lambda recipe, *_: recipe.lr,
+}

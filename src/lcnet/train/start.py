@@ -6,7 +6,7 @@ only if its labels are the data's classes in the same order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from .. import zoo
 from ..arch import WIDTHS
 from ..config import Decision, Labels, ModelConfig, Preprocessing
 from ..dataset import Dataset
-from ..errors import InputError
+from ..errors import InputError, ModelFileError
 from ..modelfile import ModelFile, write
 from ..nn import LCNet, create_model, model_config, to_weights
 from .loader import for_training
@@ -44,7 +44,14 @@ def start(name: str, dataset: Dataset, recipe: Recipe, in_chans: int | None) -> 
     assert isinstance(model, LCNet)
     if pretrained and _labels(name, model.pretrained_cfg) != dataset.classes:
         model.reset_classifier(classes)
-    return Start(model, for_training(model_config(model).preprocessing, recipe), pretrained)
+    preprocessing = for_training(model_config(model).preprocessing, recipe)
+    try:
+        describe(model, dataset, preprocessing, {})
+    except ModelFileError as error:
+        raise InputError(
+            f"no model file can hold the result: {error}; rename the class, or change the recipe"
+        ) from None
+    return Start(model, preprocessing, pretrained)
 
 
 def _labels(name: str, cfg: dict[str, Any]) -> tuple[str, ...]:
@@ -54,14 +61,12 @@ def _labels(name: str, cfg: dict[str, Any]) -> tuple[str, ...]:
     return labels.names if labels else ()
 
 
-def write_model(
-    path: Path, network: nn.Module, like: LCNet, dataset: Dataset, preprocessing: Preprocessing,
-    provenance: dict[str, Any],
-) -> None:  # fmt: skip
-    """Write the model file: weights of `network`, description of `like`, labels, preprocessing and where it came from."""
+def describe(like: LCNet, dataset: Dataset, preprocessing: Preprocessing, provenance: dict[str, Any]) -> ModelConfig:
+    """What the model file says: of `like` the architecture, labels, preprocessing and where it came from."""
     config = model_config(like, preprocessing, Labels(dataset.classes))
-    config = ModelConfig(
-        config.arch, config.preprocessing, config.labels, Decision(multi_label=dataset.multi_label), config.bn_eps,
-        provenance,
-    )  # fmt: skip
+    return replace(config, decision=Decision(multi_label=dataset.multi_label), provenance=provenance)
+
+
+def write_model(path: Path, network: nn.Module, config: ModelConfig) -> None:
+    """Write the model file: weights of `network`, description as `describe` gives it."""
     write(path, ModelFile(config, to_weights(network)))

@@ -17,31 +17,34 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..config import ModelConfig
 from ..cpus import usable_cpus
 from ..dataset import Dataset, open_dataset, split
 from ..errors import InputError, LcnetError
 from ..hub import HUB_PREFIXES
+from ..modelfile.description import write_config
 from ..sources.formats import MAX_PIXELS
 from ..sources.passed import Passed
+from ..text import shown
 from . import checkpoint
 from .augment.randaugment import parse
 from .distributed import joined
 from .events import Events
 from .loader import LoaderOptions, Normalize, TrainLoader, read_pixels
 from .loop import Machine, Run
-from .losses import class_weights
+from .losses import CLASS_WEIGHTS, MULTI_LABEL
 from .output import Output
-from .recipe import NONE, Recipe
+from .recipe import Recipe
 from .recipes import recipe as find_recipe
-from .sampler import Order
-from .start import start, write_model
+from .sampler import ONE_LABEL, Order
+from .start import describe, start, write_model
 from .validation import METRICS, Validation
 
 AMP = ("none", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
-class Options:
+class TrainOptions:
     """How a recipe is run, which is not what it trains: places, processes, numbers of things at once.
 
     labels_from_names: finds the class in a picture's name, as `lcnet.dataset.open_dataset` takes it.
@@ -97,17 +100,17 @@ def fit(
     recipe: str | Recipe = "quick",
     output: str | os.PathLike[str] = "run",
     settings: Iterable[str] = (),
-    options: Options | None = None,
+    options: TrainOptions | None = None,
     events: Events | None = None,
     **values: Any,
 ) -> Fit:
     """Train on `data` (whatever `lcnet.dataset.open_dataset` takes) by `recipe`, a name, a `recipe.json` or a `Recipe`.
 
-    settings: `key=value` texts that change the recipe. values: fields of `Options`. Raises `InputError` for data, recipes
+    settings: `key=value` texts that change the recipe. values: fields of `TrainOptions`. Raises `InputError` for data, recipes
     and options that cannot be, before anything is written; `ImageError` for a picture that cannot be read; `TrainingError`
     if the loss is no number any more.
     """
-    options = replace(options or Options(), **values)
+    options = replace(options or TrainOptions(), **values)
     chosen = recipe if isinstance(recipe, Recipe) else find_recipe(recipe, settings)
     device = _device(options)
     torch.set_num_threads(options.threads or max(1, usable_cpus() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
@@ -118,7 +121,7 @@ def fit(
         return _Training(os.fspath(data), chosen, Output(Path(output)), options, machine, events or Events()).run()
 
 
-def _device(options: Options) -> torch.device:
+def _device(options: TrainOptions) -> torch.device:
     name = options.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -138,15 +141,18 @@ class _Training:
     """One call of `fit`: what is found out at the beginning and needed to the end."""
 
     def __init__(
-        self, data: str, recipe: Recipe, output: Output, options: Options, machine: Machine, events: Events
+        self, data: str, recipe: Recipe, output: Output, options: TrainOptions, machine: Machine, events: Events
     ) -> None:
         self.options, self.output, self.machine, self.group = options, output, machine, machine.group
         self.events = events if self.group.first else Events()
         self.train, self.val, self.skipped = self.group.from_first(self._data(data) if self.group.first else None)
-        self.recipe = _fitting(recipe, self.train, self.group.world * options.accumulate, self.events.note)
+        changes: list[str] = []  # told once nothing is refused any more: a mistake is one line
+        self.recipe = _fitting(recipe, self.train, self.group.world * options.accumulate, changes.append)
         self.metric = _metric(options.metric, self.train.multi_label)
         torch.manual_seed(options.seed)  # of fresh weights, alike in every process
         self.start = start(options.model, self.train, self.recipe, options.in_chans)
+        for change in changes:
+            self.events.note(change)
         self.identity = {"recipe": self.recipe.to_json(), "model": options.model, "seed": options.seed,
                          "data": _fingerprint(self.train), "labels_from_names": options.labels_from_names}  # fmt: skip
         self.description = {
@@ -177,17 +183,18 @@ class _Training:
         """Train, and evaluate the result."""
         options, group = self.options, self.group
         order = Order(
-            len(self.train), self.recipe.batch_size, options.seed, self.recipe.repeats, self.recipe.sampler == "balanced",
+            len(self.train), self.recipe.batch_size, options.seed, self.recipe.repeats, self.recipe.sampler,
             None if self.train.multi_label else self.train.targets, group.world, group.rank, options.accumulate,
         )  # fmt: skip
-        weights = class_weights(self.train.targets, len(self.train.classes)) if self._weighted else None
+        weights = CLASS_WEIGHTS[self.recipe.class_weights](self.train.targets, len(self.train.classes))
         normalize = Normalize(self.start.preprocessing)
         run = Run(
             self.start.model, self.recipe, self.machine, order, normalize, options.seed, self.train.multi_label, weights
         )
         resumed = group.from_first(self.output.prepare(options.resume, options.overwrite) if group.first else None)
         if resumed:
-            run.restore(*checkpoint.load(self.output.checkpoint, self.identity))
+            with checkpoint.restoring(self.output.checkpoint):
+                run.restore(*checkpoint.load(self.output.checkpoint, self.identity))
         rows = self.output.rows(run.place.epoch) if resumed else []
         if group.first:
             self.output.write_recipe(self._recipe_json())
@@ -195,10 +202,6 @@ class _Training:
         self.events.start(run, self.train, self.val, self.start, resumed)
         self._epochs(run, rows)
         return self._finish(run, rows)
-
-    @property
-    def _weighted(self) -> bool:
-        return self.recipe.class_weights != NONE
 
     def _epochs(self, run: Run, rows: list[dict[str, Any]]) -> None:
         loaders = self._loader_options
@@ -210,7 +213,7 @@ class _Training:
             nonlocal saved
             self.events.step(run, loss, lr)
             if self.group.first and time.monotonic() - saved > 60 * self.options.checkpoint_minutes:
-                checkpoint.save(self.output.checkpoint, self.identity, *run.snapshot())
+                self._save(run)
                 saved = time.monotonic()
 
         while run.place.epoch < self.recipe.epochs and not self._stale(run):
@@ -259,22 +262,29 @@ class _Training:
     def _write(self, run: Run, rows: list[dict[str, Any]], better: bool) -> None:
         """Write the model if it is the best, the rows, and last the checkpoint, which vouches for both."""
         if better:
-            provenance = {**self._origin, "metrics": rows[-1]}
-            preprocessing = self.start.preprocessing
-            write_model(self.output.model, run.result, run.model, self.train, preprocessing, provenance)
+            write_model(self.output.model, run.result, self._describe(run, metrics=rows[-1]))
         self.output.write_rows(rows)
-        checkpoint.save(self.output.checkpoint, self.identity, *run.snapshot())
+        self._save(run)
+
+    def _describe(self, run: Run, **more: Any) -> ModelConfig:
+        return describe(run.model, self.train, self.start.preprocessing, {**self._origin, **more})
+
+    def _save(self, run: Run) -> None:
+        place, parts = run.snapshot()
+        checkpoint.save(self.output.checkpoint, self.identity, place, parts, write_config(self._describe(run)))
 
     @property
     def _origin(self) -> dict[str, Any]:
         """What it was made from, by name: a model file travels, and the folders and the machine are not its reader's."""
+        rule = self.options.labels_from_names
         return {
             "source": "lcnet train",
-            "data": Path(self.description["data"]).name,
+            "data": shown(Path(self.description["data"]).name),
             "started_from": _shown(self.options.model),
             "seed": self.options.seed,
             **self._counts,
             "recipe": self.recipe.to_json(),
+            **({"labels_from_names": rule} if rule else {}),
         }
 
     @property
@@ -330,9 +340,9 @@ def _fitting(recipe: Recipe, train: Dataset, divisor: int, note: Callable[[str],
         )
         recipe = recipe.change({"batch_size": size, "lr": lr})
     if train.multi_label:
-        if recipe.sampler == "balanced":
-            raise InputError("sampler is 'balanced', which needs one label a picture: these have several")
-        if recipe.loss != "bce":
+        if recipe.sampler in ONE_LABEL:
+            raise InputError(f"sampler is {recipe.sampler!r}, which needs one label a picture: these have several")
+        if recipe.loss not in MULTI_LABEL:
             note("pictures have several labels each: the loss is bce")
             recipe = recipe.change({"loss": "bce", "bce_threshold": -1.0})
     return recipe
@@ -340,7 +350,7 @@ def _fitting(recipe: Recipe, train: Dataset, divisor: int, note: Callable[[str],
 
 def _shown(model: str) -> str:
     """A model's name: of a path its last part, of a hub id all."""
-    return model if model.startswith(HUB_PREFIXES) else Path(model).name
+    return shown(model if model.startswith(HUB_PREFIXES) else Path(model).name)
 
 
 def _metric(name: str, multi_label: bool) -> str:
@@ -361,7 +371,7 @@ def _fingerprint(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _readable(dataset: Dataset, options: Options) -> tuple[Dataset, list[str]]:
+def _readable(dataset: Dataset, options: TrainOptions) -> tuple[Dataset, list[str]]:
     """Leave out the pictures that cannot be decoded; return the rest and why each of them is not in it."""
     from concurrent.futures import ThreadPoolExecutor
 

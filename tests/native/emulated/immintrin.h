@@ -1,4 +1,5 @@
-// AVX-512 intrinsics for a CPU without them, by SIMDe: shadows the compiler's header, so that the kernels' own sources are tested.
+// AVX-512 intrinsics for a CPU without them, by SIMDe: shadows the compiler's header, so that the kernels' own sources are
+// tested.
 #pragma once
 #pragma GCC system_header
 

@@ -6,6 +6,7 @@ Owns the choice of boxes and what fills them. Trusts its settings: a recipe has 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from random import Random
 
 import torch
@@ -14,6 +15,13 @@ from torch import Tensor
 AREA = (0.02, 1 / 3)  # of all boxes of a picture together, as a share of it
 LOG_ASPECT = (math.log(0.3), math.log(1 / 0.3))  # height over width
 ATTEMPTS = 10
+
+# How many numbers a box of C channels, height and width draws; none: it is filled with zeros.
+FILLINGS: dict[str, Callable[[int, int, int], tuple[int, ...]]] = {
+    "pixel": lambda c, h, w: (c, h, w),
+    "rand": lambda c, h, w: (c, 1, 1),
+    "const": lambda c, h, w: (),
+}
 
 Box = tuple[int, int, int, int]  # top, left, height, width
 
@@ -55,6 +63,5 @@ def _box(rng: Random, height: int, width: int, area: float) -> Box | None:
 
 def _filling(mode: str, shape: tuple[int, int, int], noise: torch.Generator) -> Tensor | float:
     """Drawn in float32 for every dtype of the batch and apart from it, so that its layout in memory does not matter."""
-    if mode == "const":
-        return 0.0
-    return torch.randn(shape if mode == "pixel" else (shape[0], 1, 1), generator=noise, device=noise.device)
+    drawn = FILLINGS[mode](*shape)
+    return torch.randn(drawn, generator=noise, device=noise.device) if drawn else 0.0

@@ -67,5 +67,5 @@ def _cut(rng: Random, share: float, height: int, width: int) -> Mix:
 
 def _span(rng: Random, size: int, side: float) -> slice:
     length = int(size * side)
-    centre = rng.randrange(size)
-    return slice(max(centre - length // 2, 0), min(centre + (length + 1) // 2, size))
+    center = rng.randrange(size)
+    return slice(max(center - length // 2, 0), min(center + (length + 1) // 2, size))

@@ -27,6 +27,7 @@ from ...errors import InputError
 from ...text import suggest
 from . import ops
 
+# The filters of which a picture takes one at random, by what a recipe calls them.
 FILTERS = {
     "random": (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC),
     "bilinear": (Image.Resampling.BILINEAR,),

@@ -1,0 +1,134 @@
+// Packing: folded weights into the layouts of kernels.h, with the 1/6 of each hard-swish moved into the layer after it.
+#include "network.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "../kernels/bf16.h"
+
+namespace lcnet {
+
+static Buffer<float> pack_bias(const float* b, size_t n, size_t padded) {
+  Buffer<float> out(padded);
+  std::copy(b, b + n, out.data());
+  return out;
+}
+
+// [channels][taps] -> [channels/group][taps][group]; `taps` in the order that the kernel walks them. Channels are padded to a
+// multiple of `pad`.
+static PackedSpatial pack_spatial(const Spatial& s, size_t group, size_t pad, const std::vector<size_t>& taps, float scale) {
+  const size_t padded = round_up(s.channels, pad), n = taps.size();
+  Buffer<float> w(padded * n);
+  for (size_t c = 0; c < s.channels; ++c)
+    for (size_t t = 0; t < n; ++t) w[(c / group * n + t) * group + c % group] = s.w[c * n + taps[t]] * scale;
+  return {std::move(w), pack_bias(s.b, s.channels, padded), padded};
+}
+
+static std::vector<size_t> in_order(size_t n) {
+  std::vector<size_t> taps(n);
+  for (size_t i = 0; i < n; ++i) taps[i] = i;
+  return taps;
+}
+
+// The stem's weights are [channels][ci][ky][kx]; its kernel walks [ky][ci][kx].
+static std::vector<size_t> stem_order(size_t in_chans) {
+  std::vector<size_t> taps;
+  for (size_t ky = 0; ky < 3; ++ky)
+    for (size_t ci = 0; ci < in_chans; ++ci)
+      for (size_t kx = 0; kx < 3; ++kx) taps.push_back((ci * 3 + ky) * 3 + kx);
+  return taps;
+}
+
+PackedDense pack_panels(const Dense& d, size_t lanes, size_t panel, size_t unit, float scale) {
+  const size_t in = round_up(d.in, unit), out = round_up(d.out, lanes);
+  PackedDense packed{Buffer<float>(in * out), {}, pack_bias(d.b, d.out, out), in, out};
+  for_panels(lanes, panel, out, [&](size_t first, size_t columns) {
+    float* weights = packed.w.data() + first * in;
+    for (size_t n = first; n < std::min(first + columns, d.out); ++n)
+      for (size_t k = 0; k < d.in; ++k) weights[k * columns + n - first] = d.w[n * d.in + k] * scale;
+  });
+  return packed;
+}
+
+static PackedDense pack_dense(const Network& net, const Dense& d, float scale) {
+  return pack_panels(d, net.kernels.lanes, net.kernels.panel, net.kernels.lanes, scale);
+}
+
+// [out][in] -> panels [depth/2][vectors * L][2] of bfloat16; see Bf16Gemm.
+static PackedDense pack_dense_bf16(const Network& net, const Dense& d, float scale) {
+  const size_t in = net.padded(d.in), out = net.padded(d.out);
+  PackedDense packed{{}, Buffer<BF16>(in * out), pack_bias(d.b, d.out, out), in, out};
+  for_panels(net.kernels.lanes, net.kernels.panel, out, [&](size_t first, size_t columns) {
+    BF16* panel = packed.bf16_w.data() + first * in;
+    for (size_t n = first; n < std::min(first + columns, d.out); ++n)
+      for (size_t k = 0; k < d.in; ++k) panel[(k / 2 * columns + n - first) * 2 + k % 2] = to_bf16(d.w[n * d.in + k] * scale);
+  });
+  return packed;
+}
+
+// Where there are many multiply-adds, the network's precision decides.
+static PackedDense pack_large(const Network& net, const Dense& d, float scale) {
+  return net.precision == Precision::bf16 ? pack_dense_bf16(net, d, scale) : pack_dense(net, d, scale);
+}
+
+void check_geometry(size_t kernel, Stride stride) {
+  if (!has_geometry(kernel, stride.w) || stride.h < 1 || stride.h > kMaxStride)
+    throw std::invalid_argument("no depthwise kernel of this size and stride");
+}
+
+static Block pack_block(const Network& net, const BlockSource& s) {
+  check_geometry(s.depthwise.kernel, s.stride);
+  Block b;
+  const size_t L = net.kernels.lanes;
+  b.depthwise = pack_spatial(s.depthwise, L, L, in_order(s.depthwise.kernel * s.depthwise.kernel), kSixth);
+  b.f32_dwconv = of_geometry(net.kernels.f32_dwconv, s.depthwise.kernel, s.stride.w);
+  if (net.precision == Precision::bf16) b.bf16_dwconv = of_geometry(net.kernels.bf16->dwconv, s.depthwise.kernel, s.stride.w);
+  b.kernel = s.depthwise.kernel;
+  b.stride = s.stride;
+  b.se = s.se;
+  if (s.se) {
+    b.reduce = pack_dense(net, s.reduce, kSixth);
+    b.expand = pack_dense(net, s.expand, 1.0f);
+  }
+  // Behind squeeze-and-excite the values carry two sixes: hard-swish's and the gate's.
+  b.pointwise = pack_large(net, s.pointwise, s.se ? kSixth * kSixth : kSixth);
+  b.out_channels = s.pointwise.out;
+  return b;
+}
+
+// In float whatever the precision: the block behind the stem is so narrow that bfloat16 would save nothing.
+static Block pack_planes(const Network& net, const BlockSource& s) {
+  Block b;
+  b.planes = true;
+  b.depthwise = pack_spatial(s.depthwise, 1, kPlanes, in_order(9), kSixth);
+  b.kernel = s.depthwise.kernel;
+  b.stride = s.stride;
+  b.pointwise = pack_panels(s.pointwise, net.kernels.lanes, net.kernels.panel, kPlanes, kSixth);
+  b.out_channels = s.pointwise.out;
+  return b;
+}
+
+// To the first block that leaves no more than a pixel of each 16 x 16 of the image's. Squeeze-and-excite looks at whole maps.
+static size_t front_blocks(const std::vector<Block>& blocks) {
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    if (blocks[i].se) return i;
+    const Stride total = total_stride(blocks, i + 1);
+    if (total.h * total.w >= 16 * 16) return i + 1;
+  }
+  return blocks.size();
+}
+
+Network::Network(const Kernels& k, const NetworkSource& s, Precision p)
+    : kernels(k), precision(p), in_chans(s.stem.in_chans), feature_maps(s.feature_maps),
+      features(s.blocks.empty() ? 0 : s.blocks.back().pointwise.out), head_features(s.head.out), classes(s.classifier.out) {
+  stem = pack_spatial(s.stem, kPlanes, kPlanes, stem_order(in_chans), 1.0f);
+  for (const BlockSource& block : s.blocks) {
+    const bool first = stem.channels && blocks.empty();
+    blocks.push_back(first && runs_on_planes(block) ? pack_planes(*this, block) : pack_block(*this, block));
+  }
+  front = front_blocks(blocks);
+  if (head_features) head = pack_large(*this, s.head, kSixth);
+  if (classes) classifier = pack_large(*this, s.classifier, kSixth);
+}
+
+}  // namespace lcnet

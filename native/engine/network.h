@@ -1,0 +1,110 @@
+// The network's weights, packed for one ISA. Immutable once built; shared by every thread.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "buffer.h"
+#include "geometry.h"
+#include "../kernels/kernels.h"
+
+namespace lcnet {
+
+constexpr float kSixth = 1.0f / 6.0f;  // what hard-swish and hard-sigmoid leave to the next layer
+
+// A layer as it arrives: batch norm folded, timm's layouts, no padding.
+struct Dense {     // pointwise conv, squeeze-and-excite, head, classifier
+  const float* w;  // [out][in]
+  const float* b;  // [out]
+  size_t in, out;
+};
+struct Spatial {   // stem (all input channels) or depthwise (one)
+  const float* w;  // [channels][in_chans][kernel][kernel]
+  const float* b;  // [channels]
+  size_t channels, in_chans, kernel;
+};
+struct BlockSource {
+  Spatial depthwise;
+  Stride stride;
+  bool se;
+  Dense reduce, expand;  // when se
+  Dense pointwise;
+};
+struct NetworkSource {
+  Spatial stem;
+  std::vector<BlockSource> blocks;
+  std::vector<size_t> feature_maps;  // after how many blocks each is, ascending, from 1
+  Dense head, classifier;            // `out` 0: none; a classifier needs a head
+};
+
+inline size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+// The same layers in the layouts of kernels.h. `in` and `out` are padded to whole vectors.
+struct PackedDense {
+  Buffer<float> w;
+  Buffer<BF16> bf16_w;  // in place of `w` where the layer reads bfloat16
+  Buffer<float> b;
+  size_t in = 0, out = 0;
+
+  bool bf16() const { return bf16_w.size() != 0; }
+  // The weights from output `n` on; n a multiple of the panel.
+  const float* panel(size_t n) const { return w.data() + n * in; }
+  const BF16* bf16_panel(size_t n) const { return bf16_w.data() + n * in; }
+};
+// [out][in] -> panels of float [in][panel * L], `out` padded to whole vectors and `in` to a multiple of `unit`; see F32Gemm.
+PackedDense pack_panels(const Dense& d, size_t lanes, size_t panel, size_t unit, float scale);
+
+// Calls work(first output, outputs) for each weight panel of `out` outputs: full ones, then vectors by themselves.
+template <class Work>
+void for_panels(size_t lanes, size_t panel, size_t out, Work work) {
+  for (size_t first = 0; first < out;) {
+    const size_t columns = out - first < panel * lanes ? lanes : panel * lanes;
+    work(first, columns);
+    first += columns;
+  }
+}
+
+// Throws std::invalid_argument if there is no depthwise kernel of this size and stride.
+void check_geometry(size_t kernel, Stride stride);
+
+// Whether a network's first block runs on planes, as the stem makes them: 3x3, stride 1, without squeeze-and-excite.
+template <class Block>
+bool runs_on_planes(const Block& b) {
+  return b.depthwise.kernel == 3 && b.stride == Stride{1, 1} && !b.se;
+}
+
+struct PackedSpatial {
+  Buffer<float> w, b;
+  size_t channels = 0;
+};
+struct Block {
+  PackedSpatial depthwise;
+  bool planes = false;  // a network's first block may run on planes; it has none of the next two
+  F32Dwconv* f32_dwconv = nullptr;
+  Bf16Dwconv* bf16_dwconv = nullptr;  // where the pointwise layer reads bfloat16
+  size_t kernel = 0;
+  Stride stride{};
+  bool se = false;
+  PackedDense reduce, expand, pointwise;
+  size_t out_channels = 0;  // without padding
+};
+
+struct Network {
+  Network(const Kernels& kernels, const NetworkSource& source, Precision precision = Precision::f32);
+
+  const Kernels& kernels;
+  const Precision precision;
+  size_t in_chans;
+  PackedSpatial stem;  // planes
+  std::vector<Block> blocks;
+  std::vector<size_t> feature_maps;  // as in NetworkSource
+  // Blocks [0, front) run depth-first through rings private to a thread: rows are consumed while they are in cache.
+  // Later blocks run one after the other over whole shared maps: there the weights outgrow the rows.
+  size_t front;
+  PackedDense head, classifier;
+  size_t features, head_features, classes;  // without padding
+
+  size_t padded(size_t channels) const { return round_up(channels, kernels.lanes); }
+};
+
+}  // namespace lcnet

@@ -1,0 +1,104 @@
+#include "plan.h"
+
+#include <algorithm>
+
+namespace lcnet {
+
+constexpr size_t kTileFloats = 4096;   // 16 KiB: half of a small first-level cache
+constexpr size_t kMinTilePixels = 24;  // fewer would load the pointwise weights too often
+
+Tile choose_tile(size_t height, size_t width, size_t pixels) {
+  if (width <= pixels) return {std::min(height, pixels / width), width};
+  const size_t pieces = (width + pixels - 1) / pixels;
+  return {1, (width + pieces - 1) / pieces};
+}
+
+static bool is_feature_map(const Network& net, size_t map) {
+  return std::find(net.feature_maps.begin(), net.feature_maps.end(), map) != net.feature_maps.end();
+}
+
+static std::vector<Map> make_maps(const Network& net, size_t height, size_t width) {
+  std::vector<Map> maps;
+  size_t h = strided(height, kStemStride.h), w = strided(width, kStemStride.w);
+  for (const Block& b : net.blocks) {
+    const size_t pad = b.planes ? net.kernels.lanes : b.kernel / 2, columns = b.planes ? net.padded(w) : w;
+    maps.push_back({h, w, b.depthwise.channels, pad, columns + 2 * pad, h, {}});
+    h = strided(h, b.stride.h), w = strided(w, b.stride.w);
+  }
+  maps.push_back({h, w, net.padded(net.features), 0, w, h, {}});
+  return maps;
+}
+
+static std::vector<Tile> make_tiles(const Network& net, const std::vector<Map>& maps) {
+  std::vector<Tile> tiles;
+  for (size_t i = 0; i < net.blocks.size(); ++i) {
+    const bool planes = net.blocks[i].planes;
+    const size_t most = std::max(kMinTilePixels, kTileFloats / maps[i].channels);
+    tiles.push_back(choose_tile(planes ? 1 : maps[i + 1].height, maps[i + 1].width, most));
+    if (planes) tiles[i].columns = net.padded(tiles[i].columns);
+  }
+  return tiles;
+}
+
+// Rows of the private map i that are kept: what the next block looks back on, and what the one before makes ahead.
+static size_t ring_rows(const Network& net, const std::vector<Tile>& tiles, size_t i) {
+  const size_t seen = (tiles[i].rows - 1) * net.blocks[i].stride.h + net.blocks[i].kernel;
+  return seen + (i ? tiles[i - 1].rows - 1 : 0);
+}
+
+// Alike maps take turns in two places, or they would push each other and the weights out of the second-level cache. Feature maps
+// stay where they are to the end of the run.
+void Plan::place_maps(const Network& net, Places& own, Places& shared) {
+  for (size_t i = 0; i < maps.size(); ++i) {
+    Map& m = maps[i];
+    if (i < front) m.ring = std::min(m.height, ring_rows(net, tiles, i));
+    const bool takes_turn = i >= front + 2 && m.alike(maps[i - 2]) && !is_feature_map(net, i - 2);
+    m.place = takes_turn ? maps[i - 2].place : (i < front ? own : shared).take<float>(m.ring * m.row_floats());
+  }
+}
+
+Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
+    : height(height_), width(width_), threads(threads_), front(net.front), maps(make_maps(net, height, width)),
+      tiles(make_tiles(net, maps)) {
+  Places own, shared;
+  place_maps(net, own, shared);
+  size_t tile = 0, pixels = 0, depthwise = 0, gated = 0, reduced = 0;
+  for (size_t i = 0; i < net.blocks.size(); ++i) {
+    const Block& b = net.blocks[i];
+    const size_t whole = maps[i + 1].height * maps[i + 1].width, cut = tiles[i].rows * tiles[i].columns;
+    if (b.se) {
+      depthwise = std::max(depthwise, whole * b.depthwise.channels);
+      gated = std::max(gated, b.depthwise.channels);
+      reduced = std::max(reduced, b.reduce.out);
+    } else {
+      tile = std::max(tile, cut * b.depthwise.channels);
+    }
+    pixels = std::max(pixels, b.se ? whole : cut);
+  }
+  stem_half = net.padded(maps[0].width) + net.kernels.lanes;
+  stem_rows = own.take<float>(3 * net.in_chans * 2 * stem_half);
+  stem_planes = own.take<float>(net.blocks[0].planes ? 0 : net.stem.channels * net.padded(maps[0].width));
+  rows_done = own.take<size_t>(front);
+  stem_pointers = own.take<const float*>(3 * net.in_chans);
+  dense_tile = own.take<float>(tile);
+  pixel_pointers = own.take<float*>(pixels);
+  sums = own.take<float>(std::max(gated, net.head.in));
+  squeezed = own.take<float>(reduced);
+  gate = shared.take<float>(gated);
+  const size_t bf16 = net.precision == Precision::bf16, widest = std::max(net.head.in, net.head.out);
+  narrow = own.take<BF16>(bf16 * widest);
+  depthwise_map = shared.take<float>(depthwise);
+  gated_map = shared.take<BF16>(bf16 * depthwise);
+  embedding = shared.take<float>(net.head.out);
+  logits = shared.take<float>(net.classifier.out);
+  phases = shared.take<Team::Phase>(threads == 1 ? 0 : phases_of(net.blocks.size()));
+  const size_t heads = threads == 1 ? kHeads : 0;
+  pooled = shared.take<float>(heads * net.head.in);
+  embeddings = shared.take<float>(heads * net.head.out);
+  all_logits = shared.take<float>(heads * net.classifier.out);
+  narrow_heads = shared.take<BF16>(bf16 * heads * widest);
+  private_bytes = own.bytes();
+  shared_bytes = shared.bytes();
+}
+
+}  // namespace lcnet

@@ -1,0 +1,121 @@
+// The pointwise int8 kernels for any vector width. Included after simd.h.
+//
+// The tile is R pixels x V vectors of channels, as in gemm/simd.h, with units in the place of floats.
+#pragma once
+
+namespace {
+
+template <size_t R, size_t V, class Rows>
+LCNET_INLINE void int8_gemm_sums(const Unit* a, Rows rows, const int8_t* w, const int32_t* start, size_t units,
+                                 Ints (&sum)[R][V]) {
+  constexpr size_t L = Vec::L;
+  LCNET_UNROLL (size_t v = 0; v < V; ++v) {
+    const Ints first = load_ints(start + v * L);
+    LCNET_UNROLL (size_t r = 0; r < R; ++r) sum[r][v] = first;
+  }
+  for (size_t k = 0; k < units; ++k) {
+    Ints b[V];
+    LCNET_UNROLL (size_t v = 0; v < V; ++v) b[v] = load_weights(w + (k * V + v) * L * G);
+    LCNET_UNROLL (size_t r = 0; r < R; ++r) {
+      const Ints x = broadcast_unit(a + Rows::at(rows, r, k));
+      LCNET_UNROLL (size_t v = 0; v < V; ++v) add_dot(sum[r][v], x, b[v]);
+    }
+  }
+}
+
+// Calls tile<pixels, vectors>(first pixel, first channel) for all of a panel's pixels, panel after panel.
+template <size_t R, size_t V, class Tile>
+LCNET_INLINE void for_panels(size_t pixels, size_t channels, Tile tile) {
+  constexpr size_t L = Vec::L;
+  size_t c = 0;
+  for (; c + V * L <= channels; c += V * L)
+    for_tiles<R>(pixels, [&]<size_t N>(size_t p) LCNET_INLINED { tile.template operator()<N, V>(p, c); });
+  for (; c < channels; c += L)
+    for_tiles<R>(pixels, [&]<size_t N>(size_t p) LCNET_INLINED { tile.template operator()<N, 1>(p, c); });
+}
+
+template <size_t R, size_t V, class Rows>
+static void int8_gemm_rows(const Unit* a, Rows rows, const int8_t* w, const int32_t* start, Sums sums, Coding coding,
+                           uint8_t* out, size_t pixels, size_t depth, size_t channels, size_t block_stride) {
+  constexpr size_t L = Vec::L;
+  for_panels<R, V>(pixels, channels, [&]<size_t N, size_t M>(size_t p, size_t c) LCNET_INLINED {
+    Ints sum[N][M];
+    int8_gemm_sums<N, M>(a + Rows::at(rows, p, 0), rows, w + c * depth, start + c, depth / G, sum);
+    requantize_tile(sum, {sums.scale + c, sums.bias + c}, {coding.inverse_scale + c, coding.zero_point + c},
+                    out + c / L * block_stride + p * L, block_stride);
+  });
+}
+
+template <size_t R, size_t V>
+static void int8_gemm(const Unit* a, size_t pitch, const int8_t* w, const int32_t* start, Sums sums, Coding coding,
+                      uint8_t* out, size_t pixels, size_t depth, size_t channels, size_t block_stride) {
+  if (pitch)
+    int8_gemm_rows<R, V>(a, PlaneRows{pitch}, w, start, sums, coding, out, pixels, depth, channels, block_stride);
+  else
+    int8_gemm_rows<R, V>(a, DenseRows{depth / G}, w, start, sums, coding, out, pixels, depth, channels, block_stride);
+}
+
+template <Activation A, size_t N, size_t M>
+LCNET_INLINE void int8_store_f32(const Ints (&sum)[N][M], Sums sums, size_t c, float* out, size_t pitch) {
+  constexpr size_t L = Vec::L;
+  LCNET_UNROLL (size_t m = 0; m < M; ++m) {
+    const Vec scale = load(sums.scale + c + m * L), bias = load(sums.bias + c + m * L);
+    LCNET_UNROLL (size_t n = 0; n < N; ++n) store(out + n * pitch + m * L, activate<A>(fma(to_float(sum[n][m]), scale, bias)));
+  }
+}
+
+template <size_t R, size_t V, class Rows>
+static void int8_gemm_f32_rows(const Unit* a, Rows rows, const int8_t* w, const int32_t* start, Sums sums, float* out,
+                               size_t pixels, size_t depth, size_t channels, size_t pitch, Activation act) {
+  for_panels<R, V>(pixels, channels, [&]<size_t N, size_t M>(size_t p, size_t c) LCNET_INLINED {
+    Ints sum[N][M];
+    int8_gemm_sums<N, M>(a + Rows::at(rows, p, 0), rows, w + c * depth, start + c, depth / G, sum);
+    if (act == Activation::hswish6)
+      int8_store_f32<Activation::hswish6>(sum, sums, c, out + p * pitch + c, pitch);
+    else
+      int8_store_f32<Activation::none>(sum, sums, c, out + p * pitch + c, pitch);
+  });
+}
+
+template <size_t R, size_t V>
+static void int8_gemm_f32(const Unit* a, size_t pitch, const int8_t* w, const int32_t* start, Sums sums, float* out,
+                          size_t pixels, size_t depth, size_t channels, size_t out_pitch, Activation act) {
+  if (pitch)
+    int8_gemm_f32_rows<R, V>(a, PlaneRows{pitch}, w, start, sums, out, pixels, depth, channels, out_pitch, act);
+  else
+    int8_gemm_f32_rows<R, V>(a, DenseRows{depth / G}, w, start, sums, out, pixels, depth, channels, out_pitch, act);
+}
+
+// One pixel: P panels of V vectors side by side, `stride` bytes apart.
+template <size_t P, size_t V>
+LCNET_INLINE void int8_gemv_sums(const Unit* a, const int8_t* w, size_t stride, const int32_t* start, size_t units,
+                                 Ints (&sum)[1][P * V]) {
+  constexpr size_t L = Vec::L;
+  LCNET_UNROLL (size_t v = 0; v < P * V; ++v) sum[0][v] = load_ints(start + v * L);
+  for (size_t k = 0; k < units; ++k) {
+    const Ints x = broadcast_unit(a + k);
+    LCNET_UNROLL (size_t p = 0; p < P; ++p)
+      LCNET_UNROLL (size_t v = 0; v < V; ++v) add_dot(sum[0][p * V + v], x, load_weights(w + p * stride + (k * V + v) * L * G));
+  }
+}
+
+template <size_t P, size_t V>
+static void int8_gemv_f32(const Unit* a, const int8_t* w, const int32_t* start, Sums sums, float* out, size_t depth,
+                          size_t channels, Activation act) {
+  constexpr size_t L = Vec::L;
+  const size_t panels = channels / (V * L), full = panels * V * L;
+  for_tiles<P>(panels, [&]<size_t N>(size_t panel) {
+    const size_t c = panel * V * L;
+    Ints sum[1][N * V];
+    int8_gemv_sums<N, V>(a, w + c * depth, V * L * depth, start + c, depth / G, sum);
+    if (act == Activation::hswish6)
+      int8_store_f32<Activation::hswish6>(sum, sums, c, out + c, 0);
+    else
+      int8_store_f32<Activation::none>(sum, sums, c, out + c, 0);
+  });
+  if (full < channels)
+    int8_gemm_f32<1, 1>(a, 0, w + full * depth, start + full, {sums.scale + full, sums.bias + full}, out + full, 1, depth,
+                        channels - full, 0, act);
+}
+
+}  // namespace

@@ -1,0 +1,71 @@
+// Networks to test with, by their shape: LCNet's own, and others that an engine must not mistake for it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "../../../native/engine/network.h"
+
+struct MadeBlock {
+  size_t channels, kernel;  // out
+  lcnet::Stride stride;
+  bool se = false;
+};
+
+struct Made {
+  std::string name;
+  size_t in_chans, stem;  // channels
+  std::vector<MadeBlock> blocks;
+  std::vector<size_t> feature_maps;
+  size_t head, classes;
+};
+
+inline Made lcnet_shape(size_t width, size_t in_chans) {
+  Made made{"lcnet x" + std::to_string(width), in_chans, width, {}, {1, 3, 5, 11, 13}, 70, 11};
+  const size_t outs[] = {2, 4, 4, 8, 8, 16, 16, 16, 16, 16, 16, 32, 32}, strides[] = {1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1};
+  for (size_t i = 0; i < 13; ++i)
+    made.blocks.push_back({outs[i] * width, i < 6 ? size_t{3} : size_t{5}, {strides[i], strides[i]}, i >= 11});
+  return made;
+}
+
+// More blocks than LCNet, most of them too narrow to need a second vector.
+inline Made deep_shape() {
+  Made made{"deep", 3, 8, {}, {4, 20}, 30, 5};
+  for (size_t i = 0; i < 20; ++i)
+    made.blocks.push_back(
+        {8 + 4 * (i % 3), i % 2 ? size_t{5} : size_t{3}, {i % 7 == 3 ? 2u : 1u, i % 5 == 2 ? 2u : 1u}, i > 17});
+  return made;
+}
+
+// Maps of one shape in a row, with feature maps among them that must not make room for each other.
+inline Made alike_shape() {
+  Made made{"all alike", 3, 8, {}, {1, 2, 3, 6, 7, 8}, 9, 4};
+  for (size_t i = 0; i < 10; ++i) {
+    const size_t stride = i == 0 || i == 3 || i == 4 ? 2 : 1;
+    made.blocks.push_back({16, i == 0 ? size_t{3} : size_t{5}, {stride, stride}});
+  }
+  return made;
+}
+
+// Rows and columns that shrink apart, as text needs it; a first block that is not on planes, with squeeze-and-excite and
+// without; no squeeze-and-excite at all; no classifier, and no head.
+inline std::vector<Made> other_shapes() {
+  const std::vector<MadeBlock> one = {{20, 3, {1, 1}}},
+                               text = {{16, 3, {1, 1}},
+                                       {24, 3, {2, 1}},
+                                       {24, 3, {1, 2}},
+                                       {40, 5, {2, 1}, true},
+                                       {40, 5, {1, 1}}},
+                               rows = {{24, 3, {2, 1}}, {24, 5, {1, 2}}, {48, 3, {2, 2}}, {32, 5, {1, 2}}},
+                               columns = {{12, 3, {1, 2}}, {20, 3, {1, 1}}, {36, 5, {2, 1}}},
+                               gated = {{20, 5, {1, 2}, true}, {28, 3, {2, 1}, true}, {20, 3, {2, 2}}};
+  return {
+      {"one block", 3, 8, one, {1}, 12, 4},
+      {"text", 3, 8, text, {2, 5}, 40, 7},
+      {"rows first", 1, 16, rows, {1, 2, 3}, 24, 0},
+      {"columns first", 3, 12, columns, {1, 3}, 10, 3},
+      {"gated first", 3, 8, gated, {1}, 0, 0},
+      alike_shape(),
+      deep_shape(),
+  };
+}
