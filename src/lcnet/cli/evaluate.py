@@ -82,7 +82,7 @@ def evaluate(
     passed = Passed()
     part, pictures = _part(open_dataset(data, ctx.params["labels_from_names"], passed), split, deciding)
     if passed.text():
-        click.echo(f"lcnet: {passed.text()}", err=True)
+        say(f"lcnet: {passed.text()}", err=True)
     answers = _answers(ctx.params, pictures)
     evaluation, facts = measure(answers), {"model": shown(ctx.params["model"]), "data": shown(data), "split": part}
     told: list[str] = []
