@@ -63,8 +63,14 @@ def measure(rounds: int, seconds: float) -> list[dict[str, object]]:
 def row(engine: str, callers: int, times: list[float], seconds: float) -> dict[str, object]:
     """Summarise one engine at one number of callers, in milliseconds."""
     percentiles = statistics.quantiles(times, n=100)
-    return {"engine": engine, "callers": callers, "images_per_second": len(times) / seconds,
-            "p50": percentiles[49] * 1e3, "p99": percentiles[98] * 1e3, "max": max(times) * 1e3}  # fmt: skip
+    return {
+        "engine": engine,
+        "callers": callers,
+        "images_per_second": len(times) / seconds,
+        "p50": percentiles[49] * 1e3,
+        "p99": percentiles[98] * 1e3,
+        "max": max(times) * 1e3,
+    }
 
 
 def main() -> None:
@@ -76,8 +82,10 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = measure(arguments.rounds, arguments.seconds)
     for r in rows:
-        print(f"{r['engine']:<12} {r['callers']} callers  {r['images_per_second']:7.1f} images/s  "
-              f"p50 {r['p50']:6.2f}  p99 {r['p99']:6.2f}  max {r['max']:6.2f} ms")  # fmt: skip
+        print(
+            f"{r['engine']:<12} {r['callers']} callers  {r['images_per_second']:7.1f} images/s  "
+            f"p50 {r['p50']:6.2f}  p99 {r['p99']:6.2f}  max {r['max']:6.2f} ms"
+        )
     if arguments.json:
         arguments.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=2) + "\n")
 

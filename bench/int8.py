@@ -59,13 +59,7 @@ def ort_session(data: bytes | str) -> Run:
 
 def ort_static(model: ModelFile, calibration: Calibration, method: str) -> Run:
     """ONNX Runtime's quantize_static; `method`: MinMax, Entropy or Percentile (its default of 99.999)."""
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        CalibrationMethod,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
+    from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(CalibrationDataReader):
@@ -81,9 +75,15 @@ def ort_static(model: ModelFile, calibration: Calibration, method: str) -> Run:
         Path(plain).write_bytes(to_onnx(model).SerializeToString())
         quant_pre_process(plain, ready, skip_symbolic_shape=True)
         quantize_static(
-            ready, done, Reader(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8, calibrate_method=getattr(CalibrationMethod, method),
-        )  # fmt: skip
+            ready,
+            done,
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=getattr(CalibrationMethod, method),
+        )
         return ort_session(Path(done).read_bytes())
 
 
@@ -188,10 +188,7 @@ def spread(times: list[float]) -> dict[str, float]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     lines = [f"{'engine':<28} {'top-1':>7} {'agreement':>10} {'SQNR dB':>8} {'ms':>8}"]
-    lines += [
-        f"{r['engine']:<28} {r['top1']:>6.2f}% {r['agreement']:>9.2%} {r['sqnr_db']:>8.1f} {r['ms']:>8.3f}"
-        for r in rows
-    ]
+    lines += [f"{r['engine']:<28} {r['top1']:>6.2f}% {r['agreement']:>9.2%} {r['sqnr_db']:>8.1f} {r['ms']:>8.3f}" for r in rows]
     return "\n".join(lines)
 
 
@@ -206,8 +203,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     for r in result["engines"]:
         own, int8 = r["engine"].startswith("lcnet"), "int8" in r["engine"]
         axis.plot(r["ms"], r["top1"], "o" if int8 else "s", color="tab:red" if own else "tab:gray", markersize=8)
-        axis.annotate(r["engine"], (r["ms"], r["top1"]), xytext=(3, 6), textcoords="offset points",
-                      fontsize=8, rotation=30)  # fmt: skip
+        axis.annotate(r["engine"], (r["ms"], r["top1"]), xytext=(3, 6), textcoords="offset points", fontsize=8, rotation=30)
     axis.margins(x=0.15, y=0.25)
     axis.set_xlabel(f"milliseconds a picture of {result['size']}x{result['size']}, one thread")
     axis.set_ylabel(f"top-1 on {result['test_images']} test pictures, %")
@@ -231,9 +227,7 @@ def main() -> None:
     parser.add_argument("--model", default="lcnet_050.cifar10")
     parser.add_argument("--calibration", type=Path, required=True, help="a folder of pictures")
     parser.add_argument("--eval", type=Path, required=True, help="labelled pictures, as `lcnet evaluate` takes them")
-    parser.add_argument(
-        "--images", type=int, default=128, help="calibration pictures; as many are held out from our own"
-    )
+    parser.add_argument("--images", type=int, default=128, help="calibration pictures; as many are held out from our own")
     parser.add_argument("--limit", type=int, help="of the test pictures, evenly spaced")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--speed", default="", help="architectures to time at their own size, with commas between")
@@ -255,9 +249,14 @@ def main() -> None:
     for r in faster:
         print(f"{r['model']:<12} {r['size']} {r['engine']:<28} {r['ms']:>8.3f} ms")
     result = {
-        "machine": machine() | versions(), "model": given.model, "size": x.shape[-1],
-        "calibration_images": len(calibration), "test_images": len(test), "engines": rows, "speed": faster,
-    }  # fmt: skip
+        "machine": machine() | versions(),
+        "model": given.model,
+        "size": x.shape[-1],
+        "calibration_images": len(calibration),
+        "test_images": len(test),
+        "engines": rows,
+        "speed": faster,
+    }
     if given.json:
         given.json.write_text(json.dumps(result, indent=2) + "\n")
     if given.plot:

@@ -16,11 +16,15 @@ ROOT = Path(__file__).parents[1]
 
 # What docs/speed.md says was aimed at: the fastest peer's time over ours, by results file, network, threads and batch.
 GOALS = (
-    ("AVX-512", "engines", "lcnet_050", 1, 1, 1.4), ("AVX-512", "engines", "lcnet_100", 1, 1, 1.15),
-    ("AVX2 only", "engines_avx2", "lcnet_050", 1, 1, 1.2), ("AVX2 only", "engines_avx2", "lcnet_100", 1, 1, 1.05),
-    ("AVX-512", "engines", "lcnet_050", 2, 1, 1.3), ("AVX-512", "engines", "lcnet_100", 2, 1, 1.1),
-    ("AVX-512", "engines", "lcnet_050", 2, 32, 1.3), ("AVX-512", "engines", "lcnet_100", 2, 32, 1.15),
-)  # fmt: skip
+    ("AVX-512", "engines", "lcnet_050", 1, 1, 1.4),
+    ("AVX-512", "engines", "lcnet_100", 1, 1, 1.15),
+    ("AVX2 only", "engines_avx2", "lcnet_050", 1, 1, 1.2),
+    ("AVX2 only", "engines_avx2", "lcnet_100", 1, 1, 1.05),
+    ("AVX-512", "engines", "lcnet_050", 2, 1, 1.3),
+    ("AVX-512", "engines", "lcnet_100", 2, 1, 1.1),
+    ("AVX-512", "engines", "lcnet_050", 2, 32, 1.3),
+    ("AVX-512", "engines", "lcnet_100", 2, 32, 1.15),
+)
 
 
 def row(*cells: object) -> str:
@@ -53,8 +57,9 @@ def engines(name: str = "engines") -> str:
     for (model, threads, batch, _), found in settings(name).items():
         cells = [cell(found.get(name)) for name in names]
         lines.append(row(f"`{model}`", threads, batch, *cells, f"{found['lcnet']['peak_fraction']:.0%}"))
-    return "\n".join([*lines, "", f"{where(result['machine'])}; "
-                      "milliseconds a call, medians of alternating rounds, and the ratio to ours."])  # fmt: skip
+    return "\n".join(
+        [*lines, "", f"{where(result['machine'])}; milliseconds a call, medians of alternating rounds, and the ratio to ours."]
+    )
 
 
 def reached() -> str:
@@ -82,8 +87,15 @@ def sizes() -> str:
     lines = [row("input", "MACs (M)", "ms", "GMAC/s", "of FMA peak"), row(*["---"] * 5)]
     for t in result["timings"]:
         macs = t["gmacs_per_second"] * t["median"]
-        lines.append(row(f"{t['height']}x{t['width']}", f"{macs:.1f}", f"{t['median']:.3f}",
-                         f"{t['gmacs_per_second']:.1f}", f"{t['peak_fraction']:.0%}"))  # fmt: skip
+        lines.append(
+            row(
+                f"{t['height']}x{t['width']}",
+                f"{macs:.1f}",
+                f"{t['median']:.3f}",
+                f"{t['gmacs_per_second']:.1f}",
+                f"{t['peak_fraction']:.0%}",
+            )
+        )
     return "\n".join(lines)
 
 
@@ -96,9 +108,7 @@ def training() -> str:
         if engine == "lcnet":
             default, last = (steps[model, size, threads, e] for e in ("timm", "timm, channels-last"))
             cell = f"{default:.0f} ({ours / default:.2f}x); channels-last {last:.0f} ({ours / last:.2f}x)"
-            lines.append(
-                row(f"`{model}` at {size}, {threads} thread{'s' * (threads > 1)}", f"**{ours:.0f} images/s**", cell)
-            )
+            lines.append(row(f"`{model}` at {size}, {threads} thread{'s' * (threads > 1)}", f"**{ours:.0f} images/s**", cell))
     speeds = {r["loader"]: r["images_per_second"] for r in loader["rows"]}
     for name, ours in speeds.items():
         if name.startswith("lcnet"):
@@ -114,9 +124,11 @@ def accuracy() -> str:
     top1 = {e: [100 * x["top1"] for x in r["rows"] if x["engine"] == e] for e in ("lcnet", "timm")}
     said = {e: f"{mean(v):.2f}% ± {stdev(v):.2f}" for e, v in top1.items()}
     epochs, size = r["recipe"]["epochs"], r["recipe"]["input_size"]
-    return (f"The same recipe ({epochs} epochs at {size}, RMSprop, RandAugment, averaged weights) with "
-            f"{len(top1['lcnet'])} seeds ends at {said['lcnet']} of the CIFAR-10 test pictures here and at {said['timm']} "
-            "with timm's pieces (`bench/train_accuracy.py`).")  # fmt: skip
+    return (
+        f"The same recipe ({epochs} epochs at {size}, RMSprop, RandAugment, averaged weights) with "
+        f"{len(top1['lcnet'])} seeds ends at {said['lcnet']} of the CIFAR-10 test pictures here and at {said['timm']} "
+        "with timm's pieces (`bench/train_accuracy.py`)."
+    )
 
 
 def int8() -> str:
@@ -142,8 +154,10 @@ def int8_speed(rows: list[dict[str, Any]]) -> list[str]:
         ms = {r["engine"]: r["ms"] for r in rows if r["model"] == name}
         peer = min((e for e in ms if "int8" in e and not e.startswith("lcnet")), key=ms.__getitem__)
         ours, exact = ms["lcnet int8"], ms["lcnet fp32"]
-        notes.append(f"`{name}` at {size}: {ours:.2f} ms in int8, {exact:.2f} in fp32 ({exact / ours:.2f}x), "
-                     f"{ms[peer]:.2f} in the fastest other int8, {peer.split()[0]}'s ({ms[peer] / ours:.2f}x).")  # fmt: skip
+        notes.append(
+            f"`{name}` at {size}: {ours:.2f} ms in int8, {exact:.2f} in fp32 ({exact / ours:.2f}x), "
+            f"{ms[peer]:.2f} in the fastest other int8, {peer.split()[0]}'s ({ms[peer] / ours:.2f}x)."
+        )
     return notes
 
 
@@ -159,16 +173,28 @@ def whole_way() -> str:
         lines.append(row(name, f"**{times['lcnet']:.2f} ms**", f"{times['lcnet fast']:.2f} ms", *cells))
     n = folder["files"]
     speed = {k: n / folder[k] for k in ("lcnet stream", "timm DataLoader")}
-    lines.append(row(f"{n} files, two processors", f"**{speed['lcnet stream']:.0f} images/s**", "",
-                     f"{speed['timm DataLoader']:.0f} images/s", ""))  # fmt: skip
-    lines.append(row("new process, one file", f"**{ours['seconds']:.3f} s**, {ours['megabytes']:.0f} MB", "",
-                     f"{peer['seconds']:.2f} s, {peer['megabytes']:.0f} MB", ""))  # fmt: skip
+    lines.append(
+        row(
+            f"{n} files, two processors",
+            f"**{speed['lcnet stream']:.0f} images/s**",
+            "",
+            f"{speed['timm DataLoader']:.0f} images/s",
+            "",
+        )
+    )
+    lines.append(
+        row(
+            "new process, one file",
+            f"**{ours['seconds']:.3f} s**, {ours['megabytes']:.0f} MB",
+            "",
+            f"{peer['seconds']:.2f} s, {peer['megabytes']:.0f} MB",
+            "",
+        )
+    )
     steps = r["steps"]
     pillow = steps.pop("the same resize by Pillow and numpy") / steps["resize, crop, normalise"]
     rest = photo["lcnet"] - sum(steps.values())
-    parts = [
-        f"{k:<24} {'#' * round(v * 8):<32} {v:5.2f} ms" for k, v in (steps | {"the rest, caches cold": rest}).items()
-    ]
+    parts = [f"{k:<24} {'#' * round(v * 8):<32} {v:5.2f} ms" for k, v in (steps | {"the rest, caches cold": rest}).items()]
     notes = (
         f"The resize takes 1/{pillow:.1f} of Pillow's and numpy's time for the same pixels. A new process that only imports "
         f"numpy and Pillow takes {base:.3f} s. {where(r['machine'])}. Where our time for the average photograph goes:"
@@ -180,19 +206,27 @@ def callers() -> str:
     """Eight threads that call one model at once."""
     r = load("callers")
     eight = {x["engine"]: x for x in r["rows"] if x["callers"] == 8}
-    ours, peer = (f"{eight[e]['images_per_second']:.0f} images/s with a p99 of {eight[e]['p99']:.0f} ms"
-                  for e in ("lcnet", "onnxruntime"))  # fmt: skip
+    ours, peer = (
+        f"{eight[e]['images_per_second']:.0f} images/s with a p99 of {eight[e]['p99']:.0f} ms" for e in ("lcnet", "onnxruntime")
+    )
     return f"Eight threads that call one model at once on two processors: {ours}; ONNX Runtime {peer}."
 
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
-        "engines": engines, "sizes": sizes, "whole way": whole_way, "callers": callers, "training": training, "int8": int8,
+        "engines": engines,
+        "sizes": sizes,
+        "whole way": whole_way,
+        "callers": callers,
+        "training": training,
+        "int8": int8,
     },
     "docs/speed.md": {
-        "reached": reached, "engines avx2": lambda: engines("engines_avx2"), "engines zen3": lambda: engines("engines_zen3"),
+        "reached": reached,
+        "engines avx2": lambda: engines("engines_avx2"),
+        "engines zen3": lambda: engines("engines_zen3"),
     },
-}  # fmt: skip
+}
 
 
 def render(text: str, tables: dict[str, Callable[[], str]]) -> str:

@@ -48,9 +48,7 @@ def by_pillow(pixels: np.ndarray, preprocessing: Preprocessing, size: tuple[int,
     return normalize(crop.reshape(224, 224, -1), preprocessing)
 
 
-def measure(
-    shape: tuple[int, ...], interpolation: str, size: tuple[int, int], rounds: int, seconds: float
-) -> dict[str, Any]:
+def measure(shape: tuple[int, ...], interpolation: str, size: tuple[int, int], rounds: int, seconds: float) -> dict[str, Any]:
     channels = shape[2]
     preprocessing = Preprocessing((channels, 224, 224), interpolation, mean=(0.45,) * channels, std=(0.225,) * channels)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
@@ -79,14 +77,16 @@ def timed(call: Callable[[], Any], seconds: float) -> list[float]:
 
 def describe(times: list[float]) -> dict[str, float]:
     deciles = statistics.quantiles(times, n=10)
-    return {"median": round(statistics.median(times) * 1e3, 4), "p10": round(deciles[0] * 1e3, 4),
-            "p90": round(deciles[-1] * 1e3, 4), "calls": len(times)}  # fmt: skip
+    return {
+        "median": round(statistics.median(times) * 1e3, 4),
+        "p10": round(deciles[0] * 1e3, 4),
+        "p90": round(deciles[-1] * 1e3, 4),
+        "calls": len(times),
+    }
 
 
 def commit() -> str:
-    run = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=Path(__file__).parent, capture_output=True, text=True
-    )
+    run = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=Path(__file__).parent, capture_output=True, text=True)
     return run.stdout.strip()
 
 
@@ -98,10 +98,15 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     rows = [
-        {"case": name, "picture": shape, "filter": interpolation, "scaled": size,
-         **measure(shape, interpolation, size, arguments.rounds, arguments.seconds)}
+        {
+            "case": name,
+            "picture": shape,
+            "filter": interpolation,
+            "scaled": size,
+            **measure(shape, interpolation, size, arguments.rounds, arguments.seconds),
+        }
         for name, shape, interpolation, size in CASES
-    ]  # fmt: skip
+    ]
     facts = {**machine(), "commit": commit(), "pillow": PIL.__version__, "numpy": np.__version__, "threads": 1}
     print(json.dumps({"machine": facts, "timings": rows}, indent=2))
 

@@ -19,10 +19,28 @@ from lcnet.bench import machine
 from lcnet.train.recipe import Recipe
 
 RECIPE = Recipe(
-    epochs=3, batch_size=128, input_size=64, crop_pct=1.0, optimizer="rmsprop_tf", lr=0.008, eps=1e-3, weight_decay=1e-5,
-    schedule="step", decay_epochs=0.5, decay_rate=0.7, warmup_epochs=1, warmup_lr=1e-3, per_update=True, scale=(0.35, 1.0),
-    randaugment="rand-m5-mstd0.5", erasing=0.1, label_smoothing=0.1, dropout=0.1, ema=0.99, ema_version=2,
-)  # fmt: skip
+    epochs=3,
+    batch_size=128,
+    input_size=64,
+    crop_pct=1.0,
+    optimizer="rmsprop_tf",
+    lr=0.008,
+    eps=1e-3,
+    weight_decay=1e-5,
+    schedule="step",
+    decay_epochs=0.5,
+    decay_rate=0.7,
+    warmup_epochs=1,
+    warmup_lr=1e-3,
+    per_update=True,
+    scale=(0.35, 1.0),
+    randaugment="rand-m5-mstd0.5",
+    erasing=0.1,
+    label_smoothing=0.1,
+    dropout=0.1,
+    ema=0.99,
+    ema_version=2,
+)
 
 
 def ours(data: Path, recipe: Recipe, seed: int) -> float:
@@ -47,24 +65,45 @@ def timms(data: Path, recipe: Recipe, seed: int) -> float:
     timm.utils.random_seed(seed, 0)
     size, classes = (3, recipe.input_size, recipe.input_size), len(list((data / "train").iterdir()))
     loader = timm.data.create_loader(
-        timm.data.create_dataset("", root=str(data / "train"), is_training=True), size, recipe.batch_size,
-        is_training=True, scale=recipe.scale, ratio=recipe.ratio, hflip=recipe.hflip, color_jitter=None,
-        auto_augment=recipe.randaugment, re_prob=recipe.erasing, re_mode=recipe.erasing_mode, interpolation="random",
-        num_workers=0, use_prefetcher=False,
-    )  # fmt: skip
+        timm.data.create_dataset("", root=str(data / "train"), is_training=True),
+        size,
+        recipe.batch_size,
+        is_training=True,
+        scale=recipe.scale,
+        ratio=recipe.ratio,
+        hflip=recipe.hflip,
+        color_jitter=None,
+        auto_augment=recipe.randaugment,
+        re_prob=recipe.erasing,
+        re_mode=recipe.erasing_mode,
+        interpolation="random",
+        num_workers=0,
+        use_prefetcher=False,
+    )
     model = timm.create_model("lcnet_050", num_classes=classes, drop_rate=recipe.dropout)
     model = model.to(memory_format=torch.channels_last)
     ema = timm.utils.ModelEmaV2(model, decay=recipe.ema)
     optimizer = timm.optim.create_optimizer_v2(
-        model, "rmsproptf", lr=recipe.lr, weight_decay=recipe.weight_decay, momentum=recipe.momentum, eps=recipe.eps,
+        model,
+        "rmsproptf",
+        lr=recipe.lr,
+        weight_decay=recipe.weight_decay,
+        momentum=recipe.momentum,
+        eps=recipe.eps,
         alpha=recipe.alpha,
-    )  # fmt: skip
+    )
     updates = len(loader)
     schedule, _ = timm.scheduler.create_scheduler_v2(
-        optimizer, "step", num_epochs=recipe.epochs, decay_epochs=recipe.decay_epochs, decay_rate=recipe.decay_rate,
-        warmup_epochs=int(recipe.warmup_epochs), warmup_lr=recipe.warmup_lr, step_on_epochs=False,
+        optimizer,
+        "step",
+        num_epochs=recipe.epochs,
+        decay_epochs=recipe.decay_epochs,
+        decay_rate=recipe.decay_rate,
+        warmup_epochs=int(recipe.warmup_epochs),
+        warmup_lr=recipe.warmup_lr,
+        step_on_epochs=False,
         updates_per_epoch=updates,
-    )  # fmt: skip
+    )
     criterion, done = timm.loss.LabelSmoothingCrossEntropy(recipe.label_smoothing), 0
     for _ in range(recipe.epochs):
         model.train()
@@ -111,9 +150,7 @@ def main() -> None:
     arguments = parser.parse_args()
     recipe = RECIPE.change({"epochs": arguments.epochs, "input_size": arguments.size})
     with ProcessPoolExecutor(arguments.processes, max_tasks_per_child=1) as pool:
-        jobs = [
-            pool.submit(one, e, arguments.data, recipe, s) for s in range(arguments.seeds) for e in ("lcnet", "timm")
-        ]
+        jobs = [pool.submit(one, e, arguments.data, recipe, s) for s in range(arguments.seeds) for e in ("lcnet", "timm")]
         rows = [job.result() for job in jobs]
     for engine in ("lcnet", "timm"):
         values = [100 * r["top1"] for r in rows if r["engine"] == engine]

@@ -56,9 +56,17 @@ def timms(timm: Any, data: Path, randaugment: str) -> Any:
     """The same from timm's loader, as its train.py makes it on a CPU."""
     dataset = timm.data.create_dataset("", root=str(data), is_training=True, batch_size=BATCH)
     loader = timm.data.create_loader(
-        dataset, (3, 224, 224), BATCH, is_training=True, auto_augment=randaugment or None, color_jitter=None,
-        interpolation="random", num_workers=1, use_prefetcher=False, persistent_workers=True,
-    )  # fmt: skip
+        dataset,
+        (3, 224, 224),
+        BATCH,
+        is_training=True,
+        auto_augment=randaugment or None,
+        color_jitter=None,
+        interpolation="random",
+        num_workers=1,
+        use_prefetcher=False,
+        persistent_workers=True,
+    )
     return lambda epoch: loader
 
 
@@ -81,10 +89,14 @@ def measure(loaders: dict[str, Any], rounds: int) -> list[dict[str, Any]]:
             times[name].append(seconds_an_image(loader(epoch)))
     medians = {name: statistics.median(values) for name, values in times.items()}
     return [
-        {"loader": name, "milliseconds": 1e3 * median, "images_per_second": 1 / median,
-         "speed_over_timm": medians["timm, RandAugment" if "RandAugment" in name else "timm"] / median}
+        {
+            "loader": name,
+            "milliseconds": 1e3 * median,
+            "images_per_second": 1 / median,
+            "speed_over_timm": medians["timm, RandAugment" if "RandAugment" in name else "timm"] / median,
+        }
         for name, median in medians.items()
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:
@@ -112,8 +124,10 @@ def main() -> None:
         }
         rows = measure(loaders, arguments.rounds)
     for r in rows:
-        print(f"{r['loader']:<28} {r['milliseconds']:6.2f} ms an image  {r['images_per_second']:7.1f} images/s  "
-              f"{r['speed_over_timm']:.2f}x timm")  # fmt: skip
+        print(
+            f"{r['loader']:<28} {r['milliseconds']:6.2f} ms an image  {r['images_per_second']:7.1f} images/s  "
+            f"{r['speed_over_timm']:.2f}x timm"
+        )
     if arguments.json:
         versions = {"torch": torch.__version__, "timm": timm.__version__}
         arguments.json.write_text(json.dumps({"machine": machine() | versions, "rows": rows}, indent=2) + "\n")

@@ -65,10 +65,14 @@ def measure(steps: dict[str, Callable[[], None]], rounds: int, batch: int) -> li
                 seconds[engine].append(time.perf_counter() - start)
     medians = {engine: statistics.median(times) for engine, times in seconds.items()}
     return [
-        {"engine": engine, "images_per_second": batch / median, "ratio": median / medians["lcnet"],
-         "spread": (max(seconds[engine]) - min(seconds[engine])) / median}
+        {
+            "engine": engine,
+            "images_per_second": batch / median,
+            "ratio": median / medians["lcnet"],
+            "spread": (max(seconds[engine]) - min(seconds[engine])) / median,
+        }
         for engine, median in medians.items()
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:
@@ -90,8 +94,10 @@ def main() -> None:
                 steps = engines(timm, name, arguments.batch, size, arguments.device)
                 for row in measure(steps, arguments.rounds, arguments.batch):
                     rows.append({"model": name, "size": size, "threads": threads, "batch": arguments.batch, **row})
-                    print(f"{name} {size:>4} {threads} threads  {row['engine']:<20} {row['images_per_second']:8.1f} images/s"
-                          f"  {row['ratio']:.2f}x our time")  # fmt: skip
+                    print(
+                        f"{name} {size:>4} {threads} threads  {row['engine']:<20} {row['images_per_second']:8.1f} images/s"
+                        f"  {row['ratio']:.2f}x our time"
+                    )
     if arguments.json:
         versions = {"torch": torch.__version__, "timm": timm.__version__, "device": arguments.device}
         arguments.json.write_text(json.dumps({"machine": machine() | versions, "rows": rows}, indent=2) + "\n")

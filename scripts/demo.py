@@ -74,12 +74,16 @@ def main() -> None:
     print(columns([["file", "" if own else "truth", "time", "the model says"], *rows], right=(2,)))
     if not own:
         right = sum(row[1].endswith("ok") for row in rows)
-        print(f"\n{right} of {len(rows)} are right. cifar10_*: thumbnails of 32 x 32, which the model was trained for;"
-              "\nimagenet_*: larger photographs, which it has never seen the like of.")  # fmt: skip
-    print(f"\n{MODEL} knows ten classes: {', '.join(names)}; {lcnet.zoo.find(MODEL).accuracy['cifar10_subset'][0]}%"
-          " of 5,000\ntest images are right. It answers with one of the ten whatever it is shown. For ImageNet's 1,000"
-          " classes:\n\n    lcnet classify --model lcnet_050 photo.jpg      (7.6 MB from the Hugging Face hub, once)\n"
-          "\nYour own pictures here: make demo IMAGES=\"a.jpg folder/\"")  # fmt: skip
+        print(
+            f"\n{right} of {len(rows)} are right. cifar10_*: thumbnails of 32 x 32, which the model was trained for;"
+            "\nimagenet_*: larger photographs, which it has never seen the like of."
+        )
+    print(
+        f"\n{MODEL} knows ten classes: {', '.join(names)}; {lcnet.zoo.find(MODEL).accuracy['cifar10_subset'][0]}%"
+        " of 5,000\ntest images are right. It answers with one of the ten whatever it is shown. For ImageNet's 1,000"
+        " classes:\n\n    lcnet classify --model lcnet_050 photo.jpg      (7.6 MB from the Hugging Face hub, once)\n"
+        '\nYour own pictures here: make demo IMAGES="a.jpg folder/"'
+    )
 
 
 if __name__ == "__main__":

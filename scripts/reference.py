@@ -102,8 +102,6 @@ def pages() -> dict[Path, str]:
 if __name__ == "__main__":
     stale = [path for path, text in pages().items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv[1:]:
-        sys.exit(
-            f"{' and '.join(p.name for p in stale)}: not as the code is now: run python {sys.argv[0]}" if stale else 0
-        )
+        sys.exit(f"{' and '.join(p.name for p in stale)}: not as the code is now: run python {sys.argv[0]}" if stale else 0)
     for path in stale:
         path.write_text(pages()[path], encoding="utf-8")

@@ -170,7 +170,7 @@ def test_costs_as_the_convolutions_of_timm_have_them(timm, torch):
             fan_in = module.weight[0].numel()
             found[name] = (fan_in * out.numel(), tuple(out.shape[1:]) if out.ndim == 4 else (out.shape[1], 1, 1))
 
-        return hook  # fmt: skip
+        return hook
 
     for name, module in model.named_modules():
         if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):

@@ -79,13 +79,27 @@ def test_refused_architectures(path, weights, field, value, match):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("input_size", [1, 224, 224]), ("input_size", [3, 0, 224]), ("input_size", [3, 224]), ("input_size", 224),
-        ("input_size", [3, 65537, 1]), ("input_size", [3, 2.5, 1]), ("interpolation", "random"), ("crop_pct", 0),
-        ("crop_pct", True), ("crop_pct", "1"), ("crop_pct", int("9" * 400)), ("crop_mode", "tile"), ("mean", [0.5]),
-        ("mean", [None] * 3), ("std", [1, 0, 1]), ("exif", 1), ("background", [0, 0, 256]), ("background", [0, 0]),
+        ("input_size", [1, 224, 224]),
+        ("input_size", [3, 0, 224]),
+        ("input_size", [3, 224]),
+        ("input_size", 224),
+        ("input_size", [3, 65537, 1]),
+        ("input_size", [3, 2.5, 1]),
+        ("interpolation", "random"),
+        ("crop_pct", 0),
+        ("crop_pct", True),
+        ("crop_pct", "1"),
+        ("crop_pct", int("9" * 400)),
+        ("crop_mode", "tile"),
+        ("mean", [0.5]),
+        ("mean", [None] * 3),
+        ("std", [1, 0, 1]),
+        ("exif", 1),
+        ("background", [0, 0, 256]),
+        ("background", [0, 0]),
         ("mean", {"a": 1}),
     ],
-)  # fmt: skip
+)
 def test_refused_preprocessing(path, weights, field, value):
     described(path, weights, description(preprocessing={field: value}))
     refused(path, rf"preprocessing: |preprocessing\.({field}|mean) is ")
@@ -105,10 +119,15 @@ def test_misspelt_preprocessing(path, weights):
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{", "lcnet", '{"format_version": 1,}', '{"format_version": NaN}', '{"format_version": ' + "9" * 5000 + "}",
+        "",
+        "{",
+        "lcnet",
+        '{"format_version": 1,}',
+        '{"format_version": NaN}',
+        '{"format_version": ' + "9" * 5000 + "}",
         '{"format_version": 1, "provenance": {"x": Infinity}}',
     ],
-)  # fmt: skip
+)
 def test_text_that_is_no_json(path, weights, text):
     described(path, weights, text)
     refused(path, "its 'lcnet' metadata is not JSON")
@@ -187,14 +206,25 @@ def test_a_default_describes_a_plain_file(path, weights):
 
 
 HUB_CONFIG = {
-    "architecture": "lcnet_050", "num_classes": 1000, "num_features": 1280,
+    "architecture": "lcnet_050",
+    "num_classes": 1000,
+    "num_features": 1280,
     "pretrained_cfg": {
-        "tag": "ra2_in1k", "custom_load": False, "input_size": [3, 224, 224], "fixed_input_size": False,
-        "interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center", "mean": [0.485, 0.456, 0.406],
-        "std": [0.229, 0.224, 0.225], "num_classes": 1000, "pool_size": [7, 7], "first_conv": "conv_stem",
+        "tag": "ra2_in1k",
+        "custom_load": False,
+        "input_size": [3, 224, 224],
+        "fixed_input_size": False,
+        "interpolation": "bicubic",
+        "crop_pct": 0.875,
+        "crop_mode": "center",
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+        "num_classes": 1000,
+        "pool_size": [7, 7],
+        "first_conv": "conv_stem",
         "classifier": "classifier",
     },
-}  # fmt: skip
+}
 
 
 def beside(path, config):
@@ -214,13 +244,7 @@ def test_the_hubs_config_json(path):
 def test_a_flat_config_json(path, weights):
     """timm's older form has no `pretrained_cfg`, and calls the labels `labels`."""
     save(path, weights)
-    flat = {
-        "architecture": "lcnet_025",
-        "num_classes": 2,
-        "input_size": [3, 96, 96],
-        "crop_pct": 1.0,
-        "labels": ["a", "b"],
-    }
+    flat = {"architecture": "lcnet_025", "num_classes": 2, "input_size": [3, 96, 96], "crop_pct": 1.0, "labels": ["a", "b"]}
     beside(path, flat)
     config = read(path).config
     assert config.preprocessing == Preprocessing((3, 96, 96), crop_pct=1.0)
@@ -263,10 +287,7 @@ def test_label_descriptions_and_harmless_arguments(path, weights):
         ({"pretrained_cfg": {"mean": [10**400]}}, "not of the form that timm writes"),
         ({"pretrained_cfg": {"mean": {"a": 1}}}, "not of the form that timm writes"),
         ({"label_names": "ab"}, "label_names is 'ab', expected a list of texts"),
-        (
-            {"label_names": {"0": "a", "2": "c"}},
-            "label_names has none for class 1, expected a name for each of 2 classes",
-        ),
+        ({"label_names": {"0": "a", "2": "c"}}, "label_names has none for class 1, expected a name for each of 2 classes"),
         ({"label_names": {"0": "a", "1": "b", "2": "c"}}, "label_names has more, expected a name for each of 2"),
         ({"model_args": {"num_classes": 3}}, "model_args has num_classes=3, expected 2 as the weights have"),
         ({"model_args": {"in_chans": 1}}, "model_args has in_chans=1, expected 3 as the weights have"),

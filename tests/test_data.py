@@ -13,15 +13,26 @@ from lcnet.config import Preprocessing
 from lcnet.data import create_transform, resolve_data_config, resolve_model_data_config
 from lcnet.errors import ImageError, InputError, MissingExtraError
 
-CFG = {"input_size": (3, 192, 160), "interpolation": "bilinear", "crop_pct": 0.95, "crop_mode": "border",
-       "mean": (0.5, 0.4, 0.3), "std": (1, 2, 3), "test_input_size": (3, 256, 224), "test_crop_pct": 1}  # fmt: skip
+CFG = {
+    "input_size": (3, 192, 160),
+    "interpolation": "bilinear",
+    "crop_pct": 0.95,
+    "crop_mode": "border",
+    "mean": (0.5, 0.4, 0.3),
+    "std": (1, 2, 3),
+    "test_input_size": (3, 256, 224),
+    "test_crop_pct": 1,
+}
 ARGS = [
-    {"input_size": (3, 64, 48)}, {"img_size": 99}, {"img_size": 99, "in_chans": 1, "mean": [0.5], "std": [0.25]},
+    {"input_size": (3, 64, 48)},
+    {"img_size": 99},
+    {"img_size": 99, "in_chans": 1, "mean": [0.5], "std": [0.25]},
     {"mean": [0.1], "std": (0.9, 0.8, 0.7), "crop_mode": "squash"},
     {"input_size": [1, 32, 32], "mean": (0.5,), "std": (0.5,)},
     {"interpolation": "", "crop_pct": 0, "crop_mode": None, "mean": None, "input_size": None},
-    {"interpolation": "lanczos", "crop_pct": 0.8, "lr": 1}, {"chans": 4, "img_size": 32, "mean": [0.2], "std": [1.0]},
-]  # fmt: skip
+    {"interpolation": "lanczos", "crop_pct": 0.8, "lr": 1},
+    {"chans": 4, "img_size": 32, "mean": [0.2], "std": [1.0]},
+]
 
 
 @pytest.mark.parametrize("args", [None, *ARGS])
@@ -64,21 +75,33 @@ def test_resolving_can_be_logged(caplog):
     assert "(3, 123, 123)" in caplog.text
 
 
-@pytest.mark.parametrize(("args", "text"), [
-    ({}, "nothing was given"), ({"input_size": 224}, "input_size is 224"), ({"input_size": (224, 224)}, "three"),
-    ({"img_size": 1.5}, "whole numbers"), ({"img_size": 32, "mean": (0.1, 0.2)}, "mean has 2 numbers"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        ({}, "nothing was given"),
+        ({"input_size": 224}, "input_size is 224"),
+        ({"input_size": (224, 224)}, "three"),
+        ({"img_size": 1.5}, "whole numbers"),
+        ({"img_size": 32, "mean": (0.1, 0.2)}, "mean has 2 numbers"),
+    ],
+)
 def test_impossible_configs(args, text):
     with pytest.raises(InputError, match=text):
         resolve_data_config(args)
 
 
-@pytest.mark.parametrize("config", [
-    {}, {"is_training": False}, {"input_size": 100, "interpolation": "bicubic"},
-    {"input_size": (60, 90), "crop_pct": 0.9, "crop_mode": "border"},
-    {"input_size": [3, 48, 48], "mean": [0.5] * 3, "std": [0.5] * 3, "crop_mode": "squash"},
-    {"crop_pct": None, "crop_mode": None, "interpolation": "nearest"}, resolve_data_config({}, CFG),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"is_training": False},
+        {"input_size": 100, "interpolation": "bicubic"},
+        {"input_size": (60, 90), "crop_pct": 0.9, "crop_mode": "border"},
+        {"input_size": [3, 48, 48], "mean": [0.5] * 3, "std": [0.5] * 3, "crop_mode": "squash"},
+        {"crop_pct": None, "crop_mode": None, "interpolation": "nearest"},
+        resolve_data_config({}, CFG),
+    ],
+)
 def test_the_transform_makes_timms_tensors(timm, torch, config):
     pixels = np.random.default_rng(0).integers(0, 256, (130, 170, 3), dtype=np.uint8)
     image = Image.fromarray(pixels)
@@ -125,13 +148,23 @@ def test_a_bad_picture_is_named():
         create_transform(32, output="numpy")("/nowhere.jpg")
 
 
-@pytest.mark.parametrize(("arguments", "text"), [
-    ({"is_training": True}, "evaluation transforms only"), ({"interpolatoin": "box"}, "did you mean 'interpolation'"),
-    ({"num_classes": 5}, "no argument 'num_classes'"), ({"output": "jax"}, "expected 'torch' or 'numpy'"),
-    ({"interpolation": "cubic"}, "interpolation is 'cubic'"), ({"crop_mode": "centre"}, "crop_mode"),
-    ({"input_size": (1, 8, 8)}, "mean"), ({"input_size": "big"}, "input_size"), ({"input_size": (1,) * 4}, "input"),
-    ({"mean": 0.5}, "create_transform"), ({"std": (0, 1, 1)}, "std"), ({"background": "white"}, "background"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"is_training": True}, "evaluation transforms only"),
+        ({"interpolatoin": "box"}, "did you mean 'interpolation'"),
+        ({"num_classes": 5}, "no argument 'num_classes'"),
+        ({"output": "jax"}, "expected 'torch' or 'numpy'"),
+        ({"interpolation": "cubic"}, "interpolation is 'cubic'"),
+        ({"crop_mode": "centre"}, "crop_mode"),
+        ({"input_size": (1, 8, 8)}, "mean"),
+        ({"input_size": "big"}, "input_size"),
+        ({"input_size": (1,) * 4}, "input"),
+        ({"mean": 0.5}, "create_transform"),
+        ({"std": (0, 1, 1)}, "std"),
+        ({"background": "white"}, "background"),
+    ],
+)
 def test_arguments_that_cannot_be(arguments, text):
     with pytest.raises(InputError, match=text):
         create_transform(**{"output": "numpy", **arguments})

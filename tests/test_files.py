@@ -56,9 +56,7 @@ def test_what_a_killed_process_left_goes_with_the_next_start(tmp_path, kind):
     process.wait()
     process.stdout.close()
     (left,) = tmp_path.iterdir()
-    others = [
-        tmp_path / name for name in (".b.01234567.tmp", ".a.0123456.tmp", ".a.01234567.tmp.txt", "a.01234567.tmp")
-    ]
+    others = [tmp_path / name for name in (".b.01234567.tmp", ".a.0123456.tmp", ".a.01234567.tmp.txt", "a.01234567.tmp")]
     for other in others:
         other.write_text("not ours")
     age(tmp_path)
@@ -132,9 +130,11 @@ def test_targets(tmp_path):
     (tmp_path / "f").mkdir()
     check_target(tmp_path / "new")
     check_target(tmp_path / "a", overwrite=True)
-    for path, overwrite, words in (("a", False, "exists: choose another name, or replace it with --overwrite"),
-                                   ("f", True, "is a folder: name a file in it"),
-                                   ("no/a", True, "there is no folder")):  # fmt: skip
+    for path, overwrite, words in (
+        ("a", False, "exists: choose another name, or replace it with --overwrite"),
+        ("f", True, "is a folder: name a file in it"),
+        ("no/a", True, "there is no folder"),
+    ):
         with pytest.raises(InputError, match=words):
             check_target(tmp_path / path, overwrite)
     os.link(tmp_path / "a", tmp_path / "b")
@@ -147,8 +147,12 @@ def test_folders(tmp_path):
     os.symlink(tmp_path / "f", tmp_path / "link")
     check_folder(tmp_path / "new", False, lambda folder: "never asked")
     check_folder(tmp_path / "f", True, lambda folder: "")
-    for path, overwrite, words in (("f", False, "exists"), ("f", True, "not overwritten: it is mine"),
-                                   ("link", True, "it is no folder"), ("no/f", True, "there is no folder")):  # fmt: skip
+    for path, overwrite, words in (
+        ("f", False, "exists"),
+        ("f", True, "not overwritten: it is mine"),
+        ("link", True, "it is no folder"),
+        ("no/f", True, "there is no folder"),
+    ):
         with pytest.raises(InputError, match=words):
             check_folder(tmp_path / path, overwrite, lambda folder: "it is mine")
 

@@ -8,26 +8,13 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = (
-    "torch",
-    "timm",
-    "torchvision",
-    "huggingface_hub",
-    "scipy",
-    "pandas",
-    "matplotlib",
-    "onnx",
-    "unittest",
-    "asyncio",
-)
+HEAVY = ("torch", "timm", "torchvision", "huggingface_hub", "scipy", "pandas", "matplotlib", "onnx", "unittest", "asyncio")
 
 
 def modules_after(code, **environment):
     """Names of the modules that a fresh interpreter has loaded after running `code`."""
     program = f"{code}\nimport sys, json; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment or None
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment or None)
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -50,9 +37,7 @@ def test_opening_one_png_loads_few_plugins(tmp_path):
     Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
     loaded = modules_after(f"import lcnet; lcnet.load('lcnet_050.cifar10').classify({str(tmp_path / 'a.png')!r})")
     plugins = {name for name in loaded if name.endswith("ImagePlugin")}
-    assert plugins <= {
-        f"PIL.{p}ImagePlugin" for p in ("Bmp", "Gif", "Jpeg", "Ppm", "Png", "Tiff", "Mpo", "WebP", "Dib")
-    }
+    assert plugins <= {f"PIL.{p}ImagePlugin" for p in ("Bmp", "Gif", "Jpeg", "Ppm", "Png", "Tiff", "Mpo", "WebP", "Dib")}
 
 
 def test_base_dependencies_stay_small():

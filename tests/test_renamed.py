@@ -5,13 +5,16 @@ from importlib import import_module
 import pytest
 
 
-@pytest.mark.parametrize("module, old, new", [
-    ("lcnet.evaluate", "Measure", "Estimate"),
-    ("lcnet.evaluate", "Pictures", "LabeledPictures"),
-    ("lcnet.quantize", "Options", "QuantizeOptions"),
-    ("lcnet.nn", "Options", "ModelOptions"),
-    ("lcnet.train", "Options", "TrainOptions"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "module, old, new",
+    [
+        ("lcnet.evaluate", "Measure", "Estimate"),
+        ("lcnet.evaluate", "Pictures", "LabeledPictures"),
+        ("lcnet.quantize", "Options", "QuantizeOptions"),
+        ("lcnet.nn", "Options", "ModelOptions"),
+        ("lcnet.train", "Options", "TrainOptions"),
+    ],
+)
 def test_the_old_name_warns_where_it_is_used_and_means_the_new_one(module, old, new):
     if module in ("lcnet.nn", "lcnet.train"):
         pytest.importorskip("torch")

@@ -11,17 +11,13 @@ class Layers:
     def feature_maps(self, after_blocks: Sequence[int]) -> None: ...
     def stem(
         self,
-        w: Annotated[
-            NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)
-        ],
+        w: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)],
         b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
     ) -> None: ...
     def block(
         self,
         strides: tuple[int, int],
-        dw_w: Annotated[
-            NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)
-        ],
+        dw_w: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)],
         dw_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
         pw_w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
         pw_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
@@ -73,9 +69,7 @@ class Int8Layers:
     def float_block(
         self,
         strides: tuple[int, int],
-        dw_w: Annotated[
-            NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)
-        ],
+        dw_w: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)],
         dw_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
         pw_w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
         pw_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
@@ -127,14 +121,10 @@ class Engine:
     def cached_arenas(self) -> int: ...
     def run(
         self,
-        x: Annotated[
-            NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)
-        ],
+        x: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)],
         logits: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")] | None,
         embeddings: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")] | None,
-        maps: Sequence[
-            Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu")] | None
-        ],
+        maps: Sequence[Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu")] | None],
     ) -> None: ...
     def run_head(
         self,
@@ -151,9 +141,7 @@ class Pool:
 def dwgrad(
     pool: Pool,
     x: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)],
-    dy: Annotated[
-        NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)
-    ],
+    dy: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)],
     stride: int,
     dw: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu")],
     isa: str,

@@ -106,9 +106,7 @@ class Arch:
         """The six stages of blocks."""
         return tuple(self._stage(*row) for row in STAGES)
 
-    def _stage(
-        self, cin: int, cout: int, kernels: tuple[int, ...], strides: tuple[int, ...], se: bool
-    ) -> tuple[Block, ...]:
+    def _stage(self, cin: int, cout: int, kernels: tuple[int, ...], strides: tuple[int, ...], se: bool) -> tuple[Block, ...]:
         c, n = round_channels(cin * self.width), round_channels(cout * self.width)
         ins = (c,) + (n,) * (len(kernels) - 1)
         return tuple(Block(i, n, k, s, i // 4 if se else 0) for i, k, s in zip(ins, kernels, strides, strict=True))

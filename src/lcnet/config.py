@@ -159,12 +159,12 @@ class ModelConfig:
         if unknown:
             raise ModelFileError(f"decision.thresholds has {min(unknown)!r}, which is none of the labels")
         if self.preprocessing.input_size[0] != self.arch.in_chans:
-            raise ModelFileError(f"preprocessing.input_size is {self.preprocessing.input_size}, expected"
-                                 f" {self.arch.in_chans} channels as the network has")  # fmt: skip
+            raise ModelFileError(
+                f"preprocessing.input_size is {self.preprocessing.input_size}, expected"
+                f" {self.arch.in_chans} channels as the network has"
+            )
         sides = self.preprocessing.input_size[1:]
-        _check(
-            min(sides) >= MIN_SIDE, "preprocessing.input_size", sides, f"a height and a width of at least {MIN_SIDE}"
-        )
+        _check(min(sides) >= MIN_SIDE, "preprocessing.input_size", sides, f"a height and a width of at least {MIN_SIDE}")
         if self.quantization:
             self._check_quantization(self.quantization)
 
@@ -172,15 +172,22 @@ class ModelConfig:
         known = quantizable_units(self.arch)
         for name in quantization.float_layers:
             if name not in known:
-                raise ModelFileError(f"quantization.float_layers has {name!r}{suggest(name, known)}, which is no part of the"
-                                     f" network (known: {', '.join(known)})")  # fmt: skip
+                raise ModelFileError(
+                    f"quantization.float_layers has {name!r}{suggest(name, known)}, which is no part of the"
+                    f" network (known: {', '.join(known)})"
+                )
         inside = all(0 <= mean <= 1 for mean in self.preprocessing.mean)
         _check(inside, "preprocessing.mean", self.preprocessing.mean, "numbers from 0 to 1 in a quantised model")
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of docs/model-file.md, without the format version."""
-        arch = {"family": "lcnet", "width": self.arch.width, "in_chans": self.arch.in_chans,
-                "num_classes": self.arch.num_classes, "bn_eps": self.bn_eps}  # fmt: skip
+        arch = {
+            "family": "lcnet",
+            "width": self.arch.width,
+            "in_chans": self.arch.in_chans,
+            "num_classes": self.arch.num_classes,
+            "bn_eps": self.bn_eps,
+        }
         # Only where there is something to say: readers from before int8 refuse the key, and should only what they cannot read.
         quantization = {"quantization": asdict(self.quantization)} if self.quantization else {}
         return {

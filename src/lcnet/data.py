@@ -57,12 +57,7 @@ def resolve_data_config(
     cfg = dict(pretrained_cfg or getattr(model, "pretrained_cfg", None) or own)
     if use_test_size:
         cfg |= {key: cfg[f"test_{key}"] for key in ("input_size", "crop_pct") if cfg.get(f"test_{key}")}
-    config = {
-        **asdict(Preprocessing()),
-        **_given(cfg),
-        "input_size": _input_size(args, cfg),
-        **_given(args, "input_size"),
-    }
+    config = {**asdict(Preprocessing()), **_given(cfg), "input_size": _input_size(args, cfg), **_given(args, "input_size")}
     for key in ("mean", "std"):
         if args.get(key) is not None:
             config[key] = _per_channel(key, args[key], config["input_size"][0])
@@ -103,8 +98,15 @@ def create_transform(
         raise InputError(f"output is {output!r}, expected 'torch' or 'numpy'")
     if output == "torch":
         _torch()
-    values = {"interpolation": interpolation, "mean": mean, "std": std, "exif": exif, "background": background,
-              "crop_pct": crop_pct or 0.875, "crop_mode": crop_mode or "center"}  # fmt: skip
+    values = {
+        "interpolation": interpolation,
+        "mean": mean,
+        "std": std,
+        "exif": exif,
+        "background": background,
+        "crop_pct": crop_pct or 0.875,
+        "crop_mode": crop_mode or "center",
+    }
     return EvalTransform(_preprocessing(input_size, values), output)
 
 
@@ -125,8 +127,10 @@ def _torch() -> Any:
     try:
         import torch
     except ImportError:
-        raise MissingExtraError("a torch tensor needs torch, which is not installed: pass output='numpy', or install"
-                                " the extra: pip install 'lcnet[train]'") from None  # fmt: skip
+        raise MissingExtraError(
+            "a torch tensor needs torch, which is not installed: pass output='numpy', or install"
+            " the extra: pip install 'lcnet[train]'"
+        ) from None
     return torch
 
 

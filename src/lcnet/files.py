@@ -128,9 +128,7 @@ def _swap(new: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def check_target(
-    path: str | os.PathLike[str], overwrite: bool = False, source: str | os.PathLike[str] | None = None
-) -> None:
+def check_target(path: str | os.PathLike[str], overwrite: bool = False, source: str | os.PathLike[str] | None = None) -> None:
     """Refuse, before any work, a file that cannot or must not be written. Raises `InputError`.
 
     source: what is read meanwhile, and so never written to, whatever `overwrite` says.
@@ -140,9 +138,7 @@ def check_target(
     if target.is_dir():
         raise InputError(f"{plain(target)} is a folder: name a file in it")
     if source is not None and target.exists() and Path(source).exists() and target.samefile(source):
-        raise InputError(
-            f"{plain(target)}: the target is the source itself, which is never written to: choose another name"
-        )
+        raise InputError(f"{plain(target)}: the target is the source itself, which is never written to: choose another name")
     if target.exists() and not overwrite:
         raise exists(target)
 

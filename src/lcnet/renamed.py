@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def renamed(
-    module: str, names: Mapping[str, str], otherwise: Callable[[str], Any] | None = None
-) -> Callable[[str], Any]:
+def renamed(module: str, names: Mapping[str, str], otherwise: Callable[[str], Any] | None = None) -> Callable[[str], Any]:
     """Return a module's `__getattr__` for `names`, old to new; what is none of them is asked of `otherwise`."""
 
     def find(name: str) -> Any:

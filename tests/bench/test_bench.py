@@ -54,8 +54,19 @@ def test_unknown_engine_is_named(model):
 
 
 def test_command_writes_table_json_and_plot(tmp_path):
-    arguments = ["bench", "-m", "lcnet_050.cifar10", "--engines", "lcnet", "--rounds", "1", "--size", "32,33x47",
-                 "--json", str(tmp_path / "r.json")]  # fmt: skip
+    arguments = [
+        "bench",
+        "-m",
+        "lcnet_050.cifar10",
+        "--engines",
+        "lcnet",
+        "--rounds",
+        "1",
+        "--size",
+        "32,33x47",
+        "--json",
+        str(tmp_path / "r.json"),
+    ]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     assert "33x47" in result.output and "of peak" in result.output

@@ -56,8 +56,11 @@ def test_classify_table_and_csv(folder):
     assert len(lines) == 2 and lines[0].count("%") == 3 and " ms " in lines[0]
     table = list(csv.DictReader(io.StringIO(run("classify", folder, *MODEL, "-k", 2, "-f", "csv").stdout)))
     assert [(os.path.basename(r["file"]), r["rank"]) for r in table] == [
-        ("a.jpg", "1"), ("a.jpg", "2"), ("b.png", "1"), ("b.png", "2"),
-    ]  # fmt: skip
+        ("a.jpg", "1"),
+        ("a.jpg", "2"),
+        ("b.png", "1"),
+        ("b.png", "2"),
+    ]
     assert 0 < float(table[1]["probability"]) <= float(table[0]["probability"]) <= 1
 
 
@@ -166,6 +169,7 @@ def test_every_command_and_option_is_documented(command):
 
 
 def test_the_installed_command_runs():
-    out = subprocess.run([sys.executable, "-c", "from lcnet.cli import main; main()", "--version"],
-                         capture_output=True, text=True, check=True).stdout  # fmt: skip
+    out = subprocess.run(
+        [sys.executable, "-c", "from lcnet.cli import main; main()", "--version"], capture_output=True, text=True, check=True
+    ).stdout
     assert out.startswith("lcnet ")

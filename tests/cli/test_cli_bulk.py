@@ -68,8 +68,21 @@ def test_every_kind_of_source_at_once(folder, tmp_path):
         archive.addfile(info, (folder / "01.png").open("rb"))
     (tmp_path / "list").write_text(f"{folder / '02.png'}\n\n{tmp_path / 'gone.png'}\n")
     out = tmp_path / "out.jsonl"
-    result = run("classify", folder, folder / "0[12].png", tmp_path / "x.zip", tmp_path / "x.tgz", "--files-from",
-                 tmp_path / "list", *MODEL, "-o", out, "-k", 1, code=1)  # fmt: skip
+    result = run(
+        "classify",
+        folder,
+        folder / "0[12].png",
+        tmp_path / "x.zip",
+        tmp_path / "x.tgz",
+        "--files-from",
+        tmp_path / "list",
+        *MODEL,
+        "-o",
+        out,
+        "-k",
+        1,
+        code=1,
+    )
     rows = rows_of(out.read_text())
     names = [str(folder / f"{i:02}.png") for i in range(9)] + [str(folder / "01.png"), str(folder / "02.png")]
     names += [f"{tmp_path}/x.zip!/../up.png", f"{tmp_path}/x.zip!/bad.png", f"{tmp_path}/x.tgz!//abs.png"]
@@ -86,9 +99,7 @@ def test_results_are_the_library_s(folder, tmp_path):
     run("embed", folder, "-r", *MODEL, "-o", tmp_path / "e.npz", code=1)
     saved = np.load(tmp_path / "e.npz")
     paths = [p for p in sorted(folder.rglob("*.png"), key=lambda p: p.name) if p.name != "04.png"]
-    assert saved["paths"].tolist() == list(map(str, paths)) and saved["error_paths"].tolist() == [
-        str(folder / "04.png")
-    ]
+    assert saved["paths"].tolist() == list(map(str, paths)) and saved["error_paths"].tolist() == [str(folder / "04.png")]
     assert np.array_equal(saved["embeddings"], model.embeddings(paths))
     run("classify", folder, "-r", *MODEL, "-o", tmp_path / "c.csv", "-k", 2, code=1)
     table = list(csv.reader((tmp_path / "c.csv").open(newline="")))
@@ -155,8 +166,13 @@ class Interrupted:
     """A command that gets its first pictures from standard input, and then waits for more: there it is stopped."""
 
     def __init__(self, *arguments):
-        self.process = subprocess.Popen([*LCNET, *map(str, arguments), *MODEL, "--files-from", "-"], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+        self.process = subprocess.Popen(
+            [*LCNET, *map(str, arguments), *MODEL, "--files-from", "-"],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
     def stop(self, paths, seen, by=signal.SIGINT):
         self.process.stdin.write("".join(f"{p}\n" for p in paths))
@@ -217,14 +233,8 @@ def test_resume_refuses_other_options(folder, tmp_path):
     paths = [folder / f"{i:02}.png" for i in range(4)]
     out = tmp_path / "x.jsonl"
     Interrupted("classify", "-o", out, "-k", 2).stop(paths[:2], lambda: pictures_in(out) == 2)
-    assert (
-        "begun with --top 2, now it is 3"
-        in run("classify", *paths, *MODEL, "-o", out, "-k", 3, "--resume", code=1).output
-    )
-    assert (
-        "--max-member"
-        in run("classify", *paths, *MODEL, "-o", out, "-k", 2, "--max-member", 9, "--resume", code=1).output
-    )
+    assert "begun with --top 2, now it is 3" in run("classify", *paths, *MODEL, "-o", out, "-k", 3, "--resume", code=1).output
+    assert "--max-member" in run("classify", *paths, *MODEL, "-o", out, "-k", 2, "--max-member", 9, "--resume", code=1).output
     assert "begun with command" in run("embed", *paths, *MODEL, "-o", out, "--resume", code=1).output
     source = lcnet.load("lcnet_050.cifar10")
     isa = run("classify", *paths, *MODEL, "-o", out, "-k", 2, "--isa", "scalar", "--resume", code=1).output
@@ -264,8 +274,20 @@ def test_the_end_of_the_reader_ends_the_command(folder):
 
 def test_one_picture_imports_nothing_for_many(folder):
     """The rest of what `lcnet classify` imports is guarded here too: what it needs, and what Python itself has loaded."""
-    heavy = {"concurrent.futures", "multiprocessing", "tarfile", "zipfile", "csv", "tqdm", "glob", "lcnet.results",
-             "lcnet.sources.archives", "asyncio", "torch", "pyarrow"}  # fmt: skip
+    heavy = {
+        "concurrent.futures",
+        "multiprocessing",
+        "tarfile",
+        "zipfile",
+        "csv",
+        "tqdm",
+        "glob",
+        "lcnet.results",
+        "lcnet.sources.archives",
+        "asyncio",
+        "torch",
+        "pyarrow",
+    }
     code = (
         "import sys\nbefore = set(sys.modules)\nfrom lcnet.cli import main\n"
         "import threading\nthreading.Thread.start = None\n"
@@ -305,8 +327,10 @@ def test_progress_tells_how_many_how_fast_and_how_long():
 
 def test_there_is_no_progress_where_nobody_looks():
     now, screen = [0.0], io.StringIO()
-    for progress in (Progress(screen, lambda: 9, clock=lambda: now[0]),
-                     Progress(Terminal(), lambda: pytest.fail("counted"), draw=False, clock=lambda: now[0])):  # fmt: skip
+    for progress in (
+        Progress(screen, lambda: 9, clock=lambda: now[0]),
+        Progress(Terminal(), lambda: pytest.fail("counted"), draw=False, clock=lambda: now[0]),
+    ):
         now[0] += 100
         progress.advance()
         assert progress.stream.getvalue() == ""
@@ -322,9 +346,7 @@ def test_the_bar_on_a_terminal_has_the_total(folder, tmp_path):
         "def slow(*a):\n    time.sleep(0.15)\n    write(*a)\no.Output.write = slow\nmain(prog_name='lcnet')"
     )
     arguments = ["embed", str(folder), "-r", *MODEL, "-o", str(tmp_path / "x.npz")]
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], stderr=follower, stdout=subprocess.PIPE, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", program, *arguments], stderr=follower, stdout=subprocess.PIPE, timeout=120)
     os.close(follower)
     text = b""
     while True:

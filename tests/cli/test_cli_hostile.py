@@ -34,10 +34,12 @@ def world(tmp_path_factory):
     """A model file, two folders of pictures and one of labelled ones."""
     top = tmp_path_factory.mktemp("world")
     config = ModelConfig(
-        Arch(0.25, num_classes=3), Preprocessing((3, 32, 32)), Labels(CLASSES, tuple(f"n{c}" for c in CLASSES)),
+        Arch(0.25, num_classes=3),
+        Preprocessing((3, 32, 32)),
+        Labels(CLASSES, tuple(f"n{c}" for c in CLASSES)),
         Decision(1.5, {CLASSES[0]: 0.9, CLASSES[1]: 0.1}),
         provenance={"source": BAD, BAD: BAD, "note": BAD, "deep": {BAD: [BAD]}, "list": [BAD]},
-    )  # fmt: skip
+    )
     modelfile.write(top / f"model{NAME}.safetensors", ModelFile(config, random_weights(config.arch)))
     for part in ("photos", *(f"data/{split}/{label}" for split in ("train", "val") for label in CLASSES)):
         (top / part).mkdir(parents=True)
@@ -120,9 +122,7 @@ def test_what_is_on_the_command_line_comes_from_others_too(world):
 def test_csv_is_exact_but_on_a_terminal(world, monkeypatch):
     arguments = ["classify", str(world / "photos"), "--model", str(model_of(world)), "--format", "csv", "--top", "3"]
     found = list(csv.DictReader(io.StringIO(CliRunner().invoke(main, arguments).stdout_bytes.decode(), newline="")))
-    assert {row["label"] for row in found} == set(CLASSES) and {row["id"] for row in found} == {
-        f"n{c}" for c in CLASSES
-    }
+    assert {row["label"] for row in found} == set(CLASSES) and {row["id"] for row in found} == {f"n{c}" for c in CLASSES}
     assert len(found) == 9
     monkeypatch.setattr(click.testing._NamedTextIOWrapper, "isatty", lambda self: True, raising=False)
     shown = run(*arguments, code=1).stdout
@@ -148,8 +148,19 @@ def test_what_a_model_says_of_itself_is_one_short_line(world):
 
 
 def test_the_report_shows_text_as_text(world, tmp_path):
-    run("evaluate", model_of(world), world / "data", "--threads", 1, "--split", "all", "--skip-unreadable", "--report",
-        tmp_path / "r", code=0)  # fmt: skip
+    run(
+        "evaluate",
+        model_of(world),
+        world / "data",
+        "--threads",
+        1,
+        "--split",
+        "all",
+        "--skip-unreadable",
+        "--report",
+        tmp_path / "r",
+        code=0,
+    )
     page = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
     assert not ODD.search(page) and "a\\x1b]0;pwned\\x07\\r\\n" in page
     found = json.loads((tmp_path / "r" / "evaluation.json").read_text(encoding="utf-8"))

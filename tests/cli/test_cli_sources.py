@@ -78,8 +78,11 @@ def test_commands_on_data_say_what_is_not_taken(tmp_path, without_heif, command)
     for name in ("cat/a.png", "cat/b.heic", "dog/a.png", "dog/t.txt", "stray.png"):
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / name).write_bytes(encoded(picture(seed=len(name)), "PNG"))
-    arguments = {"check-data": [tmp_path / "data"], "evaluate": ["lcnet_050.cifar10", tmp_path / "data"],
-                 "pack": [tmp_path / "data", tmp_path / "out"]}[command]  # fmt: skip
+    arguments = {
+        "check-data": [tmp_path / "data"],
+        "evaluate": ["lcnet_050.cifar10", tmp_path / "data"],
+        "pack": [tmp_path / "data", tmp_path / "out"],
+    }[command]
     output = run(command, *arguments).output
     assert "1 .heic (needs pip install pillow-heif)" in output and "1 .txt" in output
     assert "1 picture" in output and "in no class's folder" in output
@@ -97,9 +100,7 @@ def test_the_report_of_check_data_has_what_is_not_taken(tmp_path, without_heif):
     report = json.loads(run("check-data", tmp_path, "--format", "json").output)
     found = {f["kind"]: f for f in report["findings"]}
     assert found["untaken-pictures"]["level"] == "warning" and found["untaken-files"]["level"] == "remark"
-    assert found["untaken-pictures"]["items"] == [
-        {"kind": ".heic", "files": 2, "advice": "needs pip install pillow-heif"}
-    ]
+    assert found["untaken-pictures"]["items"] == [{"kind": ".heic", "files": 2, "advice": "needs pip install pillow-heif"}]
 
 
 def test_standard_input_is_a_picture():

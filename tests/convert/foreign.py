@@ -147,9 +147,7 @@ def _hswish(x):
 
 
 def _bn_hswish(weights, key, x):
-    mean, var, gamma, beta = (
-        weights[f"{key}.{n}"][:, None, None] for n in ("running_mean", "running_var", "weight", "bias")
-    )
+    mean, var, gamma, beta = (weights[f"{key}.{n}"][:, None, None] for n in ("running_mean", "running_var", "weight", "bias"))
     return _hswish((x - mean) / np.sqrt(var + 1e-5) * gamma + beta)
 
 

@@ -30,8 +30,7 @@ def state(timm, torch):
     torch.manual_seed(0)
     model = timm.create_model("lcnet_050", num_classes=5)
     return {
-        k: torch.randint(0, 1000, ()) if v.dtype == torch.int64 else torch.rand_like(v)
-        for k, v in model.state_dict().items()
+        k: torch.randint(0, 1000, ()) if v.dtype == torch.int64 else torch.rand_like(v) for k, v in model.state_dict().items()
     }
 
 
@@ -44,10 +43,17 @@ def training(state, torch):
     optimizer.step()
     args = argparse.Namespace(lr=0.1, output=pathlib.PurePosixPath("runs"), device=torch.device("cpu"), mean=(1, 2))
     return {
-        "epoch": 3, "arch": "lcnet_050", "version": 2, "args": args, "metric": np.float64(63.1),
-        "optimizer": optimizer.state_dict(), "seen": {1, 2}, "dtype": torch.float16,
-        "state_dict": state, "state_dict_ema": {k: v + 1 for k, v in state.items()},
-    }  # fmt: skip
+        "epoch": 3,
+        "arch": "lcnet_050",
+        "version": 2,
+        "args": args,
+        "metric": np.float64(63.1),
+        "optimizer": optimizer.state_dict(),
+        "seen": {1, 2},
+        "dtype": torch.float16,
+        "state_dict": state,
+        "state_dict_ema": {k: v + 1 for k, v in state.items()},
+    }
 
 
 @pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}], ids=["zip", "before-1.6"])
@@ -129,9 +135,7 @@ def test_views_keep_their_strides_and_offsets(torch, tmp_path):
 
 def test_big_endian_storages(tmp_path):
     values = np.arange(4, dtype=">f4")
-    data = foreign.torch_zip(
-        foreign.program(foreign.dictionary(x=foreign.tensor())), {"0": values.tobytes()}, byteorder=b"big"
-    )
+    data = foreign.torch_zip(foreign.program(foreign.dictionary(x=foreign.tensor())), {"0": values.tobytes()}, byteorder=b"big")
     (tmp_path / "a.pth").write_bytes(data)
     np.testing.assert_array_equal(load_state_dict(tmp_path / "a.pth")["x"], values)
 

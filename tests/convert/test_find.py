@@ -14,9 +14,21 @@ from lcnet.errors import ModelFileError
 
 SMALL = Arch(0.25, num_classes=3)
 PREFIXES = (
-    "", "model.", "net.", "backbone.", "timm_model.", "module.", "_orig_mod.", "module.model.", "model._orig_mod.module.",
-    "learner.encoder.0.", "ema.", "MyNet.", "blocks.", "conv_stem.",
-)  # fmt: skip
+    "",
+    "model.",
+    "net.",
+    "backbone.",
+    "timm_model.",
+    "module.",
+    "_orig_mod.",
+    "module.model.",
+    "model._orig_mod.module.",
+    "learner.encoder.0.",
+    "ema.",
+    "MyNet.",
+    "blocks.",
+    "conv_stem.",
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +79,16 @@ def test_any_prefix_in_safetensors_and_of_paddle(weights, tmp_path, prefix):
     assert_equal(found, weights | {"conv_head.bias": np.zeros(1280, np.float32)})
 
 
-LIGHTNING = {"epoch": 1, "global_step": 10, "pytorch-lightning_version": "2.4.0", "loops": {}, "callbacks": {"a": {"b": 1}},
-             "optimizer_states": [{"state": {0: {"step": 1}}, "param_groups": []}], "lr_schedulers": [],
-             "hyper_parameters": {"lr": 0.1}}  # fmt: skip
+LIGHTNING = {
+    "epoch": 1,
+    "global_step": 10,
+    "pytorch-lightning_version": "2.4.0",
+    "loops": {},
+    "callbacks": {"a": {"b": 1}},
+    "optimizer_states": [{"state": {0: {"step": 1}}, "param_groups": []}],
+    "lr_schedulers": [],
+    "hyper_parameters": {"lr": 0.1},
+}
 
 
 @pytest.mark.parametrize(
@@ -84,10 +103,7 @@ LIGHTNING = {"epoch": 1, "global_step": 10, "pytorch-lightning_version": "2.4.0"
         (lambda w: {"loss": np.ones(()), "weights": w}, "weights"),
         (lambda w: {"model_ema": w, "epoch": 3}, "model_ema"),
         (lambda w: {"n_averaged": np.array(7), **under("module.", w)}, None),
-        (
-            lambda w: {"swa_model_state_dict": {"n_averaged": np.array(7), **under("module.", w)}},
-            "swa_model_state_dict",
-        ),
+        (lambda w: {"swa_model_state_dict": {"n_averaged": np.array(7), **under("module.", w)}}, "swa_model_state_dict"),
     ],
 )
 def test_any_wrapper(save, weights, wrap, key):
@@ -139,15 +155,9 @@ def test_an_average_in_the_same_dictionary(save, weights):
     ("value", "match"),
     [
         (lambda w: {"student": w, "teacher": w}, r"has 2 networks \(student; teacher\): expected one; save the one"),
-        (
-            lambda w: {"state_dict": under("a.", w) | under("b.", w)},
-            r"has 2 networks \(state_dict a\.\*; state_dict b\.\*\)",
-        ),
+        (lambda w: {"state_dict": under("a.", w) | under("b.", w)}, r"has 2 networks \(state_dict a\.\*; state_dict b\.\*\)"),
         (lambda w: w | under("module.", w), r"has 2 networks \(.*module\.\*"),
-        (
-            lambda w: {"conv1.weight": np.ones(3), "fc.weight": np.ones(3)},
-            "this is no LCNet .*found conv1.weight, fc.weight",
-        ),
+        (lambda w: {"conv1.weight": np.ones(3), "fc.weight": np.ones(3)}, "this is no LCNet .*found conv1.weight, fc.weight"),
         (lambda w: {"epoch": 3}, "epoch is of type int, expected a tensor"),
         (lambda w: {"net": {"a": "b"}}, "net is of type dict, expected a tensor"),
     ],

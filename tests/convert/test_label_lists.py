@@ -61,7 +61,7 @@ def test_every_usual_way(tmp_path, way):
         ('{"label_names": ["n1", "n2"], "label_descriptions": {"n2": "dog", "n1": "cat"}}', ("cat", "dog"), ("n1", "n2")),
         ('{"names": ["cat"], "ids": ["n1"]}', ("cat",), ("n1",)),
     ],
-)  # fmt: skip
+)
 def test_names_that_look_like_something_else(tmp_path, text, names, ids):
     labels = read(tmp_path, text)
     assert (labels.names, labels.ids) == (names, ids)
@@ -87,12 +87,14 @@ REFUSED = {
     "json empty": ("{}", "expected a list of names"),
     "json numbers": ("[1, 2]", r"labels\.names is \(1, 2\), expected a list of texts"),
     "json null": ('{"0": null}', "expected a list of texts"),
-    "json differ": ('{"id2label": {"0": "cat", "1": "dog"}, "label2id": {"cat": 1, "dog": 0}}',
-                    "id2label and label2id differ: expected one list of names"),
+    "json differ": (
+        '{"id2label": {"0": "cat", "1": "dog"}, "label2id": {"cat": 1, "dog": 0}}',
+        "id2label and label2id differ: expected one list of names",
+    ),
     "json negative": ('{"cat": -1, "dog": 0}', "'cat' has the number -1, and none is 1"),
     "json deep": ("[" * 100_000, "recursion"),
     "json cut": ('{"0": "cat"', "delimiter"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)

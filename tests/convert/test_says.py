@@ -46,9 +46,7 @@ def save(torch, tmp_path):
 
 def trained(**values):
     """The arguments of timm's train.py that matter, at their defaults (None), and some that do not."""
-    plain = dict.fromkeys(
-        ("img_size", "input_size", "crop_pct", "mean", "std", "interpolation", "gp", "bn_eps", "in_chans")
-    )
+    plain = dict.fromkeys(("img_size", "input_size", "crop_pct", "mean", "std", "interpolation", "gp", "bn_eps", "in_chans"))
     return {**plain, "model": "lcnet_035", "lr": 0.1, "aug_splits": 0, "model_kwargs": {}, "amp": False, **values}
 
 
@@ -61,9 +59,15 @@ SAID = {
     "crop": {"crop_pct": 0.95, "crop_mode": "squash"},
     "filter": {"interpolation": "bicubic"},
     "falsy": {"interpolation": "", "crop_pct": 0.0, "crop_mode": ""},
-    "all": {"img_size": 128, "mean": (0.5,) * 3, "std": (0.5,) * 3, "crop_pct": 1, "crop_mode": "border",
-            "interpolation": "lanczos"},
-}  # fmt: skip
+    "all": {
+        "img_size": 128,
+        "mean": (0.5,) * 3,
+        "std": (0.5,) * 3,
+        "crop_pct": 1,
+        "crop_mode": "border",
+        "interpolation": "lanczos",
+    },
+}
 
 
 @pytest.mark.parametrize("case", SAID)
@@ -98,9 +102,13 @@ def test_other_channels(save, tmp_path):
 
 @pytest.mark.parametrize(
     ("args", "size"),
-    [({"input_size": 96}, (96, 96)), ({"img_size": [64, 96]}, (64, 96)), ({"img_size": (64,)}, (64, 64)),
-     ({"input_size": [64, 96]}, (64, 96))],
-)  # fmt: skip
+    [
+        ({"input_size": 96}, (96, 96)),
+        ({"img_size": [64, 96]}, (64, 96)),
+        ({"img_size": (64,)}, (64, 64)),
+        ({"input_size": [64, 96]}, (64, 96)),
+    ],
+)
 def test_sizes_as_other_projects_say_them(save, tmp_path, args, size):
     config = convert(save(argparse.Namespace(**args, mean=0.5)), tmp_path / "out").config
     assert config.preprocessing.input_size == (3, *size) and config.preprocessing.mean == (0.5, 0.5, 0.5)
@@ -135,9 +143,7 @@ def test_what_is_assumed_stays_said_until_it_is_chosen(save, tmp_path):
     first = convert(save({"img_size": 96}), tmp_path / "a.safetensors", labels=["a", "b", "c"]).config
     assert first.provenance["assumed"] == list(FIELDS[1:])
     same = convert(tmp_path / "a.safetensors", tmp_path / "b.safetensors").config
-    assert (same.provenance["assumed"], same.provenance["note"]) == (
-        first.provenance["assumed"], first.provenance["note"],
-    )  # fmt: skip
+    assert (same.provenance["assumed"], same.provenance["note"]) == (first.provenance["assumed"], first.provenance["note"])
     chosen = {"mean": [0.5], "std": [0.5], "crop_pct": 1.0, "crop_mode": "squash"}
     config = convert(tmp_path / "b.safetensors", tmp_path / "c.safetensors", preprocessing=chosen).config
     assert config.provenance["note"] == "assumed, as nothing says otherwise: interpolation bilinear"
@@ -169,8 +175,20 @@ def test_the_command_prints_the_note_and_takes_every_option(save, tmp_path):
     code, said = run(path, tmp_path / "out", *labels, "--interpolation", "bicubic")
     assert code == 0 and "3 classes, labelled" in said
     assert f"note: assumed, as nothing says otherwise: {', '.join(NOTE[k] for k in FIELDS[2:])}\n" in said
-    options = ("--input-size", "64x96", "--mean", "0.5", "--std", ".1, .2,.3", "--crop-pct", "1", "--crop-mode", "border",
-               "--interpolation", "box")  # fmt: skip
+    options = (
+        "--input-size",
+        "64x96",
+        "--mean",
+        "0.5",
+        "--std",
+        ".1, .2,.3",
+        "--crop-pct",
+        "1",
+        "--crop-mode",
+        "border",
+        "--interpolation",
+        "box",
+    )
     code, said = run(path, tmp_path / "out", *labels, *options, "--overwrite")
     assert code == 0 and "note" not in said
     config = modelfile.read(tmp_path / "out").config
@@ -212,7 +230,7 @@ HOSTILE = {
     "nested options": (b"}" + literal("model_kwargs") + b"}" + literal("x") + b")" + b"2\x86" * 200 + b"ss", "args.x is"),
     "an option's name": (literal({"model_kwargs": {"\x1b[31m" * 99: 1}}), "args has .*no such option"),
     "an epsilon of text": (literal({"bn_eps": "x"}), "bn_eps is 'x'"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +265,7 @@ def test_hostile_arguments_are_refused_in_one_line(archive, tmp_path, case):
         (foreign.call("argparse", "Namespace", literal(1)), r"calls argparse\.Namespace: refused"),
         (foreign.call("types", "SimpleNamespace", literal(1)), r"types\.SimpleNamespace with arguments that do not fit"),
     ],
-)  # fmt: skip
+)
 def test_a_namespace_is_filled_in_one_way_only(archive, tmp_path, opcodes, match):
     (tmp_path / "a.pth").write_bytes(archive(opcodes))
     with pytest.raises(ModelFileError, match=match):

@@ -85,7 +85,7 @@ REFUSED = {
     "tuple key": (b"}" + literal((1,)) + literal(1) + b"s", "dictionary key of type tuple"),
     "negated view": (tensor(flags=literal({"neg": True})), r"calls torch\._utils\._rebuild_tensor_v2 with arguments"),
     "huge integer key": (b"}" + literal(1 << 4000) + literal(1) + b"s", "dictionary key of type int"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -125,9 +125,7 @@ def test_persistent_ids_outside_torch_are_refused(tmp_path):
 
 
 def test_nothing_that_is_named_gets_imported(tmp_path, monkeypatch):
-    (tmp_path / "lcnet_bait.py").write_text(
-        "class Thing:\n    def __setstate__(self, state):\n        raise SystemExit"
-    )
+    (tmp_path / "lcnet_bait.py").write_text("class Thing:\n    def __setstate__(self, state):\n        raise SystemExit")
     monkeypatch.syspath_prepend(tmp_path)
     thing = name("lcnet_bait", "Thing") + b")\x81" + literal({"a": 1}) + b"b"
     data = torch_zip(
@@ -159,14 +157,7 @@ def test_objects_where_tensors_are_needed_are_refused(tmp_path):
 
 
 def test_state_of_a_dictionary_cannot_shadow_its_methods(tmp_path):
-    od = (
-        call("collections", "OrderedDict")
-        + literal("x")
-        + tensor()
-        + b"s"
-        + dictionary(items=SYSTEM, get=SYSTEM)
-        + b"b"
-    )
+    od = call("collections", "OrderedDict") + literal("x") + tensor() + b"s" + dictionary(items=SYSTEM, get=SYSTEM) + b"b"
     (tmp_path / "a.pth").write_bytes(torch_zip(program(od), {"0": FOUR.tobytes()}))
     np.testing.assert_array_equal(load_state_dict(tmp_path / "a.pth")["x"], FOUR)
 
@@ -188,9 +179,18 @@ def test_views_beyond_their_storage_are_refused(tmp_path, case):
 
 @pytest.mark.parametrize(
     ("shape", "stride", "offset"),
-    [((-1,), (1,), 0), ((2,), (-1,), 3), ((2,), (1,), -1), ((2,), (1, 1), 0), ((True,), (1,), 0), ([2], [1], 0),
-     ((1,) * 9, (1,) * 9, 0), ((2.0,), (1,), 0), ("ab", "ab", 0)],
-)  # fmt: skip
+    [
+        ((-1,), (1,), 0),
+        ((2,), (-1,), 3),
+        ((2,), (1,), -1),
+        ((2,), (1, 1), 0),
+        ((True,), (1,), 0),
+        ([2], [1], 0),
+        ((1,) * 9, (1,) * 9, 0),
+        ((2.0,), (1,), 0),
+        ("ab", "ab", 0),
+    ],
+)
 def test_views_that_are_none_are_refused(tmp_path, shape, stride, offset):
     data = torch_zip(program(dictionary(x=tensor(shape, stride, offset))), {"0": FOUR.tobytes()})
     refused(tmp_path, data, r"calls torch\._utils\._rebuild_tensor_v2 with arguments that do not fit")
@@ -215,9 +215,7 @@ def test_arrays_of_anything_but_numbers_are_refused(tmp_path, canary):
     objects = np.array([Live(os.mkdir, os.fspath(canary))], dtype=object)
     refused(tmp_path, _arrays(x=objects), r"calls posix\.mkdir")
     assert not canary.exists()
-    refused(
-        tmp_path, _arrays(x=np.array([{}], dtype=object)), "x: is an array of numpy type O8, .* objects are refused"
-    )
+    refused(tmp_path, _arrays(x=np.array([{}], dtype=object)), "x: is an array of numpy type O8, .* objects are refused")
     refused(tmp_path, _arrays(x=np.array(["a"])), "x: is an array of numpy type U1")
     refused(tmp_path, _arrays(x=np.zeros(2, "f4,i8")), "x: is an array of numpy type V12")
     refused(tmp_path, _arrays(x=np.zeros(2, complex)), "x: is an array of numpy type c16")
@@ -277,9 +275,7 @@ def test_sharing_bombs_are_never_walked(tmp_path):
     for place in (dictionary(state_dict=dictionary(x=doubled)), call("torch", "Size", doubled), doubled):
         refused(tmp_path, program(place), "is of type tuple")
     for args in (doubled + literal((1,)), literal((1,)) + doubled):
-        bad = call(
-            "torch._utils", "_rebuild_tensor_v2", foreign.storage(), literal(0), args, literal(False), literal({})
-        )
+        bad = call("torch._utils", "_rebuild_tensor_v2", foreign.storage(), literal(0), args, literal(False), literal({}))
         refused(tmp_path, torch_zip(program(bad), {}), "arguments that do not fit")
     refused(tmp_path, program(call("numpy", "dtype", doubled)), r"calls numpy\.dtype with arguments")
     assert time.perf_counter() - start < 5
@@ -310,9 +306,20 @@ def test_sizes_that_a_pickle_claims_cost_nothing(tmp_path, opcodes):
         b"B\xff\xff\xff\x7f",
         b"\x8b\xff\xff\xff\xff",
         b"I" + b"9" * 5000 + b"\n",
-        b"h\x07", b"0", b"t", b"u", b"a", b"R", b"\x93", b"b", b"(u", b"\xff", b"", b"X\x01\x00\x00\x00\xff",
+        b"h\x07",
+        b"0",
+        b"t",
+        b"u",
+        b"a",
+        b"R",
+        b"\x93",
+        b"b",
+        b"(u",
+        b"\xff",
+        b"",
+        b"X\x01\x00\x00\x00\xff",
     ],
-)  # fmt: skip
+)
 def test_damaged_pickles_are_refused(tmp_path, opcodes):
     for data in in_containers(b"\x80\x04" + opcodes):
         refused(tmp_path, data, "the pickle is damaged or cut short")

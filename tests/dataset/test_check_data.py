@@ -41,8 +41,10 @@ def report(path):
 @pytest.fixture
 def clean(tmp_path):
     """Two classes of ten large pictures that have nothing to do with each other."""
-    files = {f"{c}/{i}.jpg": encoded(photo(seed), "JPEG") for seed, (c, i) in
-             enumerate((c, i) for c in ("cat", "dog") for i in range(10))}  # fmt: skip
+    files = {
+        f"{c}/{i}.jpg": encoded(photo(seed), "JPEG")
+        for seed, (c, i) in enumerate((c, i) for c in ("cat", "dog") for i in range(10))
+    }
     return write(tmp_path / "data", files)
 
 
@@ -52,19 +54,17 @@ def test_nothing_is_found(clean):
     assert "train    20 pictures\nclasses  2, of 10 to 10 pictures in train" in out and "nothing was found" in out
     found = json.loads(run(clean, "--format", "json"))
     assert found == {
-        "pictures": {"train": 20}, "classes": [{"name": "cat", "train": 10}, {"name": "dog", "train": 10}],
-        "multi_label": False, "findings": [], "stops_training": False,
-    }  # fmt: skip
+        "pictures": {"train": 20},
+        "classes": [{"name": "cat", "train": 10}, {"name": "dog", "train": 10}],
+        "multi_label": False,
+        "findings": [],
+        "stops_training": False,
+    }
 
 
 def test_unreadable_pictures(clean):
     whole = (clean / "cat/0.jpg").read_bytes()
-    bad = {
-        "cat/cut.jpg": whole[: len(whole) // 2],
-        "cat/empty.png": b"",
-        "dog/text.png": "hello",
-        "dog/a.npy": b"\x93NUMPY",
-    }
+    bad = {"cat/cut.jpg": whole[: len(whole) // 2], "cat/empty.png": b"", "dog/text.png": "hello", "dog/a.npy": b"\x93NUMPY"}
     write(clean, bad)
     (clean / "dog/broken.jpg").symlink_to("nowhere.jpg")
     found = report(clean)
@@ -134,13 +134,16 @@ def test_a_damaged_exif_block_is_none():
 
 
 def test_traits_are_remarks(clean):
-    write(clean, {"cat/x.png": encoded(Image.fromarray(photo(50)).convert("RGBA"), "PNG"),
-                  "dog/y.jpg": jpeg(Image.fromarray(photo(51)).convert("CMYK")),
-                  "dog/z.png": encoded(photo(52)[:20], "PNG")})  # fmt: skip
-    found = report(clean)
-    assert {kind: finding.level for kind, finding in found.items()} == dict.fromkeys(
-        ["cmyk", "transparent", "tiny"], "remark"
+    write(
+        clean,
+        {
+            "cat/x.png": encoded(Image.fromarray(photo(50)).convert("RGBA"), "PNG"),
+            "dog/y.jpg": jpeg(Image.fromarray(photo(51)).convert("CMYK")),
+            "dog/z.png": encoded(photo(52)[:20], "PNG"),
+        },
     )
+    found = report(clean)
+    assert {kind: finding.level for kind, finding in found.items()} == dict.fromkeys(["cmyk", "transparent", "tiny"], "remark")
     assert found["tiny"].items == [{"file": f"{clean}/dog/z.png", "part": "train", "labels": ["dog"]}]
     assert "remark: CMYK pictures" in run(clean)
 
@@ -158,15 +161,12 @@ def split_clean(clean):
 
 def names(finding):
     return [
-        sorted(p["file"].rpartition("data/")[2].rpartition("parts/")[2] for p in item["pictures"])
-        for item in finding.items
+        sorted(p["file"].rpartition("data/")[2].rpartition("parts/")[2] for p in item["pictures"]) for item in finding.items
     ]
 
 
 def test_copies(clean):
-    write(
-        clean, {"cat/copy.jpg": (clean / "cat/3.jpg").read_bytes(), "cat/copy2.png": (clean / "cat/3.jpg").read_bytes()}
-    )
+    write(clean, {"cat/copy.jpg": (clean / "cat/3.jpg").read_bytes(), "cat/copy2.png": (clean / "cat/3.jpg").read_bytes()})
     found = report(clean)
     assert list(found) == ["copies"] and found["copies"].level == "remark"
     assert names(found["copies"]) == [["cat/3.jpg", "cat/copy.jpg", "cat/copy2.png"]]
@@ -177,14 +177,8 @@ def test_copies_with_other_labels_and_in_other_parts(clean):
     train = {p.name: p.read_bytes() for p in (data / "train/cat").iterdir()}
     write(data, {"train/dog/x.jpg": train["0.jpg"], "val/cat/y.jpg": train["1.jpg"], "val/dog/z.jpg": train["2.jpg"]})
     found = report(data)
-    assert {kind: finding.level for kind, finding in found.items()} == {
-        "copies-labels": "warning",
-        "copies-parts": "warning",
-    }
-    assert names(found["copies-labels"]) == [
-        ["train/cat/0.jpg", "train/dog/x.jpg"],
-        ["train/cat/2.jpg", "val/dog/z.jpg"],
-    ]
+    assert {kind: finding.level for kind, finding in found.items()} == {"copies-labels": "warning", "copies-parts": "warning"}
+    assert names(found["copies-labels"]) == [["train/cat/0.jpg", "train/dog/x.jpg"], ["train/cat/2.jpg", "val/dog/z.jpg"]]
     assert names(found["copies-parts"]) == [["train/cat/1.jpg", "val/cat/y.jpg"], ["train/cat/2.jpg", "val/dog/z.jpg"]]
     out = run(data)
     assert "warning: copies of one picture with different labels: 2" in out
@@ -194,13 +188,16 @@ def test_copies_with_other_labels_and_in_other_parts(clean):
 def test_near_copies(clean):
     data = split_clean(clean)
     near = Image.fromarray(photo(3, 200))
-    write(data, {"train/cat/near.jpg": jpeg(near, quality=40), "train/dog/near.png": encoded(near, "PNG"),
-                 "val/cat/near.webp": encoded(Image.fromarray(photo(22)).resize((70, 70)), "WEBP")})  # fmt: skip
+    write(
+        data,
+        {
+            "train/cat/near.jpg": jpeg(near, quality=40),
+            "train/dog/near.png": encoded(near, "PNG"),
+            "val/cat/near.webp": encoded(Image.fromarray(photo(22)).resize((70, 70)), "WEBP"),
+        },
+    )
     found = report(data)
-    assert {kind: f.level for kind, f in found.items()} == {
-        "near-copies-labels": "warning",
-        "near-copies-parts": "warning",
-    }
+    assert {kind: f.level for kind, f in found.items()} == {"near-copies-labels": "warning", "near-copies-parts": "warning"}
     assert names(found["near-copies-labels"])[0] == ["train/cat/3.jpg", "train/cat/near.jpg", "train/dog/near.png"]
     assert names(found["near-copies-parts"]) == [["train/dog/2.jpg", "val/cat/near.webp"]]
 
@@ -212,9 +209,7 @@ def test_plain_pictures_are_no_near_copies(clean):
 
 
 def test_labels(tmp_path):
-    files = {
-        f"{c}/{c}{i}.jpg": jpeg(photo(100 * n + i)) for c, n in (("hot dog", 10), ("Hot-Dog", 12)) for i in range(n)
-    }
+    files = {f"{c}/{c}{i}.jpg": jpeg(photo(100 * n + i)) for c, n in (("hot dog", 10), ("Hot-Dog", 12)) for i in range(n)}
     files |= {f"few/{i}.jpg": jpeg(photo(i)) for i in range(1)}
     found = report(write(tmp_path, files))
     levels = {kind: finding.level for kind, finding in found.items() if "copies" not in kind}
@@ -263,9 +258,7 @@ def test_names_of_any_bytes(clean):
     write(clean, {f"cat/{odd}": b"x"})
     out = run(clean, code=1)
     assert "\x1b" not in out and "\\xff" in out
-    assert json.loads(run(clean, "-f", "json", code=1))["findings"][0]["items"][0]["file"].endswith(
-        "\\xff\x1b[31m\n.png"
-    )
+    assert json.loads(run(clean, "-f", "json", code=1))["findings"][0]["items"][0]["file"].endswith("\\xff\x1b[31m\n.png")
 
 
 def test_data_that_cannot_be_opened(tmp_path):

@@ -52,16 +52,12 @@ def packed(request, tmp_path):
 
 def relative(names):
     """Names without the place of the data."""
-    return [
-        "/".join(n.replace("!/top/", "!/").replace("!/", "/").split("/data/")[-1].split("data.ZIP/")[-1:])
-        for n in names
-    ]
+    return ["/".join(n.replace("!/top/", "!/").replace("!/", "/").split("/data/")[-1].split("data.ZIP/")[-1:]) for n in names]
 
 
 def test_a_folder_a_class(tmp_path, packed):
     data = write(
-        tmp_path / "data",
-        {"dog/b.png": 1, "dog/a.JPG": 2, "cat/deep/er/c.webp.png": 3, "cat/z.JPEG": 4, "cat/n.npy": b"x"},
+        tmp_path / "data", {"dog/b.png": 1, "dog/a.JPG": 2, "cat/deep/er/c.webp.png": 3, "cat/z.JPEG": 4, "cat/n.npy": b"x"}
     )
     write(data, {"cat/.hidden.png": 5, ".git/x/y.png": 6, "cat/notes.txt": "no", "loose.png": 7, "cat/.deep/x.png": 8})
     path = packed(data)
@@ -73,9 +69,7 @@ def test_a_folder_a_class(tmp_path, packed):
     assert train.read(4) == png(1) and train.size(4) == len(png(1)) and train.read(0) == b"x"
 
 
-@pytest.mark.parametrize(
-    "names", [("train", "val", "test"), ("Training", "valid", "TEST"), ("TRAIN", "Validation", "test")]
-)
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "valid", "TEST"), ("TRAIN", "Validation", "test")])
 def test_parts(tmp_path, packed, names):
     data = animals(tmp_path / "data", names)
     write(data, {"Annotations/x.xml": "<a/>", "devkit/deep/picture.png": 99})  # ILSVRC has folders beside these
@@ -234,17 +228,13 @@ def test_pickled_and_read_by_threads_and_processes(tmp_path, packed):
 def test_a_spawned_process_reads_a_pickled_dataset(tmp_path):
     dataset = open_dataset(zipped(animals(tmp_path / "data"), tmp_path / "x.zip")).val
     (tmp_path / "pickle").write_bytes(pickle.dumps(dataset))
-    code = (
-        f"import pickle,sys; d=pickle.load(open({str(tmp_path / 'pickle')!r},'rb')); sys.stdout.buffer.write(d.read(4))"
-    )
+    code = f"import pickle,sys; d=pickle.load(open({str(tmp_path / 'pickle')!r},'rb')); sys.stdout.buffer.write(d.read(4))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).stdout == dataset.read(4)
 
 
 def test_nothing_of_torch_or_pillow_is_imported(tmp_path):
     data = animals(tmp_path)
-    code = (
-        f"import sys, lcnet.dataset as d; d.open_dataset({str(data)!r}); print({{'torch', 'PIL'}} & {{*sys.modules}})"
-    )
+    code = f"import sys, lcnet.dataset as d; d.open_dataset({str(data)!r}); print({{'torch', 'PIL'}} & {{*sys.modules}})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
@@ -271,12 +261,7 @@ def test_hidden_and_odd_members_of_a_zip(tmp_path):
     odd = ["__MACOSX/t/cat/._0.png", "t/cat/../../x.png", "/abs.png"[1:], "t/.hidden/x.png", "a/" * 70 + "x.png"]
     members += [(name, b"") for name in odd if name != "abs.png"]
     train = open_dataset(write_zip(tmp_path / "x.zip", members)).train
-    assert [name.partition("!/")[2] for name in train.names] == [
-        "t/cat/0.png",
-        "t/cat/1.png",
-        "t/dog/0.png",
-        "t/dog/1.png",
-    ]
+    assert [name.partition("!/")[2] for name in train.names] == ["t/cat/0.png", "t/cat/1.png", "t/dog/0.png", "t/dog/1.png"]
 
 
 def test_members_that_cannot_be_read(tmp_path):
@@ -305,9 +290,17 @@ def patched(path, signature, field, value, size=4, last=False):
 
 @pytest.mark.parametrize(
     ("field", "value", "word"),
-    [(16, 1234, "damaged"), (24, 7, "damaged"), (24, 2**31 - 1, "limit for a picture"), (42, 2**31, "cut short"),
-     (42, 9, "no such member"), (20, 2**30, "limit for a picture"), (20, 2**24, "cut short"), (20, 3, "damaged")],
-)  # fmt: skip
+    [
+        (16, 1234, "damaged"),
+        (24, 7, "damaged"),
+        (24, 2**31 - 1, "limit for a picture"),
+        (42, 2**31, "cut short"),
+        (42, 9, "no such member"),
+        (20, 2**30, "limit for a picture"),
+        (20, 2**24, "cut short"),
+        (20, 3, "damaged"),
+    ],
+)
 def test_hostile_zip_directories(tmp_path, field, value, word):
     path = write_zip(tmp_path / "x.zip", [(f"{c}/0.png", png(5)) for c in ("cat", "dog")])
     patched(path, b"PK\1\2", field, value, last=True)

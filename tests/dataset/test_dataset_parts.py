@@ -53,7 +53,7 @@ def sizes(splits):
         (None, ["", "set", "data", "trainer", "trains", "latest", "contest", "devkit", "test1", "blood_test", "validity"]),
         (None, ["train_test", "retrain", "steam train", "data" * 500, "images_" * 500 + "train"]),
     ],
-)  # fmt: skip
+)
 def test_names(part, names):
     assert {name: split_of(name) for name in names} == dict.fromkeys(names, part)
 
@@ -94,18 +94,24 @@ def test_four_parts_are_one_too_many(tmp_path):
 
 def test_parts_without_classes(tmp_path, packed):
     files = {f"train/{c}.{i}.jpg": i for c in ("cat", "dog") for i in range(3)} | {"test/1.jpg": 9}
-    words = ["'train' and 'test' are parts, not classes", "/train/<class>/<picture>", "--labels-from-names auto",
-             "cat.0.jpg", "path,label,split", "rename them"]  # fmt: skip
+    words = [
+        "'train' and 'test' are parts, not classes",
+        "/train/<class>/<picture>",
+        "--labels-from-names auto",
+        "cat.0.jpg",
+        "path,label,split",
+        "rename them",
+    ]
     refused(packed(write(tmp_path / "a", files)), *words)
     refused(packed(write(tmp_path / "b", {f"x/y/{name}": data for name, data in files.items()})), *words[:2])
-    refused(
-        packed(write(tmp_path / "c", {"Training_Set/a.png": 1, "Test_Set/a.png": 2})), "'Training_Set' and 'Test_Set'"
-    )
+    refused(packed(write(tmp_path / "c", {"Training_Set/a.png": 1, "Test_Set/a.png": 2})), "'Training_Set' and 'Test_Set'")
     refused(packed(write(tmp_path / "d", {"train/a.png": 1, "train/b.png": 2})), "'train' is a part, not a class")
     refused(packed(write(tmp_path / "e", {"valid/a.png": 1, "test/b.png": 2})), "are parts, not classes")
     refused(packed(write(tmp_path / "f", files | {"unlabelled/1.jpg": 3})), *words[:1])
-    refused(packed(write(tmp_path / "g", {"train/cat/a.png": 1, "train/dog/b.png": 2, "test/c.png": 3})),
-            "test holds pictures but no class folders")  # fmt: skip
+    refused(
+        packed(write(tmp_path / "g", {"train/cat/a.png": 1, "train/dog/b.png": 2, "test/c.png": 3})),
+        "test holds pictures but no class folders",
+    )
     refused(packed(write(tmp_path / "h", {"train/a.png": 1, "test/cat/a.png": 2})), "'train' is a part, not a class")
 
 
@@ -115,8 +121,7 @@ def test_folders_without_pictures_beside_parts_are_no_classes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "classes",
-    [("blood", "test", "urine"), ("invalid", "valid"), ("car", "ship", "train"), ("blood_test", "urine_test")],
+    "classes", [("blood", "test", "urine"), ("invalid", "valid"), ("car", "ship", "train"), ("blood_test", "urine_test")]
 )
 def test_one_class_may_be_called_like_a_part(tmp_path, packed, classes):
     splits = open_dataset(packed(animals(tmp_path / "data", ("",), classes)))
@@ -195,24 +200,22 @@ def test_folders_of_classes_count_before_a_table(tmp_path):
 
 
 def test_labels_from_names(tmp_path, packed):
-    names = [
-        "cat.0.jpg",
-        "cat (2).jpg",
-        "deep/dog_12.png",
-        "dog-13_b.png",
-        "big dog_1.png",
-        "x1_5.png",
-        "big dog 2.png",
-    ]
+    names = ["cat.0.jpg", "cat (2).jpg", "deep/dog_12.png", "dog-13_b.png", "big dog_1.png", "x1_5.png", "big dog 2.png"]
     data = packed(write(tmp_path / "data", {f"train/{name}": i for i, name in enumerate(names)} | {"test/1.jpg": 9}))
     splits = open_dataset(data, "auto")
     assert list(splits.parts()) == ["train"] and splits.train.classes == ("big dog", "cat", "dog", "x1")
     found = {
-        n.rpartition("/")[2]: splits.train.classes[t]
-        for n, t in zip(splits.train.names, splits.train.targets, strict=True)
+        n.rpartition("/")[2]: splits.train.classes[t] for n, t in zip(splits.train.names, splits.train.targets, strict=True)
     }
-    assert found == {"cat.0.jpg": "cat", "cat (2).jpg": "cat", "dog_12.png": "dog", "dog-13_b.png": "dog",
-                     "big dog_1.png": "big dog", "x1_5.png": "x1", "big dog 2.png": "big dog"}  # fmt: skip
+    assert found == {
+        "cat.0.jpg": "cat",
+        "cat (2).jpg": "cat",
+        "dog_12.png": "dog",
+        "dog-13_b.png": "dog",
+        "big dog_1.png": "big dog",
+        "x1_5.png": "x1",
+        "big dog 2.png": "big dog",
+    }
     assert open_dataset(data, "(cat|dog|x)").train.classes == ("cat", "dog", "x")
 
 
@@ -231,8 +234,11 @@ def test_names_that_say_no_class(tmp_path):
     refused(data, "has 2 groups", rule="(cat)|(dog)")
     refused(write(tmp_path / "b", {"cat.1.png": 1, "cat.2.png": 2}), "one class only, 'cat'", rule="auto")
     refused(write(tmp_path / "c", {"x.txt": ""}), "holds no pictures", rule="auto")
-    refused(write(tmp_path / "d", {"train/cat.1.png": 1, "train/b.1.png": 1, "test/b.2.png": 1, "test/c.png": 2}),
-            "test: 1 of 2", rule="auto")  # fmt: skip
+    refused(
+        write(tmp_path / "d", {"train/cat.1.png": 1, "train/b.1.png": 1, "test/b.2.png": 1, "test/c.png": 2}),
+        "test: 1 of 2",
+        rule="auto",
+    )
 
 
 def test_labels_that_are_said_elsewhere(tmp_path):

@@ -39,8 +39,10 @@ def test_shards_of_a_folder(tmp_path):
     assert train.read(4) == png(10) and val.read(1) == png(1) and train.size(4) == len(png(10))
 
 
-@pytest.mark.parametrize("names", [("train/0.tar", "val/0.tar"), ("in1k-train-00.tar", "in1k-validation-00.tar"),
-                                   ("a_training_1.tar", "a_valid.1.TAR")])  # fmt: skip
+@pytest.mark.parametrize(
+    "names",
+    [("train/0.tar", "val/0.tar"), ("in1k-train-00.tar", "in1k-validation-00.tar"), ("a_training_1.tar", "a_valid.1.TAR")],
+)
 def test_which_shard_is_which_part(tmp_path, names):
     for name in names:
         write_shard(tmp_path / name, samples(2))
@@ -54,8 +56,14 @@ def test_files_and_patterns(tmp_path):
         write_shard(tmp_path / f"x-{i:03}.tar", samples(2, first=10 * i))
     write_shard(tmp_path / "y.tar", samples(1, first=90))
     assert len(open_dataset(tmp_path / "x-008.tar").train) == 2
-    for pattern, count in [("x-{008..010}.tar", 6), ("x-*.tar", 8), ("{x-01?,y}.tar", 5), ("{x-0{08,11},y}.tar", 5),
-                           ("x-0{8..9}.tar", None), ("z*.tar", None)]:  # fmt: skip
+    for pattern, count in [
+        ("x-{008..010}.tar", 6),
+        ("x-*.tar", 8),
+        ("{x-01?,y}.tar", 5),
+        ("{x-0{08,11},y}.tar", 5),
+        ("x-0{8..9}.tar", None),
+        ("z*.tar", None),
+    ]:
         if count is None:
             refused(tmp_path / pattern, "no such file" if ".." in pattern else "no file matches")
         else:
@@ -113,9 +121,7 @@ def test_what_is_passed_over(tmp_path):
     hidden = {"._0001.png": b"", "./.git/0002.png": b"", "._0001.cls": "x"}
     extra = {"meta.json": {"a": 1}, "readme.txt": "x", "z.seg.png": b""}
     members = [{"./d/0001.png": png(1)}, hidden, {"./d/0001.cls": 0}, extra]
-    members += [
-        {"0002.npy": npy(np.zeros((2, 2, 5), np.uint8)), "0002.cls": 1, "0002.mask.png": b"", "0002.depth": b""}
-    ]
+    members += [{"0002.npy": npy(np.zeros((2, 2, 5), np.uint8)), "0002.cls": 1, "0002.mask.png": b"", "0002.depth": b""}]
     write_shard(tmp_path / "x.tar", members)
     train = open_dataset(tmp_path / "x.tar").train
     assert [n.partition("!/")[2] for n in train.names] == ["./d/0001.png", "0002.npy"]

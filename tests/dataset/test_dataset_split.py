@@ -39,9 +39,7 @@ def dataset(pictures, targets):
         names.add("m/", str(i))
     targets = np.array(targets)
     classes = tuple(map(str, range(targets.shape[1] if targets.ndim == 2 else targets.max() + 1)))
-    return Dataset(
-        classes, targets.astype(np.uint8 if targets.ndim == 2 else np.int64), names.build(), Memory(pictures)
-    )
+    return Dataset(classes, targets.astype(np.uint8 if targets.ndim == 2 else np.int64), names.build(), Memory(pictures))
 
 
 def numbered(count):
@@ -106,8 +104,9 @@ def test_several_labels():
     assert not {p // 2 for p in rows(train)} & {p // 2 for p in rows(val)}
 
 
-@pytest.mark.parametrize("options", [{"fraction": 0}, {"fraction": 1}, {"fraction": "a"}, {"fraction": float("nan")},
-                                     {"seed": 1.5}, {"seed": True}])  # fmt: skip
+@pytest.mark.parametrize(
+    "options", [{"fraction": 0}, {"fraction": 1}, {"fraction": "a"}, {"fraction": float("nan")}, {"seed": 1.5}, {"seed": True}]
+)
 def test_refused_options(options):
     with pytest.raises(InputError, match=next(iter(options))):
         split(dataset(numbered(4), [0, 0, 1, 1]), **options)

@@ -39,8 +39,12 @@ def refused(*arguments):
 @pytest.fixture
 def data(tmp_path):
     """Pictures of 48 x 60 pixels in train and val."""
-    files = {f"{part}/{c}/{i}.png": encoded(picture(height=48, width=60, seed=crc32(f"{part}{c}{i}".encode())), "PNG")
-             for part in ("train", "val") for c in ("cat", "hot dog", "\u72ac") for i in range(4)}  # fmt: skip
+    files = {
+        f"{part}/{c}/{i}.png": encoded(picture(height=48, width=60, seed=crc32(f"{part}{c}{i}".encode())), "PNG")
+        for part in ("train", "val")
+        for c in ("cat", "hot dog", "\u72ac")
+        for i in range(4)
+    }
     return write(tmp_path / "data", files)
 
 
@@ -119,9 +123,14 @@ def test_what_is_as_it_should_be_keeps_its_bytes(data):
 
 @pytest.mark.parametrize(
     "data",
-    [jpeg(24, 36, progressive=True), jpeg(24, 36, exif=oriented(6)), encoded(picture(), "PNG"),
-     encoded(Image.fromarray(picture()).convert("L"), "JPEG"), encoded(Image.fromarray(picture()).convert("CMYK"), "JPEG")],
-)  # fmt: skip
+    [
+        jpeg(24, 36, progressive=True),
+        jpeg(24, 36, exif=oriented(6)),
+        encoded(picture(), "PNG"),
+        encoded(Image.fromarray(picture()).convert("L"), "JPEG"),
+        encoded(Image.fromarray(picture()).convert("CMYK"), "JPEG"),
+    ],
+)
 def test_what_is_not_is_encoded_again(data):
     suffix, packed = shrink(data, 24, 95)
     assert suffix == ".jpg" and packed != data
@@ -131,8 +140,10 @@ def test_what_is_not_is_encoded_again(data):
     assert abs(np.asarray(image).astype(int) - decode(data)).mean() < 12
 
 
-@pytest.mark.parametrize(("height", "width", "size"), [(48, 72, (24, 36)), (72, 48, (36, 24)), (24, 12000, (24, 12000)),
-                                                      (120, 36, (80, 24)), (60, 60, (24, 24))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("height", "width", "size"),
+    [(48, 72, (24, 36)), (72, 48, (36, 24)), (24, 12000, (24, 12000)), (120, 36, (80, 24)), (60, 60, (24, 24))],
+)
 def test_sizes(height, width, size):
     image = Image.open(io.BytesIO(shrink(encoded(picture(height=height, width=width), "PNG"), 24, 95)[1]))
     assert image.size[::-1] == size

@@ -37,8 +37,17 @@ def answers(logits, targets, decision=Decision(), names=NAMES, **changes):  # no
     every = np.arange(len(logits))
 
     unseen = SimpleNamespace(names=[f"{i}.png" for i in range(len(logits))])
-    return Answers(config(decision, names), unseen, logits.astype(np.float32), targets, np.arange(number),
-                   np.ones(number, bool), every, np.full(len(logits), 32), **changes)  # fmt: skip
+    return Answers(
+        config(decision, names),
+        unseen,
+        logits.astype(np.float32),
+        targets,
+        np.arange(number),
+        np.ones(number, bool),
+        every,
+        np.full(len(logits), 32),
+        **changes,
+    )
 
 
 @pytest.fixture
@@ -145,18 +154,23 @@ def test_temperatures_that_do_not_exist(rng):
 # Thresholds
 
 
-@pytest.mark.parametrize("text, spec", [
-    ("fpr<=0.01", Spec("fpr", 0.01)), (" precision >= 95% ", Spec("precision", 0.95)), ("recall>=1", Spec("recall", 1)),
-    ("fpr<=1e-3", Spec("fpr", 0.001)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, spec",
+    [
+        ("fpr<=0.01", Spec("fpr", 0.01)),
+        (" precision >= 95% ", Spec("precision", 0.95)),
+        ("recall>=1", Spec("recall", 1)),
+        ("fpr<=1e-3", Spec("fpr", 0.001)),
+    ],
+)
 def test_specifications(text, spec):
     assert parse_spec(text) == spec
     assert parse_spec(str(spec)) == spec
 
 
-@pytest.mark.parametrize("text", [
-    "", "fpr", "fpr>=0.1", "recall<=0.5", "precision>=1.5", "fpr<=-1", "fpr<=x", "fpr<=.", "f1>=0.5", "fpr<=0.1 ; x",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text", ["", "fpr", "fpr>=0.1", "recall<=0.5", "precision>=1.5", "fpr<=-1", "fpr<=x", "fpr<=.", "f1>=0.5", "fpr<=0.1 ; x"]
+)
 def test_wrong_specifications(text):
     with pytest.raises(InputError, match="is none of fpr<=X, precision>=X and recall>=X"):
         parse_spec(text)
@@ -208,11 +222,14 @@ def test_a_threshold_is_short_and_between_two_pictures():
     assert threshold(Candidates(np.float32([1, 1]), np.array([True, False]), 1, 9), Spec("fpr", 0)) == (1.0, False)
 
 
-@pytest.mark.parametrize("candidates, kind", [
-    (Candidates(np.zeros(0, np.float32), np.zeros(0, bool), 5, 5), "precision"),
-    (Candidates(np.ones(2, np.float32), np.zeros(2, bool), 0, 5), "recall"),
-    (Candidates(np.ones(2, np.float32), np.ones(2, bool), 5, 0), "fpr"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "candidates, kind",
+    [
+        (Candidates(np.zeros(0, np.float32), np.zeros(0, bool), 5, 5), "precision"),
+        (Candidates(np.ones(2, np.float32), np.zeros(2, bool), 0, 5), "recall"),
+        (Candidates(np.ones(2, np.float32), np.ones(2, bool), 5, 0), "fpr"),
+    ],
+)
 def test_what_cannot_be_measured_gets_no_threshold(candidates, kind):
     assert threshold(candidates, Spec(kind, 0.5)) is None
 
@@ -278,8 +295,9 @@ def test_stored_and_obeyed(tmp_path):
     assert decisions.target(located, None) == path.resolve()
     decisions.store(located, path, Decision(2.0, {"cat": 0.75}), {"pictures": 7})
     again = modelfile.read(path)
-    assert again.config == replace(config(Decision(2.0, {"cat": 0.75})),
-                                   provenance={"source": "test", "decision": {"pictures": 7}})  # fmt: skip
+    assert again.config == replace(
+        config(Decision(2.0, {"cat": 0.75})), provenance={"source": "test", "decision": {"pictures": 7}}
+    )
     assert all(np.array_equal(again.weights[k], v) for k, v in weights.items()) and len(again.weights) == len(weights)
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
 
@@ -306,9 +324,11 @@ def strict(tmp_path):
     weights = random_weights(Arch(0.25, num_classes=4))
     two = {"cat": 0.0, "dog": 0.0, "bird": 1.0, "frog": 1.0}
     layers = {
-        "none": Decision(None, dict.fromkeys(NAMES, 1.0)), "free": Decision(), "two": Decision(None, two, True),
+        "none": Decision(None, dict.fromkeys(NAMES, 1.0)),
+        "free": Decision(),
+        "two": Decision(None, two, True),
         "many": Decision(None, dict.fromkeys(NAMES, 1.0), True),
-    }  # fmt: skip
+    }
     for name, decision in layers.items():
         modelfile.write(tmp_path / f"{name}.safetensors", ModelFile(config(decision), weights))
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)

@@ -26,9 +26,7 @@ NAMES = ("cat", "dog", "bird", "frog", "Polar Bear, ice bear", "newt")
 
 
 def stored(decision=Decision(), names=NAMES):  # noqa: B008
-    config = ModelConfig(
-        Arch(0.25, num_classes=6), Preprocessing((3, 32, 32)), Labels(names) if names else None, decision
-    )
+    config = ModelConfig(Arch(0.25, num_classes=6), Preprocessing((3, 32, 32)), Labels(names) if names else None, decision)
     return ModelFile(config, random_weights(config.arch))
 
 
@@ -87,10 +85,7 @@ def test_a_stricter_rule_wins():
 @pytest.mark.parametrize(
     ("classes", "match"),
     [
-        (
-            ["cat", "cow", "hen"],
-            "2 of 3 classes of the data are no classes of the model: 'cow', 'hen'.*knows 'cat', 'dog'",
-        ),
+        (["cat", "cow", "hen"], "2 of 3 classes of the data are no classes of the model: 'cow', 'hen'.*knows 'cat', 'dog'"),
         (["cat", "brid"], "1 of 2 .*'brid'; did you mean 'bird'"),
         (["Cat", "CAT"], "'Cat' and 'CAT' are both the model's 'cat'"),
         (["0", "6"], "2 of 2 classes of the data"),
@@ -426,9 +421,7 @@ def test_the_decision_layer_is_found_and_stored(path, folder, tmp_path):
     assert path.read_bytes() == before and "thresholds for fpr<=0.1: 6 labels" in out and "with thresholds" in out
     config = modelfile.read_config(copy)
     assert set(config.decision.thresholds) == set(NAMES) and config.decision.temperature is None
-    assert config.provenance["decision"] == {
-        "pictures": 28, "part": "all", "temperature": "kept", "thresholds": "fpr<=0.1",
-    }  # fmt: skip
+    assert config.provenance["decision"] == {"pictures": 28, "part": "all", "temperature": "kept", "thresholds": "fpr<=0.1"}
     found = json.loads(run(copy, folder, "-f", "json").stdout)
     assert all(row["decided"]["fpr"] <= 0.1 for row in found["classes"])
     assert "exists: choose another name" in run(path, folder, "--threshold", "fpr<=0.1", "-o", copy, code=1)

@@ -47,9 +47,7 @@ def test_classes_by_hand():
     np.testing.assert_allclose(table.f1, [2 / 3, 1 / 2, 0, nan])
     precision, recall, f1 = metrics.macro(*counts)
     assert (precision, recall, f1) == pytest.approx(((2 / 3 + 1 / 2) / 3,) * 3)
-    assert metrics.confusions(targets, predicted, 4).tolist() == [
-        [0, 0, 2], [0, 1, 1], [1, 1, 1], [1, 3, 1], [2, 0, 1],
-    ]  # fmt: skip
+    assert metrics.confusions(targets, predicted, 4).tolist() == [[0, 0, 2], [0, 1, 1], [1, 1, 1], [1, 3, 1], [2, 0, 1]]
 
 
 def test_confusions_are_the_whole_matrix(rng):

@@ -15,9 +15,7 @@ from lcnet.errors import ImageError, InputError
 from lcnet.evaluate import Answers, measure, metrics, plots, report
 from lcnet.evaluate.report import write_report
 
-HISTORY = [
-    {"epoch": e, "train_loss": 2 / e, "val_loss": 2.2 / e, "val_top1": 1 - 1 / e, "lr": 0.1 / e} for e in range(1, 9)
-]
+HISTORY = [{"epoch": e, "train_loss": 2 / e, "val_loss": 2.2 / e, "val_top1": 1 - 1 / e, "lr": 0.1 / e} for e in range(1, 9)]
 
 
 @pytest.fixture(autouse=True)
@@ -47,8 +45,18 @@ def evaluation(names, size=400, decision=Decision(), seed=0):  # noqa: B008
     if decision.multi_label:
         targets = (rng.random((size, number)) < 0.3).astype(np.uint8)
     config = ModelConfig(Arch(0.25, num_classes=number), labels=Labels(tuple(names)), decision=decision)
-    return measure(Answers(config, Pictures(size), logits, targets, np.arange(number), np.ones(number, bool),
-                           np.arange(size), np.full(size, 20)))  # fmt: skip
+    return measure(
+        Answers(
+            config,
+            Pictures(size),
+            logits,
+            targets,
+            np.arange(number),
+            np.ones(number, bool),
+            np.arange(size),
+            np.full(size, 20),
+        )
+    )
 
 
 class Page(HTMLParser):
@@ -85,25 +93,20 @@ def test_one_page_holds_everything_and_escapes_every_name(tmp_path):
     page = Page(text)
     assert page.open == [] and "script" not in page.tags and "i" not in page.tags and "b" not in page.tags
     texts = "".join(page.texts)
-    for words in (
-        "<i>mine</i>",
-        *NASTY,
-        "top-1",
-        "Training",
-        "Confusions",
-        "Calibration",
-        "Mistakes",
-        "By size",
-        '<b>&"',
-    ):
+    for words in ("<i>mine</i>", *NASTY, "top-1", "Training", "Confusions", "Calibration", "Mistakes", "By size", '<b>&"'):
         assert words in texts
     assert not {"link", "script", "iframe"} & set(page.tags) and "url(" not in text, "nothing is fetched from elsewhere"
     for source in page.images:
         assert source.startswith(("data:image/png;base64,", "data:image/jpeg;base64,"))
         Image.open(io.BytesIO(base64.b64decode(source.partition("base64,")[2]))).verify()
     assert {p.name for p in (tmp_path / "r").iterdir()} == {
-        "report.html", "evaluation.json", "confusion.png", "reliability.png", "mistakes.png", "curves.png",
-    }  # fmt: skip
+        "report.html",
+        "evaluation.json",
+        "confusion.png",
+        "reliability.png",
+        "mistakes.png",
+        "curves.png",
+    }
     assert json.loads((tmp_path / "r" / "evaluation.json").read_text(encoding="utf-8")) == evaluation(NASTY).to_json()
 
 

@@ -40,12 +40,7 @@ def test_description_travels_in_the_metadata(tmp_path):
     graph = onnx.load(tmp_path / "c.onnx")
     description = json.loads({p.key: p.value for p in graph.metadata_props}["lcnet"])
     assert description["labels"]["names"][3] == "cat" and description["preprocessing"]["crop_mode"] == "squash"
-    assert [d.dim_param or d.dim_value for d in graph.graph.input[0].type.tensor_type.shape.dim] == [
-        "batch",
-        3,
-        128,
-        128,
-    ]
+    assert [d.dim_param or d.dim_value for d in graph.graph.input[0].type.tensor_type.shape.dim] == ["batch", 3, 128, 128]
 
 
 def test_no_classifier_gives_embeddings_and_one_channel_works(tmp_path):

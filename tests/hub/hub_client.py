@@ -23,10 +23,20 @@ REPO = "owner/small"
 NAME = f"hf-hub:{REPO}"
 WAYS_OUT = ("lcnet download", "local-dir:DIR", "HF_HOME", "--model PATH", "lcnet_050.cifar10")
 TIMM_CONFIG = {
-    "architecture": "lcnet_035", "num_classes": 10, "num_features": 1280, "label_names": NAMES,
-    "pretrained_cfg": {"tag": "mine", "input_size": [3, 64, 64], "interpolation": "bilinear", "crop_pct": 1.0,
-                       "crop_mode": "squash", "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]},
-}  # fmt: skip
+    "architecture": "lcnet_035",
+    "num_classes": 10,
+    "num_features": 1280,
+    "label_names": NAMES,
+    "pretrained_cfg": {
+        "tag": "mine",
+        "input_size": [3, 64, 64],
+        "interpolation": "bilinear",
+        "crop_pct": 1.0,
+        "crop_mode": "squash",
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.25, 0.25, 0.25],
+    },
+}
 DESCRIPTION = ModelConfig(
     ARCH,
     Preprocessing((3, 64, 64), "bilinear", 1.0, "squash", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
@@ -154,8 +164,15 @@ def leftovers(cache):
 
 
 def pinned(data, sha256=None, repo=REPO):
-    return {"name": "lcnet_035.pinned", "hub_id": repo, "revision": FIRST, "size": len(data), "num_classes": 10,
-            "labels": None, "sha256": sha256 or hashlib.sha256(data).hexdigest()}  # fmt: skip
+    return {
+        "name": "lcnet_035.pinned",
+        "hub_id": repo,
+        "revision": FIRST,
+        "size": len(data),
+        "num_classes": 10,
+        "labels": None,
+        "sha256": sha256 or hashlib.sha256(data).hexdigest(),
+    }
 
 
 # From the hub

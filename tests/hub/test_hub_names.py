@@ -83,9 +83,22 @@ def test_a_cache_that_cannot_be_written_is_named(server, cache, tmp_path):
 # Names
 
 
-NONSENSE = ("lcnet_05", "lcnet_050.nothing", "", "resnet50", "x" * 300, "hf-hub:", "hf-hub:alone", "hf-hub:a/b/c",
-            "hf-hub:../b", "hf-hub:a/b..c", "hf-hub:a/b@../x", "hf-hub:a/b@x/../../y", "hf-hub:a/b--c",
-            "hf-hub:a/b@")  # fmt: skip
+NONSENSE = (
+    "lcnet_05",
+    "lcnet_050.nothing",
+    "",
+    "resnet50",
+    "x" * 300,
+    "hf-hub:",
+    "hf-hub:alone",
+    "hf-hub:a/b/c",
+    "hf-hub:../b",
+    "hf-hub:a/b..c",
+    "hf-hub:a/b@../x",
+    "hf-hub:a/b@x/../../y",
+    "hf-hub:a/b--c",
+    "hf-hub:a/b@",
+)
 
 
 @pytest.mark.parametrize("name", NONSENSE)

@@ -143,8 +143,20 @@ def test_a_repository_that_was_moved_to_another_disk_goes_on_working(server, cac
 
 # What a hub answers
 
-BAD_ETAGS = ("{victim}", "{folder}/written", "../../../../../mine/written", "..", ".", "a/b", "a\\b", ".hidden", "a b",
-             "a" * 129, "C:x", "a%2fb")  # fmt: skip
+BAD_ETAGS = (
+    "{victim}",
+    "{folder}/written",
+    "../../../../../mine/written",
+    "..",
+    ".",
+    "a/b",
+    "a\\b",
+    ".hidden",
+    "a b",
+    "a" * 129,
+    "C:x",
+    "a%2fb",
+)
 
 
 BAD_COMMITS = ("{folder}", "../../../../mine", "main", "1" * 39, "1" * 41, "G" * 40)
@@ -168,9 +180,7 @@ def ask(server, cache, files, victim, header, values):
 
 @pytest.mark.parametrize(("header", "moved"), [("ETag", False), ("X-Linked-Etag", False), ("X-Linked-Etag", True)])
 @pytest.mark.parametrize("form", ['"{}"', 'W/"{}"', "{}"])
-def test_an_etag_that_is_no_plain_name_is_refused_before_the_transfer(
-    server, cache, files, victim, header, moved, form
-):
+def test_an_etag_that_is_no_plain_name_is_refused_before_the_transfer(server, cache, files, victim, header, moved, form):
     server.moved = moved
     for result in ask(server, cache, files, victim, header, [form.replace("{}", etag) for etag in BAD_ETAGS]):
         assert "its ETag is " in result["error"]
@@ -189,16 +199,15 @@ def test_a_commit_that_is_no_hash_is_refused_before_the_transfer(server, cache, 
 
 @pytest.mark.parametrize("etag", ["{victim}", "{folder}/written", "../../../../../mine/written"])
 def test_a_second_answer_that_differs_from_the_checked_one_reaches_nothing(server, cache, plain, victim, etag):
-    bad = {
-        "X-Repo-Commit": str(victim.parent),
-        "X-Linked-Etag": f'"{etag.format(victim=victim, folder=victim.parent)}"',
-    }
+    bad = {"X-Repo-Commit": str(victim.parent), "X-Linked-Etag": f'"{etag.format(victim=victim, folder=victim.parent)}"'}
     server.alter = lambda headers: {**headers, **bad} if len(server.requests) % 2 == 0 else headers
     result = run(server, cache, step(plain), hurry=True)["results"][0]
     entry = cache / "models--owner--small" / "snapshots" / FIRST / "model.safetensors"
     assert result.get("path") in (None, str(entry))
-    assert set(listing(cache)) <= {f"models--owner--small/{p}" for p in (
-        f"snapshots/{FIRST}/model.safetensors", f"blobs/{hashlib.sha256(plain).hexdigest()}")}  # fmt: skip
+    assert set(listing(cache)) <= {
+        f"models--owner--small/{p}"
+        for p in (f"snapshots/{FIRST}/model.safetensors", f"blobs/{hashlib.sha256(plain).hexdigest()}")
+    }
 
 
 def test_a_second_answer_that_denies_the_file_makes_none(server, cache, plain, victim):

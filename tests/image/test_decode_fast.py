@@ -30,9 +30,7 @@ def needed(height, width):
     return image._scaled_size(height, width, PRE)
 
 
-@pytest.mark.parametrize(
-    "size, expected", [((2250, 3000), (282, 375)), ((520, 600), (260, 300)), ((511, 800), (511, 800))]
-)
+@pytest.mark.parametrize("size, expected", [((2250, 3000), (282, 375)), ((520, 600), (260, 300)), ((511, 800), (511, 800))])
 def test_large_files_are_decoded_smaller_but_not_too_small(size, expected):
     found = pixels.decode(jpeg(*size), PRE, needed=needed)
     assert found.shape[:2] == expected
@@ -58,9 +56,7 @@ def test_everything_but_large_jpeg_files_stays_equal_to_the_bit():
 def test_model_option(monkeypatch):
     asked = []
     real = Image.Image.draft
-    monkeypatch.setattr(
-        "PIL.JpegImagePlugin.JpegImageFile.draft", lambda self, *a: (asked.append(a), real(self, *a))[1]
-    )
+    monkeypatch.setattr("PIL.JpegImagePlugin.JpegImageFile.draft", lambda self, *a: (asked.append(a), real(self, *a))[1])
     data = jpeg(1200, 1600)
     lcnet.load("lcnet_050.cifar10").classify(data)
     assert asked == []

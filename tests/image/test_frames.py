@@ -18,14 +18,7 @@ from lcnet.image.pixels import MAX_PIXELS, decode
 
 RGB = Preprocessing()
 PICTURES = [Image.fromarray(picture(seed=i)) for i in range(3)]
-SEVERAL = {
-    "GIF": {},
-    "PNG": {},
-    "WEBP": {"lossless": True},
-    "TIFF": {},
-    "AVIF": {"quality": 100},
-    "MPO": {"quality": 95},
-}
+SEVERAL = {"GIF": {}, "PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "AVIF": {"quality": 100}, "MPO": {"quality": 95}}
 
 
 def several(kind, pictures=PICTURES, **options):
@@ -64,10 +57,20 @@ def test_one_picture_is_one_frame(kind):
     assert not has_several(Image.open(io.BytesIO(data)))
 
 
-@pytest.mark.parametrize(("count", "wanted", "taken"), [
-    (5, 1, [0]), (5, 2, [0, 4]), (5, 3, [0, 2, 4]), (5, 4, [0, 1, 3, 4]), (5, 5, [0, 1, 2, 3, 4]), (5, 9, [0, 1, 2, 3, 4]),
-    (100, 4, [0, 33, 66, 99]), (3, ALL, [0, 1, 2]), (2, 1, [0]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("count", "wanted", "taken"),
+    [
+        (5, 1, [0]),
+        (5, 2, [0, 4]),
+        (5, 3, [0, 2, 4]),
+        (5, 4, [0, 1, 3, 4]),
+        (5, 5, [0, 1, 2, 3, 4]),
+        (5, 9, [0, 1, 2, 3, 4]),
+        (100, 4, [0, 33, 66, 99]),
+        (3, ALL, [0, 1, 2]),
+        (2, 1, [0]),
+    ],
+)
 def test_which_frames_are_taken(count, wanted, taken):
     assert chosen(count, wanted) == taken
 

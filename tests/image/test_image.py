@@ -21,8 +21,9 @@ def peer(timm):
     from timm.data import create_transform
 
     def build(p):
-        transform = create_transform(p.input_size, interpolation=p.interpolation, mean=p.mean, std=p.std,
-                                     crop_pct=p.crop_pct, crop_mode=p.crop_mode)  # fmt: skip
+        transform = create_transform(
+            p.input_size, interpolation=p.interpolation, mean=p.mean, std=p.std, crop_pct=p.crop_pct, crop_mode=p.crop_mode
+        )
         return lambda pixels: transform(Image.fromarray(pixels)).numpy()
 
     return build
@@ -98,11 +99,16 @@ def test_channels_are_scaled_each_by_itself(peer, channels, crop_mode):
         assert_same_bits(ours[c : c + 1], peer(alone)(pixels[:, :, c]))
 
 
-@pytest.mark.parametrize(("mean", "std"), [
-    ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), ((0, 0, 0), (1, 1, 1)),
-    ((124 / 255, 117 / 255, 104 / 255), (1 / (0.0167 * 255),) * 3),
-    ((0.48145466, 0.4578275, 0.40821073), (1e-3, 7, 1 / 3)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [
+        ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        ((0, 0, 0), (1, 1, 1)),
+        ((124 / 255, 117 / 255, 104 / 255), (1 / (0.0167 * 255),) * 3),
+        ((0.48145466, 0.4578275, 0.40821073), (1e-3, 7, 1 / 3)),
+    ],
+)
 def test_every_value_is_normalized_to_timms_bits(peer, mean, std):
     p = Preprocessing((3, 16, 16), crop_pct=1.0, mean=mean, std=std)
     pixels = np.stack([np.arange(256, dtype=np.uint8).reshape(16, 16)] * 3, axis=2)
@@ -126,11 +132,19 @@ def test_the_result_is_the_callers_own():
 
 
 @pytest.mark.parametrize("function", [resize_crop, normalize, prepare])
-@pytest.mark.parametrize("pixels", [
-    np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 1), np.uint8),
-    np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 0, 3), np.uint8),
-    np.zeros((1, 4, 4, 3), np.uint8), [[[1, 2, 3]]],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 1), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((4, 0, 3), np.uint8),
+        np.zeros((1, 4, 4, 3), np.uint8),
+        [[[1, 2, 3]]],
+    ],
+)
 def test_pixels_of_another_shape_or_dtype_are_refused(function, pixels):
     with pytest.raises(InputError, match=r"expected uint8 \[H,W,3\]"):
         function(pixels)
@@ -161,14 +175,18 @@ def test_a_batch_keeps_the_order_and_takes_any_mix(tmp_path):
     assert batch([], SMALL).shape == (0, 3, 32, 32)
 
 
-@pytest.mark.parametrize(("sources", "first", "error", "start"), [
-    (b"bad", 0, ImageError, "image bytes: it is not"), (["/no.jpg"], 0, ImageError, "/no.jpg: there is no"),
-    ([picture(), b"bad"], 0, ImageError, "image 1: image bytes: it is not"),
-    ([b"bad"], 32, ImageError, "image 32: image bytes: it is not"),
-    ([picture(), None], 0, InputError, "image 1: an image is given as NoneType"),
-    ([picture(), picture(2)], 4, InputError, "image 5: an image array is uint8 [24, 36, 2]"),
-    ([picture(), np.zeros((1, 66000, 3), np.uint8)], 0, ImageError, "image 1: image array: a picture of 66000 x 1 "),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sources", "first", "error", "start"),
+    [
+        (b"bad", 0, ImageError, "image bytes: it is not"),
+        (["/no.jpg"], 0, ImageError, "/no.jpg: there is no"),
+        ([picture(), b"bad"], 0, ImageError, "image 1: image bytes: it is not"),
+        ([b"bad"], 32, ImageError, "image 32: image bytes: it is not"),
+        ([picture(), None], 0, InputError, "image 1: an image is given as NoneType"),
+        ([picture(), picture(2)], 4, InputError, "image 5: an image array is uint8 [24, 36, 2]"),
+        ([picture(), np.zeros((1, 66000, 3), np.uint8)], 0, ImageError, "image 1: image array: a picture of 66000 x 1 "),
+    ],
+)
 def test_a_batch_says_which_picture_is_at_fault(sources, first, error, start):
     with pytest.raises(error) as caught:
         batch(sources, Preprocessing(), first=first)

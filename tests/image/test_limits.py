@@ -78,13 +78,9 @@ def tiff(*tags, data=b""):
 
 def test_tiles_larger_than_the_picture():
     data = zlib.compress(bytes(1 << 16))
-    refused(
-        tiff((322, 4, 1, 46336), (323, 4, 1, 46336), (324, 4, 1, 256), (325, 4, 1, len(data)), data=data), "in tiles of"
-    )
+    refused(tiff((322, 4, 1, 46336), (323, 4, 1, 46336), (324, 4, 1, 256), (325, 4, 1, len(data)), data=data), "in tiles of")
     grey = zlib.compress(bytes([9]) * 256)
-    assert (
-        decode(tiff((322, 4, 1, 16), (323, 4, 1, 16), (324, 4, 1, 256), (325, 4, 1, len(grey)), data=grey)).mean() == 9
-    )
+    assert decode(tiff((322, 4, 1, 16), (323, 4, 1, 16), (324, 4, 1, 256), (325, 4, 1, len(grey)), data=grey)).mean() == 9
 
 
 def scans_added(jpeg, scan, count):
@@ -110,9 +106,7 @@ def test_a_baseline_picture_of_thousands_of_scans():
 def test_scans_of_other_pictures_in_a_file_do_not_count():
     jpeg = encoded(RGB, "JPEG", progressive=True)
     thumbnail = b"\xff\xe3" + struct.pack(">H", 2 + 60_000) + (b"\xff\xda" * 30_000)
-    with_both = (
-        jpeg[:2] + thumbnail + jpeg[2:] + b"\xff\xda" * 10_000
-    )  # and a film behind the end, as telephones have it
+    with_both = jpeg[:2] + thumbnail + jpeg[2:] + b"\xff\xda" * 10_000  # and a film behind the end, as telephones have it
     np.testing.assert_array_equal(decode(with_both), decode(jpeg))
 
 
@@ -137,9 +131,10 @@ def codestream(width, height, tile=None, jp2=False, **options):
 
 
 @pytest.mark.parametrize("jp2", [False, True])
-@pytest.mark.parametrize(("tile", "options"), [
-    ((1, 1), {}), (None, {"codeblock_size": (4, 4)}), (None, {"codeblock_size": (4, 4), "precinct_size": (8, 8)}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("tile", "options"),
+    [((1, 1), {}), (None, {"codeblock_size": (4, 4)}), (None, {"codeblock_size": (4, 4), "precinct_size": (8, 8)})],
+)
 def test_a_picture_cut_into_millions_of_blocks(tile, options, jp2):
     refused(codestream(9000, 9000, tile, jp2, **options), "it is cut into")
 
@@ -166,10 +161,15 @@ def test_markers_in_tile_parts_count_and_data_does_not():
     assert cut(bytes(data) + fine) == before
 
 
-@pytest.mark.parametrize("data", [
-    b"P6 10000 10000 65535\n" + b"0" * 99, b"P5 9 9 99999999\n" + b"0" * 99, b"P2 9999 9999 1\n" + b"1 " * 99,
-    b"GIF89a" + struct.pack("<HHBBB", 4, 4, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff\x21\xfe" + b"\xff" * 256 * 4000,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"P6 10000 10000 65535\n" + b"0" * 99,
+        b"P5 9 9 99999999\n" + b"0" * 99,
+        b"P2 9999 9999 1\n" + b"1 " * 99,
+        b"GIF89a" + struct.pack("<HHBBB", 4, 4, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff\x21\xfe" + b"\xff" * 256 * 4000,
+    ],
+)
 def test_other_headers_that_promise_what_is_not_there(data):
     started = time.monotonic()
     with pytest.raises(ImageError):

@@ -49,8 +49,18 @@ def test_every_kind_of_source_gives_the_same_pixels(tmp_path):
     data = encoded(pixels, "PNG")
     path = tmp_path / "a picture.png"
     path.write_bytes(data)
-    for source in (str(path), path, data, bytearray(data), memoryview(data), memoryview(data * 2)[: len(data)],
-                   io.BytesIO(data), Unseekable(data), Image.open(path), pixels):  # fmt: skip
+    for source in (
+        str(path),
+        path,
+        data,
+        bytearray(data),
+        memoryview(data),
+        memoryview(data * 2)[: len(data)],
+        io.BytesIO(data),
+        Unseekable(data),
+        Image.open(path),
+        pixels,
+    ):
         decoded = decode(source)
         assert decoded.dtype == np.uint8
         np.testing.assert_array_equal(decoded, pixels)
@@ -115,9 +125,7 @@ def test_colours_survive_their_colour_space(kind):
     mode, format, options = OPAQUE[kind]
     pixels = picture(seed=3) // 2 + 64  # inside every gamut
     image = Image.fromarray(pixels)
-    decoded = decode(
-        encoded(image.convert(mode), format, **{"quality": 100, **options} if format == "JPEG" else options)
-    )
+    decoded = decode(encoded(image.convert(mode), format, **{"quality": 100, **options} if format == "JPEG" else options))
     assert np.abs(decoded.astype(int) - pixels).mean() < 3
 
 
@@ -131,10 +139,7 @@ def test_hsv_and_lab_of_a_known_colour():
 def transparent_pictures():
     """Name -> (source, colour [H,W,3], alpha [H,W])."""
     rgba, key = picture(4, seed=5), (3, 200, 7)
-    colour, alpha = (
-        rgba[:, :, :3].copy(),
-        np.random.default_rng(5).permutation(24 * 36).astype(np.uint8).reshape(24, 36),
-    )
+    colour, alpha = (rgba[:, :, :3].copy(), np.random.default_rng(5).permutation(24 * 36).astype(np.uint8).reshape(24, 36))
     colour[0, :5] = key
     keyed = np.where((colour == key).all(2), 0, 255)
     grey = np.repeat(colour[:, :, :1], 3, 2)
@@ -159,7 +164,7 @@ def transparent_pictures():
         "RGB with a key": (encoded(colour, "PNG", transparency=key), colour, keyed),
         "L with a key": (encoded(grey[:, :, 0], "PNG", transparency=3), grey, np.where(grey[:, :, 0] == 3, 0, 255)),
         "16-bit with a key": (png(sixteen, 16, 0, tRNS=b"\1\2"), sixteen_8, np.where(sixteen == 258, 0, 255)),
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("kind", list(transparent_pictures()))
@@ -178,18 +183,23 @@ def test_premultiplied_transparency_is_laid_on_the_background():
 
 
 def test_a_16_bit_key_for_8_bit_pixels_matches_none():
-    wide = np.array(
-        [[[0x0105] * 3, [0x0500] * 3]], np.uint16
-    )  # the key, and a pixel whose 8 bits are the key's low ones
+    wide = np.array([[[0x0105] * 3, [0x0500] * 3]], np.uint16)  # the key, and a pixel whose 8 bits are the key's low ones
     data = png(wide, 16, 2, tRNS=wide[0, 0].astype(">u2").tobytes())
     assert decode(data).tolist() == [[[1] * 3, [5] * 3]]
 
 
-@pytest.mark.parametrize("source", [
-    Image.fromarray, lambda v: encoded(v, "PNG"), lambda v: encoded(v, "TIFF"), lambda v: encoded(v, "PPM"),
-    lambda v: Image.frombytes("I;16B", v.shape[::-1], v.astype(">u2").tobytes()),
-    lambda v: Image.fromarray(v.astype(np.int32)),
-], ids=["I;16", "PNG", "TIFF", "PPM", "I;16B", "I"])  # fmt: skip
+@pytest.mark.parametrize(
+    "source",
+    [
+        Image.fromarray,
+        lambda v: encoded(v, "PNG"),
+        lambda v: encoded(v, "TIFF"),
+        lambda v: encoded(v, "PPM"),
+        lambda v: Image.frombytes("I;16B", v.shape[::-1], v.astype(">u2").tobytes()),
+        lambda v: Image.fromarray(v.astype(np.int32)),
+    ],
+    ids=["I;16", "PNG", "TIFF", "PPM", "I;16B", "I"],
+)
 def test_16_bits_are_scaled_not_clipped(source):
     values = np.random.default_rng(1).integers(0, 65536, (24, 36)).astype(np.uint16)
     values[0, :6] = 0, 65535, 128, 129, 385, 386
@@ -211,11 +221,17 @@ def test_floats_are_0_to_1_or_0_to_255(scale):
     np.testing.assert_array_equal(decode(encoded(values * np.float32(scale), "TIFF"))[:, :, 1], expected)
 
 
-@pytest.mark.parametrize(("values", "text"), [
-    (np.array([[0, 70000]], np.int32), "from 0 to 70000"), (np.array([[-1, 9]], np.int32), "from -1 to 9"),
-    (np.array([[0, 300]], np.float32), "from 0 to 300"), (np.array([[-0.1, 1]], np.float32), "from -0.1 to 1"),
-    (np.array([[np.nan, 1]], np.float32), "nan"), (np.array([[0, np.inf]], np.float32), "inf"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (np.array([[0, 70000]], np.int32), "from 0 to 70000"),
+        (np.array([[-1, 9]], np.int32), "from -1 to 9"),
+        (np.array([[0, 300]], np.float32), "from 0 to 300"),
+        (np.array([[-0.1, 1]], np.float32), "from -0.1 to 1"),
+        (np.array([[np.nan, 1]], np.float32), "nan"),
+        (np.array([[0, np.inf]], np.float32), "inf"),
+    ],
+)
 def test_values_of_no_known_range_are_refused(values, text):
     with pytest.raises(ImageError, match=text):
         decode(encoded(values, "TIFF"))
@@ -288,9 +304,9 @@ def test_an_orientation_that_does_not_exist_turns_nothing(orientation):
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
-@pytest.mark.parametrize("block", [
-    b"II*\0", b"II*\0\xff\xff\xff\xff", b"garbage!" * 4, b"MM\0*\0\0\0\x08\0\1\1\x12\0\2\0\0\0\1\0",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "block", [b"II*\0", b"II*\0\xff\xff\xff\xff", b"garbage!" * 4, b"MM\0*\0\0\0\x08\0\1\1\x12\0\2\0\0\0\1\0"]
+)
 def test_a_damaged_exif_block_does_not_cost_the_picture(format, block):
     data = encoded(picture(), format, exif=b"Exif\0\0" + block)
     assert block in data

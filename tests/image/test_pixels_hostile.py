@@ -21,14 +21,21 @@ from lcnet.errors import ImageError, InputError
 from lcnet.image.pixels import PillowWarning, decode
 
 
-@pytest.mark.parametrize(("array", "text"), [
-    (np.zeros((4, 4, 3), np.float32), "float32.*astype"), (np.zeros((4, 4, 3), np.uint16), "uint16"),
-    (np.zeros((4, 4, 3), bool), "bool"), (np.zeros((3, 8, 9), np.uint8), "transpose"),
-    (np.zeros((4, 5, 2), np.uint8), r"\[4, 5, 2\]"),
-    (np.zeros((0, 4, 3), np.uint8), r"\[0, 4, 3\]"), (np.zeros((4, 0), np.uint8), r"\[4, 0\]"),
-    (np.zeros(9, np.uint8), "as bytes"), (np.zeros((1, 4, 4, 3), np.uint8), r"\[1, 4, 4, 3\]"),
-    (np.array(["a.jpg"]), "<U5"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("array", "text"),
+    [
+        (np.zeros((4, 4, 3), np.float32), "float32.*astype"),
+        (np.zeros((4, 4, 3), np.uint16), "uint16"),
+        (np.zeros((4, 4, 3), bool), "bool"),
+        (np.zeros((3, 8, 9), np.uint8), "transpose"),
+        (np.zeros((4, 5, 2), np.uint8), r"\[4, 5, 2\]"),
+        (np.zeros((0, 4, 3), np.uint8), r"\[0, 4, 3\]"),
+        (np.zeros((4, 0), np.uint8), r"\[4, 0\]"),
+        (np.zeros(9, np.uint8), "as bytes"),
+        (np.zeros((1, 4, 4, 3), np.uint8), r"\[1, 4, 4, 3\]"),
+        (np.array(["a.jpg"]), "<U5"),
+    ],
+)
 def test_arrays_that_are_no_pictures(array, text):
     with pytest.raises(InputError, match=text):
         decode(array)
@@ -42,12 +49,26 @@ def test_things_that_are_no_pictures(source):
 
 def test_what_cannot_be_read_says_why(tmp_path, monkeypatch):
     jpeg = encoded(picture(height=240, width=360), "JPEG")
-    files = {"empty.jpg": b"", "page.jpg": b"<!DOCTYPE html><html>", "cut.jpg": jpeg[: len(jpeg) // 2],
-             "head.jpg": jpeg[:20], "cut.png": encoded(picture(), "PNG")[:90], "script.eps": b"%!PS-Adobe-3.0 EPSF",
-             "photo.heic": b"\0\0\0\x18ftypheic\0\0\0\0"}  # fmt: skip
-    reasons = {"empty.jpg": "empty", "page.jpg": r"known format .*starts with b'<!DOCTYPE", "cut.jpg": "cut short",
-               "head.jpg": "damaged", "cut.png": "cut short", "script.eps": "known format",
-               "photo.heic": "HEIF.*convert it", "missing.jpg": "no such file", "folder": "is a folder"}  # fmt: skip
+    files = {
+        "empty.jpg": b"",
+        "page.jpg": b"<!DOCTYPE html><html>",
+        "cut.jpg": jpeg[: len(jpeg) // 2],
+        "head.jpg": jpeg[:20],
+        "cut.png": encoded(picture(), "PNG")[:90],
+        "script.eps": b"%!PS-Adobe-3.0 EPSF",
+        "photo.heic": b"\0\0\0\x18ftypheic\0\0\0\0",
+    }
+    reasons = {
+        "empty.jpg": "empty",
+        "page.jpg": r"known format .*starts with b'<!DOCTYPE",
+        "cut.jpg": "cut short",
+        "head.jpg": "damaged",
+        "cut.png": "cut short",
+        "script.eps": "known format",
+        "photo.heic": "HEIF.*convert it",
+        "missing.jpg": "no such file",
+        "folder": "is a folder",
+    }
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
     (tmp_path / "folder").mkdir()
@@ -68,11 +89,18 @@ def test_a_file_without_permission(tmp_path, monkeypatch):
         decode(tmp_path / "a.jpg")
 
 
-@pytest.mark.parametrize(("source", "name"), [
-    (b"no", "image bytes: "), (bytearray(b"no"), "image bytes: "), (io.BytesIO(b"no"), "file object: "),
-    ("", "'': "), ("a\0b", "a\0b: "), (Path("/nowhere/a.png"), "/nowhere/a.png: "),
-    (Image.new("RGB", (0, 4)), "PIL image: "),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        (b"no", "image bytes: "),
+        (bytearray(b"no"), "image bytes: "),
+        (io.BytesIO(b"no"), "file object: "),
+        ("", "'': "),
+        ("a\0b", "a\0b: "),
+        (Path("/nowhere/a.png"), "/nowhere/a.png: "),
+        (Image.new("RGB", (0, 4)), "PIL image: "),
+    ],
+)
 def test_errors_name_the_source(source, name):
     with pytest.raises(ImageError) as caught:
         decode(source)
@@ -169,9 +197,7 @@ def test_scikit_learn_works_after_a_decode(jobs):
     assert warnings.filters[0][2] is PillowWarning
     rng = np.random.default_rng(0)
     labels = np.arange(40) % 2
-    scores = cross_val_score(
-        LogisticRegression(), rng.normal(size=(40, 2)) + 9 * labels[:, None], labels, cv=2, n_jobs=jobs
-    )
+    scores = cross_val_score(LogisticRegression(), rng.normal(size=(40, 2)) + 9 * labels[:, None], labels, cv=2, n_jobs=jobs)
     assert scores.tolist() == [1, 1]
 
 
@@ -233,11 +259,7 @@ def seeds():
     exif = Image.Exif()
     exif[0x0112] = 6
     several = {"save_all": True, "append_images": [rgb.rotate(90)]}
-    yield from (
-        encoded(rgb, "JPEG", exif=exif),
-        encoded(rgb.convert("CMYK"), "JPEG"),
-        encoded(rgb, "JPEG", progressive=True),
-    )
+    yield from (encoded(rgb, "JPEG", exif=exif), encoded(rgb.convert("CMYK"), "JPEG"), encoded(rgb, "JPEG", progressive=True))
     yield from (encoded(rgba, "PNG"), encoded(rgb.quantize(8), "PNG", transparency=3), encoded(rgb, "PNG", **several))
     yield from (encoded(rgb, "GIF", **several), encoded(rgb, "WEBP", exif=exif), encoded(rgba, "WEBP", lossless=True))
     yield from (encoded(rgb, "TIFF", tiffinfo={0x0112: 5}), encoded(rgb, "TIFF", compression="packbits"))

@@ -68,9 +68,10 @@ def test_the_axis_that_goes_first_is_pillows():
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-@pytest.mark.parametrize(("shape", "size"), [
-    ((375, 500, 3), (256, 341)), ((1500, 2000, 3), (256, 341)), ((3000, 700, 1), (300, 70)), ((64, 64, 3), (900, 900)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((375, 500, 3), (256, 341)), ((1500, 2000, 3), (256, 341)), ((3000, 700, 1), (300, 70)), ((64, 64, 3), (900, 900))],
+)
 def test_pictures_of_everyday_size_are_pillows(interpolation, shape, size):
     pixels = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
     box = (size[1] // 8, size[0] // 8, size[1] - size[1] // 8, size[0] - 1)
@@ -86,9 +87,7 @@ def test_channels_are_scaled_each_by_itself(channels, interpolation):
     pixels = np.random.default_rng(channels).integers(0, 256, (30, 41, channels), dtype=np.uint8)
     for size in ((17, 23), (55, 60), (5, 41)):
         box = (1, 2, size[1], size[0])
-        np.testing.assert_array_equal(
-            resize(pixels, size, interpolation, box), by_pillow(pixels, size, interpolation, box)
-        )
+        np.testing.assert_array_equal(resize(pixels, size, interpolation, box), by_pillow(pixels, size, interpolation, box))
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -149,19 +148,33 @@ def test_many_threads_get_the_same_pixels():
                 np.testing.assert_array_equal(found, alone)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ({"size": (0, 5)}, "cannot be scaled to 5 x 0"), ({"size": (5, -1)}, "cannot be scaled to -1 x 5"),
-    ({"size": (5, MAX_SIDE + 1)}, "sides are 1 to 16777216"), ({"size": (2**80, 5)}, "sides are 1 to"),
-    ({"size": 5}, "size is 5, expected 2 whole numbers"), ({"size": (5, 5.0)}, "expected 2 whole numbers"),
-    ({"size": (5, 5, 5)}, "expected 2 whole numbers"), ({"size": "ab"}, "expected 2 whole numbers"),
-    ({"box": (0, 0, 6, 5)}, "within the scaled picture of 5 x 5"), ({"box": (-1, 0, 5, 5)}, "expected left < right"),
-    ({"box": (2, 0, 2, 5)}, "expected left < right"), ({"box": (0, 5, 5, 5)}, "expected left < right"),
-    ({"box": (0, 0, 5)}, "expected 4 whole numbers"), ({"box": (0, 0, 5, None)}, "expected 4 whole numbers"),
-    ({"interpolation": "cubic"}, "did you mean 'bicubic'"), ({"interpolation": None}, "expected one of nearest, box"),
-    ({"image": PICTURE.astype(np.float32)}, "pixels are float32"), ({"image": PICTURE[:, :, 0]}, r"uint8 \[37, 53\]"),
-    ({"image": PICTURE[:0]}, r"\[0, 53, 3\]"), ({"image": PICTURE[:, :, :0]}, r"\[37, 53, 0\]"),
-    ({"image": [[1]]}, "pixels are list"), ({"image": None}, "pixels are NoneType"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"size": (0, 5)}, "cannot be scaled to 5 x 0"),
+        ({"size": (5, -1)}, "cannot be scaled to -1 x 5"),
+        ({"size": (5, MAX_SIDE + 1)}, "sides are 1 to 16777216"),
+        ({"size": (2**80, 5)}, "sides are 1 to"),
+        ({"size": 5}, "size is 5, expected 2 whole numbers"),
+        ({"size": (5, 5.0)}, "expected 2 whole numbers"),
+        ({"size": (5, 5, 5)}, "expected 2 whole numbers"),
+        ({"size": "ab"}, "expected 2 whole numbers"),
+        ({"box": (0, 0, 6, 5)}, "within the scaled picture of 5 x 5"),
+        ({"box": (-1, 0, 5, 5)}, "expected left < right"),
+        ({"box": (2, 0, 2, 5)}, "expected left < right"),
+        ({"box": (0, 5, 5, 5)}, "expected left < right"),
+        ({"box": (0, 0, 5)}, "expected 4 whole numbers"),
+        ({"box": (0, 0, 5, None)}, "expected 4 whole numbers"),
+        ({"interpolation": "cubic"}, "did you mean 'bicubic'"),
+        ({"interpolation": None}, "expected one of nearest, box"),
+        ({"image": PICTURE.astype(np.float32)}, "pixels are float32"),
+        ({"image": PICTURE[:, :, 0]}, r"uint8 \[37, 53\]"),
+        ({"image": PICTURE[:0]}, r"\[0, 53, 3\]"),
+        ({"image": PICTURE[:, :, :0]}, r"\[37, 53, 0\]"),
+        ({"image": [[1]]}, "pixels are list"),
+        ({"image": None}, "pixels are NoneType"),
+    ],
+)
 def test_arguments_that_cannot_be_are_refused(arguments, message):
     with pytest.raises(InputError, match=message):
         resize(**{"image": PICTURE, "size": (5, 5), **arguments})
@@ -174,28 +187,59 @@ def test_an_isa_that_is_not_to_be_had_is_refused(monkeypatch):
             scale()
 
 
-@pytest.mark.parametrize("change", [
-    {"image": PICTURE[:, :, :1].repeat(5, 2)}, {"image": PICTURE[:0]}, {"scaled": (0, 8)}, {"scaled": (8, MAX_SIDE + 1)},
-    {"scaled": (-1, 8)}, {"box": (0, 0, 9, 8)}, {"box": (3, 0, 3, 8)}, {"box": (5, 0, 3, 8)}, {"filter": "cubic"},
-    {"isa": "mmx"}, {"out": np.empty((7, 8, 3), np.uint8)}, {"out": np.empty((8, 8, 4), np.uint8)},
-    {"out": np.empty((8, 8, 3), np.float32)}, {"out": np.empty((8, 16, 3), np.uint8)[:, ::2]},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": PICTURE[:, :, :1].repeat(5, 2)},
+        {"image": PICTURE[:0]},
+        {"scaled": (0, 8)},
+        {"scaled": (8, MAX_SIDE + 1)},
+        {"scaled": (-1, 8)},
+        {"box": (0, 0, 9, 8)},
+        {"box": (3, 0, 3, 8)},
+        {"box": (5, 0, 3, 8)},
+        {"filter": "cubic"},
+        {"isa": "mmx"},
+        {"out": np.empty((7, 8, 3), np.uint8)},
+        {"out": np.empty((8, 8, 4), np.uint8)},
+        {"out": np.empty((8, 8, 3), np.float32)},
+        {"out": np.empty((8, 16, 3), np.uint8)[:, ::2]},
+    ],
+)
 def test_the_core_refuses_what_would_crash_it(change):
-    arguments = {"image": PICTURE, "scaled": (8, 8), "box": (0, 0, 8, 8), "filter": "box", "isa": "",
-                 "out": np.empty((8, 8, 3), np.uint8)}  # fmt: skip
+    arguments = {
+        "image": PICTURE,
+        "scaled": (8, 8),
+        "box": (0, 0, 8, 8),
+        "filter": "box",
+        "isa": "",
+        "out": np.empty((8, 8, 3), np.uint8),
+    }
     _native.resize(**arguments)
     with pytest.raises((ValueError, TypeError)):
         _native.resize(**{**arguments, **change})
 
 
-@pytest.mark.parametrize("change", [
-    {"table": np.zeros((3, 255), np.float32)}, {"table": np.zeros((1, 256), np.float32)},
-    {"out": np.empty((8, 8, 3), np.float32)}, {"out": np.empty((3, 8, 16), np.float32)[:, :, ::2]},
-    {"out": np.empty((3, 8, 8), np.float64)},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"table": np.zeros((3, 255), np.float32)},
+        {"table": np.zeros((1, 256), np.float32)},
+        {"out": np.empty((8, 8, 3), np.float32)},
+        {"out": np.empty((3, 8, 16), np.float32)[:, :, ::2]},
+        {"out": np.empty((3, 8, 8), np.float64)},
+    ],
+)
 def test_the_core_refuses_planes_that_do_not_fit(change):
-    arguments = {"image": PICTURE, "scaled": (8, 8), "box": (0, 0, 8, 8), "filter": "box", "isa": "",
-                 "table": np.zeros((3, 256), np.float32), "out": np.empty((3, 8, 8), np.float32)}  # fmt: skip
+    arguments = {
+        "image": PICTURE,
+        "scaled": (8, 8),
+        "box": (0, 0, 8, 8),
+        "filter": "box",
+        "isa": "",
+        "table": np.zeros((3, 256), np.float32),
+        "out": np.empty((3, 8, 8), np.float32),
+    }
     _native.prepare(**arguments)
     with pytest.raises((ValueError, TypeError)):
         _native.prepare(**{**arguments, **change})

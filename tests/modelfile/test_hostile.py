@@ -112,9 +112,7 @@ def test_a_header_longer_than_its_classes_warrant(path, weights):
     rewritten(path, lambda text: text + " " * (3 * texts.longest(2) - len(text)))
     assert read(path, mapped=True).config.arch == ARCH
     rewritten(path, lambda text: text + " ")
-    refused(
-        path, f"its header has {3 * texts.longest(2) + 1} bytes, expected at most {3 * texts.longest(2)} for 2 classes"
-    )
+    refused(path, f"its header has {3 * texts.longest(2) + 1} bytes, expected at most {3 * texts.longest(2)} for 2 classes")
 
 
 # The description
@@ -135,8 +133,10 @@ def test_the_longest_description(path, weights):
 
 def test_more_classes_may_have_longer_descriptions(path):
     arch = replace(ARCH, num_classes=3000)
-    long = {key: np.zeros(shape, np.float32) if "classifier" in key else np.ones(shape, np.float32)
-            for key, shape in arch.shapes().items()}  # fmt: skip
+    long = {
+        key: np.zeros(shape, np.float32) if "classifier" in key else np.ones(shape, np.float32)
+        for key, shape in arch.shapes().items()
+    }
     labels = Labels(tuple(f"{i} " + "x" * 1000 for i in range(3000)))
     write(path, ModelFile(ModelConfig(arch, labels=labels), long))
     assert read(path, mapped=True).config.labels == labels and read_config(path).labels == labels
@@ -260,10 +260,16 @@ def test_thresholds(path, weights, value):
 @pytest.mark.parametrize(
     "size, good",
     [
-        ([3, 4096, 4096], True), ([3, 65536, 256], True), ([3, 4097, 4096], False), ([3, 65536, 65536], False),
-        ([3, 65537, 32], False), ([3, 31, 224], False), ([3, 224, 1], False), ([3, 32, 32], True),
+        ([3, 4096, 4096], True),
+        ([3, 65536, 256], True),
+        ([3, 4097, 4096], False),
+        ([3, 65536, 65536], False),
+        ([3, 65537, 32], False),
+        ([3, 31, 224], False),
+        ([3, 224, 1], False),
+        ([3, 32, 32], True),
     ],
-)  # fmt: skip
+)
 def test_sizes_that_can_be_run(path, weights, size, good):
     described(path, weights, description(preprocessing={"input_size": size}))
     if good:
@@ -355,7 +361,18 @@ def test_quantised_scales_whose_products_overflow(path, key, value, match):
 
 def test_the_specification_states_each_bound():
     text = " ".join(SPECIFICATION.read_text(encoding="utf-8").split())
-    for bound in ("1,048,576 bytes, and 1,024 for each class", "three times that", "2,097,152 bytes more than twice",
-                  "16,777,216", "67,108,864", "65536", "1e-6 to 1e6", "-1e6 to 1e6", "1e-30", "1e30", "U+0000"):  # fmt: skip
+    for bound in (
+        "1,048,576 bytes, and 1,024 for each class",
+        "three times that",
+        "2,097,152 bytes more than twice",
+        "16,777,216",
+        "67,108,864",
+        "65536",
+        "1e-6 to 1e6",
+        "-1e6 to 1e6",
+        "1e-30",
+        "1e30",
+        "U+0000",
+    ):
         assert bound in text, bound
     assert re.search(r"\| a key that is in one object twice", text)

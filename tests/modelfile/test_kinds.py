@@ -85,7 +85,7 @@ CASES = {
     "picture": ("a.png", b"\x89PNG\r\n\x1a\n" + bytes(90), "a picture"),
     "gguf": ("a.gguf", b"GGUF\3\0\0\0" + bytes(90), "a GGUF file"),
     "json": ("config.json", json.dumps({"architecture": "lcnet_050"}, indent=2).encode(), "a JSON text"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -174,9 +174,7 @@ def test_folders_are_named_too(tmp_path, names, match):
 def test_a_folder_of_checkpoints_names_them(tmp_path):
     for name in ("notes.md", "best.pth", "last.ckpt"):
         (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(
-        ModelFileError, match=r"this is a folder: name the checkpoint in it, such as best\.pth, last\.ckpt$"
-    ):
+    with pytest.raises(ModelFileError, match=r"this is a folder: name the checkpoint in it, such as best\.pth, last\.ckpt$"):
         load_state_dict(tmp_path)
 
 

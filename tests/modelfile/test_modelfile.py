@@ -164,10 +164,7 @@ def test_messages_do_not_repeat_control_characters(path, weights):
         ({"extra": np.ones((2, 3))}, r"extra \[2, 3\] does not belong to the network"),
         ({"x.num_batches_tracked": np.array(1)}, "x.num_batches_tracked .* does not belong"),
         ({"bn1.num_batches_tracked": np.array([1])}, r"bn1\.num_batches_tracked has shape \[1\], expected a scalar"),
-        (
-            {"classifier.weight": np.ones((3, 1280)), "classifier.bias": np.ones(3)},
-            "do not fit lcnet_025 with 2 classes",
-        ),
+        ({"classifier.weight": np.ones((3, 1280)), "classifier.bias": np.ones(3)}, "do not fit lcnet_025 with 2 classes"),
         ({f"x{i}": np.ones(1) for i in range(9)}, "and 4 more"),
     ],
 )
@@ -197,9 +194,7 @@ def test_damaged_values(path, weights, key, value, match):
         write(path, ModelFile(ModelConfig(ARCH), tensors))
 
 
-@pytest.mark.parametrize(
-    ("key", "dtype", "stored"), [("bn1.bias", "f8", "F64"), ("bn1.num_batches_tracked", "f4", "F32")]
-)
+@pytest.mark.parametrize(("key", "dtype", "stored"), [("bn1.bias", "f8", "F64"), ("bn1.num_batches_tracked", "f4", "F32")])
 def test_other_types(path, weights, key, dtype, stored):
     tensors = weights | {key: np.zeros(() if key.endswith("tracked") else 8, dtype)}
     described(path, tensors, description())

@@ -53,16 +53,42 @@ def assert_same(torch, theirs, folder):
 
 
 PLAIN = [
-    {}, {"num_classes": 10}, {"num_classes": 0}, {"in_chans": 1}, {"in_chans": 4, "num_classes": 3},
-    {"global_pool": "avg"}, {"global_pool": "AVG"}, {"global_pool": "fast"}, {"global_pool": "fastavg"},
-    {"act_layer": "hard_swish"}, {"act_layer": "Hardswish"}, {"bn_eps": 1e-5}, {"bn_eps": 1e-2}, {"bn_momentum": 0.01},
-    {"drop_rate": 0.2}, {"drop_path_rate": 0.1}, {"fix_stem": False}, {"name": "lcnet_075", "fix_stem": True},
-    {"pad_type": ""}, {"pad_type": "symmetric"}, {"se_from_exp": True}, {"se_from_exp": False}, {"head_bias": True},
-    {"head_norm": False}, {"layer_scale_init_value": 1e-5}, {"features_only": False}, {"pruned": False},
-    {"feature_cfg": {}}, {"scriptable": True}, {"exportable": True}, {"no_jit": True}, {"device": "cpu"},
-    {"name": "lcnet_050.ra2_in1k"}, {"model_args": {"drop_rate": 0.1, "drop_path_rate": 0.1}},
+    {},
+    {"num_classes": 10},
+    {"num_classes": 0},
+    {"in_chans": 1},
+    {"in_chans": 4, "num_classes": 3},
+    {"global_pool": "avg"},
+    {"global_pool": "AVG"},
+    {"global_pool": "fast"},
+    {"global_pool": "fastavg"},
+    {"act_layer": "hard_swish"},
+    {"act_layer": "Hardswish"},
+    {"bn_eps": 1e-5},
+    {"bn_eps": 1e-2},
+    {"bn_momentum": 0.01},
+    {"drop_rate": 0.2},
+    {"drop_path_rate": 0.1},
+    {"fix_stem": False},
+    {"name": "lcnet_075", "fix_stem": True},
+    {"pad_type": ""},
+    {"pad_type": "symmetric"},
+    {"se_from_exp": True},
+    {"se_from_exp": False},
+    {"head_bias": True},
+    {"head_norm": False},
+    {"layer_scale_init_value": 1e-5},
+    {"features_only": False},
+    {"pruned": False},
+    {"feature_cfg": {}},
+    {"scriptable": True},
+    {"exportable": True},
+    {"no_jit": True},
+    {"device": "cpu"},
+    {"name": "lcnet_050.ra2_in1k"},
+    {"model_args": {"drop_rate": 0.1, "drop_path_rate": 0.1}},
     {"num_classes": 7, "in_chans": 1, "act_layer": "hard_swish", "global_pool": "fast", "bn_eps": 1e-3},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("options", PLAIN, ids=str)
@@ -103,11 +129,23 @@ def test_another_network_is_refused_by_name(save, tmp_path, options, words):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("norm_layer", "layernorm2d"), ("se_layer", "ese"), ("stem_size", 32), ("num_features", 960), ("output_stride", 8),
-        ("channel_multiplier", 0.7), ("round_chs_fn", "x"), ("block_args", []), ("bn_tf", True), ("img_size", 64),
-        ("act_layer", None), ("head_bias", None), ("features_only", True), ("pruned", True), ("dtype", "bfloat16"),
+        ("norm_layer", "layernorm2d"),
+        ("se_layer", "ese"),
+        ("stem_size", 32),
+        ("num_features", 960),
+        ("output_stride", 8),
+        ("channel_multiplier", 0.7),
+        ("round_chs_fn", "x"),
+        ("block_args", []),
+        ("bn_tf", True),
+        ("img_size", 64),
+        ("act_layer", None),
+        ("head_bias", None),
+        ("features_only", True),
+        ("pruned", True),
+        ("dtype", "bfloat16"),
     ],
-)  # fmt: skip
+)
 def test_what_timm_itself_would_not_load_is_refused_by_name(save, tmp_path, key, value):
     """Or, of a null activation, would load as another network: as one with ReLU."""
     save()
@@ -132,11 +170,18 @@ def test_every_option_of_timms_network_is_known(timm):
 
 
 OVERLAYS = [
-    {}, {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.4, 0.3)}, {"mean": (0.4,), "std": (0.6,)}, {"crop_pct": 0.95},
-    {"crop_pct": 1.0, "crop_mode": "squash"}, {"crop_mode": "border"}, {"interpolation": "bilinear"},
-    {"input_size": (3, 96, 128)}, {"test_input_size": (3, 288, 288), "test_crop_pct": 1.0}, {"custom_load": True},
+    {},
+    {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.4, 0.3)},
+    {"mean": (0.4,), "std": (0.6,)},
+    {"crop_pct": 0.95},
+    {"crop_pct": 1.0, "crop_mode": "squash"},
+    {"crop_mode": "border"},
+    {"interpolation": "bilinear"},
+    {"input_size": (3, 96, 128)},
+    {"test_input_size": (3, 288, 288), "test_crop_pct": 1.0},
+    {"custom_load": True},
     {"min_input_size": (3, 32, 32), "license": "mit", "description": "d", "notes": ("n",), "tag": "mine"},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=str)
@@ -164,9 +209,16 @@ def test_statistics_of_other_channels_are_averaged_as_timm_does(save, timm, tmp_
 
 
 EXTRAS = {
-    "license": "mit", "tag": "mine", "custom_load": False, "head_init_scale": 1.0, "num_features": 176, "do_pooling": True,
-    "model_type": "timm_wrapper", "torch_dtype": "float32", "label_offset": 1,
-}  # fmt: skip
+    "license": "mit",
+    "tag": "mine",
+    "custom_load": False,
+    "head_init_scale": 1.0,
+    "num_features": 176,
+    "do_pooling": True,
+    "model_type": "timm_wrapper",
+    "torch_dtype": "float32",
+    "label_offset": 1,
+}
 
 
 def test_extra_keys_at_the_top_are_ignored_as_timm_ignores_them(save, timm, torch, tmp_path):
@@ -217,10 +269,15 @@ def test_the_flat_form_says_the_same(save, timm, torch, tmp_path):
     assert assert_same(torch, theirs, tmp_path).config == nested
 
 
-@pytest.mark.parametrize(("name", "tag", "source"), [
-    ("lcnet_035.ra2_in1k", None, "lcnet_035.ra2_in1k"), ("lcnet_035.ra2_in1k", "mine", "lcnet_035.mine"),
-    ("lcnet_035", "mine", "lcnet_035.mine"), ("lcnet_035", None, "lcnet_035"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "tag", "source"),
+    [
+        ("lcnet_035.ra2_in1k", None, "lcnet_035.ra2_in1k"),
+        ("lcnet_035.ra2_in1k", "mine", "lcnet_035.mine"),
+        ("lcnet_035", "mine", "lcnet_035.mine"),
+        ("lcnet_035", None, "lcnet_035"),
+    ],
+)
 def test_an_architecture_with_a_tag(save, timm, torch, tmp_path, name, tag, source):
     theirs = save()
 

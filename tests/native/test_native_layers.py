@@ -82,9 +82,10 @@ class Network:
 
 def outputs(engine, x, expected):
     """What the engine makes of x, in arrays of the expected shapes."""
-    maps, embeddings, logits = ([np.empty(m.shape, np.float32) for m in expected[0]], *(
-        None if e is None else np.empty(e.shape, np.float32) for e in expected[1:]
-    ))  # fmt: skip
+    maps, embeddings, logits = (
+        [np.empty(m.shape, np.float32) for m in expected[0]],
+        *(None if e is None else np.empty(e.shape, np.float32) for e in expected[1:]),
+    )
     engine.run(x, logits, embeddings, maps)
     return maps, embeddings, logits
 

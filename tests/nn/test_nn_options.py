@@ -32,8 +32,7 @@ def test_the_package_has_it():
 
 
 @pytest.mark.parametrize(
-    ("option", "near"),
-    [("num_class", "num_classes"), ("droprate", "drop_rate"), ("img_size", None), ("norm_layer", None)],
+    ("option", "near"), [("num_class", "num_classes"), ("droprate", "drop_rate"), ("img_size", None), ("norm_layer", None)]
 )
 def test_unknown_options_are_refused_naming_the_near_ones(option, near):
     with pytest.raises(OptionError, match=f"'{option}'.*options: num_classes, in_chans") as caught:
@@ -57,11 +56,22 @@ def test_options_with_the_value_none_are_not_given():
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("in_chans", 0), ("in_chans", 1.0), ("drop_rate", -0.1), ("drop_rate", 1.1), ("drop_rate", "0.2"),
-        ("drop_path_rate", 2), ("bn_eps", 0), ("bn_eps", 1), ("bn_momentum", 2), ("global_pool", "mean"),
-        ("act_layer", "hard_swosh"), ("act_layer", ""), ("act_layer", int), ("act_layer", 3),
+        ("in_chans", 0),
+        ("in_chans", 1.0),
+        ("drop_rate", -0.1),
+        ("drop_rate", 1.1),
+        ("drop_rate", "0.2"),
+        ("drop_path_rate", 2),
+        ("bn_eps", 0),
+        ("bn_eps", 1),
+        ("bn_momentum", 2),
+        ("global_pool", "mean"),
+        ("act_layer", "hard_swosh"),
+        ("act_layer", ""),
+        ("act_layer", int),
+        ("act_layer", 3),
     ],
-)  # fmt: skip
+)
 def test_impossible_values_are_refused_by_name(option, value):
     with pytest.raises(InputError, match=f"{option} is .*expected"):
         create_model("lcnet_050", **{option: value})
@@ -90,9 +100,7 @@ def test_missing_files_and_folders():
             create_model(name)
 
 
-@pytest.mark.parametrize(
-    "name", ["lcnet_025", "lcnet_035", "lcnet_150.untrained", "lcnet_200", "lcnet_050.paddle_in1k"]
-)
+@pytest.mark.parametrize("name", ["lcnet_025", "lcnet_035", "lcnet_150.untrained", "lcnet_200", "lcnet_050.paddle_in1k"])
 def test_architectures_without_weights_say_so(name):
     with pytest.raises(WeightsError, match=name):
         create_model(name, pretrained=True)
@@ -140,7 +148,9 @@ def test_drop_path_has_no_path_to_drop():
 
 
 def test_without_torch_the_extra_is_named():
-    code = "import sys; sys.modules['torch'] = None\nimport lcnet.errors, lcnet\n" \
-           "try: import lcnet.nn\nexcept lcnet.errors.MissingExtraError as error: print(error)"  # fmt: skip
+    code = (
+        "import sys; sys.modules['torch'] = None\nimport lcnet.errors, lcnet\n"
+        "try: import lcnet.nn\nexcept lcnet.errors.MissingExtraError as error: print(error)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'lcnet[train]'" in done.stdout

@@ -87,9 +87,7 @@ def test_pretrained_weights_that_do_not_fit_are_refused():
         create_model("lcnet_050", **overlay(state_dict=tensors(num_classes=10)))
     with pytest.raises(ModelFileError, match=r"and 1\d\d more"):
         create_model("lcnet_100", **overlay(state_dict=tensors()))
-    with pytest.raises(
-        ModelFileError, match=r"conv_head.weight has shape \[1280, 256, 1, 1\], expected \[1280, 512, 1, 1\]"
-    ):
+    with pytest.raises(ModelFileError, match=r"conv_head.weight has shape \[1280, 256, 1, 1\], expected \[1280, 512, 1, 1\]"):
         create_model("lcnet_050", global_pool="catavgmax", **overlay(state_dict=tensors()))
     with pytest.raises(ModelFileError, match=r"conv_stem.weight has shape \[216\]"):
         create_model("lcnet_050", **overlay(state_dict={**tensors(), "conv_stem.weight": torch.zeros(216)}))

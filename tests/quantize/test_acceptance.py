@@ -196,9 +196,7 @@ def test_noise_slowness_and_nan_are_refused(rng):
 def test_latency_takes_turns(monkeypatch):
     monkeypatch.setattr(acceptance, "ROUND_SECONDS", 0.001)
     order = []
-    found = acceptance.latency(
-        lambda x: order.append("a"), lambda x: [order.append("b"), sum(range(20_000))], np.zeros(1)
-    )
+    found = acceptance.latency(lambda x: order.append("a"), lambda x: [order.append("b"), sum(range(20_000))], np.zeros(1))
     turns = "".join(a for a, b in zip(order, [*order[1:], ""], strict=True) if a != b)
     assert turns == "ab" * (acceptance.ROUNDS + 1)
     assert 0 < found["fp32_ms"] < found["int8_ms"]

@@ -69,8 +69,10 @@ def test_round_trip(which, mapped, path, request):
 def test_layers_come_back_as_they_were(mixed):
     layers = quantized.from_weights(mixed.weights)
     assert {n for n, layer in layers.items() if not isinstance(layer, quantized.QuantizedLayer) and ".se." not in n} == {
-        "blocks.2.1.conv_dw", "blocks.2.1.conv_pw", "classifier"
-    }  # fmt: skip
+        "blocks.2.1.conv_dw",
+        "blocks.2.1.conv_pw",
+        "classifier",
+    }
     again = quantized.to_weights(layers, mixed.config.arch)
     assert again.keys() == mixed.weights.keys()
     for key, value in again.items():
@@ -165,16 +167,9 @@ def test_missing_unknown_and_wrong_tensors_are_refused(model, mixed, path):
     refused(model, path, r"conv_head\.weight has dtype (F32|float32), expected (I8|int8)", **{"conv_head.weight": wide})
     zero = weights["conv_head.input_zero"].astype(np.int8)
     refused(model, path, r"input_zero has dtype (I8|int8), expected (U8|uint8)", **{"conv_head.input_zero": zero})
-    refused(
-        model,
-        path,
-        r"scale has shape \[1279\], expected \[1280\]",
-        **{"conv_head.scale": weights["conv_head.scale"][1:]},
-    )
+    refused(model, path, r"scale has shape \[1279\], expected \[1280\]", **{"conv_head.scale": weights["conv_head.scale"][1:]})
     narrow = mixed.weights["classifier.weight"].astype(np.int8)
-    refused(
-        mixed, path, r"classifier\.weight has dtype (I8|int8), expected (F32|float32)", **{"classifier.weight": narrow}
-    )
+    refused(mixed, path, r"classifier\.weight has dtype (I8|int8), expected (F32|float32)", **{"classifier.weight": narrow})
 
 
 def test_float_weights_under_an_int8_description_are_refused(model, path):

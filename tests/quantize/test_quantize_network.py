@@ -146,9 +146,7 @@ def plain_network(model, layers, image):
             return value
         state = value * np.clip(value + np.float32(3), np.float32(0), np.float32(6))
         if layer.gated:
-            state = state * plain_gate(
-                state, *(layers[f"{layer.unit}.se.conv_{part}"] for part in ("reduce", "expand"))
-            )
+            state = state * plain_gate(state, *(layers[f"{layer.unit}.se.conv_{part}"] for part in ("reduce", "expand")))
         if layer.pooled:
             state = mean(state.transpose(2, 0, 1)[..., None])[:, 0]
     raise AssertionError
@@ -188,9 +186,7 @@ def test_wide_layers_add_up_exactly(rng):
     sums = weight.astype(np.int64) @ state.astype(np.int64)
     assert sums.min() > 1 << 24
     np.testing.assert_array_equal(
-        pre_activation(
-            Layer("conv_head", "linear", "conv_head", factor=1), tensors, state, trained().config.preprocessing
-        ),
+        pre_activation(Layer("conv_head", "linear", "conv_head", factor=1), tensors, state, trained().config.preprocessing),
         sums.astype(np.float32),
     )
 
@@ -205,9 +201,7 @@ def test_the_kernels_are_the_reference_to_the_bit(isa):
     assert Classifier(model).precision == "int8"
 
 
-UNITS = tuple(
-    dict.fromkeys(layer.unit for layer in layers_in_order(trained().config.arch) if layer.unit != "conv_stem")
-)
+UNITS = tuple(dict.fromkeys(layer.unit for layer in layers_in_order(trained().config.arch) if layer.unit != "conv_stem"))
 
 
 @pytest.mark.parametrize("isa", [name for name, here in _native.isas() if here])
@@ -239,7 +233,5 @@ def test_what_else_a_network_with_parts_in_float_gives():
 
 def test_every_step_is_seen_once():
     model, x = trained(), ready(1)
-    names = [
-        layer.name for layer, _, _ in run(model.config.arch, float_layers(fold(model)), model.config.preprocessing, x)
-    ]
+    names = [layer.name for layer, _, _ in run(model.config.arch, float_layers(fold(model)), model.config.preprocessing, x)]
     assert names == [name for name, _, _ in model.config.arch.conv_costs(64, 64) if ".se." not in name]

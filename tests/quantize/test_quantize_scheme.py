@@ -193,9 +193,9 @@ def test_a_rescaling_that_folds_away_changes_nothing(rng):
         factor = np.exp2(rng.integers(0, 9, len(weights[f"{name}.bn1.weight"]))).astype(np.float32)
         weights[f"{name}.conv_dw.weight"] = weights[f"{name}.conv_dw.weight"] * factor[:, None, None, None]
         weights[f"{name}.bn1.running_mean"] = weights[f"{name}.bn1.running_mean"] * factor
-        weights[f"{name}.bn1.running_var"] = (
-            weights[f"{name}.bn1.running_var"] + np.float32(1e-5)
-        ) * factor**2 - np.float32(1e-5)
+        weights[f"{name}.bn1.running_var"] = (weights[f"{name}.bn1.running_var"] + np.float32(1e-5)) * factor**2 - np.float32(
+            1e-5
+        )
     scaled, x = ModelFile(model.config, weights), ready(32)
     a, b = (forward(model.config.arch, quantized_layers(m, x), model.config.preprocessing, x) for m in (model, scaled))
     assert sqnr(a, b) > 28

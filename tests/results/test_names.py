@@ -19,11 +19,41 @@ from lcnet.results.outputs import Output
 from lcnet.results.rows import Arrays, Classes
 from lcnet.text import lines, one_line, plain, shown
 
-PIECES = ["\r", "\n", "\r\n", "\t", '"', '""', "'", ",", "\x85", "\u2028", "\u2029", " ", "=", "+", "-", "@", "\\", "\\xff",
-          "\\ud800", "\\x5c", "\x1b[31m", "\x7f", "\u202e", "\u05d0", "\U0001f600", "a", "\ufeff", "\v", "\f"]  # fmt: skip
+PIECES = [
+    "\r",
+    "\n",
+    "\r\n",
+    "\t",
+    '"',
+    '""',
+    "'",
+    ",",
+    "\x85",
+    "\u2028",
+    "\u2029",
+    " ",
+    "=",
+    "+",
+    "-",
+    "@",
+    "\\",
+    "\\xff",
+    "\\ud800",
+    "\\x5c",
+    "\x1b[31m",
+    "\x7f",
+    "\u202e",
+    "\u05d0",
+    "\U0001f600",
+    "a",
+    "\ufeff",
+    "\v",
+    "\f",
+]
 text = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=5).map("".join)
-names = (st.lists(st.sampled_from([p.encode() for p in PIECES]) | st.binary(max_size=3), max_size=5)
-         .map(lambda parts: os.fsdecode(b"".join(parts))))  # fmt: skip
+names = st.lists(st.sampled_from([p.encode() for p in PIECES]) | st.binary(max_size=3), max_size=5).map(
+    lambda parts: os.fsdecode(b"".join(parts))
+)
 labels = st.lists(text.map(lambda t: t.replace("\0", "").encode("utf-8", "replace").decode()), min_size=3, max_size=3)
 thorough = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 BEGUN = {"model": "m"}
@@ -127,8 +157,9 @@ def test_every_name_and_label_through_every_format(tmp_path, sources, label_name
     write(tmp_path / "x.jsonl", classes, sources, label_names, overwrite=True)
     found = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text("utf-8").splitlines()]
     assert [r["file"] for r in found] == wanted
-    assert [p["label"] for r in found for p in r["top"]] == [label_names[(i + k) % 3] for i in range(len(sources))
-                                                            for k in (0, 1)]  # fmt: skip
+    assert [p["label"] for r in found for p in r["top"]] == [
+        label_names[(i + k) % 3] for i in range(len(sources)) for k in (0, 1)
+    ]
     write(tmp_path / "x.npz", classes, sources, label_names, overwrite=True)
     saved = np.load(tmp_path / "x.npz")
     assert saved["paths"].tolist() == wanted and saved["labels"].tolist() == label_names
@@ -160,9 +191,13 @@ def interrupted(path, kind, sources, label_names, safe, cut):
 
 @thorough
 @given(
-    st.lists(names, min_size=1, max_size=4), labels, st.booleans(), st.floats(0, 1),
-    st.sampled_from([".csv", ".jsonl", ".npz"]), st.sampled_from([classes, embeddings]),
-)  # fmt: skip
+    st.lists(names, min_size=1, max_size=4),
+    labels,
+    st.booleans(),
+    st.floats(0, 1),
+    st.sampled_from([".csv", ".jsonl", ".npz"]),
+    st.sampled_from([classes, embeddings]),
+)
 def test_cut_off_anywhere_it_goes_on_to_the_same_file(tmp_path_factory, sources, label_names, safe, cut, ending, kind):
     folder = tmp_path_factory.mktemp("cut")
     safe = safe and ending == ".csv"
@@ -200,9 +235,7 @@ def test_a_file_that_cannot_be_read_is_told_and_stays_as_it_is(tmp_path, ending,
             assert done == len(SOURCES), "work was thrown away"
         except lcnet.InputError as error:
             told += 1
-            assert re.search("cannot be read from byte|was .*, now the list", str(error)) and "--overwrite" in str(
-                error
-            )
+            assert re.search("cannot be read from byte|was .*, now the list", str(error)) and "--overwrite" in str(error)
         finally:
             output.file.close()
             output.lock.close()

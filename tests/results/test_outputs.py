@@ -16,15 +16,7 @@ from lcnet.results.rows import Arrays, Classes
 from lcnet.sources.found import problem
 
 LABELS = Labels(("cat", 'a "big", dog', "Käfer"), ("n01", "n02", "n03"))
-NAMES = [
-    "a.png",
-    'b, "c".png',
-    "two\nlines\r.png",
-    "Käfer/d.png",
-    "x.zip!/../e.png",
-    os.fsdecode(b"caf\xe9.png"),
-    "a.png",
-]
+NAMES = ["a.png", 'b, "c".png', "two\nlines\r.png", "Käfer/d.png", "x.zip!/../e.png", os.fsdecode(b"caf\xe9.png"), "a.png"]
 BAD = 3  # the index of a picture that could not be read
 BEGUN = {"command": "test", "model": "m", "--top": 2}
 
@@ -38,8 +30,10 @@ def result(i):
 
 CLASSES = Classes(LABELS, 3, 2), result
 EMBEDDINGS = Arrays({"embeddings": (4,)}), lambda i: np.arange(4, dtype=np.float32) / 3 + i
-MAPS = Arrays({"stride_2": (2, 3, 3), "stride_4": (4, 1, 2)}), lambda i: [
-    np.full((2, 3, 3), i / 7, np.float32), np.full((4, 1, 2), -i, np.float32)]  # fmt: skip
+MAPS = (
+    Arrays({"stride_2": (2, 3, 3), "stride_4": (4, 1, 2)}),
+    lambda i: [np.full((2, 3, 3), i / 7, np.float32), np.full((4, 1, 2), -i, np.float32)],
+)
 KINDS = {"classes": CLASSES, "embeddings": EMBEDDINGS, "maps": MAPS}
 CASES = [(k, f) for k in KINDS for f in outputs.FORMATS if (k, f) != ("maps", ".csv")]
 
@@ -79,8 +73,10 @@ def test_csv_of_classes(tmp_path):
     assert [r["file"] for r in rows if r["rank"] in ("", "1")] == shown_names()
     assert [r["error"] for r in rows if not r["rank"]] == ["it is\\nbroken"]
     first = [{k: r[k] for k in ("rank", "index", "id", "label")} for r in rows[2:4]]
-    assert first == [{"rank": "1", "index": "1", "id": "n02", "label": 'a "big", dog'},
-                     {"rank": "2", "index": "2", "id": "n03", "label": "Käfer"}]  # fmt: skip
+    assert first == [
+        {"rank": "1", "index": "1", "id": "n02", "label": 'a "big", dog'},
+        {"rank": "2", "index": "2", "id": "n03", "label": "Käfer"},
+    ]
     assert np.float32(rows[2]["probability"]) == np.float32(1 / 4) and not rows[2]["error"]
     assert [r["accepted"] for r in rows[:4]] == ["false", "false", "true", "false"]
 
@@ -93,11 +89,7 @@ def test_jsonl(tmp_path):
     assert [(r["known"], r["labels"]) for r in rows[:2]] == [(False, []), (True, [LABELS.names[1]])]
     complete(tmp_path / "m.jsonl", "maps")
     row = json.loads((tmp_path / "m.jsonl").read_text().splitlines()[1])
-    assert np.array_equal(np.array(row["stride_2"], np.float32), MAPS[1](1)[0]) and np.shape(row["stride_4"]) == (
-        4,
-        1,
-        2,
-    )
+    assert np.array_equal(np.array(row["stride_2"], np.float32), MAPS[1](1)[0]) and np.shape(row["stride_4"]) == (4, 1, 2)
 
 
 def test_csv_of_embeddings_keeps_every_bit(tmp_path):
@@ -259,8 +251,12 @@ def test_without_its_journal_it_begins_again(tmp_path):
 
 def test_files_that_cannot_be_are_refused_and_nothing_is_left(tmp_path):
     (tmp_path / "folder.csv").mkdir()
-    for name, words in (("x.txt", r"\.csv, \.jsonl, \.npz or \.parquet"), ("x", "ends in"), ("no/x.csv", "there is no folder"),
-                        ("folder.csv", "is a folder")):  # fmt: skip
+    for name, words in (
+        ("x.txt", r"\.csv, \.jsonl, \.npz or \.parquet"),
+        ("x", "ends in"),
+        ("no/x.csv", "there is no folder"),
+        ("folder.csv", "is a folder"),
+    ):
         with pytest.raises(lcnet.InputError, match=words):
             Output(tmp_path / name, CLASSES[0], BEGUN)
     with pytest.raises(lcnet.InputError, match="do not fit into a CSV"):
@@ -287,8 +283,10 @@ def test_a_full_disk_is_one_error_and_what_was_written_can_be_resumed(tmp_path, 
         real(file, data[: len(data) // 2])
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(lcnet.InputError, match=r"x.csv cannot be written: No space left"), \
-         Output(path, CLASSES[0], BEGUN) as output:  # fmt: skip
+    with (
+        pytest.raises(lcnet.InputError, match=r"x.csv cannot be written: No space left"),
+        Output(path, CLASSES[0], BEGUN) as output,
+    ):
         fill(output, result, 0, 2)
         monkeypatch.setattr(outputs, "_write_all", full)
         fill(output, result, 2, 3)
@@ -308,10 +306,7 @@ def test_without_pyarrow_the_extra_is_named_and_nothing_is_left(tmp_path, monkey
 
 def test_a_resumed_file_is_not_written_before_it_was_compared(tmp_path):
     begun(tmp_path / "x.csv")
-    with (
-        pytest.raises(lcnet.InputError, match="skip_done"),
-        Output(tmp_path / "x.csv", CLASSES[0], BEGUN, True) as output,
-    ):
+    with pytest.raises(lcnet.InputError, match="skip_done"), Output(tmp_path / "x.csv", CLASSES[0], BEGUN, True) as output:
         fill(output, result, 3, 4)
     assert complete(tmp_path / "x.csv", "classes", resume=True) == complete(tmp_path / "y.csv", "classes")
 

@@ -67,8 +67,11 @@ def test_frames_in_archives(model, tmp_path, kind):
     write_zip(path, members) if kind == "zip" else write_tar(path, members)
     items = list(model.stream(path, "probs", frames=2, errors="yield"))
     assert [str(i.source) for i in items] == [
-        f"{path}!/a/one.png", f"{path}!/a/film.png/#1", f"{path}!/a/film.png/#4", f"{path}!/bad.png"
-    ]  # fmt: skip
+        f"{path}!/a/one.png",
+        f"{path}!/a/film.png/#1",
+        f"{path}!/a/film.png/#4",
+        f"{path}!/bad.png",
+    ]
     assert str(items[3].error).startswith(f"{path}!/bad.png: it is not a picture")
     np.testing.assert_array_equal(items[2].value, model.probs(np.asarray(PICTURES[3]))[0])
 
@@ -78,12 +81,7 @@ def test_bytes_files_arrays_and_pictures(model):
     moved = io.BytesIO(data)
     moved.seek(30)
     found = list(model.stream([data, moved, array, PICTURES[0], encoded(array, "PNG")], "probs", frames=2))
-    assert [str(i.source) for i in found[:4]] == [
-        "image bytes/#1",
-        "image bytes/#4",
-        "file object/#1",
-        "file object/#4",
-    ]
+    assert [str(i.source) for i in found[:4]] == ["image bytes/#1", "image bytes/#4", "file object/#1", "file object/#4"]
     assert found[4].source is array and found[5].source is PICTURES[0]
     assert not moved.closed
 

@@ -38,16 +38,19 @@ def error_of(found):
 @pytest.mark.parametrize("kind", ["zip", *TARS])
 def test_pictures_are_read_in_place(tmp_path, kind):
     others = [encoded(picture(seed=i), "PNG") for i in range(3)]
-    members = [("b/x.png", others[0]), ("readme.txt", b"no"), ("a.png", others[1]), ("a.png", others[2]),
-               ("b/.hidden.png", PNG), ("__MACOSX/._a.png", PNG), ("inner.zip", PNG)]  # fmt: skip
+    members = [
+        ("b/x.png", others[0]),
+        ("readme.txt", b"no"),
+        ("a.png", others[1]),
+        ("a.png", others[2]),
+        ("b/.hidden.png", PNG),
+        ("__MACOSX/._a.png", PNG),
+        ("inner.zip", PNG),
+    ]
     path = tmp_path / f"set.{kind}"
     write_zip(path, members) if kind == "zip" else write_tar(path, members, TARS[kind])
     found = list(find(path))
-    assert [str(f) for f in found] == [
-        f"{path}!/b/x.png",
-        f"{path}!/a.png",
-        f"{path}!/a.png",
-    ]  # a name may be there twice
+    assert [str(f) for f in found] == [f"{path}!/b/x.png", f"{path}!/a.png", f"{path}!/a.png"]  # a name may be there twice
     assert [f.open().read() for f in found] == others
     assert found[0].open().name == str(found[0])
     assert os.listdir(tmp_path) == [path.name]
@@ -70,10 +73,13 @@ def test_links_and_devices_in_a_tar_are_not_followed(tmp_path):
     secret = tmp_path / "secret.png"
     secret.write_bytes(PNG)
     kinds = [
-        special("soft.png", tarfile.SYMTYPE, str(secret)), special("hard.png", tarfile.LNKTYPE, "../secret.png"),
-        special("char.png", tarfile.CHRTYPE), special("block.png", tarfile.BLKTYPE),
-        special("fifo.png", tarfile.FIFOTYPE), special("folder.png", tarfile.DIRTYPE),
-    ]  # fmt: skip
+        special("soft.png", tarfile.SYMTYPE, str(secret)),
+        special("hard.png", tarfile.LNKTYPE, "../secret.png"),
+        special("char.png", tarfile.CHRTYPE),
+        special("block.png", tarfile.BLKTYPE),
+        special("fifo.png", tarfile.FIFOTYPE),
+        special("folder.png", tarfile.DIRTYPE),
+    ]
     found = list(find(write_tar(tmp_path / "x.tar", [*kinds, ("good.png", PNG)])))
     assert [error_of(f) for f in found[:2]] == ["a link in an archive is not followed"] * 2
     assert [error_of(f) for f in found[2:5]] == ["a device or pipe in an archive is not read"] * 3

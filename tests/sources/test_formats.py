@@ -46,13 +46,26 @@ def box(major, *others):
     return (16 + 4 * len(others)).to_bytes(4, "big") + b"ftyp" + major + b"\0\0\0\0" + b"".join(others)
 
 
-@pytest.mark.parametrize(("start", "name"), [
-    (box(b"heic", b"mif1"), "HEIF"), (box(b"hevx"), "HEIF"), (box(b"avis"), "AVIF"), (box(b"avif", b"heic"), "AVIF"),
-    (box(b"mif1", b"miaf", b"heic"), "HEIF"), (box(b"mif1", b"avif", b"heic"), "AVIF"), (box(b"msf1"), "AVIF"),
-    (box(b"mif1") + b"heic", "AVIF"),  # behind the end of the box
-    (box(b"isom", b"heic"), None), (box(b"crx "), None), (b"II*\0\x10\0\0\0CR\2\0", None), (b"\xff\x0a", None),
-    (b"\0\0\1\0\1\0", None), (b"", None), (b"\0\0\0\x10ftyp", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        (box(b"heic", b"mif1"), "HEIF"),
+        (box(b"hevx"), "HEIF"),
+        (box(b"avis"), "AVIF"),
+        (box(b"avif", b"heic"), "AVIF"),
+        (box(b"mif1", b"miaf", b"heic"), "HEIF"),
+        (box(b"mif1", b"avif", b"heic"), "AVIF"),
+        (box(b"msf1"), "AVIF"),
+        (box(b"mif1") + b"heic", "AVIF"),  # behind the end of the box
+        (box(b"isom", b"heic"), None),
+        (box(b"crx "), None),
+        (b"II*\0\x10\0\0\0CR\2\0", None),
+        (b"\xff\x0a", None),
+        (b"\0\0\1\0\1\0", None),
+        (b"", None),
+        (b"\0\0\0\x10ftyp", None),
+    ],
+)
 def test_first_bytes(start, name):
     found = format_of(start)
     assert (found and found.name) == name
@@ -108,8 +121,13 @@ def test_a_plugin_is_imported_for_its_first_file_and_held_to_the_limits(tmp_path
     (package / "HeifImagePlugin.py").write_text(textwrap.dedent(PLUGIN))
     (tmp_path / "a.HEIC").write_bytes(box(b"heic").ljust(64, b"\0") + bytes([7]) * 1200)
     path = os.pathsep.join([str(tmp_path / "site"), str(Path(formats.__file__).parents[1])])
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(USE)], cwd=tmp_path, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": path})  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(USE)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -27,8 +27,10 @@ def passed_in(path, **options):
 
 
 NAMES = ["a.png", "b.HEIC", "c.heic", "notes.txt", "raw.CR2", "noext", ".hidden.heic", "x.tar"]
-TEXT = ("6 files not taken: 2 .heic (needs pip install pillow-heif), 1 .cr2 (camera raw: develop to JPEG or TIFF), "
-        "1 .tar, 1 .txt, 1 without a suffix")  # fmt: skip
+TEXT = (
+    "6 files not taken: 2 .heic (needs pip install pillow-heif), 1 .cr2 (camera raw: develop to JPEG or TIFF), "
+    "1 .tar, 1 .txt, 1 without a suffix"
+)
 
 
 def test_a_folder(tmp_path):

@@ -58,9 +58,7 @@ def test_signed_operations_and_those_that_resample_are_timms(timm, monkeypatch):
         signs = []
         monkeypatch.setattr(auto_augment, "_randomly_negate", lambda value, signs=signs: signs.append(1) or value)
         filters = []
-        monkeypatch.setattr(
-            auto_augment, "_interpolation", lambda _, filters=filters: filters.append(1) or RESAMPLING[0]
-        )
+        monkeypatch.setattr(auto_augment, "_interpolation", lambda _, filters=filters: filters.append(1) or RESAMPLING[0])
         auto_augment.AugmentOp(name, prob=1.0, magnitude=3)(Image.new("RGB", (8, 8)))
         assert (bool(signs), bool(filters)) == (op.signed, op.resamples), name
 

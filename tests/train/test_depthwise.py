@@ -11,9 +11,7 @@ SUPPORTED = [isa for isa, supported in _native.isas() if supported]
 @pytest.mark.parametrize("isa", SUPPORTED)
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize(
-    "shape", [(1, 1, 1, 4), (3, 2, 3, 8), (2, 7, 5, 24), (17, 4, 4, 40), (5, 6, 9, 64), (2, 3, 3, 5)]
-)
+@pytest.mark.parametrize("shape", [(1, 1, 1, 4), (3, 2, 3, 8), (2, 7, 5, 24), (17, 4, 4, 40), (5, 6, 9, 64), (2, 3, 3, 5)])
 def test_weight_gradient_is_torchs(torch, isa, kernel, stride, shape):
     rng = np.random.default_rng(0)
     images, height, width, channels = shape
@@ -51,9 +49,12 @@ def test_shapes_that_do_not_fit_are_refused(rng):
     x = rng.standard_normal((2, 6, 6, 8), np.float32)
     pool = _native.Pool(1)
     for dy, stride, dw in [
-        ((2, 6, 6, 8), 2, (3, 3, 8)), ((1, 6, 6, 8), 1, (3, 3, 8)), ((2, 6, 6, 8), 1, (7, 7, 8)),
-        ((2, 6, 6, 8), 1, (3, 3, 4)), ((2, 6, 6, 8), 3, (3, 3, 8)),
-    ]:  # fmt: skip
+        ((2, 6, 6, 8), 2, (3, 3, 8)),
+        ((1, 6, 6, 8), 1, (3, 3, 8)),
+        ((2, 6, 6, 8), 1, (7, 7, 8)),
+        ((2, 6, 6, 8), 1, (3, 3, 4)),
+        ((2, 6, 6, 8), 3, (3, 3, 8)),
+    ]:
         with pytest.raises(ValueError):
             _native.dwgrad(pool, x, np.zeros(dy, np.float32), stride, np.zeros(dw, np.float32), "")
 

@@ -17,8 +17,23 @@ def folder(tmp_path_factory):
 
 def run(folder, output, settings, processes, *more):
     launch = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--standalone"]
-    command = [sys.executable, *(launch if processes > 1 else []), "-m", "lcnet", "train", str(folder),
-               "--output", str(output), "--val-fraction", "0.25", "--workers", "0", "--threads", "1", *more]  # fmt: skip
+    command = [
+        sys.executable,
+        *(launch if processes > 1 else []),
+        "-m",
+        "lcnet",
+        "train",
+        str(folder),
+        "--output",
+        str(output),
+        "--val-fraction",
+        "0.25",
+        "--workers",
+        "0",
+        "--threads",
+        "1",
+        *more,
+    ]
     command += [argument for setting in settings for argument in ("--set", setting)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 

@@ -11,9 +11,7 @@ from lcnet.errors import InputError
 @pytest.fixture
 def net(torch):
     torch.manual_seed(0)
-    return torch.nn.Sequential(
-        torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.Flatten(), torch.nn.Linear(72, 4)
-    )
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.Flatten(), torch.nn.Linear(72, 4))
 
 
 @pytest.fixture
@@ -34,9 +32,7 @@ def floats(module):
     return {k: v for k, v in module.state_dict().items() if v.is_floating_point()}
 
 
-@pytest.mark.parametrize(
-    ("version", "warmup", "decay"), [(2, False, 0.9), (3, False, 0.9), (3, True, 0.9999), (3, True, 0.6)]
-)
+@pytest.mark.parametrize(("version", "warmup", "decay"), [(2, False, 0.9), (3, False, 0.9), (3, True, 0.9999), (3, True, 0.6)])
 def test_equal_to_timm(torch, timm, net, train, version, warmup, decay):
     from lcnet.train.ema import Ema
 

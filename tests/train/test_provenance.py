@@ -89,15 +89,37 @@ def test_names_of_starts(name, shown):
 
 def test_quantizing(trained, home, tmp_path):
     out = tmp_path / "int8.safetensors"
-    run("quantize", trained, "--data", home / PROJECT / "photos", "--eval", home / PROJECT / "photos", "--images", 32,
-        "--output", out, "--force")  # fmt: skip
+    run(
+        "quantize",
+        trained,
+        "--data",
+        home / PROJECT / "photos",
+        "--eval",
+        home / PROJECT / "photos",
+        "--images",
+        32,
+        "--output",
+        out,
+        "--force",
+    )
     assert_no_folders(out, home)
 
 
 def test_a_decision_layer(trained, home, tmp_path):
     out = tmp_path / "decided.safetensors"
-    run("evaluate", trained, home / PROJECT / "photos", "--split", "train", "--temperature", "--threshold", "precision>=0.5",
-        "--output", out, "--skip-unreadable")  # fmt: skip
+    run(
+        "evaluate",
+        trained,
+        home / PROJECT / "photos",
+        "--split",
+        "train",
+        "--temperature",
+        "--threshold",
+        "precision>=0.5",
+        "--output",
+        out,
+        "--skip-unreadable",
+    )
     assert_no_folders(out, home)
     assert modelfile.read(out).config.provenance["decision"]["pictures"] == 72
 

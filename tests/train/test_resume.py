@@ -13,9 +13,20 @@ from coloured import small, write_classes
 pytestmark = [pytest.mark.usefixtures("torch"), pytest.mark.slow]
 
 SETTINGS = small(
-    epochs=3, ema=0.9, ema_warmup="true", dropout=0.2, erasing=0.5, mixup=0.2, cutmix=1.0, randaugment="rand-m9-inc1",
-    optimizer="rmsprop_tf", lr=0.005, eps=0.001, per_update="true", warmup_epochs=1,
-)  # fmt: skip
+    epochs=3,
+    ema=0.9,
+    ema_warmup="true",
+    dropout=0.2,
+    erasing=0.5,
+    mixup=0.2,
+    cutmix=1.0,
+    randaugment="rand-m9-inc1",
+    optimizer="rmsprop_tf",
+    lr=0.005,
+    eps=0.001,
+    per_update="true",
+    warmup_epochs=1,
+)
 HOW = {"val_fraction": 0.25, "workers": 0, "threads": 1, "checkpoint_minutes": 0}
 
 
@@ -78,8 +89,24 @@ def test_stopped_between_steps_and_resumed(torch, folder, whole, tmp_path, updat
 
 def test_killed_and_resumed_in_new_processes(torch, folder, whole, tmp_path):
     output = tmp_path / "out"
-    command = [sys.executable, "-m", "lcnet", "train", str(folder), "--output", str(output), "--val-fraction", "0.25",
-               "--workers", "0", "--threads", "1", "--checkpoint-minutes", "0", "--resume"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "lcnet",
+        "train",
+        str(folder),
+        "--output",
+        str(output),
+        "--val-fraction",
+        "0.25",
+        "--workers",
+        "0",
+        "--threads",
+        "1",
+        "--checkpoint-minutes",
+        "0",
+        "--resume",
+    ]
     command += [argument for setting in SETTINGS for argument in ("--set", setting)]
     output.mkdir()  # so that the first start may say --resume too
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -133,9 +160,13 @@ EDITS = {
     "no averages": (_change(["parts", "ema"], None), "TypeError"),
     "averages count in text": (_change(["parts", "ema", "updates"], "x"), "invalid literal"),
     "optimizer is text": (_change(["parts", "optimizer"], "x"), "TypeError"),
-    "optimizer of other shapes": (lambda saved: next(iter(saved["parts"]["optimizer"]["state"].values())).update(
-        square_avg=saved["parts"]["model"]["classifier.bias"]), r"the optimizer's square_avg has shape \[3\]"),
-}  # fmt: skip
+    "optimizer of other shapes": (
+        lambda saved: next(iter(saved["parts"]["optimizer"]["state"].values())).update(
+            square_avg=saved["parts"]["model"]["classifier.bias"]
+        ),
+        r"the optimizer's square_avg has shape \[3\]",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", EDITS)
@@ -196,8 +227,10 @@ def test_a_checkpoint_becomes_a_model_file(torch, whole, tmp_path, ema):
     expected = parts["ema"]["module"] if ema else parts["model"]
     assert all(torch.equal(torch.tensor(found.weights[key]), value) for key, value in expected.items())
     assert (found.config.labels, found.config.preprocessing, found.config.decision) == (
-        model.labels, model.preprocessing, model.decision,
-    )  # fmt: skip
+        model.labels,
+        model.preprocessing,
+        model.decision,
+    )
     assert found.config.provenance["key"] == ("parts.ema.module" if ema else "parts.model")
     assert found.config.provenance["source"] == "lcnet train" and "note" not in found.config.provenance
 
@@ -214,9 +247,7 @@ def test_a_checkpoint_without_a_description_is_told_by_its_run(torch, whole, tmp
         other = {"data_fingerprint": "x"} if beside == "of another run" else {}
         (tmp_path / "recipe.json").write_text(json.dumps(run | other))
     config = convert(tmp_path / "last.ckpt", tmp_path / "out.safetensors").config
-    assert (config.labels.names if config.labels else None) == (
-        ("blue", "green", "red") if beside == "recipe.json" else None
-    )
+    assert (config.labels.names if config.labels else None) == (("blue", "green", "red") if beside == "recipe.json" else None)
     assert config.preprocessing.input_size == (3, 32, 32)
     assert config.preprocessing.crop_pct == run["recipe"]["crop_pct"]
     assert config.provenance["assumed"] == ["interpolation", "crop_mode", "mean", "std"]

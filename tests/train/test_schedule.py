@@ -38,8 +38,13 @@ def peer(timm):
     return importlib.import_module("timm.scheduler")
 
 
-STEPS = [{}, {"warmup_epochs": 3.0}, {"warmup_epochs": 5.0, "warmup_prefix": True}, {"decay_epochs": 30.0},
-         {"decay_rate": 0.97, "lr": 0.048, "epochs": 450, "warmup_epochs": 3.0}]  # fmt: skip
+STEPS = [
+    {},
+    {"warmup_epochs": 3.0},
+    {"warmup_epochs": 5.0, "warmup_prefix": True},
+    {"decay_epochs": 30.0},
+    {"decay_rate": 0.97, "lr": 0.048, "epochs": 450, "warmup_epochs": 3.0},
+]
 
 
 @pytest.mark.parametrize("change", STEPS)
@@ -55,8 +60,14 @@ def test_steps_equal_timm(torch, peer, change, per_update):
     assert len(set(ours)) > 5
 
 
-COSINES = [{}, {"warmup_epochs": 5.0}, {"warmup_epochs": 5.0, "warmup_prefix": True}, {"min_lr": 1e-3, "epochs": 17},
-           {"epochs": 1}, {"epochs": 3, "warmup_epochs": 2.0, "warmup_lr": 1.0}]  # fmt: skip
+COSINES = [
+    {},
+    {"warmup_epochs": 5.0},
+    {"warmup_epochs": 5.0, "warmup_prefix": True},
+    {"min_lr": 1e-3, "epochs": 17},
+    {"epochs": 1},
+    {"epochs": 3, "warmup_epochs": 2.0, "warmup_lr": 1.0},
+]
 
 
 @pytest.mark.parametrize("change", COSINES)

@@ -25,11 +25,7 @@ from ..text import suggest
 from .peers import PEERS, Run, Unavailable, ours
 
 OURS = "lcnet"
-TOLERANCE = {
-    "fp32": 1e-3,
-    "bf16": 0.1,
-    "int8": 0.0,
-}  # of the range of the logits: far above rounding, far below a mistake
+TOLERANCE = {"fp32": 1e-3, "bf16": 0.1, "int8": 0.0}  # of the range of the logits: far above rounding, far below a mistake
 
 
 @dataclass(frozen=True)
@@ -92,23 +88,26 @@ def compare(
         deciles = statistics.quantiles(samples[engine], n=10) if len(samples[engine]) > 1 else [median] * 9
         rows.append(
             Timing(
-                engine=engine, version=version, model=name, **asdict(setting), median=median * 1e3,
-                low=deciles[0] * 1e3, high=deciles[-1] * 1e3, calls=len(samples[engine]),
-                ratio=median / ours_median if ours_median else None, difference=difference,
-                images_per_second=setting.batch / median, gmacs_per_second=macs / median / 1e9,
+                engine=engine,
+                version=version,
+                model=name,
+                **asdict(setting),
+                median=median * 1e3,
+                low=deciles[0] * 1e3,
+                high=deciles[-1] * 1e3,
+                calls=len(samples[engine]),
+                ratio=median / ours_median if ours_median else None,
+                difference=difference,
+                images_per_second=setting.batch / median,
+                gmacs_per_second=macs / median / 1e9,
                 peak_fraction=macs / median / peak if peak else None,
             )
-        )  # fmt: skip
+        )
     return rows
 
 
 def compare_apart(
-    model: ModelFile,
-    name: str,
-    engines: Sequence[str],
-    setting: Setting,
-    rounds: int,
-    report: Callable[[str], None],
+    model: ModelFile, name: str, engines: Sequence[str], setting: Setting, rounds: int, report: Callable[[str], None]
 ) -> list[Timing]:
     """Do what `compare` does in a process of its own: engines look at the processors once, when they are first used."""
     from concurrent.futures import ProcessPoolExecutor
@@ -154,9 +153,7 @@ def _ready(
     ready = {}
     for engine in engines:
         if engine not in known_engines():
-            raise InputError(
-                f"unknown engine {engine!r}{suggest(engine, known_engines())}: known are {known_engines()}"
-            )
+            raise InputError(f"unknown engine {engine!r}{suggest(engine, known_engines())}: known are {known_engines()}")
         if engine != OURS and model.config.quantization:
             report(f"{engine}: left out, it does not run our int8 files: give the float model to compare engines")
             continue

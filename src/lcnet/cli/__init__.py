@@ -13,9 +13,22 @@ from ..errors import LcnetError
 from ..text import one_line
 
 COMMANDS = (
-    "classify", "embed", "features", "train", "evaluate", "check-data", "pack", "recipes", "models", "info", "download",
-    "convert", "export", "quantize", "bench",
-)  # fmt: skip
+    "classify",
+    "embed",
+    "features",
+    "train",
+    "evaluate",
+    "check-data",
+    "pack",
+    "recipes",
+    "models",
+    "info",
+    "download",
+    "convert",
+    "export",
+    "quantize",
+    "bench",
+)
 
 
 class Commands(click.Group):
@@ -51,9 +64,7 @@ def _told() -> Iterator[None]:
     except LcnetError as error:
         raise click.ClickException(one_line(str(error))) from None
     except MemoryError:
-        raise click.ClickException(
-            "there is not enough memory: try fewer --threads, or smaller pictures or inputs"
-        ) from None
+        raise click.ClickException("there is not enough memory: try fewer --threads, or smaller pictures or inputs") from None
     except click.ClickException as error:
         error.message = one_line(error.message)  # type: ignore[misc]  # final for click, which has no other place
         raise
@@ -68,8 +79,6 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
-)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
 def main() -> None:
     """Classify pictures, get features and embeddings, fast on ordinary CPUs."""

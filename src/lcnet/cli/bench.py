@@ -12,25 +12,34 @@ from .options import columns, json_text, say
 
 
 @click.command()
-@click.option("--model", "-m", "models", multiple=True, default=("lcnet_050",), show_default=True,
-              help="A name or a file; may be repeated. Without its weights here it runs with random ones.")  # fmt: skip
+@click.option(
+    "--model",
+    "-m",
+    "models",
+    multiple=True,
+    default=("lcnet_050",),
+    show_default=True,
+    help="A name or a file; may be repeated. Without its weights here it runs with random ones.",
+)
 @click.option("--engines", default="all", show_default=True, help="Names with commas between; ours is always there.")
 @click.option("--threads", default="1", show_default=True, help="Numbers with commas between.")
 @click.option("--batch", default="1", show_default=True, help="Numbers with commas between.")
-@click.option(
-    "--precision",
-    default="fp32",
-    show_default=True,
-    help="fp32, bf16, or both; an int8 file runs in int8.",
-)
+@click.option("--precision", default="fp32", show_default=True, help="fp32, bf16, or both; an int8 file runs in int8.")
 @click.option("--size", default="", help="Input sizes: 224 or 199x331, with commas between.  [default: the model's]")
 @click.option("--rounds", default=15, show_default=True, type=click.IntRange(1), help="Turns that every engine gets.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the results here.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the results here (PNG or SVG).")
 def bench(
-    models: tuple[str, ...], engines: str, threads: str, batch: str, precision: str, size: str, rounds: int,
-    json_file: Path | None, plot: Path | None,
-) -> None:  # fmt: skip
+    models: tuple[str, ...],
+    engines: str,
+    threads: str,
+    batch: str,
+    precision: str,
+    size: str,
+    rounds: int,
+    json_file: Path | None,
+    plot: Path | None,
+) -> None:
     """Time our engine and every installed peer side by side on this machine, on the same weights and input."""
     from ..bench import OURS, compare_apart, known_engines, machine
     from ..files import write_atomically
@@ -76,9 +85,11 @@ def settings(model: Any, threads: str, batch: str, precision: str, size: str) ->
     sizes = [tuple(map(_whole, (s if "x" in s else f"{s}x{s}").split("x"))) for s in (size or default).split(",")]
     return [
         Setting(t, b, p, h, w)
-        for p in precisions for t in map(_whole, threads.split(",")) for b in map(_whole, batch.split(","))
+        for p in precisions
+        for t in map(_whole, threads.split(","))
+        for b in map(_whole, batch.split(","))
         for h, w in sizes
-    ]  # fmt: skip
+    ]
 
 
 def _whole(text: str) -> int:
@@ -91,25 +102,21 @@ def _whole(text: str) -> int:
 
 def table(rows: list[Any]) -> str:
     """Align the results; a ratio says how many times as long as ours an engine takes."""
-    head = [
-        "model",
-        "size",
-        "threads",
-        "batch",
-        "precision",
-        "engine",
-        "ms",
-        "10% .. 90%",
-        "ratio",
-        "GMAC/s",
-        "of peak",
-    ]
+    head = ["model", "size", "threads", "batch", "precision", "engine", "ms", "10% .. 90%", "ratio", "GMAC/s", "of peak"]
     lines = [
         [
-            r.model, f"{r.height}x{r.width}", str(r.threads), str(r.batch), r.precision, f"{r.engine} {r.version}",
-            f"{r.median:.3f}", f"{r.low:.3f} .. {r.high:.3f}", f"{r.ratio:.2f}" if r.ratio else "-",
-            f"{r.gmacs_per_second:.1f}", f"{r.peak_fraction:.0%}" if r.peak_fraction else "-",
+            r.model,
+            f"{r.height}x{r.width}",
+            str(r.threads),
+            str(r.batch),
+            r.precision,
+            f"{r.engine} {r.version}",
+            f"{r.median:.3f}",
+            f"{r.low:.3f} .. {r.high:.3f}",
+            f"{r.ratio:.2f}" if r.ratio else "-",
+            f"{r.gmacs_per_second:.1f}",
+            f"{r.peak_fraction:.0%}" if r.peak_fraction else "-",
         ]
         for r in rows
-    ]  # fmt: skip
+    ]
     return columns([head, *lines], right=(2, 3, 6, 8, 9, 10))

@@ -56,8 +56,10 @@ class Bulk:
             found = chain(found, find_listed(_listed(given["files_from"]), **limits))
         first = next(found, None)
         if first is None:
-            raise InputError("no images: the folders, lists or archives given hold no file with a known image suffix"
-                             + "".join(f"; {text}" for text in self._untaken()))  # fmt: skip
+            raise InputError(
+                "no images: the folders, lists or archives given hold no file with a known image suffix"
+                + "".join(f"; {text}" for text in self._untaken())
+            )
         return chain([first], found)
 
     def count(self) -> int | None:

@@ -29,9 +29,16 @@ if TYPE_CHECKING:
 @csv_safe_option
 @click.pass_context
 def classify(
-    ctx: click.Context, top: int, style: str, timing: bool, output: Path | None, resume: bool, overwrite: bool,
-    csv_safe: bool, **_: Any,
-) -> None:  # fmt: skip
+    ctx: click.Context,
+    top: int,
+    style: str,
+    timing: bool,
+    output: Path | None,
+    resume: bool,
+    overwrite: bool,
+    csv_safe: bool,
+    **_: Any,
+) -> None:
     """Print the best classes of each image, or write them to a file.
 
     IMAGES are files, folders, patterns in quotes, and zip or tar archives.
@@ -120,10 +127,15 @@ class CsvPrinter:
         """Print the rows of one image."""
         name, spent = shown(item.source), f"{item.seconds * 1e3:.3f}" if self.timing else ""
         good = item.value.accepted
-        click.echo(csv_text(
-            ([name, rank, p.index, p.id, p.label, f"{p.probability:.6f}", str(p in good).lower(), spent]
-             for rank, p in enumerate(item.value.top, 1)), self.safe
-        ))  # fmt: skip
+        click.echo(
+            csv_text(
+                (
+                    [name, rank, p.index, p.id, p.label, f"{p.probability:.6f}", str(p in good).lower(), spent]
+                    for rank, p in enumerate(item.value.top, 1)
+                ),
+                self.safe,
+            )
+        )
 
     def end(self) -> None:
         """Nothing closes a CSV file."""

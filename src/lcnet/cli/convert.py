@@ -54,13 +54,20 @@ class Numbers(click.ParamType):
 @click.option("--crop-mode", type=click.Choice(CROP_MODES), help="What becomes of the rest, and of the aspect.")
 @click.option("--interpolation", type=click.Choice(INTERPOLATIONS), help="The filter of the resize.")
 @click.option("--no-ema", is_flag=True, help="Of a training checkpoint take the raw weights, not the averaged ones.")
-@click.option("--no-dropout-scale", is_flag=True,
-              help="For a PaddleClas network that was trained with dropout 0 (some SSLD students).")  # fmt: skip
+@click.option(
+    "--no-dropout-scale", is_flag=True, help="For a PaddleClas network that was trained with dropout 0 (some SSLD students)."
+)
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 def convert(
-    source: Path, target: Path, name: str | None, labels: Path | None, no_ema: bool, no_dropout_scale: bool,
-    overwrite: bool, **preprocessing: Any,
-) -> None:  # fmt: skip
+    source: Path,
+    target: Path,
+    name: str | None,
+    labels: Path | None,
+    no_ema: bool,
+    no_dropout_scale: bool,
+    overwrite: bool,
+    **preprocessing: Any,
+) -> None:
     """Turn a PyTorch checkpoint (.pth, .bin, .ckpt, .safetensors) or a PaddleClas one (.pdparams) into a model file.
 
     Labels and preprocessing: options win over --name, that over what SOURCE says, that over a config.json beside it; what
@@ -73,9 +80,15 @@ def convert(
     scale = 1.0 if no_dropout_scale else DROPOUT_SCALE
     chosen = {key: value for key, value in preprocessing.items() if value is not None}
     model = run(
-        source, target, name=name, labels=labels, use_ema=not no_ema, dropout_scale=scale, preprocessing=chosen,
+        source,
+        target,
+        name=name,
+        labels=labels,
+        use_ema=not no_ema,
+        dropout_scale=scale,
+        preprocessing=chosen,
         overwrite=overwrite,
-    )  # fmt: skip
+    )
     config = model.config
     labeled = f"{config.arch.num_classes} classes, {'labelled' if config.labels else 'without labels'}"
     say(f"{plain(target)}: {config.arch.name}, {labeled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB")

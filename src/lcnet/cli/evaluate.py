@@ -31,15 +31,11 @@ ROWS = 50  # classes in a table
     help="The part of DATA.  [default: test if there, else val, else all; to find a decision layer val first]",
 )
 @click.option("--restrict", is_flag=True, help="Let only the classes of DATA compete (ImageNet-A, ImageNet-R).")
-@click.option(
-    "--real", metavar="FILE", type=click.Path(path_type=Path), help="Measure against the ReaL labels in real.json."
-)
+@click.option("--real", metavar="FILE", type=click.Path(path_type=Path), help="Measure against the ReaL labels in real.json.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read, and list them.")
 @click.option("--temperature", is_flag=True, help="Fit a temperature and store it in the model file.")
 @click.option(
-    "--threshold",
-    metavar="SPEC",
-    help="Find a threshold a class and store them: 'fpr<=X', 'precision>=X', 'recall>=X'.",
+    "--threshold", metavar="SPEC", help="Find a threshold a class and store them: 'fpr<=X', 'precision>=X', 'recall>=X'."
 )
 @click.option(
     "--output",
@@ -48,10 +44,7 @@ ROWS = 50  # classes in a table
     help="Store the decision layer in a copy of the model instead of MODEL.",
 )
 @click.option(
-    "--report",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Write report.html, its pictures and evaluation.json.",
+    "--report", metavar="DIR", type=click.Path(path_type=Path), help="Write report.html, its pictures and evaluation.json."
 )
 @click.option("--overwrite", is_flag=True, help="Replace the report's folder and the --output file if they exist.")
 @click.option("--format", "-f", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -59,9 +52,17 @@ ROWS = 50  # classes in a table
 @engine_options
 @click.pass_context
 def evaluate(
-    ctx: click.Context, data: str, split: str | None, temperature: bool, threshold: str | None, output: Path | None,
-    report: Path | None, overwrite: bool, style: str, **_: Any,
-) -> None:  # fmt: skip
+    ctx: click.Context,
+    data: str,
+    split: str | None,
+    temperature: bool,
+    threshold: str | None,
+    output: Path | None,
+    report: Path | None,
+    overwrite: bool,
+    style: str,
+    **_: Any,
+) -> None:
     """Measure MODEL on the labelled pictures of DATA, with the engine that will serve it.
 
     DATA is a folder with a folder a class, a table, tar shards or a zip file, as for `lcnet train`. A picture that cannot be
@@ -135,8 +136,14 @@ def _answers(given: dict[str, Any], pictures: LabeledPictures) -> Answers:
     model, total = load_model(given), len(pictures)
     progress = Progress(sys.stderr, lambda: total)
     try:
-        return answer(model, pictures, restrict=given["restrict"], real=given["real"], progress=progress.advance,
-                      skip_unreadable=given["skip_unreadable"])  # fmt: skip
+        return answer(
+            model,
+            pictures,
+            restrict=given["restrict"],
+            real=given["real"],
+            progress=progress.advance,
+            skip_unreadable=given["skip_unreadable"],
+        )
     finally:
         progress.clear()
 

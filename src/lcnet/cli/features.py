@@ -15,13 +15,16 @@ from .options import model_options, output_options, search_options
 @click.command()
 @search_options
 @model_options
-@click.option("--stride", "strides", multiple=True, type=click.Choice([str(r) for r in REDUCTIONS]),
-              help="Which feature maps; may be repeated.  [default: all five]")  # fmt: skip
+@click.option(
+    "--stride",
+    "strides",
+    multiple=True,
+    type=click.Choice([str(r) for r in REDUCTIONS]),
+    help="Which feature maps; may be repeated.  [default: all five]",
+)
 @output_options("features.npz")
 @click.pass_context
-def features(
-    ctx: click.Context, strides: tuple[str, ...], output: Path, resume: bool, overwrite: bool, **_: Any
-) -> None:
+def features(ctx: click.Context, strides: tuple[str, ...], output: Path, resume: bool, overwrite: bool, **_: Any) -> None:
     """Write feature maps of images.
 
     IMAGES are files, folders, patterns in quotes, and zip or tar archives. An .npz file has `paths` [N], `stride_2` ...

@@ -81,40 +81,43 @@ def _describe(name: str) -> tuple[Any, str | None]:
 
 def model_text(facts: dict[str, Any]) -> str:
     """Format `model_facts`."""
-    pre, labels = facts["preprocessing"], facts["labels"]
+    pre, labels, arch = facts["preprocessing"], facts["labels"], facts["architecture"]
+    exif = "honoured" if pre["exif"] else "ignored"
     size = " x ".join(map(str, pre["input_size"]))
     quantized = facts["quantization"]
     rows = [["layer", "MACs", "output", *(["runs in"] if quantized else [])]]
-    rows += [[r["layer"], f"{r['macs']:,}", " x ".join(map(str, r["output"])), *([r["runs_in"]] if quantized else [])]
-             for r in facts["layers"]]  # fmt: skip
+    rows += [
+        [r["layer"], f"{r['macs']:,}", " x ".join(map(str, r["output"])), *([r["runs_in"]] if quantized else [])]
+        for r in facts["layers"]
+    ]
     maps = ", ".join(f"{m['stride']}: {' x '.join(map(str, m['shape']))}" for m in facts["feature_maps"])
     first = ", ".join(one_line(n.split(",")[0]) for n in labels["names"][:5]) if labels else ""
-    return "\n".join([
-        columns(rows, right=(1,)), "",
-        f"model          {one_line(facts['name'])} ({facts['architecture']['name']}, width {facts['architecture']['width']:g})",
-        f"file           {one_line(facts['file'] or '') or 'not here: it is fetched at the first use'}",
-        f"parameters     {facts['parameters']:,}",
-        f"MACs           {facts['macs']:,} at {size}",
-        f"feature maps   {maps}",
-        f"input          {size}, {pre['interpolation']}, crop {pre['crop_pct']:g} {pre['crop_mode']}",
-        f"normalise      mean {_numbers(pre['mean'])}, std {_numbers(pre['std'])}",
-        f"pixels         EXIF orientation {'honoured' if pre['exif'] else 'ignored'}, background {_numbers(pre['background'])}",
-        f"labels         {len(labels['names'])}: {first}{', ...' if len(labels['names']) > 5 else ''}" if labels
-        else f"labels         none stored for {facts['architecture']['num_classes']} classes",
-        f"decision       {_decision(facts['decision'])}",
-        *(f"{one_line(k):<14} {one_line(_short(v))}" for k, v in facts["provenance"].items()),
-        *([f"int8           {one_line(verdict_text(quantized['verdict']))}"] if quantized else []),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            columns(rows, right=(1,)),
+            "",
+            f"model          {one_line(facts['name'])} ({arch['name']}, width {arch['width']:g})",
+            f"file           {one_line(facts['file'] or '') or 'not here: it is fetched at the first use'}",
+            f"parameters     {facts['parameters']:,}",
+            f"MACs           {facts['macs']:,} at {size}",
+            f"feature maps   {maps}",
+            f"input          {size}, {pre['interpolation']}, crop {pre['crop_pct']:g} {pre['crop_mode']}",
+            f"normalise      mean {_numbers(pre['mean'])}, std {_numbers(pre['std'])}",
+            f"pixels         EXIF orientation {exif}, background {_numbers(pre['background'])}",
+            f"labels         {len(labels['names'])}: {first}{', ...' if len(labels['names']) > 5 else ''}"
+            if labels
+            else f"labels         none stored for {arch['num_classes']} classes",
+            f"decision       {_decision(facts['decision'])}",
+            *(f"{one_line(k):<14} {one_line(_short(v))}" for k, v in facts["provenance"].items()),
+            *([f"int8           {one_line(verdict_text(quantized['verdict']))}"] if quantized else []),
+        ]
+    )
 
 
 def _decision(decision: dict[str, Any]) -> str:
     temperature, thresholds = decision["temperature"], decision["thresholds"]
     kind = "every label by itself" if decision["multi_label"] else "one label"
-    held = (
-        f"{len(thresholds)} from {min(thresholds.values()):.3g} to {max(thresholds.values()):.3g}"
-        if thresholds
-        else "none"
-    )
+    held = f"{len(thresholds)} from {min(thresholds.values()):.3g} to {max(thresholds.values()):.3g}" if thresholds else "none"
     return f"{kind}, temperature {temperature or 'none'}, thresholds {held}"
 
 

@@ -73,14 +73,28 @@ def table(rows: list[dict[str, Any]]) -> str:
 
     sets = [s for s in zoo.SETS if any(r["accuracy"][s]["top1"] is not None for r in rows) and not s.endswith("_clean")]
     head = ["model", "params", "MACs", "file", "weights", *sets]
-    lines = [[r["name"], f"{r['parameters'] / 1e6:.2f} M", f"{r['macs_224'] / 1e6:.1f} M", megabytes(r["file_bytes"]),
-              r["weights"], *(top1_top5(r["accuracy"][s]) for s in sets)] for r in rows]  # fmt: skip
+    lines = [
+        [
+            r["name"],
+            f"{r['parameters'] / 1e6:.2f} M",
+            f"{r['macs_224'] / 1e6:.1f} M",
+            megabytes(r["file_bytes"]),
+            r["weights"],
+            *(top1_top5(r["accuracy"][s]) for s in sets),
+        ]
+        for r in rows
+    ]
     notes = [f"{s}: {zoo.SETS[s]}" for s in sets]
     sources = sorted({f"{r['source']}" for r in rows if r["source"]})
-    return "\n".join([
-        columns([head, *lines], right=(1, 2, 3)), "",
-        "Accuracy: top-1 / top-5 in percent, as published; MACs at 224 x 224.", *notes, *(f"from: {s}" for s in sources),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            columns([head, *lines], right=(1, 2, 3)),
+            "",
+            "Accuracy: top-1 / top-5 in percent, as published; MACs at 224 x 224.",
+            *notes,
+            *(f"from: {s}" for s in sources),
+        ]
+    )
 
 
 def megabytes(size: int | None) -> str:

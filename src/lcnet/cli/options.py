@@ -36,21 +36,28 @@ class Frames(click.ParamType):
 
 def pixels_option(command: F) -> F:
     """Add --max-pixels."""
-    return click.option("--max-pixels", default=MAX_PIXELS, show_default=True, type=click.IntRange(1),
-                        help="Refuse larger pictures, by their header.")(command)  # fmt: skip
+    return click.option(
+        "--max-pixels",
+        default=MAX_PIXELS,
+        show_default=True,
+        type=click.IntRange(1),
+        help="Refuse larger pictures, by their header.",
+    )(command)
 
 
 def engine_options(command: F) -> F:
     """Add --threads, --isa, --precision, --decode and --max-pixels."""
     command = pixels_option(command)
     command = click.option(
-        "--decode", type=click.Choice(["exact", "fast"]), default="exact", show_default=True,
+        "--decode",
+        type=click.Choice(["exact", "fast"]),
+        default="exact",
+        show_default=True,
         help="fast: JPEG files far larger than the input are decoded at a fraction of their size.",
-    )(command)  # fmt: skip
+    )(command)
     command = click.option(
-        "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True,
-        help="bf16 where the CPU has it.",
-    )(command)  # fmt: skip
+        "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True, help="bf16 where the CPU has it."
+    )(command)
     command = click.option("--isa", help="Kernels to use; `lcnet info --cpu` lists them.")(command)
     return click.option("--threads", type=int, help="Processors to use.  [default: all that may be used]")(command)
 
@@ -64,17 +71,27 @@ def model_options(command: F) -> F:
 def search_options(command: F) -> F:
     """Add IMAGES, --recursive, --frames, --files-from and --max-member."""
     command = click.option(
-        "--max-member", default=MAX_MEMBER >> 20, show_default=True, type=click.IntRange(1), metavar="MIB",
+        "--max-member",
+        default=MAX_MEMBER >> 20,
+        show_default=True,
+        type=click.IntRange(1),
+        metavar="MIB",
         help="The largest picture in an archive that is read.",
-    )(command)  # fmt: skip
+    )(command)
     command = click.option(
-        "--files-from", metavar="LIST", type=click.Path(allow_dash=True),
+        "--files-from",
+        metavar="LIST",
+        type=click.Path(allow_dash=True),
         help="Read paths from a file, or with - from standard input: one a line, or with NULs between.",
-    )(command)  # fmt: skip
+    )(command)
     command = click.option(
-        "--frames", default="first", show_default=True, type=Frames(), metavar="first|all|N",
+        "--frames",
+        default="first",
+        show_default=True,
+        type=Frames(),
+        metavar="first|all|N",
         help="Of files with several: all, or at most N, evenly spaced; each is named FILE/#1, FILE/#2, ...",
-    )(command)  # fmt: skip
+    )(command)
     command = click.option("--recursive", "-r", is_flag=True, help="Take the folders in folders too.")(command)
     return click.argument("images", nargs=-1, type=click.Path())(command)
 
@@ -82,9 +99,10 @@ def search_options(command: F) -> F:
 def labels_option(command: F) -> F:
     """Add --labels-from-names."""
     return click.option(
-        "--labels-from-names", metavar="RULE",
+        "--labels-from-names",
+        metavar="RULE",
         help="Find the class in a picture's name: 'auto' takes cat from cat.0.jpg; or a regular expression with one group.",
-    )(command)  # fmt: skip
+    )(command)
 
 
 def format_option(command: F) -> F:
@@ -100,8 +118,14 @@ def output_options(default: str | None) -> Callable[[F], F]:
         command = click.option("--overwrite", is_flag=True, help="Replace the output file if it exists.")(command)
         command = click.option("--resume", is_flag=True, help="Go on with a file whose run was stopped.")(command)
         path = click.Path(path_type=Path, dir_okay=False)
-        return click.option("--output", "-o", type=path, default=default, show_default=default is not None,
-                            help="A file that ends in .csv, .jsonl, .npz or .parquet.")(command)  # fmt: skip
+        return click.option(
+            "--output",
+            "-o",
+            type=path,
+            default=default,
+            show_default=default is not None,
+            help="A file that ends in .csv, .jsonl, .npz or .parquet.",
+        )(command)
 
     return add
 
@@ -109,9 +133,10 @@ def output_options(default: str | None) -> Callable[[F], F]:
 def csv_safe_option(command: F) -> F:
     """Add --csv-safe."""
     return click.option(
-        "--csv-safe", is_flag=True,
+        "--csv-safe",
+        is_flag=True,
         help="In CSV put ' before text that a spreadsheet would take for a formula, and before text that begins with '.",
-    )(command)  # fmt: skip
+    )(command)
 
 
 def load_model(given: dict[str, Any]) -> Classifier:

@@ -33,8 +33,14 @@ class Size(click.ParamType):
 @click.command()
 @click.argument("data", type=click.Path())
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--shorter", default=288, show_default=True, type=click.IntRange(1, 65500), metavar="PIXELS",
-              help="Of the shorter side, at most; nothing is enlarged.")  # fmt: skip
+@click.option(
+    "--shorter",
+    default=288,
+    show_default=True,
+    type=click.IntRange(1, 65500),
+    metavar="PIXELS",
+    help="Of the shorter side, at most; nothing is enlarged.",
+)
 @click.option("--quality", default=95, show_default=True, type=click.IntRange(1, 100), help="Of JPEG.")
 @click.option("--shard-size", default="256MiB", show_default=True, type=Size(), help="Of one archive, at most.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it is a pack.")

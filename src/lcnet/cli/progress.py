@@ -18,9 +18,13 @@ class Progress:
     """Draws on `stream` if it is a terminal; messages go through `say`, so that the line does not run into them."""
 
     def __init__(
-        self, stream: TextIO, total: Callable[[], int | None], done: int = 0, draw: bool = True,
+        self,
+        stream: TextIO,
+        total: Callable[[], int | None],
+        done: int = 0,
+        draw: bool = True,
         clock: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """total: counts the pictures, or gives None; called once, in a thread, for it may take long. done: at the start."""
         self.stream, self.count, self.clock = stream, total, clock
         self.total: int | None = None

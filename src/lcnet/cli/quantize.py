@@ -16,18 +16,43 @@ REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; no
 
 @click.command()
 @click.argument("model")
-@click.option("--data", "-d", multiple=True, required=True, type=click.Path(),
-              help="Pictures to calibrate on: files, folders with all below them, archives; may be repeated.")  # fmt: skip
-@click.option("--images", default=128, show_default=True, type=click.IntRange(32, 512),
-              help="How many of them to calibrate on; as many more, at most, judge the result.")  # fmt: skip
-@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False),
-              help="The int8 model file.  [default: MODEL's name with .int8.safetensors, in this folder]")  # fmt: skip
-@click.option("--eval", "evaluation", type=click.Path(path_type=Path),
-              help="Labelled pictures to measure accuracy on: whatever `lcnet evaluate` takes.")  # fmt: skip
-@click.option("--max-drop", default=0.5, show_default=True, type=click.FloatRange(0, 100),
-              help="Points of top-1 that int8 may lose.")  # fmt: skip
-@click.option("--ranges", default="minmax", show_default=True, type=click.Choice(["minmax", "mse"]),
-              help="How much of what calibration saw the codes cover.")  # fmt: skip
+@click.option(
+    "--data",
+    "-d",
+    multiple=True,
+    required=True,
+    type=click.Path(),
+    help="Pictures to calibrate on: files, folders with all below them, archives; may be repeated.",
+)
+@click.option(
+    "--images",
+    default=128,
+    show_default=True,
+    type=click.IntRange(32, 512),
+    help="How many of them to calibrate on; as many more, at most, judge the result.",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The int8 model file.  [default: MODEL's name with .int8.safetensors, in this folder]",
+)
+@click.option(
+    "--eval",
+    "evaluation",
+    type=click.Path(path_type=Path),
+    help="Labelled pictures to measure accuracy on: whatever `lcnet evaluate` takes.",
+)
+@click.option(
+    "--max-drop", default=0.5, show_default=True, type=click.FloatRange(0, 100), help="Points of top-1 that int8 may lose."
+)
+@click.option(
+    "--ranges",
+    default="minmax",
+    show_default=True,
+    type=click.Choice(["minmax", "mse"]),
+    help="How much of what calibration saw the codes cover.",
+)
 @click.option("--force", is_flag=True, help="Write the file whatever the measurements say; it carries them.")
 @click.option("--overwrite", is_flag=True, help="Replace the output files if they exist.")
 @pixels_option
@@ -44,8 +69,13 @@ def quantize(model: str, data: tuple[str, ...], output: Path | None, overwrite: 
     found = hub.locate(model)
     target = output or Path(f"{Path(model).name.removesuffix('.safetensors')}.int8.safetensors")
     check_target(target, overwrite, found.path)
-    options = QuantizeOptions(given["images"], given["ranges"], max_drop=given["max_drop"],
-                              labels_from_names=given["labels_from_names"], max_pixels=given["max_pixels"])  # fmt: skip
+    options = QuantizeOptions(
+        given["images"],
+        given["ranges"],
+        max_drop=given["max_drop"],
+        labels_from_names=given["labels_from_names"],
+        max_pixels=given["max_pixels"],
+    )
     try:
         outcome = run(modelfile.read(found.path, found.config), data, given, options)
     except GateError as error:

@@ -43,8 +43,9 @@ def table(known: dict[str, Published]) -> str:
 
 def page(name: str, published: Published) -> str:
     """All keys of one recipe; what its source does not give is marked."""
-    rows = [[key, text(value), "inferred" if key in published.inferred else ""]
-            for key, value in published.recipe.to_json().items()]  # fmt: skip
+    rows = [
+        [key, text(value), "inferred" if key in published.inferred else ""] for key, value in published.recipe.to_json().items()
+    ]
     return f"{name}: {published.about}\n\n{columns(rows)}\n\nSource: {published.source}."
 
 

@@ -20,28 +20,47 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("data", type=click.Path())
 @click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="Folder for what comes of it.")
-@click.option("--model", "-m", default="lcnet_050", show_default=True,
-              help="An architecture starts from random weights; a name with a tag, or a file, from trained ones.")  # fmt: skip
+@click.option(
+    "--model",
+    "-m",
+    default="lcnet_050",
+    show_default=True,
+    help="An architecture starts from random weights; a name with a tag, or a file, from trained ones.",
+)
 @click.option("--recipe", "-r", default="quick", show_default=True, help="A name (`lcnet recipes`) or a recipe.json.")
 @click.option("--set", "-s", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe.")
 @click.option("--freeze", is_flag=True, help="Train the classifier only.")
 @click.option("--in-chans", type=click.IntRange(1), help="Channels of the pictures, if not 3.")
-@click.option("--val-fraction", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True,
-              help="Share of the training pictures for validation, where the data has none.")  # fmt: skip
+@click.option(
+    "--val-fraction",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="Share of the training pictures for validation, where the data has none.",
+)
 @click.option("--metric", default="", help="Picks the best epoch.  [default: top1, or mAP]")
 @click.option("--patience", type=click.IntRange(0), default=0, help="Stop after so many epochs without a better one.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything that is random.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, or another that torch knows.")
-@click.option("--amp", type=click.Choice(["none", "bf16", "fp16"]), default="none", show_default=True,
-              help="Mixed precision.")  # fmt: skip
+@click.option("--amp", type=click.Choice(["none", "bf16", "fp16"]), default="none", show_default=True, help="Mixed precision.")
 @click.option("--channels-last/--channels-first", default=True, show_default=True, help="Memory layout.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network first.")
-@click.option("--accumulate", type=click.IntRange(1), default=1, show_default=True,
-              help="Parts in which a process does its share of a step, to save memory.")  # fmt: skip
+@click.option(
+    "--accumulate",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Parts in which a process does its share of a step, to save memory.",
+)
 @click.option("--workers", type=click.IntRange(0), help="Processes that decode.  [default: by the processors]")
 @click.option("--threads", type=click.IntRange(1), help="Processors for torch.  [default: all that may be used]")
-@click.option("--checkpoint-minutes", type=click.FloatRange(0), default=10.0, show_default=True,
-              help="Between checkpoints within an epoch.")  # fmt: skip
+@click.option(
+    "--checkpoint-minutes",
+    type=click.FloatRange(0),
+    default=10.0,
+    show_default=True,
+    help="Between checkpoints within an epoch.",
+)
 @click.option("--skip-unreadable", is_flag=True, help="Leave unreadable pictures out, and list them.")
 @click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard too.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
@@ -49,9 +68,15 @@ if TYPE_CHECKING:
 @pixels_option
 @labels_option
 def train(
-    data: str, output: Path, recipe: str, settings: tuple[str, ...], freeze: bool, compiled: bool, tensorboard: bool,
+    data: str,
+    output: Path,
+    recipe: str,
+    settings: tuple[str, ...],
+    freeze: bool,
+    compiled: bool,
+    tensorboard: bool,
     **values: Any,
-) -> None:  # fmt: skip
+) -> None:
     """Train a network on your own pictures; the result is a model file.
 
     DATA is a folder with a folder of pictures a class (also below train/ and val/), a zip of such, a CSV or TSV table of

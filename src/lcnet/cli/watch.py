@@ -37,13 +37,14 @@ class Screen(Events):
         machine, size = run.machine, run.recipe.input_size
         begin = f" from epoch {run.place.epoch + 1}, step {run.place.step + 1}" if resumed else ""
         origin = "trained" if start.pretrained else "random"
-        images = f"{len(train)} images of {len(train.classes)} classes" + (
-            f", {len(val)} for validation" if val else ""
-        )
+        images = f"{len(train)} images of {len(train.classes)} classes" + (f", {len(val)} for validation" if val else "")
         self.note(images)
-        self.note(f"{run.model.arch.name} from {origin} weights at {size}x{size}, {run.recipe.epochs} epochs of "
-                  f"{run.order.steps} steps of {run.order.batch_size} images, on {machine.device}"
-                  + (f" in {machine.group.world} processes" if machine.group.world > 1 else "") + begin)  # fmt: skip
+        self.note(
+            f"{run.model.arch.name} from {origin} weights at {size}x{size}, {run.recipe.epochs} epochs of "
+            f"{run.order.steps} steps of {run.order.batch_size} images, on {machine.device}"
+            + (f" in {machine.group.world} processes" if machine.group.world > 1 else "")
+            + begin
+        )
         self.marks = [time.monotonic()]
 
     def step(self, run: Run, loss: float, lr: float) -> None:
@@ -55,19 +56,21 @@ class Screen(Events):
             rate = self._rate()
             place, steps = run.place, run.order.steps
             left = (run.recipe.epochs * steps - place.updates) / max(rate, 1e-9)
-            self.stream.write(f"{_CLEAR}epoch {place.epoch + 1} of {run.recipe.epochs}  {place.step} of {steps} steps  "
-                              f"loss {loss:.4f}  lr {lr:.2g}  {rate * run.order.batch_size:.0f} images/s  "
-                              f"{duration(left)} left")  # fmt: skip
+            self.stream.write(
+                f"{_CLEAR}epoch {place.epoch + 1} of {run.recipe.epochs}  {place.step} of {steps} steps  "
+                f"loss {loss:.4f}  lr {lr:.2g}  {rate * run.order.batch_size:.0f} images/s  "
+                f"{duration(left)} left"
+            )
             self.stream.flush()
 
     def epoch(self, run: Run, row: dict[str, Any], better: bool) -> None:
         """Print the epoch's line."""
-        values = "  ".join(
-            f"{name.removeprefix('val_')} {value:.4f}" for name, value in row.items() if name.startswith("val_")
-        )
+        values = "  ".join(f"{name.removeprefix('val_')} {value:.4f}" for name, value in row.items() if name.startswith("val_"))
         best = "  best" if better and values else ""
-        self._line(f"epoch {row['epoch']:>3}  lr {row['lr']:.2e}  train loss {row['train_loss']:.4f}  {values}  "
-                   f"{row['seconds']:.1f} s{best}")  # fmt: skip
+        self._line(
+            f"epoch {row['epoch']:>3}  lr {row['lr']:.2e}  train loss {row['train_loss']:.4f}  {values}  "
+            f"{row['seconds']:.1f} s{best}"
+        )
         self.marks = [time.monotonic()]
 
     def _rate(self) -> float:

@@ -27,13 +27,15 @@ from .describe import describe_network
 # PaddleClas's PPLCNet drops 0.2 in "downscale at inference" mode: this multiplies the features before the classifier.
 DROPOUT_SCALE = 0.8
 
-_PADDLE_PARTS = {
-    "conv_stem": "conv1.conv", "bn1": "conv1.bn", "conv_head": "last_conv", "classifier": "fc",
-}  # fmt: skip
+_PADDLE_PARTS = {"conv_stem": "conv1.conv", "bn1": "conv1.bn", "conv_head": "last_conv", "classifier": "fc"}
 _PADDLE_BLOCK_PARTS = {
-    "conv_dw": "dw_conv.conv", "bn1": "dw_conv.bn", "conv_pw": "pw_conv.conv", "bn2": "pw_conv.bn",
-    "se.conv_reduce": "se.conv1", "se.conv_expand": "se.conv2",
-}  # fmt: skip
+    "conv_dw": "dw_conv.conv",
+    "bn1": "dw_conv.bn",
+    "conv_pw": "pw_conv.conv",
+    "bn2": "pw_conv.bn",
+    "se.conv_reduce": "se.conv1",
+    "se.conv_expand": "se.conv2",
+}
 _PADDLE_STAGES = (("blocks2", 0), ("blocks3", 0), ("blocks4", 0), ("blocks5", 0), ("blocks5", 2), ("blocks6", 0))
 _PADDLE_LEAVES = {"running_mean": "_mean", "running_var": "_variance"}
 
@@ -76,9 +78,7 @@ def convert(
     with naming(source):
         checkpoint = read_checkpoint(source, use_ema)
         weights = _in_timm_keys(checkpoint, dropout_scale)
-        config = describe_network(
-            source, checkpoint, weights, _is_paddle(checkpoint), name, chosen, preprocessing or {}
-        )
+        config = describe_network(source, checkpoint, weights, _is_paddle(checkpoint), name, chosen, preprocessing or {})
         config = replace(config, provenance=config.provenance | _origin(source, checkpoint, dropout_scale))
         model = ModelFile(config, weights)
         data = to_bytes(model)

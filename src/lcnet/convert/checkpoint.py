@@ -32,8 +32,17 @@ from .unpickle import describe, interpret
 MAX_BYTES = 1 << 30  # of a file, and of the arrays read from one: thirty times the largest network of the family
 _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickled number, the first of five pickles
 _ZIP_ERRORS = (zipfile.BadZipFile, EOFError, LookupError, MemoryError, OSError, RuntimeError, ValueError, struct.error)
-_SAFETENSORS = {"F64": "Double", "F32": "Float", "F16": "Half", "BF16": "BFloat16", "I64": "Long", "I32": "Int",
-                "I16": "Short", "I8": "Char", "U8": "Byte"}  # fmt: skip
+_SAFETENSORS = {
+    "F64": "Double",
+    "F32": "Float",
+    "F16": "Half",
+    "BF16": "BFloat16",
+    "I64": "Long",
+    "I32": "Int",
+    "I16": "Short",
+    "I8": "Char",
+    "U8": "Byte",
+}
 
 
 @dataclass(frozen=True)
@@ -61,8 +70,16 @@ def read_checkpoint(path: str | os.PathLike[str], use_ema: bool = True) -> Check
     network = find_network(root, use_ema)
     entries, left_out = named_tensors(network)
     description = _description(data) if kind == "safetensors" else _of_run(root)
-    return Checkpoint(_arrays(entries, storages), kind, network.key, hashlib.sha256(data).hexdigest(), description,
-                      network.prefix, tuple(left_out), root)  # fmt: skip
+    return Checkpoint(
+        _arrays(entries, storages),
+        kind,
+        network.key,
+        hashlib.sha256(data).hexdigest(),
+        description,
+        network.prefix,
+        tuple(left_out),
+        root,
+    )
 
 
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:

@@ -29,9 +29,14 @@ TOLD = 5  # names in a note
 
 
 def describe_network(
-    source: Path, checkpoint: Checkpoint, weights: Mapping[str, np.ndarray], paddle: bool, name: str | None,
-    labels: Labels | None, preprocessing: Mapping[str, Any],
-) -> ModelConfig:  # fmt: skip
+    source: Path,
+    checkpoint: Checkpoint,
+    weights: Mapping[str, np.ndarray],
+    paddle: bool,
+    name: str | None,
+    labels: Labels | None,
+    preprocessing: Mapping[str, Any],
+) -> ModelConfig:
     """Describe the network. Raises `ModelFileError` for what is said but cannot be."""
     shapes = {key: value.shape for key, value in weights.items()}
     own = name is None and checkpoint.description is None

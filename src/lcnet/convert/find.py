@@ -59,8 +59,9 @@ def find_network(root: Any, use_ema: bool) -> Network:
     ranks = [_rank(network) for network in known]
     best = [n for n, rank in zip(known, ranks, strict=True) if rank == min(ranks)]
     if len(best) > 1:
-        raise ModelFileError(f"has {len(best)} networks ({'; '.join(map(str, best[:4]))}): expected one; save the one that you"
-                             " mean by itself")  # fmt: skip
+        raise ModelFileError(
+            f"has {len(best)} networks ({'; '.join(map(str, best[:4]))}): expected one; save the one that you mean by itself"
+        )
     return best[0]
 
 
@@ -74,8 +75,10 @@ def _without(root: Any) -> Network:
     key = next((k for k in ORDER if root.get(k) is not None), None) if isinstance(root, dict) else None
     found = root if key is None else root[key]
     if not isinstance(found, dict):
-        raise ModelFileError(f"{key or 'the checkpoint'} is {describe(found)}, expected a dictionary of tensors:"
-                             " save model.state_dict(), not the model")  # fmt: skip
+        raise ModelFileError(
+            f"{key or 'the checkpoint'} is {describe(found)}, expected a dictionary of tensors:"
+            " save model.state_dict(), not the model"
+        )
     return Network((key,) if key else (), found)
 
 

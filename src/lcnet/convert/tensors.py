@@ -19,10 +19,17 @@ from .unpickle import Call, Global, Namespace, Placeholder, Record
 
 BFLOAT16 = "bf16"  # numpy has no such type: read as the upper half of a float32
 STORAGES = {
-    "torch.FloatStorage": "f4", "torch.DoubleStorage": "f8", "torch.HalfStorage": "f2",
-    "torch.BFloat16Storage": BFLOAT16, "torch.LongStorage": "i8", "torch.IntStorage": "i4",
-    "torch.ShortStorage": "i2", "torch.CharStorage": "i1", "torch.ByteStorage": "u1", "torch.BoolStorage": "u1",
-}  # fmt: skip
+    "torch.FloatStorage": "f4",
+    "torch.DoubleStorage": "f8",
+    "torch.HalfStorage": "f2",
+    "torch.BFloat16Storage": BFLOAT16,
+    "torch.LongStorage": "i8",
+    "torch.IntStorage": "i4",
+    "torch.ShortStorage": "i2",
+    "torch.CharStorage": "i1",
+    "torch.ByteStorage": "u1",
+    "torch.BoolStorage": "u1",
+}
 Order = Literal["<", ">"]
 
 _NUMPY_CODES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
@@ -30,10 +37,19 @@ _MAX_DIMENSIONS = 8  # numpy's own limit is higher; a convolution has 4
 
 # What the arguments of a training run hold besides plain values. They become placeholders.
 _INERT = (
-    "pathlib.PosixPath", "pathlib.PurePosixPath", "pathlib.WindowsPath", "pathlib.PureWindowsPath",
-    "pathlib._local.PosixPath", "pathlib._local.PurePosixPath", "pathlib._local.WindowsPath",
-    "collections.Counter", "collections.defaultdict", "torch.device", "builtins.complex", "__builtin__.complex",
-)  # fmt: skip
+    "pathlib.PosixPath",
+    "pathlib.PurePosixPath",
+    "pathlib.WindowsPath",
+    "pathlib.PureWindowsPath",
+    "pathlib._local.PosixPath",
+    "pathlib._local.PurePosixPath",
+    "pathlib._local.WindowsPath",
+    "collections.Counter",
+    "collections.defaultdict",
+    "torch.device",
+    "builtins.complex",
+    "__builtin__.complex",
+)
 
 
 @dataclass(frozen=True)

@@ -130,8 +130,10 @@ class _Machine:
         if not isinstance(function, Global):
             raise ModelFileError(f"the pickle calls something {describe(function)}: refused")
         if function.path not in self.calls:
-            raise ModelFileError(f"the pickle calls {quoted(function.path)}: refused, and nothing was executed. If you"
-                                 " trust it, load it where it was made and save its state dict alone")  # fmt: skip
+            raise ModelFileError(
+                f"the pickle calls {quoted(function.path)}: refused, and nothing was executed. If you"
+                " trust it, load it where it was made and save its state dict alone"
+            )
         try:
             self.stack.append(self.calls[function.path](*args))
         except DAMAGED:
@@ -254,11 +256,30 @@ def _a(kind: type, value: Any) -> Any:
     return value
 
 
-_PUSHES = frozenset((
-    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
-    "STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
-    "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
-))  # fmt: skip
+_PUSHES = frozenset(
+    (
+        "INT",
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "LONG",
+        "LONG1",
+        "LONG4",
+        "FLOAT",
+        "BINFLOAT",
+        "STRING",
+        "BINSTRING",
+        "SHORT_BINSTRING",
+        "UNICODE",
+        "BINUNICODE",
+        "SHORT_BINUNICODE",
+        "BINUNICODE8",
+        "BINBYTES",
+        "SHORT_BINBYTES",
+        "BINBYTES8",
+        "BYTEARRAY8",
+    )
+)
 _MAKES: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None,
     "NEWTRUE": lambda: True,

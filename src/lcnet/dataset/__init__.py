@@ -23,9 +23,7 @@ __all__ = ["Dataset", "Splits", "array_of", "duplicate_groups", "open_dataset", 
 KINDS = "a folder with a folder a class, a .csv or .tsv table of path,label[,split], .tar shards, or a .zip of folders"
 
 
-def open_dataset(
-    path: str | os.PathLike[str], labels_from_names: str | None = None, passed: Passed | None = None
-) -> Splits:
+def open_dataset(path: str | os.PathLike[str], labels_from_names: str | None = None, passed: Passed | None = None) -> Splits:
     """Find labelled pictures; without parts named train, val or test all are in `train`. docs/data.md has the rules.
 
     path: a folder with a folder a class, perhaps within folders train, val and test; a table (.csv, .tsv); a folder of
@@ -75,8 +73,9 @@ def _open(name: str, rule: re.Pattern[str] | None, passed: Passed) -> Splits:
 
 def _check_unruled(name: str, rule: re.Pattern[str] | None) -> None:
     if rule is not None:
-        raise InputError(f"{plain(name)} says its labels itself, expected a folder or a zip archive: leave out "
-                         "--labels-from-names")  # fmt: skip
+        raise InputError(
+            f"{plain(name)} says its labels itself, expected a folder or a zip archive: leave out --labels-from-names"
+        )
 
 
 def _open_folder(name: str, rule: re.Pattern[str] | None, passed: Passed | None) -> Splits:

@@ -77,9 +77,7 @@ def check(
     """Look at every picture and at the labels. `advance` is called once a picture; `passed`: what was not taken of the data."""
     parts = splits.parts()
     counts = {name: class_counts(part).tolist() for name, part in parts.items()}
-    classes = [
-        {"name": label, **{name: counts[name][i] for name in parts}} for i, label in enumerate(splits.train.classes)
-    ]
+    classes = [{"name": label, **{name: counts[name][i] for name in parts}} for i, label in enumerate(splits.train.classes)]
     seen = _Seen(parts, advance, workers or usable_cpus(), max_pixels)
     found = [*seen.unreadable(), *_copies(seen), *_labels(parts, classes), *seen.traits(), *_left_out(passed)]
     found.sort(key=lambda finding: LEVELS.index(finding.level))
@@ -202,5 +200,9 @@ def _labels(parts: dict[str, Dataset], classes: list[dict[str, Any]]) -> Iterato
         yield Finding("alike", WARNING, "names of classes that differ by case, spaces, - and _ only", same)
     by_size = sorted(classes, key=lambda c: c["train"])
     if by_size[-1]["train"] > UNEVEN * by_size[0]["train"]:
-        yield Finding("uneven", REMARK, f"the largest class has more than {UNEVEN} times the pictures of the smallest",
-                      [by_size[-1], by_size[0]])  # fmt: skip
+        yield Finding(
+            "uneven",
+            REMARK,
+            f"the largest class has more than {UNEVEN} times the pictures of the smallest",
+            [by_size[-1], by_size[0]],
+        )

@@ -45,8 +45,10 @@ def class_parts(tree: Tree) -> dict[str, str]:
         return {"train": ""}
     if not bare:
         first = next(iter(named))
-        raise InputError(f"{shown_folder(tree, root)} has {plain(first)} but no train: name "
-                         f"{shown_folder(tree, join(root, first))} to take it alone")  # fmt: skip
+        raise InputError(
+            f"{shown_folder(tree, root)} has {plain(first)} but no train: name "
+            f"{shown_folder(tree, join(root, first))} to take it alone"
+        )
     raise _classless(tree, root, bare, [folders[name] for name in bare])
 
 
@@ -69,9 +71,7 @@ def _by_part(tree: Tree, root: str, named: dict[str, str]) -> dict[str, str]:
     for name, part in named.items():
         other = parts.setdefault(part, name)
         if other != name:
-            raise InputError(
-                f"{shown_folder(tree, root)} has {other!r} and {name!r}, which mean the same: remove or join one"
-            )
+            raise InputError(f"{shown_folder(tree, root)} has {other!r} and {name!r}, which mean the same: remove or join one")
     parts = settle(shown_folder(tree, root), parts)
     return {part: _unwrapped(tree, join(root, parts[part])) for part in ("train", "val", "test") if part in parts}
 

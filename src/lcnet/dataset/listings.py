@@ -24,8 +24,10 @@ def open_listed(tree: Tree, parts: dict[str, str]) -> Splits:
         classes = classes or columns
         if sorted(columns) != sorted(classes):
             odd = sorted({*columns} ^ {*classes})[0]
-            raise InputError(f"{_place(tree, folder)}: the class {odd!r} is not in the {LISTING} of every part: expected "
-                             "the same columns in all")  # fmt: skip
+            raise InputError(
+                f"{_place(tree, folder)}: the class {odd!r} is not in the {LISTING} of every part: expected "
+                "the same columns in all"
+            )
     return gathered.splits(tree.prefix("").rstrip("/"), tuple(sorted(classes)))
 
 

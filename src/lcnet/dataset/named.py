@@ -26,8 +26,10 @@ def rule_of(text: str) -> re.Pattern[str]:
     except re.error as error:
         raise InputError(f"labels_from_names is {text!r}, which is no regular expression: {error}") from None
     if rule.groups != 1:
-        raise InputError(f"labels_from_names is {text!r}, which has {rule.groups} groups: expected {AUTO}, or a regular "
-                         r"expression with one group around the class, such as '(cat|dog)' or '^(.+)_\d+'")  # fmt: skip
+        raise InputError(
+            f"labels_from_names is {text!r}, which has {rule.groups} groups: expected {AUTO}, or a regular "
+            r"expression with one group around the class, such as '(cat|dog)' or '^(.+)_\d+'"
+        )
     return rule
 
 

@@ -117,8 +117,9 @@ def _listing(classes: tuple[str, ...]) -> bytes:
 class _PackJob:
     """How pictures become shards, and how many were written."""
 
-    def __init__(self, shrink: Callable[[bytes], tuple[str, bytes]], shard_size: int, skip: bool, watcher: Watcher,
-                 workers: int) -> None:  # fmt: skip
+    def __init__(
+        self, shrink: Callable[[bytes], tuple[str, bytes]], shard_size: int, skip: bool, watcher: Watcher, workers: int
+    ) -> None:
         self.shrink, self.shard_size, self.skip, self.watcher, self.workers = shrink, shard_size, skip, watcher, workers
         self.packed = Packed()
 

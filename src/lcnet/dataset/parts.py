@@ -15,8 +15,10 @@ from ..errors import InputError
 T = TypeVar("T")
 
 # What is called eval is val in some data sets and test in others: `settle` decides.
-_WORD = re.compile(r"(?P<train>train(?:ing)?)|(?P<val>val(?:id(?:ation)?)?|dev)|(?P<test>test(?:ing)?)|"
-                   r"(?P<eval>eval(?:uation)?)")  # fmt: skip
+_WORD = re.compile(
+    r"(?P<train>train(?:ing)?)|(?P<val>val(?:id(?:ation)?)?|dev)|(?P<test>test(?:ing)?)|"
+    r"(?P<eval>eval(?:uation)?)"
+)
 _SEPARATOR = r"[-_. ]?"
 _FILLER = r"(?:set|data|split|part|folder|images?|imgs?|pictures?|pics?|photos?|samples?|(?:19|20)\d\d)"
 _NAME = re.compile(rf"(?:{_FILLER}{_SEPARATOR}){{0,3}}(?:{_WORD.pattern})(?:{_SEPARATOR}{_FILLER}){{0,3}}")

@@ -146,8 +146,10 @@ def is_sample(name: str) -> bool:
 def check_classes(path: str, classes: Sequence[str]) -> None:
     """Raise `InputError` if there is nothing to tell apart."""
     if len(classes) == 1:
-        raise InputError(f"{plain(path)} has one class only, {classes[0]!r}: a classifier needs two or more (if the "
-                         "classes are folders inside that one, name it)")  # fmt: skip
+        raise InputError(
+            f"{plain(path)} has one class only, {classes[0]!r}: a classifier needs two or more (if the "
+            "classes are folders inside that one, name it)"
+        )
 
 
 def no_train_class(path: str, extra: Iterable[str], part: str) -> InputError:

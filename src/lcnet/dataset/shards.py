@@ -144,8 +144,9 @@ class _Part:
 
     def dataset(self, labels: Labels, table: np.ndarray) -> Dataset:
         """Return what was found; `table` as `Labels.table` makes it."""
-        store = Tarred(tuple(self.paths), np.array(self.shard, np.int32), np.array(self.offset, np.int64),
-                       np.array(self.size, np.int64))  # fmt: skip
+        store = Tarred(
+            tuple(self.paths), np.array(self.shard, np.int32), np.array(self.offset, np.int64), np.array(self.size, np.int64)
+        )
         return Dataset(labels.classes, table[np.array(self.label, np.int64)], self.names.build(), store)
 
 
@@ -165,8 +166,10 @@ def _opened(path: str) -> FileIO:
     start = file.read(6)
     if start.startswith(_COMPRESSED):
         file.close()
-        raise InputError(f"{plain(path)} is compressed, so its pictures cannot be read in any order: expand it to a plain "
-                         ".tar (pictures hardly shrink)")  # fmt: skip
+        raise InputError(
+            f"{plain(path)} is compressed, so its pictures cannot be read in any order: expand it to a plain "
+            ".tar (pictures hardly shrink)"
+        )
     return file
 
 
@@ -207,6 +210,4 @@ def _checked(sample: _Sample, reader: Reader) -> Label:
             raise ValueError(f"{plain(member.name)}: {error}") from None
         if label is not None:
             return label
-    raise ValueError(
-        f"sample {plain(sample.key)} has no label: expected {', '.join(LABELS)} directly before or after it"
-    )
+    raise ValueError(f"sample {plain(sample.key)} has no label: expected {', '.join(LABELS)} directly before or after it")

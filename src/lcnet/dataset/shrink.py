@@ -29,9 +29,7 @@ def shrink(data: bytes, shorter: int, quality: int, max_pixels: int = MAX_PIXELS
         if is_array(data):
             return ".npy", _npy(_scaled(array_of(data), shorter))
         if _is_small_jpeg(data, shorter):
-            decode(
-                data, max_pixels=max_pixels, needed=lambda height, width: (1, 1)
-            )  # as little as tells whether it is whole
+            decode(data, max_pixels=max_pixels, needed=lambda height, width: (1, 1))  # as little as tells whether it is whole
             return ".jpg", data
         return ".jpg", _jpeg(_scaled(decode(data, max_pixels=max_pixels), shorter), quality)
     except LcnetError as error:
@@ -60,9 +58,7 @@ def _jpeg(pixels: np.ndarray, quality: int) -> bytes:
     from PIL import Image
 
     if max(pixels.shape) > MAX_SIDE:
-        raise ImageError(
-            f"it would have {pixels.shape[1]} x {pixels.shape[0]} pixels, JPEG has at most {MAX_SIDE} a side"
-        )
+        raise ImageError(f"it would have {pixels.shape[1]} x {pixels.shape[0]} pixels, JPEG has at most {MAX_SIDE} a side")
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=quality)
     return file.getvalue()

@@ -21,10 +21,12 @@ MARK = 4096  # bytes from the middle of a file that tell nearly all pictures of 
 # Methods of a zip; the last four: why there is nothing to read.
 STORED, DEFLATED, OVERLAPPING, ENCRYPTED, LINK, UNKNOWN = 0, 8, 252, 253, 254, 255
 
-_REFUSALS = {OVERLAPPING: OVERLAPS,
-             ENCRYPTED: "it is encrypted: extract it with its password first",
-             LINK: "a link or device in an archive is not read",
-             UNKNOWN: "only deflated and stored pictures are read: pack it again"}  # fmt: skip
+_REFUSALS = {
+    OVERLAPPING: OVERLAPS,
+    ENCRYPTED: "it is encrypted: extract it with its password first",
+    LINK: "a link or device in an archive is not read",
+    UNKNOWN: "only deflated and stored pictures are read: pack it again",
+}
 
 
 class Files:
@@ -76,8 +78,9 @@ class Tarred:
 class Zipped:
     """Pictures in one zip archive."""
 
-    def __init__(self, path: str, offset: np.ndarray, packed: np.ndarray, size: np.ndarray, crc: np.ndarray,
-                 method: np.ndarray) -> None:  # fmt: skip
+    def __init__(
+        self, path: str, offset: np.ndarray, packed: np.ndarray, size: np.ndarray, crc: np.ndarray, method: np.ndarray
+    ) -> None:
         """offset: int64 [M], of the local header. packed, size: int64 [M], bytes. crc: uint32 [M]. method: uint8 [M]."""
         self.path, self.offset, self.packed, self.bytes, self.crc, self.method = path, offset, packed, size, crc, method
 

@@ -59,9 +59,7 @@ class _Table:
         path = self._path(number, cells["path"])
         first, other = self.seen.setdefault(path, (number, label))
         if other != label:
-            raise self._wrong(
-                number, f"{plain(path)} has other labels than in row {first}: remove one, or join them by |"
-            )
+            raise self._wrong(number, f"{plain(path)} has other labels than in row {first}: remove one, or join them by |")
         folder, slash, base = path.rpartition("/")
         rows = self.parts.setdefault(part, _Part())
         rows.names.add(folder + slash, base)
@@ -120,9 +118,7 @@ def _rows(path: str) -> Iterator[Row]:
                     if is_header:
                         continue
                 if len(cells) != len(columns):
-                    raise InputError(
-                        f"{plain(path)}: row {number}: it has {len(cells)} columns, expected {','.join(columns)}"
-                    )
+                    raise InputError(f"{plain(path)}: row {number}: it has {len(cells)} columns, expected {','.join(columns)}")
                 yield number, dict(zip(columns, cells, strict=True))
     except UnicodeDecodeError:
         raise InputError(f"{plain(path)} is no UTF-8 text: save it as UTF-8") from None
@@ -141,8 +137,9 @@ def _columns(path: str, cells: list[str]) -> tuple[tuple[str, ...], bool]:
         return COLUMNS[: len(names)], False
     for name in names:
         if name not in COLUMNS:
-            raise InputError(f"{plain(path)} has an unknown column {name!r}{suggest(name, COLUMNS)}: expected "
-                             "path,label[,split]")  # fmt: skip
+            raise InputError(
+                f"{plain(path)} has an unknown column {name!r}{suggest(name, COLUMNS)}: expected path,label[,split]"
+            )
     if len(set(names)) < len(names) or not {"path", "label"} <= set(names):
         raise InputError(f"{plain(path)} has the columns {','.join(names)}: expected path,label[,split], each once")
     return names, True

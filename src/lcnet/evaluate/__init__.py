@@ -44,5 +44,8 @@ def evaluate(
     and run, by default as many as the model's. progress: called after each picture. Raises `ImageError` for the first
     picture that cannot be read, `InputError` for classes that are not the model's.
     """
-    return measure(answer(model, dataset, restrict=restrict, real=real, skip_unreadable=skip_unreadable,
-                          workers=workers, progress=progress))  # fmt: skip
+    return measure(
+        answer(
+            model, dataset, restrict=restrict, real=real, skip_unreadable=skip_unreadable, workers=workers, progress=progress
+        )
+    )

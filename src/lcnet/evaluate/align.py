@@ -34,12 +34,15 @@ def align(classes: Sequence[str], labels: Labels | None, num_classes: int) -> np
     if not any(found) and all(_is_index(name, num_classes) for name in classes):
         return np.array([int(name) for name in classes], np.int64)
     if not names:
-        raise InputError(f"the model has no labels, so classes must be indices, 0 to {num_classes - 1}: {_listed(classes)} "
-                         "are none")  # fmt: skip
+        raise InputError(
+            f"the model has no labels, so classes must be indices, 0 to {num_classes - 1}: {_listed(classes)} are none"
+        )
     if missing := [name for name, indices in zip(classes, found, strict=True) if not indices]:
         near = suggest(missing[0], names) if len(names) <= 5000 else ""
-        raise InputError(f"{len(missing)} of {len(classes)} classes of the data are no classes of the model: "
-                         f"{_listed(missing)}{near}; the model knows {_listed(names)}")  # fmt: skip
+        raise InputError(
+            f"{len(missing)} of {len(classes)} classes of the data are no classes of the model: "
+            f"{_listed(missing)}{near}; the model knows {_listed(names)}"
+        )
     if several := [name for name, indices in zip(classes, found, strict=True) if len(indices) > 1]:
         raise InputError(f"the model has several classes that the data's {_listed(several)} could be: use their ids")
     taken: dict[int, str] = {}
@@ -105,8 +108,9 @@ def read_real(path: Path, names: Iterable[str], num_classes: int) -> tuple[np.nd
         match = REAL_NAME.search(shown(name).rpartition("/")[2])
         number = int(match[1]) if match else 0
         if not 1 <= number <= len(lists):
-            raise InputError(f"{plain(name)}: ReaL labels are for pictures named ILSVRC2012_val_00000001 to "
-                             f"ILSVRC2012_val_{len(lists):08}")  # fmt: skip
+            raise InputError(
+                f"{plain(name)}: ReaL labels are for pictures named ILSVRC2012_val_00000001 to ILSVRC2012_val_{len(lists):08}"
+            )
         if lists[number - 1]:
             kept.append(index)
             labels.append(np.unique(np.array(lists[number - 1], np.int64)))
@@ -125,6 +129,7 @@ def _real_lists(path: Path, num_classes: int) -> list[list[int]]:
     for row, labels in enumerate(lists, 1):
         good = isinstance(labels, list) and all(type(n) is int and 0 <= n < num_classes for n in labels)
         if not good:
-            raise InputError(f"{path}: the entry of picture {row} is {labels!r:.60}, expected class indices from 0 to "
-                             f"{num_classes - 1}")  # fmt: skip
+            raise InputError(
+                f"{path}: the entry of picture {row} is {labels!r:.60}, expected class indices from 0 to {num_classes - 1}"
+            )
     return lists

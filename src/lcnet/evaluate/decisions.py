@@ -56,8 +56,10 @@ def parse_spec(text: str) -> Spec:
         bound = float(match[3]) / (100 if match[4] else 1)
         assert 0 <= bound <= 1
     except (AssertionError, ValueError):
-        raise InputError(f"the threshold {text!r} is none of fpr<=X, precision>=X and recall>=X, with X from 0 to 1 "
-                         "(in quotes, as < and > mean something to the shell)") from None  # fmt: skip
+        raise InputError(
+            f"the threshold {text!r} is none of fpr<=X, precision>=X and recall>=X, with X from 0 to 1 "
+            "(in quotes, as < and > mean something to the shell)"
+        ) from None
     return Spec(match[1], bound)
 
 
@@ -69,8 +71,10 @@ def fit_temperature(answers: Answers) -> float:
     """
     low, high, scale = 1 / WIDEST, WIDEST, 1.0
     if _slope(answers, low)[0] >= 0 or _slope(answers, high)[0] <= 0:
-        raise InputError(f"no temperature fits: the answers to these {len(answers.logits)} pictures are all right, or no "
-                         "better than chance; it needs pictures that training has not seen")  # fmt: skip
+        raise InputError(
+            f"no temperature fits: the answers to these {len(answers.logits)} pictures are all right, or no "
+            "better than chance; it needs pictures that training has not seen"
+        )
     for _ in range(STEPS):
         slope, curve = _slope(answers, scale)
         low, high = (scale, high) if slope < 0 else (low, scale)
@@ -166,9 +170,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     "fpr": Kind("<=", lambda c: c.negatives, lambda c, n, right, x: n - right <= x * c.negatives + ROUNDING, True),
-    "precision": Kind(
-        ">=", lambda c: len(c.scores), lambda c, n, right, x: (right >= x * n - ROUNDING) & (n > 0), True
-    ),
+    "precision": Kind(">=", lambda c: len(c.scores), lambda c, n, right, x: (right >= x * n - ROUNDING) & (n > 0), True),
     "recall": Kind(">=", lambda c: c.positives, lambda c, n, right, x: right >= x * c.positives - ROUNDING, False),
 }
 
@@ -214,12 +216,15 @@ def choose(answers: Answers, temperature: bool, spec: Spec | None) -> tuple[Deci
     temperature makes meaningless.
     """
     if answers.restricted or answers.real:
-        raise InputError("a temperature and thresholds are for all classes of the model and for labels of the data: "
-                         "leave out --restrict and --real")  # fmt: skip
+        raise InputError(
+            "a temperature and thresholds are for all classes of the model and for labels of the data: "
+            "leave out --restrict and --real"
+        )
     decision = answers.config.decision
     if temperature and decision.thresholds and spec is None:
-        raise InputError("the model has thresholds, which hold for its present temperature: find them again with "
-                         "--threshold too")  # fmt: skip
+        raise InputError(
+            "the model has thresholds, which hold for its present temperature: find them again with --threshold too"
+        )
     if temperature:
         decision = replace(decision, temperature=fit_temperature(answers))
     if spec is None:
@@ -235,8 +240,9 @@ def target(located: Located, output: Path | None) -> Path:
     path = located.path.resolve()
     ours = any(path.is_relative_to(folder.resolve()) for folder in (BUNDLED, cache_folder()))
     if output is None and (ours or located.source.startswith("hf-hub:")):
-        raise InputError(f"{located.path} is shared (bundled, or in the download cache) and is not changed: name a file "
-                         "with --output")  # fmt: skip
+        raise InputError(
+            f"{located.path} is shared (bundled, or in the download cache) and is not changed: name a file with --output"
+        )
     if output is not None:
         check_target(output, overwrite=True)
     return output or path

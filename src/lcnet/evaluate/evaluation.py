@@ -66,8 +66,10 @@ class Evaluation:
         absent = columns - int(answers.present.sum())
         notes = []
         if absent:
-            notes.append(f"the data has {columns - absent} of the model's {columns} classes; answers may be any of them "
-                         "(--restrict: only those of the data)")  # fmt: skip
+            notes.append(
+                f"the data has {columns - absent} of the model's {columns} classes; answers may be any of them "
+                "(--restrict: only those of the data)"
+            )
         if answers.restricted and columns < answers.config.arch.num_classes:
             notes.append(f"answers are restricted to the data's {columns} of {answers.config.arch.num_classes} classes")
         if answers.unlabeled:
@@ -114,9 +116,14 @@ class Evaluation:
         table = self.decided
         assert table is not None
         predicted, right, support = int(table.predicted[k]), int(table.right[k]), int(table.support[k])
-        return {"threshold": (self.decision.thresholds or {}).get(name), "predicted": predicted, "right": right,
-                "precision": _plain(table.precision[k]), "recall": _plain(table.recall[k]),
-                "fpr": (predicted - right) / (self.pictures - support) if self.pictures > support else None}  # fmt: skip
+        return {
+            "threshold": (self.decision.thresholds or {}).get(name),
+            "predicted": predicted,
+            "right": right,
+            "precision": _plain(table.precision[k]),
+            "recall": _plain(table.recall[k]),
+            "fpr": (predicted - right) / (self.pictures - support) if self.pictures > support else None,
+        }
 
     def _confusions(self) -> list[dict[str, Any]] | None:
         if self.pairs is None:

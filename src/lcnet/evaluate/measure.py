@@ -20,9 +20,7 @@ TOP = 5
 SIDES = (0, 64, 128, 256, 512, 1024)  # where the slices by the shorter side begin, in pixels
 WORST = 48  # mistakes that are kept
 CHUNK = 1 << 22  # values that are worked on at once
-DRAWN = (
-    100_000_000  # pictures that the bootstrap draws in all, if that is at least a hundred times as many as there are
-)
+DRAWN = 100_000_000  # pictures that the bootstrap draws in all, if that is at least a hundred times as many as there are
 CHEAP = 200_000  # pictures times classes up to which a multi-label model's measures are drawn too
 
 
@@ -75,9 +73,7 @@ def scores(answers: Answers, decision: Decision) -> Scores:
         found.predicted[part], found.confidence[part] = probs.argmax(axis=1), probs.max(axis=1)
         found.rank[part] = metrics.ranks(probs, targets)
         found.loss[part] = cross_entropy(logits, targets, decision.temperature or 1.0)
-        found.brier[part] = (
-            np.square(probs, dtype=np.float64).sum(axis=1) + 1 - 2 * probs[np.arange(len(probs)), targets]
-        )
+        found.brier[part] = np.square(probs, dtype=np.float64).sum(axis=1) + 1 - 2 * probs[np.arange(len(probs)), targets]
     return found
 
 
@@ -100,8 +96,19 @@ def _one(answers: Answers, decision: Decision) -> Evaluation:
     names, wrong = answers.names, np.flatnonzero(~found.right)
     worst = wrong[np.argsort(-found.confidence[wrong], kind="stable")][:WORST].tolist()
     mistakes = [_mistake(answers, i, [names[found.predicted[i]]], found.confidence[i]) for i in worst]
-    return Evaluation(answers, decision, summary, table, by_class, None, pairs, tuple(bins),
-                      _slices(answers, found.right), tuple(mistakes), len(wrong))  # fmt: skip
+    return Evaluation(
+        answers,
+        decision,
+        summary,
+        table,
+        by_class,
+        None,
+        pairs,
+        tuple(bins),
+        _slices(answers, found.right),
+        tuple(mistakes),
+        len(wrong),
+    )
 
 
 def _drawn(answers: Answers, found: Scores) -> dict[str, Estimate]:
@@ -141,16 +148,31 @@ def _several(answers: Answers, decision: Decision) -> Evaluation:
     loss = cross_entropy(answers.logits, answers.targets, decision.temperature or 1.0)
     micro, macro, mean_loss = _drawn_labels(chosen, positive, loss, repeats)
     error, bins = metrics.calibration(probs.ravel(), positive.ravel())
-    summary = {"mAP": mean_ap, "micro_f1": micro, "macro_f1": macro, "exact": _share(exact), "loss": mean_loss,
-               "calibration_error": Estimate(error)}  # fmt: skip
+    summary = {
+        "mAP": mean_ap,
+        "micro_f1": micro,
+        "macro_f1": macro,
+        "exact": _share(exact),
+        "loss": mean_loss,
+        "calibration_error": Estimate(error),
+    }
     off = np.where(chosen != positive, np.abs(probs - positive), 0.0)
     worst = np.argsort(-off.max(axis=1), kind="stable")[: min(WORST, int((~exact).sum()))].tolist()
     names = answers.names
-    mistakes = [
-        _mistake(answers, i, [names[k] for k in chosen[i].nonzero()[0]], probs[i, off[i].argmax()]) for i in worst
-    ]
-    return Evaluation(answers, decision, summary, table, table if decision.thresholds else None, each, None, tuple(bins),
-                      _slices(answers, exact), tuple(mistakes), int((~exact).sum()))  # fmt: skip
+    mistakes = [_mistake(answers, i, [names[k] for k in chosen[i].nonzero()[0]], probs[i, off[i].argmax()]) for i in worst]
+    return Evaluation(
+        answers,
+        decision,
+        summary,
+        table,
+        table if decision.thresholds else None,
+        each,
+        None,
+        tuple(bins),
+        _slices(answers, exact),
+        tuple(mistakes),
+        int((~exact).sum()),
+    )
 
 
 def _drawn_labels(chosen: np.ndarray, positive: np.ndarray, loss: np.ndarray, repeats: int) -> list[Estimate]:

@@ -78,9 +78,7 @@ def per_class(support: np.ndarray, predicted: np.ndarray, right: np.ndarray) -> 
 
 def class_counts(targets: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Support, answers and right answers of each class, int64 [K], from one target and one answer a picture, int64 [N]."""
-    support, answers, right = (
-        np.bincount(c, minlength=classes) for c in (targets, predicted, targets[targets == predicted])
-    )
+    support, answers, right = (np.bincount(c, minlength=classes) for c in (targets, predicted, targets[targets == predicted]))
     return support, answers, right
 
 
@@ -154,9 +152,7 @@ def mean_average_precision(scores: np.ndarray, positive: np.ndarray, repeats: in
     return Estimate(_mean(each), float(low), float(high)), each
 
 
-def bootstrap(
-    statistic: Callable[[np.ndarray], tuple[float, ...]], size: int, repeats: int = REPEATS
-) -> list[Estimate]:
+def bootstrap(statistic: Callable[[np.ndarray], tuple[float, ...]], size: int, repeats: int = REPEATS) -> list[Estimate]:
     """Return each value of `statistic` of the pictures 0 to `size` - 1 with its 95% percentile interval.
 
     The pictures are drawn with replacement, `repeats` times (0: no interval), from the same seed every time.

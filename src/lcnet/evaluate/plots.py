@@ -176,9 +176,14 @@ def reliability(bins: Sequence[Bin]) -> Image.Image:
 
 
 def _axes(
-    canvas: Canvas, frame: tuple[float, float, float, float], xs: tuple[float, float], ys: tuple[float, float],
-    x_text: Callable[[float], str], y_text: Callable[[float], str], x_step: float = 0.0,
-) -> None:  # fmt: skip
+    canvas: Canvas,
+    frame: tuple[float, float, float, float],
+    xs: tuple[float, float],
+    ys: tuple[float, float],
+    x_text: Callable[[float], str],
+    y_text: Callable[[float], str],
+    x_step: float = 0.0,
+) -> None:
     """Grid lines and their numbers around a frame: left, top, width, height."""
     left, top, width, height = frame
     for value in _ticks(*ys):

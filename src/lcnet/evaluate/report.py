@@ -82,7 +82,7 @@ def write_report(
 
 def _fill(
     folder: Path, evaluation: Evaluation, dataset: LabeledPictures, title: str, history: Sequence[dict[str, Any]]
-) -> None:  # fmt: skip
+) -> None:
     from . import plots
 
     tiles = _tiles(evaluation, dataset)
@@ -117,11 +117,7 @@ def _tiles(evaluation: Evaluation, dataset: LabeledPictures) -> list[Tile]:
             )  # read before
         except LcnetError:
             continue
-        lines = [
-            f"is {_first(m.truth) or 'none'}",
-            f"said {_first(m.predicted) or 'none'}",
-            f"{100 * m.probability:.1f}%",
-        ]
+        lines = [f"is {_first(m.truth) or 'none'}", f"said {_first(m.predicted) or 'none'}", f"{100 * m.probability:.1f}%"]
         tiles.append((thumbnail(pixels), [writable(line) for line in lines], [*lines, m.name]))
     return tiles
 
@@ -153,10 +149,7 @@ def _page(evaluation: Evaluation, title: str, images: dict[str, bytes], tiles: l
     if evaluation.decided is not None:
         parts += ["<h2>With the thresholds</h2>", _table(decided_rows(evaluation, CLASSES))]
     if evaluation.slices:
-        parts += [
-            "<h2>By size</h2>",
-            _table([["shorter side", "pictures", "right", "interval"], *slice_rows(evaluation)]),
-        ]
+        parts += ["<h2>By size</h2>", _table([["shorter side", "pictures", "right", "interval"], *slice_rows(evaluation)])]
     if tiles:
         parts += [f"<h2>Mistakes: {evaluation.wrong:,}, the most confident first</h2>", *map(_figure, tiles)]
     if evaluation.answers.skipped:

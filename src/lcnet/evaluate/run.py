@@ -151,17 +151,16 @@ def _plan_real(model: Classifier, dataset: LabeledPictures, path: Path) -> Answe
     for row, right in zip(targets, labels, strict=True):
         row[right] = 1
     missing = len(dataset) - len(kept)
-    return Answers(config, dataset, _none(total), targets, np.arange(total), np.ones(total, bool), kept, kept,
-                   unlabeled=missing, real=True)  # fmt: skip
+    return Answers(
+        config, dataset, _none(total), targets, np.arange(total), np.ones(total, bool), kept, kept, unlabeled=missing, real=True
+    )
 
 
 def _check_task(config: ModelConfig, dataset: LabeledPictures) -> None:
     if not config.arch.num_classes:
         raise InputError("this model has no classifier: there is nothing to evaluate")
     if dataset.multi_label and not config.decision.multi_label:
-        raise InputError(
-            "the data has several labels a picture, the model gives one: evaluate a multi-label model on it"
-        )
+        raise InputError("the data has several labels a picture, the model gives one: evaluate a multi-label model on it")
 
 
 def _none(columns: int) -> np.ndarray:
@@ -187,8 +186,14 @@ def _run(model: Classifier, plan: Answers, skip: bool, workers: int | None, adva
                 skipped.append(bad)
             advance()
     rows = slice(None) if good.all() else good  # a view, where nothing is left out
-    return replace(plan, logits=logits[rows], targets=plan.targets[rows], indices=plan.indices[rows],
-                   sides=sides[rows], skipped=tuple(skipped))  # fmt: skip
+    return replace(
+        plan,
+        logits=logits[rows],
+        targets=plan.targets[rows],
+        indices=plan.indices[rows],
+        sides=sides[rows],
+        skipped=tuple(skipped),
+    )
 
 
 def _samples(plan: Answers) -> Iterator[Sample]:

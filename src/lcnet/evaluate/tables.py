@@ -8,11 +8,19 @@ from .evaluation import Evaluation
 from .metrics import Estimate
 
 TITLES = {
-    "top1": "top-1", "balanced_accuracy": "balanced accuracy", "macro_precision": "precision, mean of classes",
-    "macro_f1": "F1, mean of classes", "mAP": "mean average precision", "micro_f1": "F1, all labels together",
-    "exact": "exactly the right labels", "calibration_error": "calibration error", "loss": "log loss", "brier": "Brier score",
-    "answered": "answered", "answered_right": "right of those answered",
-}  # fmt: skip
+    "top1": "top-1",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_precision": "precision, mean of classes",
+    "macro_f1": "F1, mean of classes",
+    "mAP": "mean average precision",
+    "micro_f1": "F1, all labels together",
+    "exact": "exactly the right labels",
+    "calibration_error": "calibration error",
+    "loss": "log loss",
+    "brier": "Brier score",
+    "answered": "answered",
+    "answered_right": "right of those answered",
+}
 NO_SHARE = ("loss", "brier")
 
 

@@ -29,6 +29,8 @@ def parity(model: ModelFile, run: Callable[[np.ndarray], np.ndarray]) -> float:
     expected = ours.run(x) if model.config.arch.num_classes else ours.embeddings(x)
     difference = float(np.abs(run(x) - expected).max() / np.ptp(expected))
     if not difference <= TOLERANCE:
-        raise ExportError(f"the exported network differs by {difference:.1e} of the range, at most {TOLERANCE:.0e} is "
-                          "accepted: nothing is written")  # fmt: skip
+        raise ExportError(
+            f"the exported network differs by {difference:.1e} of the range, at most {TOLERANCE:.0e} is "
+            "accepted: nothing is written"
+        )
     return difference

@@ -43,8 +43,10 @@ def export_onnx(model: ModelFile, path: str | os.PathLike[str], overwrite: bool 
 def to_onnx(model: ModelFile) -> onnx.ModelProto:
     """Build the ONNX graph of a model (opset 17). Raises `InputError` for a quantised one."""
     if model.config.quantization:
-        raise InputError("the model is quantised with a scale for each channel of every activation, which ONNX engines do not"
-                         " run in int8: export the float model that it was made from")  # fmt: skip
+        raise InputError(
+            "the model is quantised with a scale for each channel of every activation, which ONNX engines do not"
+            " run in int8: export the float model that it was made from"
+        )
     onnx = _import_onnx()
     size = model.config.preprocessing.input_size
     graph = _Graph(onnx)
@@ -100,9 +102,7 @@ class _Graph:
         if block.squeeze_excite:
             reduce, expand = block.squeeze_excite
             pooled = self.add("GlobalAveragePool", [x], f"{block.name}.se.pool")
-            squeezed = self.add(
-                "Relu", [self.conv(pooled, reduce, f"{block.name}.se.conv_reduce")], f"{block.name}.se.act"
-            )
+            squeezed = self.add("Relu", [self.conv(pooled, reduce, f"{block.name}.se.conv_reduce")], f"{block.name}.se.act")
             expanded = self.conv(squeezed, expand, f"{block.name}.se.conv_expand")
             gate = self.add("HardSigmoid", [expanded], f"{block.name}.se.gate", alpha=1 / 6, beta=0.5)
             x = self.add("Mul", [x, gate], f"{block.name}.se")

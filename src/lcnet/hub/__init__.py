@@ -122,9 +122,7 @@ def cached(entry: zoo.Entry, cache_dir: str | os.PathLike[str] | None = None) ->
     return _entry_file(entry, _cache(cache_dir), offline=True).sound()
 
 
-def download(
-    name: str | os.PathLike[str], to: str | os.PathLike[str], cache_dir: str | os.PathLike[str] | None = None
-) -> Path:
+def download(name: str | os.PathLike[str], to: str | os.PathLike[str], cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """Put a model's weights and a timm `config.json` in folder `to`, for `local-dir:`; returns the path of the weights.
 
     The cached file is hashed again before it is copied. Raises what `locate` raises, and `ModelFileError` for weights
@@ -190,8 +188,10 @@ def _locate_folder(folder: Path) -> Located:
         raise WeightsError(f"{folder} has no {WEIGHTS} but {', '.join(models)}: give the path of the one you mean")
     pickles = [n for n in names if n.endswith(PICKLES)]
     if pickles:
-        raise WeightsError(f"{folder} has no {WEIGHTS}, only {', '.join(pickles)}, which are not loaded: "
-                           f"run `lcnet convert {folder / pickles[0]} {folder / WEIGHTS}`")  # fmt: skip
+        raise WeightsError(
+            f"{folder} has no {WEIGHTS}, only {', '.join(pickles)}, which are not loaded: "
+            f"run `lcnet convert {folder / pickles[0]} {folder / WEIGHTS}`"
+        )
     told = identify_folder(names) or "expected one, as `lcnet download NAME --to DIR` puts it"
     raise WeightsError(f"{folder} has no {WEIGHTS}: {told}")
 
@@ -208,8 +208,10 @@ def _locate_entry(entry: zoo.Entry, cache: Path, offline: bool) -> Located:
             raise WeightsError(f"{entry.name} should be bundled, but {path} is missing: install lcnet again")
         return Located(path, entry.config(), "bundled")
     if entry.url:
-        raise WeightsError(f"{entry.name} is published for PaddlePaddle only: download {entry.url}, run `lcnet convert "
-                           f"{entry.url.rpartition('/')[2]} {entry.name}.safetensors`, and give that path")  # fmt: skip
+        raise WeightsError(
+            f"{entry.name} is published for PaddlePaddle only: download {entry.url}, run `lcnet convert "
+            f"{entry.url.rpartition('/')[2]} {entry.name}.safetensors`, and give that path"
+        )
     have = [e.name for e in zoo.ENTRIES if e.pretrained]
     paddle = [e.name for e in zoo.ENTRIES if e.url and e.arch_name == entry.arch_name]
     also = f"; {', '.join(paddle)} can be had through `lcnet convert`" if paddle else ""
@@ -330,9 +332,11 @@ def _verify(what: str, path: Path, expected: str) -> None:
 def _compare(what: str, data: bytes, expected: str, done: str) -> None:
     found = store.sha256(data)
     if found != expected:
-        raise WeightsError(f"{what} is not the file that was promised: expected sha256 {expected}, found {found} "
-                           f"({len(data)} bytes). {done}, and the next try downloads it afresh; "
-                           "if that fails too, a proxy or a mirror (HF_ENDPOINT) changes it")  # fmt: skip
+        raise WeightsError(
+            f"{what} is not the file that was promised: expected sha256 {expected}, found {found} "
+            f"({len(data)} bytes). {done}, and the next try downloads it afresh; "
+            "if that fails too, a proxy or a mirror (HF_ENDPOINT) changes it"
+        )
 
 
 def _promised(path: Path) -> str | None:
@@ -346,8 +350,10 @@ def _explain(want: _Remote, error: Exception) -> WeightsError:
     response: Any = getattr(error, "response", None)
     if response is None:
         if isinstance(error, OSError) and error.errno is not None:
-            return WeightsError(f"cannot download {want}: the cache {want.cache} cannot be written ({reason(error)}); "
-                                "set HF_HOME to a folder that can")  # fmt: skip
+            return WeightsError(
+                f"cannot download {want}: the cache {want.cache} cannot be written ({reason(error)}); "
+                "set HF_HOME to a folder that can"
+            )
         return _unreachable(want, f"the download failed ({type(error).__name__}: {reason(error)})")
     status, code = response.status_code, response.headers.get("X-Error-Code")
     if code == "EntryNotFound":
@@ -370,8 +376,10 @@ def _no_such_file(want: _Remote) -> str:
         get_hf_file_metadata(hf_hub_url(want.repo, PICKLE, revision=want.revision))
     except Exception:  # whatever it is, the answer is that there is no such file either
         return f"{want.repo} has no {want.file} at revision {want.revision!r}: expected the weights of an LCNet"
-    return (f"{want.repo} has no {want.file}, only {PICKLE}, which is not loaded: "
-            f"download it and run `lcnet convert {PICKLE} {WEIGHTS}`")  # fmt: skip
+    return (
+        f"{want.repo} has no {want.file}, only {PICKLE}, which is not loaded: "
+        f"download it and run `lcnet convert {PICKLE} {WEIGHTS}`"
+    )
 
 
 def _unreachable(want: _Remote, reason: str) -> WeightsError:

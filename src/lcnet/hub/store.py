@@ -29,8 +29,10 @@ def check_answer(commit: str | None, etag: str | None) -> tuple[str, str]:
         ("ETag", etag, _NAME, "letters, digits, '.', '_' and '-'"),
     ):
         if not form.fullmatch(value):
-            raise OSError(f"what answers is not a Hugging Face hub: its {header} is {value[:100]!r}, expected {meaning}; "
-                          "check HF_ENDPOINT and the proxy")  # fmt: skip
+            raise OSError(
+                f"what answers is not a Hugging Face hub: its {header} is {value[:100]!r}, expected {meaning}; "
+                "check HF_ENDPOINT and the proxy"
+            )
     return commit, etag
 
 
@@ -113,8 +115,9 @@ def remove(entry: Path, content: str) -> None:
 
 def _check_inside(folder: Path, path: Path) -> None:
     if not path.parent.resolve().is_relative_to(folder.resolve()):
-        raise WeightsError(f"{path} leads out of {folder}, where nothing is written or removed: "
-                           "remove the link on the way, and try again")  # fmt: skip
+        raise WeightsError(
+            f"{path} leads out of {folder}, where nothing is written or removed: remove the link on the way, and try again"
+        )
 
 
 def _is_free(blob: Path, fresh: Path) -> bool:

@@ -100,10 +100,7 @@ def resize_crop(image: np.ndarray, preprocessing: Preprocessing = DEFAULT) -> np
 
 
 def resize(
-    image: np.ndarray,
-    size: tuple[int, int],
-    interpolation: str = "bicubic",
-    box: tuple[int, int, int, int] | None = None,
+    image: np.ndarray, size: tuple[int, int], interpolation: str = "bicubic", box: tuple[int, int, int, int] | None = None
 ) -> np.ndarray:
     """Scale one picture as Pillow 13's `Image.resize` does, to the bit: uint8 [H,W,C] to uint8 [h,w,C].
 
@@ -118,11 +115,14 @@ def resize(
         raise InputError(f"interpolation is {interpolation!r}{near}: expected one of {', '.join(INTERPOLATIONS)}")
     sides = (*image.shape[:2], height, width)
     if not 0 < min(sides) <= max(sides) <= MAX_SIDE:
-        raise InputError(f"a picture of {sides[1]} x {sides[0]} pixels cannot be scaled to {width} x {height}: sides "
-                         f"are 1 to {MAX_SIDE}")  # fmt: skip
+        raise InputError(
+            f"a picture of {sides[1]} x {sides[0]} pixels cannot be scaled to {width} x {height}: sides are 1 to {MAX_SIDE}"
+        )
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-        raise InputError(f"box is {(left, top, right, bottom)}, expected left < right and top < bottom within the "
-                         f"scaled picture of {width} x {height} pixels")  # fmt: skip
+        raise InputError(
+            f"box is {(left, top, right, bottom)}, expected left < right and top < bottom within the "
+            f"scaled picture of {width} x {height} pixels"
+        )
     out = np.empty((bottom - top, right - left, image.shape[2]), np.uint8)
     for part, pixels in _parts(image):
         scaled = np.ascontiguousarray(out[:, :, part])  # `out` itself, or a copy of some of its channels
@@ -258,8 +258,10 @@ def _scaled_size(height: int, width: int, preprocessing: Preprocessing) -> tuple
     target_h, target_w = (math.floor(n / preprocessing.crop_pct) for n in preprocessing.input_size[1:])
     mode = preprocessing.crop_mode
     if not (target_h and target_w):
-        raise InputError(f"crop_pct {preprocessing.crop_pct} is too large for input_size {preprocessing.input_size}: "
-                         "pictures would be scaled to 0 pixels")  # fmt: skip
+        raise InputError(
+            f"crop_pct {preprocessing.crop_pct} is too large for input_size {preprocessing.input_size}: "
+            "pictures would be scaled to 0 pixels"
+        )
     if mode == "squash":
         scaled = target_h, target_w
     elif mode == "center" and target_h == target_w:
@@ -270,8 +272,10 @@ def _scaled_size(height: int, width: int, preprocessing: Preprocessing) -> tuple
         ratio = max(ratios) if mode == "border" else min(ratios)
         scaled = round(height / ratio), round(width / ratio)
     if not (min(scaled) > 0 and max(height, width, *scaled) <= MAX_SIDE):
-        raise ImageError(f"a picture of {width} x {height} pixels would be scaled to {scaled[1]} x {scaled[0]}, "
-                         f"expected sides of 1 to {MAX_SIDE} pixels: crop it, or use crop_mode 'squash'")  # fmt: skip
+        raise ImageError(
+            f"a picture of {width} x {height} pixels would be scaled to {scaled[1]} x {scaled[0]}, "
+            f"expected sides of 1 to {MAX_SIDE} pixels: crop it, or use crop_mode 'squash'"
+        )
     return scaled
 
 

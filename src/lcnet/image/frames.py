@@ -81,8 +81,10 @@ class Film:
     def _spend(self, pixels: int) -> None:
         self.pixels += pixels
         if self.pixels > MAX_TIMES * self.max_pixels:
-            raise ImageError(f"its frames up to here have more than {MAX_TIMES} times max_pixels = {self.max_pixels} pixels: "
-                             "take fewer, or allow more (--max-pixels) if it can be trusted")  # fmt: skip
+            raise ImageError(
+                f"its frames up to here have more than {MAX_TIMES} times max_pixels = {self.max_pixels} pixels: "
+                "take fewer, or allow more (--max-pixels) if it can be trusted"
+            )
 
     def close(self) -> None:
         """Close the file."""

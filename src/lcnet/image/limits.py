@@ -35,8 +35,10 @@ def check_file(kind: str, file: BinaryIO) -> None:
     file.seek(0)
     parts = cut(file.read())
     if parts.tiles > MAX_TILES or parts.blocks > MAX_BLOCKS:
-        raise ImageError(f"it is cut into {parts.tiles} tiles and {parts.blocks} coding blocks, read up to {MAX_TILES} and "
-                         f"{MAX_BLOCKS}: save it again with larger ones")  # fmt: skip
+        raise ImageError(
+            f"it is cut into {parts.tiles} tiles and {parts.blocks} coding blocks, read up to {MAX_TILES} and "
+            f"{MAX_BLOCKS}: save it again with larger ones"
+        )
 
 
 def check_size(image: Image.Image, max_pixels: int) -> None:
@@ -45,12 +47,15 @@ def check_size(image: Image.Image, max_pixels: int) -> None:
 
     width, height = image.size
     if width * height > max_pixels:
-        raise ImageError(f"it has {width} x {height} pixels, more than max_pixels = {max_pixels}: make it smaller, "
-                         "or allow more (--max-pixels) if it can be trusted")  # fmt: skip
+        raise ImageError(
+            f"it has {width} x {height} pixels, more than max_pixels = {max_pixels}: make it smaller, "
+            "or allow more (--max-pixels) if it can be trusted"
+        )
     own = Image.MAX_IMAGE_PIXELS
     if own and own != PILLOW_PIXELS and width * height > 2 * own:  # somebody has set it
-        raise ImageError(f"it has {width} x {height} pixels: Pillow's own limit, PIL.Image.MAX_IMAGE_PIXELS, holds too, "
-                         "doubled as there")  # fmt: skip
+        raise ImageError(
+            f"it has {width} x {height} pixels: Pillow's own limit, PIL.Image.MAX_IMAGE_PIXELS, holds too, doubled as there"
+        )
     if max(width, height) > MAX_SIDE:
         raise ImageError(f"it has {width} x {height} pixels, expected sides of at most {MAX_SIDE}: crop it")
     if not width * height:
@@ -70,14 +75,10 @@ def check_layout(image: Image.Image, file: BinaryIO) -> None:
 def _check_pages(image: Image.Image) -> None:
     tags = getattr(image, "tag_v2", {})
     if _DNG in tags or (_SUB_IFDS in tags and _number(tags.get(_NEW_SUBFILE)) & 1):
-        raise ImageError(
-            "it is a camera's raw file, of which Pillow would read the thumbnail: develop it to JPEG or TIFF"
-        )
+        raise ImageError("it is a camera's raw file, of which Pillow would read the thumbnail: develop it to JPEG or TIFF")
     tile = _number(tags.get(_TILE_WIDTH)) * _number(tags.get(_TILE_HEIGHT))
     if tile > max(MAX_TILE, 4 * image.width * image.height):
-        raise ImageError(
-            f"it has {image.width} x {image.height} pixels in tiles of {tile}: save it again without tiles"
-        )
+        raise ImageError(f"it has {image.width} x {image.height} pixels in tiles of {tile}: save it again without tiles")
 
 
 def _number(value: object) -> int:
@@ -87,8 +88,10 @@ def _number(value: object) -> int:
 def _check_runs(image: Image.Image) -> None:
     coded = any("rle" in str(tile[0]) for tile in getattr(image, "tile", ()))
     if coded and (image.width > MAX_RUN_WIDTH or image.width * image.height > MAX_RUNS):
-        raise ImageError(f"it has {image.width} x {image.height} pixels in run lengths, read up to {MAX_RUNS} in all and "
-                         f"{MAX_RUN_WIDTH} a row: save it as PNG")  # fmt: skip
+        raise ImageError(
+            f"it has {image.width} x {image.height} pixels in run lengths, read up to {MAX_RUNS} in all and "
+            f"{MAX_RUN_WIDTH} a row: save it as PNG"
+        )
 
 
 def _check_scans(image: Image.Image, file: BinaryIO) -> None:

@@ -27,9 +27,7 @@ from .reading import opened
 if TYPE_CHECKING:
     from PIL import Image
 
-    ImageSource: TypeAlias = (
-        str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
-    )
+    ImageSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
     Needed: TypeAlias = Callable[[int, int], tuple[int, int]]
     Check: TypeAlias = Callable[[Image.Image], None]
 
@@ -37,8 +35,15 @@ DEFAULT = Preprocessing()
 
 # EXIF orientation -> what turns the picture upright (EXIF 2.32, tag 0x0112), by Pillow's names.
 ORIENTATION = 0x0112
-TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
-         6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"}  # fmt: skip
+TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 LYING = ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
 
 
@@ -102,8 +107,10 @@ def name_of(source: ImageSource) -> str:
 
     if isinstance(source, Image.Image):
         return str(getattr(source, "filename", "") or "PIL image")
-    raise InputError(f"an image is given as {type(source).__name__}, expected a path, bytes, a binary file object, "
-                     "a PIL image or a uint8 array [H,W,3]")  # fmt: skip
+    raise InputError(
+        f"an image is given as {type(source).__name__}, expected a path, bytes, a binary file object, "
+        "a PIL image or a uint8 array [H,W,3]"
+    )
 
 
 def _from_array(array: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:

@@ -19,10 +19,23 @@ from ..errors import InputError, ModelFileError
 from ..text import one_line, plain, reason, short
 
 # Where an object keeps its list, in the order of looking: ours, timm's, Hugging Face's, torchvision's and fastai's.
-HOLDERS = ("label_names", "id2label", "label2id", "class_to_idx", "idx_to_class", "names", "classes", "labels",
-           "categories")  # fmt: skip
-_HEADERS = frozenset(("id", "idx", "index", "number", "class", "class_id", "class_index", "label", "label_id", "name",
-                      "class_name", "label_name"))  # fmt: skip
+HOLDERS = ("label_names", "id2label", "label2id", "class_to_idx", "idx_to_class", "names", "classes", "labels", "categories")
+_HEADERS = frozenset(
+    (
+        "id",
+        "idx",
+        "index",
+        "number",
+        "class",
+        "class_id",
+        "class_index",
+        "label",
+        "label_id",
+        "name",
+        "class_name",
+        "label_name",
+    )
+)
 _NUMBER = re.compile(r"\s*[0-9]{1,9}\s*")
 _DIGITS = "0123456789"
 _SEPARATORS = (",", ";", ":", "\t")
@@ -66,9 +79,7 @@ def _numbered(lines: list[str]) -> Labels | None:
     ways = [[parse(line) for line in body] for parse in (_before, _behind, _spaced)]
     whole = [way for way in ways if sorted(row.number for row in way if row) == list(range(len(body)))]
     if len(whole) > 1:
-        raise ValueError(
-            f"line {first + 1} ({_shown(body[0])}) has two numbers, and so have all: expected one; {_AS_JSON}"
-        )
+        raise ValueError(f"line {first + 1} ({_shown(body[0])}) has two numbers, and so have all: expected one; {_AS_JSON}")
     # A number behind a space is mostly part of the name, as of cars and aircraft: it counts only where all fit.
     chosen = whole[0] if whole else max(ways[:2], key=lambda way: sum(row is not None for row in way))
     return _ordered(chosen, body, first + 1) if any(chosen) else None
@@ -108,14 +119,14 @@ def _ordered(found: list[Line | None], body: list[str], first: int) -> Labels:
     without = next((i for i, line in enumerate(found) if line is None), None)
     if without is not None:
         have = next(i for i, line in enumerate(found) if line)
-        raise ValueError(f"line {first + without} ({_shown(body[without])}) has no number, but line {first + have}"
-                         f" ({_shown(body[have])}) has: expected one on every line or on none; {_AS_JSON}")  # fmt: skip
+        raise ValueError(
+            f"line {first + without} ({_shown(body[without])}) has no number, but line {first + have}"
+            f" ({_shown(body[have])}) has: expected one on every line or on none; {_AS_JSON}"
+        )
     rows = [(f"line {first + i} ({_shown(body[i])})", line.number, line.name) for i, line in enumerate(found) if line]
     for where, _, name in rows:
         if _NUMBER.fullmatch(name):
-            raise ValueError(
-                f"{where} has two numbers, and either could be the name: expected a number and a name; {_AS_JSON}"
-            )
+            raise ValueError(f"{where} has two numbers, and either could be the name: expected a number and a name; {_AS_JSON}")
     return Labels(_by_number(rows))
 
 
@@ -125,28 +136,30 @@ def _by_number(rows: Iterable[tuple[str, int, Any]]) -> tuple[Any, ...]:
     places: dict[int, str] = {}
     for where, number, _ in rows:
         if number in places:
-            raise ValueError(f"{where} has the number {number}, as {places[number]} has: expected 0 to {len(rows) - 1},"
-                             " each once")  # fmt: skip
+            raise ValueError(
+                f"{where} has the number {number}, as {places[number]} has: expected 0 to {len(rows) - 1}, each once"
+            )
         places[number] = where
     for where, number, _ in rows:
         if not 0 <= number < len(rows):
             gap = next(i for i in range(len(rows)) if i not in places)
-            raise ValueError(f"{where} has the number {number}, and none is {gap}: expected 0 to {len(rows) - 1}, as there are"
-                             f" {len(rows)} names; {_AS_JSON}")  # fmt: skip
+            raise ValueError(
+                f"{where} has the number {number}, and none is {gap}: expected 0 to {len(rows) - 1}, as there are"
+                f" {len(rows)} names; {_AS_JSON}"
+            )
     return tuple(name for _, _, name in sorted(rows, key=lambda row: row[1]))
 
 
 def _unnumbered(lines: list[str]) -> Labels:
     if all(map(_NUMBER.fullmatch, lines)) and [int(n) for n in lines] != list(range(len(lines))):
-        raise ValueError(f"line 1 ({_shown(lines[0])}) is a number, as all are: expected names; if numbers are the names,"
-                         f" {_AS_JSON}")  # fmt: skip
+        raise ValueError(
+            f"line 1 ({_shown(lines[0])}) is a number, as all are: expected names; if numbers are the names, {_AS_JSON}"
+        )
     rows = [line.split("\t") for line in lines]
     columns = len(rows[0])
     for at, row in enumerate(rows, 1):
         if len(row) != columns or columns > 2 or not row[-1].strip():
-            raise ValueError(
-                f"line {at} ({_shown(lines[at - 1])}): expected a name, or an id, a tab and a name, on every line"
-            )
+            raise ValueError(f"line {at} ({_shown(lines[at - 1])}): expected a name, or an id, a tab and a name, on every line")
     return Labels(tuple(row[-1] for row in rows), tuple(row[0] for row in rows) if columns == 2 else None)
 
 
@@ -189,8 +202,9 @@ def _described(names: Labels, texts: Any) -> Labels:
 
 def _from_list(data: list[Any]) -> Labels:
     if data and all(isinstance(row, dict) and type(row.get("id")) is int for row in data):  # COCO's categories
-        return from_json(Labels, {"names": list(_by_number((_shown(str(r.get("name"))), r["id"], r.get("name"))
-                                                           for r in data))}, "labels")  # fmt: skip
+        return from_json(
+            Labels, {"names": list(_by_number((_shown(str(r.get("name"))), r["id"], r.get("name")) for r in data))}, "labels"
+        )
     return from_json(Labels, {"names": data}, "labels")
 
 
@@ -198,8 +212,10 @@ def _from_object(data: dict[str, Any]) -> Labels:
     """Read number -> name (or Keras's [id, name]), or name -> number."""
     forwards, backwards = all(map(_NUMBER.fullmatch, data)), all(_whole(value) is not None for value in data.values())
     if not data or forwards == backwards:
-        raise ValueError('expected a list of names, {"0": "cat", ...} or {"cat": 0, ...}'
-                         + (": these are numbers on both sides" if data and forwards else _odd_one(data)))  # fmt: skip
+        raise ValueError(
+            'expected a list of names, {"0": "cat", ...} or {"cat": 0, ...}'
+            + (": these are numbers on both sides" if data and forwards else _odd_one(data))
+        )
     if backwards:
         return Labels(_by_number((_shown(key), _whole(value) or 0, key) for key, value in data.items()))
     names = _by_number((_shown(key), int(key), value) for key, value in data.items())
@@ -224,7 +240,5 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out = dict(pairs)
     if len(out) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(
-            f"{_shown(next(key for key in keys if keys.count(key) > 1))} stands there twice: expected it once"
-        )
+        raise ValueError(f"{_shown(next(key for key in keys if keys.count(key) > 1))} stands there twice: expected it once")
     return out

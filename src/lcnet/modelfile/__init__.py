@@ -32,9 +32,19 @@ from .timm_config import from_config_json, read_config_json
 from .values import COUNTER, check_values, dtypes_of
 
 __all__ = [
-    "ModelFile", "check_shapes", "check_values", "infer_arch", "is_pickled", "naming", "parse_config", "plain_config", "read",
-    "read_config", "to_bytes", "write",
-]  # fmt: skip
+    "ModelFile",
+    "check_shapes",
+    "check_values",
+    "infer_arch",
+    "is_pickled",
+    "naming",
+    "parse_config",
+    "plain_config",
+    "read",
+    "read_config",
+    "to_bytes",
+    "write",
+]
 MAX_HEADER = 100_000_000  # bytes; safetensors refuses longer ones
 HEADER_ROOM = 2 << 20  # bytes of a header beyond twice those of the tensors: the parser needs ten times as many
 
@@ -108,8 +118,9 @@ def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch, quantization
             problems.append(f"{key} has shape {list(shape)}, expected a scalar, []")
     if problems:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise ModelFileError(f"the tensors do not fit {arch.name} with {arch.num_classes} classes: "
-                             + "; ".join(problems[:5]) + more)  # fmt: skip
+        raise ModelFileError(
+            f"the tensors do not fit {arch.name} with {arch.num_classes} classes: " + "; ".join(problems[:5]) + more
+        )
 
 
 def infer_arch(shapes: Mapping[str, tuple[int, ...]]) -> Arch:
@@ -156,9 +167,7 @@ def _shapes(file: Any) -> dict[str, tuple[int, ...]]:
     return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
 
 
-def _config_of(
-    file: Any, path: Path, shapes: Mapping[str, tuple[int, ...]], default: ModelConfig | None
-) -> ModelConfig:
+def _config_of(file: Any, path: Path, shapes: Mapping[str, tuple[int, ...]], default: ModelConfig | None) -> ModelConfig:
     text = (file.metadata() or {}).get(METADATA_KEY)
     return plain_config(path, shapes, default) if text is None else parse_config(text, classes_of(shapes))
 
@@ -212,9 +221,7 @@ def _check_header(start: bytes, size: int) -> None:
     length = int.from_bytes(start, "little")
     most = HEADER_ROOM + 2 * (size - 8 - length)
     if most < length <= size - 8:
-        raise ModelFileError(
-            f"its header has {length} bytes, expected at most {most} for the tensors that it describes"
-        )
+        raise ModelFileError(f"its header has {length} bytes, expected at most {most} for the tensors that it describes")
 
 
 def _header(path: str | os.PathLike[str], classes: int) -> dict[str, Any]:

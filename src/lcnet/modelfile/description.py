@@ -106,9 +106,7 @@ def _check(value: Any, left: int) -> None:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise ModelFileError(
-                f"{_IT} has the text {value!r:.60}, which is no Unicode: half of a UTF-16 pair"
-            ) from None
+            raise ModelFileError(f"{_IT} has the text {value!r:.60}, which is no Unicode: half of a UTF-16 pair") from None
     elif isinstance(value, (dict, list)):
         if not left:
             raise _too_deep()

@@ -81,51 +81,82 @@ _ONNX = frozenset(
 # The first that shows is it: what is certain comes before what only a name or a byte suggests.
 KINDS = (
     Kind("an empty file", lambda f: not f.size, "its download or copy never began: get it again"),
-    Kind("a git-lfs pointer, not the file that it stands for", lambda f: f.starts(b"version https://git-lfs"),
-         "run `git lfs pull` in its repository, or " + _FETCH),
+    Kind(
+        "a git-lfs pointer, not the file that it stands for",
+        lambda f: f.starts(b"version https://git-lfs"),
+        "run `git lfs pull` in its repository, or " + _FETCH,
+    ),
     Kind("an OpenVINO graph", lambda f: f.text.startswith(b"<?xml") and b"<net " in f.text, _FROM_CHECKPOINT),
     Kind("a web page", lambda f: f.text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")), _FETCH),
     Kind("a Keras model (HDF5)", lambda f: f.starts(b"\x89HDF\r\n\x1a\n"), _FROM_ARRAYS),
     Kind("a Keras model", lambda f: f.has("config.json", "model.weights.h5"), _FROM_ARRAYS),
-    Kind("a TorchScript model", lambda f: f.has("data.pkl", "constants.pkl"),
-         "where torch is, " + _STATE.format("torch.jit.load('{name}')")),
-    Kind("a program of torch.export", lambda f: f.has("archive_format") or f.has("serialized_exported_program.json"),
-         "where torch is, torch.save(dict(torch.export.load('{name}').state_dict), 'weights.pth'), and give that to"
-         " `lcnet convert`"),
-    Kind("a fastai learner (export.pkl)", lambda f: f.root.startswith("fastai."),
-         "where fastai is, " + _STATE.format("load_learner('{name}').model")),
-    Kind("an object of class {root}, saved whole", lambda f: f.root not in ("", *_DICTIONARIES),
-         "where it loads, " + _STATE.format("model")),
-    Kind("numpy's arrays (.npz)", lambda f: bool(f.members) and all(m.endswith(".npy") for m in f.members),
-         "safetensors.numpy.save_file(dict(numpy.load('{name}')), 'weights.safetensors'), and give that to `lcnet convert`"),
+    Kind(
+        "a TorchScript model",
+        lambda f: f.has("data.pkl", "constants.pkl"),
+        "where torch is, " + _STATE.format("torch.jit.load('{name}')"),
+    ),
+    Kind(
+        "a program of torch.export",
+        lambda f: f.has("archive_format") or f.has("serialized_exported_program.json"),
+        "where torch is, torch.save(dict(torch.export.load('{name}').state_dict), 'weights.pth'), and give that to"
+        " `lcnet convert`",
+    ),
+    Kind(
+        "a fastai learner (export.pkl)",
+        lambda f: f.root.startswith("fastai."),
+        "where fastai is, " + _STATE.format("load_learner('{name}').model"),
+    ),
+    Kind(
+        "an object of class {root}, saved whole",
+        lambda f: f.root not in ("", *_DICTIONARIES),
+        "where it loads, " + _STATE.format("model"),
+    ),
+    Kind(
+        "numpy's arrays (.npz)",
+        lambda f: bool(f.members) and all(m.endswith(".npy") for m in f.members),
+        "safetensors.numpy.save_file(dict(numpy.load('{name}')), 'weights.safetensors'), and give that to `lcnet convert`",
+    ),
     Kind("one array of numpy (.npy)", lambda f: f.starts(b"\x93NUMPY"), _FROM_ARRAYS),
     Kind("a zip archive with {members}", lambda f: bool(f.members) and not f.has("data.pkl"), _UNPACK),
     Kind("a TensorFlow Lite graph", lambda f: f.start[4:8] == b"TFL3", _FROM_ARRAYS),
-    Kind("a TensorFlow graph (SavedModel or .pb)", lambda f: f.ends(".pb", ".pbtxt") or f.starts(b"\x08\x01\x12"),
-         _FROM_ARRAYS),
+    Kind(
+        "a TensorFlow graph (SavedModel or .pb)", lambda f: f.ends(".pb", ".pbtxt") or f.starts(b"\x08\x01\x12"), _FROM_ARRAYS
+    ),
     Kind("a part of a TensorFlow checkpoint", lambda f: f.ends(".index") or ".ckpt.data-" in f.name, _FROM_ARRAYS),
     Kind("an ONNX graph", lambda f: f.ends(".onnx") or (f.starts(b"\x08") and f.start[1:3] in _ONNX), _FROM_CHECKPOINT),
-    Kind("a part of a PaddlePaddle inference graph", lambda f: _is_paddle_graph(f),
-         "give `lcnet convert` the .pdparams of the training that it was exported from"),
+    Kind(
+        "a part of a PaddlePaddle inference graph",
+        lambda f: _is_paddle_graph(f),
+        "give `lcnet convert` the .pdparams of the training that it was exported from",
+    ),
     Kind("an ncnn graph", lambda f: f.starts(b"7767517"), _FROM_CHECKPOINT),
     Kind("a gzip archive", lambda f: f.starts(b"\x1f\x8b"), _UNPACK),
     Kind("an archive", lambda f: f.starts(b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ", b"BZh", b"\x28\xb5\x2f\xfd"), _UNPACK),
     Kind("a tar archive", lambda f: f.start[257:262] == b"ustar", _UNPACK),
     Kind("a picture", lambda f: f.starts(b"\x89PNG", b"\xff\xd8\xff", b"GIF8"), "give the model here, and it the picture"),
     Kind("a GGUF file", lambda f: f.starts(b"GGUF"), "no LCNet is stored so: give the file of an LCNet"),
-    Kind("a JSON text", lambda f: f.text.startswith(b"{\"") or f.text.startswith(b"{\n"),
-         "give the file with the weights, which it may describe"),
-)  # fmt: skip
+    Kind(
+        "a JSON text",
+        lambda f: f.text.startswith(b'{"') or f.text.startswith(b"{\n"),
+        "give the file with the weights, which it may describe",
+    ),
+)
 
 # The same of folders, by the names in them.
 FOLDERS = (
     ("a TensorFlow SavedModel", ("saved_model.pb",), _FROM_ARRAYS),
-    ("a PaddlePaddle inference graph", (".pdiparams",),
-     "give `lcnet convert` the .pdparams of the training that it was exported from"),
-    ("a checkpoint of torch.distributed", (".distcp",),
-     "`python -m torch.distributed.checkpoint.format_utils dcp_to_torch DIR weights.pth`, and give that to `lcnet convert`"),
+    (
+        "a PaddlePaddle inference graph",
+        (".pdiparams",),
+        "give `lcnet convert` the .pdparams of the training that it was exported from",
+    ),
+    (
+        "a checkpoint of torch.distributed",
+        (".distcp",),
+        "`python -m torch.distributed.checkpoint.format_utils dcp_to_torch DIR weights.pth`, and give that to `lcnet convert`",
+    ),
     ("an OpenVINO graph", (".xml",), _FROM_CHECKPOINT),
-)  # fmt: skip
+)
 
 
 def identify(name: str, file: BinaryIO, size: int) -> str | None:

@@ -84,9 +84,7 @@ def check_values(weights: Mapping[str, np.ndarray]) -> None:
         if key.endswith("scale") and not (value >= SMALLEST_SCALE).all():
             raise ModelFileError(f"{key} has values below {SMALLEST_SCALE:.1e}, expected scales above 0")
         if key.endswith("input_scale") and not (value <= LARGEST_SCALE).all():
-            raise ModelFileError(
-                f"{key} has values above {LARGEST_SCALE:.1e}, expected scales whose reciprocals are one"
-            )
+            raise ModelFileError(f"{key} has values above {LARGEST_SCALE:.1e}, expected scales whose reciprocals are one")
         if key.endswith(".scale"):
             _check_sums(weights, key.removesuffix(".scale"))
 

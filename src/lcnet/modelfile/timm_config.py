@@ -20,8 +20,18 @@ from .assumed import FIELDS, noted
 from .description import longest
 
 # model_args of any value: they are taken, change nothing in a finished LCNet, or are held against the weights.
-HARMLESS_ARGS = ("num_classes", "in_chans", "bn_eps", "bn_momentum", "drop_rate", "drop_path_rate", "se_from_exp",
-                 "layer_scale_init_value", "feature_cfg", "device")  # fmt: skip
+HARMLESS_ARGS = (
+    "num_classes",
+    "in_chans",
+    "bn_eps",
+    "bn_momentum",
+    "drop_rate",
+    "drop_path_rate",
+    "se_from_exp",
+    "layer_scale_init_value",
+    "feature_cfg",
+    "device",
+)
 
 
 def _average(value: Any, arch: Arch) -> bool:
@@ -134,8 +144,9 @@ def _check_option(where: str, key: str, value: Any, arch: Arch) -> None:
 
 
 def _other(where: str, key: str, value: Any, expected: str) -> ModelFileError:
-    return ModelFileError(f"{where} has {key}={value!r:.60}, expected {expected}: the runtime has only plain LCNets, "
-                          "run this one with timm")  # fmt: skip
+    return ModelFileError(
+        f"{where} has {key}={value!r:.60}, expected {expected}: the runtime has only plain LCNets, run this one with timm"
+    )
 
 
 def _arch(data: dict[str, Any], found: Arch) -> Arch:
@@ -146,8 +157,9 @@ def _arch(data: dict[str, Any], found: Arch) -> Arch:
         raise ModelFileError(f"num_classes is {classes!r}, expected a whole number")
     for key, value in (("num_classes", found.num_classes), ("in_chans", found.in_chans)):
         if args.get(key) not in (None, value):
-            raise ModelFileError(f"model_args has {key}={args[key]!r:.60}, expected {value} as the weights have: save the "
-                                 "model again")  # fmt: skip
+            raise ModelFileError(
+                f"model_args has {key}={args[key]!r:.60}, expected {value} as the weights have: save the model again"
+            )
     return Arch(_width(data["architecture"]), found.in_chans, classes)
 
 

@@ -71,14 +71,26 @@ class ModelOptions:
 
 @overload
 def create_model(
-    model_name: Name, pretrained: bool = ..., pretrained_cfg: Description = ..., pretrained_cfg_overlay: Fields = ...,
-    checkpoint_path: Name | None = ..., cache_dir: Name | None = ..., *, features_only: Literal[True], **options: Any,
-) -> LCNetFeatures: ...  # fmt: skip
+    model_name: Name,
+    pretrained: bool = ...,
+    pretrained_cfg: Description = ...,
+    pretrained_cfg_overlay: Fields = ...,
+    checkpoint_path: Name | None = ...,
+    cache_dir: Name | None = ...,
+    *,
+    features_only: Literal[True],
+    **options: Any,
+) -> LCNetFeatures: ...
 @overload
 def create_model(
-    model_name: Name, pretrained: bool = ..., pretrained_cfg: Description = ..., pretrained_cfg_overlay: Fields = ...,
-    checkpoint_path: Name | None = ..., cache_dir: Name | None = ..., **options: Any,
-) -> LCNet: ...  # fmt: skip
+    model_name: Name,
+    pretrained: bool = ...,
+    pretrained_cfg: Description = ...,
+    pretrained_cfg_overlay: Fields = ...,
+    checkpoint_path: Name | None = ...,
+    cache_dir: Name | None = ...,
+    **options: Any,
+) -> LCNet: ...
 def create_model(
     model_name: Name,
     pretrained: bool = False,

@@ -162,8 +162,10 @@ class LCNet(Trunk):
         pooling = GlobalPool(pool)
         if self.num_features * pooling.multiplier != self.conv_head.in_channels:
             width = self.conv_head.in_channels
-            raise InputError(f"global_pool={pool!r} does not fit the head conv, which reads {width} channels: "
-                             "create the model with this pooling instead")  # fmt: skip
+            raise InputError(
+                f"global_pool={pool!r} does not fit the head conv, which reads {width} channels: "
+                "create the model with this pooling instead"
+            )
         self._last_pooling = pool or self._last_pooling
         self.arch = replace(self.arch, num_classes=num_classes)
         self.global_pool = pooling.train(self.training)

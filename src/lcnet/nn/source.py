@@ -25,12 +25,40 @@ Description = Fields | str
 
 # Fields of timm's PretrainedCfg. Those that no LCNet needs are carried along unread.
 CFG_FIELDS = (
-    "url", "file", "state_dict", "hf_hub_id", "hf_hub_filename", "source", "architecture", "tag", "custom_load",
-    "input_size", "test_input_size", "min_input_size", "fixed_input_size", "interpolation", "crop_pct", "test_crop_pct",
-    "crop_mode", "mean", "std", "num_classes", "label_offset", "label_names", "label_descriptions", "pool_size",
-    "test_pool_size", "first_conv", "classifier", "license", "description", "origin_url", "paper_name", "paper_ids",
+    "url",
+    "file",
+    "state_dict",
+    "hf_hub_id",
+    "hf_hub_filename",
+    "source",
+    "architecture",
+    "tag",
+    "custom_load",
+    "input_size",
+    "test_input_size",
+    "min_input_size",
+    "fixed_input_size",
+    "interpolation",
+    "crop_pct",
+    "test_crop_pct",
+    "crop_mode",
+    "mean",
+    "std",
+    "num_classes",
+    "label_offset",
+    "label_names",
+    "label_descriptions",
+    "pool_size",
+    "test_pool_size",
+    "first_conv",
+    "classifier",
+    "license",
+    "description",
+    "origin_url",
+    "paper_name",
+    "paper_ids",
     "notes",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -77,13 +105,13 @@ def read_weights(source: ModelSource, cache_dir: Name | None) -> tuple[Mapping[s
     if source.cfg.get("file"):
         return load_state_dict(source.cfg["file"]), source.bn_eps
     if source.where is None:
-        raise WeightsError(f"the pretrained_cfg given for {source.cfg['architecture']} names no weights: expected "
-                           "file, state_dict or hf_hub_id in it, or pretrained=False for fresh ones")  # fmt: skip
+        raise WeightsError(
+            f"the pretrained_cfg given for {source.cfg['architecture']} names no weights: expected "
+            "file, state_dict or hf_hub_id in it, or pretrained=False for fresh ones"
+        )
     model = modelfile.read(*_locate(source.where, cache_dir))
     if model.config.quantization:
-        raise ModelFileError(
-            f"{source.where}: the model is quantised, expected float weights: take the file it was made from"
-        )
+        raise ModelFileError(f"{source.where}: the model is quantised, expected float weights: take the file it was made from")
     return model.weights, model.config.bn_eps
 
 

@@ -110,17 +110,13 @@ def quantize(
 def _check_mean(model: ModelFile) -> None:
     mean = model.config.preprocessing.mean
     if not all(0 <= m <= 1 for m in mean):
-        raise InputError(
-            f"preprocessing.mean is {mean}, expected numbers from 0 to 1: in int8 the mean pixel is the border"
-        )
+        raise InputError(f"preprocessing.mean is {mean}, expected numbers from 0 to 1: in int8 the mean pixel is the border")
 
 
 class _QuantizeJob:
     """One model's way from calibration pictures to int8 layers."""
 
-    def __init__(
-        self, model: ModelFile, options: QuantizeOptions, calibrating: list[Any], tell: Callable[[str], None]
-    ) -> None:
+    def __init__(self, model: ModelFile, options: QuantizeOptions, calibrating: list[Any], tell: Callable[[str], None]) -> None:
         self.arch, self.preprocessing = model.config.arch, model.config.preprocessing
         self.options, self.sources, self.tell = options, calibrating, tell
         self.exact: Layers = float_layers(fold(model))
@@ -149,9 +145,7 @@ class _QuantizeJob:
         self.tell(f"finding ranges on {len(self.sources)} pictures")
 
         def counted() -> Any:
-            for x in pictures.batches(
-                self.sources, self.preprocessing, self.problems, max_pixels=self.options.max_pixels
-            ):
+            for x in pictures.batches(self.sources, self.preprocessing, self.problems, max_pixels=self.options.max_pixels):
                 self.used += len(x)
                 yield x
 
@@ -201,8 +195,15 @@ class _QuantizeJob:
 
     def report(self, damages: list[sensitivity.Damage], kept: tuple[str, ...]) -> dict[str, Any]:
         """What was done, as JSON."""
-        rows = [{"unit": d.unit, "runs_in": "fp32" if d.unit in kept else "int8", "sqnr_db": round(d.sqnr_db, 2),
-                 "macs": round(d.macs, 5)} for d in damages]  # fmt: skip
+        rows = [
+            {
+                "unit": d.unit,
+                "runs_in": "fp32" if d.unit in kept else "int8",
+                "sqnr_db": round(d.sqnr_db, 2),
+                "macs": round(d.macs, 5),
+            }
+            for d in damages
+        ]
         calibration = {"images": self.used, "left_out": len(self.problems), "problems": self.problems[:5]}
         return {"options": self.options.to_json(), "calibration": calibration, "units": rows}
 
@@ -213,9 +214,13 @@ def _model(model: ModelFile, layers: Layers, kept: tuple[str, ...], verdict: dic
 
 
 def _judge(
-    model: ModelFile, made: ModelFile, held_out: list[Any], judged: list[Any] | None, options: QuantizeOptions,
+    model: ModelFile,
+    made: ModelFile,
+    held_out: list[Any],
+    judged: list[Any] | None,
+    options: QuantizeOptions,
     tell: Callable[[str], None],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Run both models on what calibration did not see, and time them."""
     exact, int8 = (_run(Classifier(m, threads=1)) for m in (model, made))
     preprocessing, classes = model.config.preprocessing, bool(model.config.arch.num_classes)
@@ -247,9 +252,7 @@ def _run(classifier: Classifier) -> acceptance.Run:
 
 
 def _sizes(model: ModelFile, made: ModelFile) -> dict[str, int]:
-    return {
-        name: sum(v.nbytes for v in m.weights.values()) for name, m in (("fp32_bytes", model), ("int8_bytes", made))
-    }
+    return {name: sum(v.nbytes for v in m.weights.values()) for name, m in (("fp32_bytes", model), ("int8_bytes", made))}
 
 
 def _summary(report: dict[str, Any], options: QuantizeOptions) -> dict[str, Any]:

@@ -68,8 +68,10 @@ class Comparison:
             out |= {
                 "top1_fp32": round(100 * self.right[0] / self.labeled, 4),
                 "top1_int8": round(100 * self.right[1] / self.labeled, 4),
-                "drop": round(self.drop, 4), "drop_low": round(low, 4), "drop_high": round(high, 4),
-            }  # fmt: skip
+                "drop": round(self.drop, 4),
+                "drop_low": round(low, 4),
+                "drop_high": round(high, 4),
+            }
         return out
 
     @property
@@ -85,9 +87,7 @@ class Comparison:
         return 100 * (middle - half), 100 * (middle + half)
 
 
-def compare(
-    exact: Run, quantized: Run, groups: Iterable[tuple[list[Any], np.ndarray]], with_classes: bool
-) -> Comparison:
+def compare(exact: Run, quantized: Run, groups: Iterable[tuple[list[Any], np.ndarray]], with_classes: bool) -> Comparison:
     """Run batches of ready input through both; `groups` yields (classes, input), the classes unused unless asked for."""
     out = Comparison()
     for classes, x in groups:

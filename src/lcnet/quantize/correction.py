@@ -28,11 +28,7 @@ def picture_limit(arch: Arch, preprocessing: Preprocessing) -> int:
 
 
 def corrected(
-    arch: Arch,
-    exact: Mapping[str, AnyLayer],
-    layers: Mapping[str, AnyLayer],
-    preprocessing: Preprocessing,
-    x: np.ndarray,
+    arch: Arch, exact: Mapping[str, AnyLayer], layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, x: np.ndarray
 ) -> Layers:
     """Return int8 layers whose pre-activations have the float network's means on ready input, float32 [N,C,H,W].
 
@@ -42,8 +38,7 @@ def corrected(
     want = have = np.ascontiguousarray(x.transpose(1, 2, 3, 0))
     for layer in layers_in_order(arch):
         pre, found = (
-            _in_chunks(layer, by_name[layer.name], state, preprocessing)
-            for by_name, state in ((exact, want), (out, have))
+            _in_chunks(layer, by_name[layer.name], state, preprocessing) for by_name, state in ((exact, want), (out, have))
         )
         tensors = out[layer.name]
         if isinstance(tensors, QuantizedLayer):

@@ -205,9 +205,7 @@ def _taps(padded: np.ndarray, kernel: int, stride: int) -> Iterator[tuple[tuple[
     height, width = (conv_size(n - kernel + 1, stride) for n in padded.shape[1:3])
     for y in range(kernel):
         for x in range(kernel):
-            rows, columns = (
-                slice(start, start + stride * (n - 1) + 1, stride) for start, n in ((y, height), (x, width))
-            )
+            rows, columns = (slice(start, start + stride * (n - 1) + 1, stride) for start, n in ((y, height), (x, width)))
             yield (y, x), padded[:, rows, columns]
 
 

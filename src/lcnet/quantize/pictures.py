@@ -47,18 +47,20 @@ def choose(data: Any, images: int) -> tuple[list[Any], list[Any]]:
 
 
 def batches(
-    sources: Iterable[Any], preprocessing: Preprocessing, problems: list[str], size: int = BATCH,
-    max_pixels: int = MAX_PIXELS,
-) -> Iterator[np.ndarray]:  # fmt: skip
+    sources: Iterable[Any], preprocessing: Preprocessing, problems: list[str], size: int = BATCH, max_pixels: int = MAX_PIXELS
+) -> Iterator[np.ndarray]:
     """Yield the pictures as ready input, float32 [N,C,H,W]; what is wrong with those left out is added to `problems`."""
     for _, x in groups(((source, None) for source in sources), preprocessing, problems, size, max_pixels):
         yield x
 
 
 def groups(
-    marked: Iterable[tuple[Any, Any]], preprocessing: Preprocessing, problems: list[str], size: int = BATCH,
+    marked: Iterable[tuple[Any, Any]],
+    preprocessing: Preprocessing,
+    problems: list[str],
+    size: int = BATCH,
     max_pixels: int = MAX_PIXELS,
-) -> Iterator[tuple[list[Any], np.ndarray]]:  # fmt: skip
+) -> Iterator[tuple[list[Any], np.ndarray]]:
     """Do what `batches` does for (source, mark) pairs, and yield the marks of each batch with it."""
     marks, ready = [], []
     for source, mark in marked:
@@ -86,9 +88,7 @@ def check_enough(found: int, wanted: int, fewest: int, problems: list[str], purp
         raise InputError(f"{found} of {wanted} pictures can be used to {purpose}, expected at least {fewest}{why}")
 
 
-def labeled(
-    path: str | os.PathLike[str], config: ModelConfig, labels_from_names: str | None = None
-) -> list[tuple[Found, int]]:
+def labeled(path: str | os.PathLike[str], config: ModelConfig, labels_from_names: str | None = None) -> list[tuple[Found, int]]:
     """List the pictures of labelled data, as `lcnet.dataset` opens it, with the model's index of their classes.
 
     Of data in parts the test pictures, or else those for validation. Raises `InputError` if there are none, if classes are

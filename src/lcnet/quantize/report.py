@@ -12,8 +12,10 @@ def text(report: dict[str, Any]) -> str:
     """All of it, as the command prints it."""
     table = rows(report)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    aligned = ["  ".join((c.ljust if i in (0, 3) else c.rjust)(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-               for row in table]  # fmt: skip
+    aligned = [
+        "  ".join((c.ljust if i in (0, 3) else c.rjust)(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        for row in table
+    ]
     return "\n".join([*(line.rstrip() for line in aligned), "", *lines(report)])
 
 
@@ -31,8 +33,10 @@ def lines(report: dict[str, Any]) -> list[str]:
     out.append(f"held out      {held['images']} pictures{_left_out(held)}: {_agreement(held)}{held['sqnr_db']:.1f} dB")
     if judged:
         out += _accuracy(judged)
-    out.append(f"latency       {ms['fp32_ms']:.3f} ms fp32, {ms['int8_ms']:.3f} ms int8 ({ms['threads']} thread, one picture):"
-               f" {ms['fp32_ms'] / ms['int8_ms']:.2f} times as fast")  # fmt: skip
+    out.append(
+        f"latency       {ms['fp32_ms']:.3f} ms fp32, {ms['int8_ms']:.3f} ms int8 ({ms['threads']} thread, one picture):"
+        f" {ms['fp32_ms'] / ms['int8_ms']:.2f} times as fast"
+    )
     out.append(f"weights       {size['fp32_bytes'] / 1e6:.2f} MB fp32, {size['int8_bytes'] / 1e6:.2f} MB int8")
     verdict = report["gate"]
     return [*out, "gate          " + ("passed" if verdict["passed"] else "failed: " + "; ".join(verdict["reasons"]))]

@@ -36,11 +36,7 @@ def decibels(noise: float) -> float:
 
 
 def measure(
-    arch: Arch,
-    exact: Mapping[str, AnyLayer],
-    layers: Mapping[str, AnyLayer],
-    preprocessing: Preprocessing,
-    x: np.ndarray,
+    arch: Arch, exact: Mapping[str, AnyLayer], layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, x: np.ndarray
 ) -> list[Damage]:
     """Run ready input, float32 [N,C,H,W], with one part at a time in int8 and all else in float."""
     units = list(dict.fromkeys(layer.unit for layer in layers_in_order(arch)))
@@ -78,9 +74,7 @@ def _power(values: np.ndarray) -> float:
     return float((values.astype(np.float64) ** 2).sum())
 
 
-def _finish(
-    order: list[Layer], layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, state: np.ndarray
-) -> np.ndarray:
+def _finish(order: list[Layer], layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, state: np.ndarray) -> np.ndarray:
     for layer in order:
         state = after(layer, pre_activation(layer, layers[layer.name], state, preprocessing), layers)
     return outputs(order[-1], state)

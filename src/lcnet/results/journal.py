@@ -162,12 +162,19 @@ def write_parquet(journal: BinaryIO, rows: Rows, target: BinaryIO) -> None:
 
 def _schema(pa: Any, rows: Rows) -> Any:
     if isinstance(rows, Classes):
-        best = {"index": pa.int32(), "label": pa.string(), "id": pa.string(), "probability": pa.float32(),
-                "accepted": pa.bool_()}  # fmt: skip
+        best = {
+            "index": pa.int32(),
+            "label": pa.string(),
+            "id": pa.string(),
+            "probability": pa.float32(),
+            "accepted": pa.bool_(),
+        }
         middle = [pa.field("top", pa.list_(pa.struct(best)))]
     else:
-        middle = [pa.field(name, pa.list_(pa.float32(), int(np.prod(shape))), metadata={"shape": str(list(shape))})
-                  for name, shape in rows.shapes.items()]  # fmt: skip
+        middle = [
+            pa.field(name, pa.list_(pa.float32(), int(np.prod(shape))), metadata={"shape": str(list(shape))})
+            for name, shape in rows.shapes.items()
+        ]
     return pa.schema([pa.field("file", pa.string()), *middle, pa.field("error", pa.string())])
 
 

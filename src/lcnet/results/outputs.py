@@ -31,9 +31,14 @@ class Output:
     """One file of results. A context manager: leaving it through an exception keeps what was done, to be resumed."""
 
     def __init__(
-        self, path: Path, rows: Rows, begun_with: Mapping[str, Any], resume: bool = False, overwrite: bool = False,
+        self,
+        path: Path,
+        rows: Rows,
+        begun_with: Mapping[str, Any],
+        resume: bool = False,
+        overwrite: bool = False,
         safe: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Lock the file and decide whether to begin or to go on. Raises `InputError`, `MissingExtraError`.
 
         begun_with: what must be the same to `resume`, as JSON values by the name that a message calls them. safe: text in
@@ -108,8 +113,10 @@ class Output:
     def _compare(self, name: str, source: Any) -> None:
         if source is None or shown(source) != name:
             found = "ends before it" if source is None else f"has {plain(source)} there"
-            raise InputError(f"{self.path}: picture {self.done + 1} was {one_line(name)}, now the list {found}:"
-                             " name the same pictures, or begin again with --overwrite")  # fmt: skip
+            raise InputError(
+                f"{self.path}: picture {self.done + 1} was {one_line(name)}, now the list {found}:"
+                " name the same pictures, or begin again with --overwrite"
+            )
 
     def _check_rest(self, whole: int, reader: BinaryIO, sources: Iterator[Any]) -> None:
         """What is behind the whole pictures goes only if it is a part of the next one."""
@@ -215,13 +222,16 @@ def _refuse_another(path: Path, before: bytes, now: dict[str, Any]) -> None:
         raise _damaged(path) from None
     for name in names:
         if then.get(name) != json.loads(json.dumps(now.get(name))):
-            raise InputError(f"{path} was begun with {name} {_text(then.get(name))}, now it is {_text(now.get(name))}:"
-                             " use the same again, or begin again with --overwrite")  # fmt: skip
+            raise InputError(
+                f"{path} was begun with {name} {_text(then.get(name))}, now it is {_text(now.get(name))}:"
+                " use the same again, or begin again with --overwrite"
+            )
 
 
 def _damaged(path: Path) -> InputError:
-    return InputError(f"{_beside(path, '.resume')} is damaged, so that nobody knows with what {path} was begun: begin again "
-                      "with --overwrite")  # fmt: skip
+    return InputError(
+        f"{_beside(path, '.resume')} is damaged, so that nobody knows with what {path} was begun: begin again with --overwrite"
+    )
 
 
 def _text(value: Any) -> str:

@@ -128,6 +128,8 @@ def _split(rest: bytes) -> Iterator[bytes]:
 
 def refusal(path: Any, number: int, at: int, name: str) -> str:
     """What to say of a file that is not resumed."""
-    return (f"{path} cannot be read from byte {at} on: expected picture {number}, {name}, whole or cut short at the end of the "
-            "file. Nothing is changed: bring the file back to what the run wrote, name the pictures that it had, or begin "
-            "again with --overwrite")  # fmt: skip
+    return (
+        f"{path} cannot be read from byte {at} on: expected picture {number}, {name}, whole or cut short at the end of the "
+        "file. Nothing is changed: bring the file back to what the run wrote, name the pictures that it had, or begin "
+        "again with --overwrite"
+    )

@@ -32,9 +32,7 @@ class Classes:
         self.dtypes = {"indices": np.dtype("<i4"), "probabilities": np.dtype("<f4"), "accepted": np.dtype("?")}
         self.shapes: dict[str, tuple[int, ...]] = dict.fromkeys(self.dtypes, (self.lines,))
         # The most LF that the texts of a row can have, but for the name.
-        self.breaks = sum(
-            max((t or "").count("\n") for t in column) if column else 0 for column in (self.names, self.ids)
-        )
+        self.breaks = sum(max((t or "").count("\n") for t in column) if column else 0 for column in (self.names, self.ids))
         self.extras = {"labels": self.names}  # stored once a file, where a file can
 
     def arrays(self, value: Result) -> list[np.ndarray]:
@@ -58,8 +56,15 @@ class Classes:
     def columns(self, arrays: Sequence[np.ndarray]) -> dict[str, list[Any]]:
         """Python values for Parquet: `top`, a list of structures a picture."""
         rows = zip(*(a.tolist() for a in arrays), strict=True)
-        return {"top": [[{"index": i, "label": self.names[i], "id": self.ids[i], "probability": p, "accepted": a}
-                         for i, p, a in zip(*row, strict=True)] for row in rows]}  # fmt: skip
+        return {
+            "top": [
+                [
+                    {"index": i, "label": self.names[i], "id": self.ids[i], "probability": p, "accepted": a}
+                    for i, p, a in zip(*row, strict=True)
+                ]
+                for row in rows
+            ]
+        }
 
 
 class Arrays:

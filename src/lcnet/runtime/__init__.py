@@ -59,9 +59,7 @@ def load(
     from .. import hub, modelfile
 
     found = hub.locate(name, cache_dir)
-    return Classifier(
-        modelfile.read(found.path, found.config, mapped=True), threads, isa, precision, decode, max_pixels
-    )
+    return Classifier(modelfile.read(found.path, found.config, mapped=True), threads, isa, precision, decode, max_pixels)
 
 
 class Classifier:
@@ -91,9 +89,7 @@ class Classifier:
                 raise InputError(f"{name} is {value!r}, expected {' or '.join(known)}")
         if model.config.quantization:
             if precision != "fp32":
-                raise InputError(
-                    f"precision is {precision!r}, but the model is quantised: leave it at 'fp32' to run in int8"
-                )
+                raise InputError(f"precision is {precision!r}, but the model is quantised: leave it at 'fp32' to run in int8")
             self.precision = "int8"
         threads = usable_cpus() if threads is None else threads
         if not isinstance(threads, int) or not 1 <= threads <= 1024:
@@ -298,9 +294,7 @@ class Classifier:
         ids = self.labels.ids if self.labels else None
 
         def predictions(order: Iterable[int]) -> tuple[Prediction, ...]:
-            return tuple(
-                Prediction(i, names[i] if names else str(i), ids[i] if ids else None, float(probs[i])) for i in order
-            )
+            return tuple(Prediction(i, names[i] if names else str(i), ids[i] if ids else None, float(probs[i])) for i in order)
 
         chosen = accepted(probs[None], self._thresholds, self.config.decision.multi_label)[0].nonzero()[0]
         best_first = chosen[np.argsort(-probs[chosen], kind="stable")].tolist()

@@ -50,9 +50,7 @@ def _int8_layers(model: ModelFile) -> _native.Int8Layers:
     for name, block in model.config.arch.blocks():
         add("block", quantized.layers_of(name), (block.stride, block.stride))
         if block.se_channels:
-            reduce, expand = (
-                quantized.fields_of(by_name[f"{name}.se.{part}"]) for part in ("conv_reduce", "conv_expand")
-            )
+            reduce, expand = (quantized.fields_of(by_name[f"{name}.se.{part}"]) for part in ("conv_reduce", "conv_expand"))
             layers.squeeze_excite(*reduce, *expand)
     for kind, name in (("head", quantized.HEAD), ("classifier", quantized.CLASSIFIER)):
         if name in by_name:

@@ -23,9 +23,7 @@ MAX_PATH = 1 << 16  # bytes of one line of a list
 _CHUNK = 1 << 16
 
 
-def find(
-    images: Any, recursive: bool = False, max_member: int = MAX_MEMBER, passed: Passed | None = None
-) -> Iterable[Any]:
+def find(images: Any, recursive: bool = False, max_member: int = MAX_MEMBER, passed: Passed | None = None) -> Iterable[Any]:
     """Find the pictures in what is given, lazily: one source, or an iterable of them, which may never end.
 
     A path may be a file, a folder (the pictures in it by their suffix, with `recursive` also below it, without hidden
@@ -182,9 +180,7 @@ def _entries(folder: Path, passed: Passed) -> tuple[list[str], list[str]]:
                 continue
             if entry.is_dir():
                 below.append(entry.name)
-            elif is_picture(entry.name) and (
-                entry.is_file() or is_broken(entry)
-            ):  # a broken link is told when it is read
+            elif is_picture(entry.name) and (entry.is_file() or is_broken(entry)):  # a broken link is told when it is read
                 names.append(entry.name)
             else:
                 passed.add(entry.name, special=not (entry.is_file() or is_broken(entry)))

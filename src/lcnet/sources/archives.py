@@ -100,9 +100,7 @@ class _Zip:
             if info.file_size > self.limit:
                 raise ValueError(_too_large(info.file_size, self.limit))
             if info.compress_type not in (_STORED, _DEFLATED):
-                raise ValueError(
-                    f"it is packed by method {info.compress_type}, only deflated and stored pictures are read"
-                )
+                raise ValueError(f"it is packed by method {info.compress_type}, only deflated and stored pictures are read")
             return self._decompress(info)
         except Exception as error:  # BadZipFile, zlib's, bz2's and lzma's errors, NotImplementedError, ...
             raise ImageError(f"{name}: {reason(error)}") from error

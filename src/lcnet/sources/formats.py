@@ -33,16 +33,17 @@ FORMATS = (
     Format("TIFF", rb"II[*+]\0(?!....CR)|MM\0[*+]", "PIL.TiffImagePlugin", ".tif .tiff"),  # CR: Canon's raw files
     Format("BMP", rb"BM", "PIL.BmpImagePlugin", ".bmp"),
     Format("PPM", rb"P[0-6fy]\s", "PIL.PpmImagePlugin", ".pbm .pfm .pgm .pnm .ppm"),
-    Format("JPEG2000", rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "PIL.Jpeg2KImagePlugin",
-           ".j2c .j2k .jp2 .jpc .jpf .jpx"),
+    Format("JPEG2000", rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", "PIL.Jpeg2KImagePlugin", ".j2c .j2k .jp2 .jpc .jpf .jpx"),
     Format("AVIF", rb"....ftypavi[fs]", "PIL.AvifImagePlugin", ".avif .avifs"),
-    Format("HEIF", rb"....ftyphe[iv][cxms]", "pillow_heif.HeifImagePlugin", ".heic .heics .heif .heifs .hif",
-           "pillow-heif"),
-)  # fmt: skip
+    Format("HEIF", rb"....ftyphe[iv][cxms]", "pillow_heif.HeifImagePlugin", ".heic .heics .heif .heifs .hif", "pillow-heif"),
+)
 KNOWN = ", ".join(row.name for row in FORMATS)
 
-_BRANDS = {b"avif": "AVIF", b"avis": "AVIF",
-           **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), "HEIF")}  # fmt: skip
+_BRANDS = {
+    b"avif": "AVIF",
+    b"avis": "AVIF",
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), "HEIF"),
+}
 _BY_NAME = {row.name: row for row in FORMATS}
 _BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes.split()}
 
@@ -50,11 +51,17 @@ _CONVERT = "not read: convert to PNG or JPEG"
 _DEVELOP = "camera raw: develop to JPEG or TIFF"
 # Suffixes of pictures that are not read, and what to do.
 UNREAD = {
-    **dict.fromkeys(".bpg .cur .dds .dib .eps .exr .hdr .icns .ico .jng .jxl .jxr .pcx .psd .qoi .sgi .svg .svgz .tga "
-                    ".wdp .wmf .xbm .xcf .xpm".split(), _CONVERT),
-    **dict.fromkeys(".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw "
-                    ".rw2 .rwl .sr2 .srf .srw .x3f".split(), _DEVELOP),
-}  # fmt: skip
+    **dict.fromkeys(
+        ".bpg .cur .dds .dib .eps .exr .hdr .icns .ico .jng .jxl .jxr .pcx .psd .qoi .sgi .svg .svgz .tga "
+        ".wdp .wmf .xbm .xcf .xpm".split(),
+        _CONVERT,
+    ),
+    **dict.fromkeys(
+        ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw "
+        ".rw2 .rwl .sr2 .srf .srw .x3f".split(),
+        _DEVELOP,
+    ),
+}
 
 
 def format_of(start: bytes) -> Format | None:

@@ -57,9 +57,7 @@ class Passed:
         rows = self.rows()
         parts = [f"{count:,} {kind}" + (f" ({what})" if what else "") for kind, count, what in rows[:_TOLD]]
         rest = sum(count for _, count, _ in rows[_TOLD:])
-        return f"{counted(self.total(), 'file')} not taken: {', '.join(parts)}" + (
-            f", {rest:,} of other kinds" if rest else ""
-        )
+        return f"{counted(self.total(), 'file')} not taken: {', '.join(parts)}" + (f", {rest:,} of other kinds" if rest else "")
 
 
 def counted(number: int, what: str) -> str:

@@ -38,8 +38,14 @@ class Place:
 
 
 _NUMBER, _COUNT = (int, float), (int,)
-_PLACE = {"epoch": _COUNT, "step": _COUNT, "updates": _COUNT, "loss_sum": _NUMBER, "best": (*_NUMBER, type(None)),
-          "best_epoch": _COUNT}  # fmt: skip
+_PLACE = {
+    "epoch": _COUNT,
+    "step": _COUNT,
+    "updates": _COUNT,
+    "loss_sum": _NUMBER,
+    "best": (*_NUMBER, type(None)),
+    "best_epoch": _COUNT,
+}
 
 
 def save(path: Path, identity: dict[str, Any], place: Place, parts: dict[str, Any], description: str) -> None:
@@ -71,8 +77,10 @@ def load(path: Path, identity: dict[str, Any]) -> tuple[Place, dict[str, Any]]:
     for key, value in identity.items():
         found = data["identity"].get(key)
         if found != value:
-            raise ModelFileError(f"{path}: the run had {_short(key, found, value)}: resume with what it was "
-                                 "started with, or begin anew with --overwrite")  # fmt: skip
+            raise ModelFileError(
+                f"{path}: the run had {_short(key, found, value)}: resume with what it was "
+                "started with, or begin anew with --overwrite"
+            )
     return place, parts
 
 
@@ -85,9 +93,7 @@ def restoring(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         said = one_line(" ".join(str(error).split())[:200])
-        raise _no_checkpoint(
-            path, said if isinstance(error, ValueError) else f"{type(error).__name__}: {said}"
-        ) from None
+        raise _no_checkpoint(path, said if isinstance(error, ValueError) else f"{type(error).__name__}: {said}") from None
 
 
 def _check(data: Any) -> None:

@@ -105,8 +105,9 @@ class TrainTransform:
         from PIL import Image
 
         if pixels.shape[2] not in (1, 3):
-            raise InputError(f"randaugment needs grey or RGB pictures, these have {pixels.shape[2]} channels: "
-                             "--set randaugment=")  # fmt: skip
+            raise InputError(
+                f"randaugment needs grey or RGB pictures, these have {pixels.shape[2]} channels: --set randaugment="
+            )
         image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
         out = np.asarray(self.randaugment(image, rng))
         return out[:, :, None] if out.ndim == 2 else out
@@ -215,9 +216,14 @@ def test_loader(
 
 def _loader(pictures: TransformedPictures, batches: Any, options: LoaderOptions) -> DataLoader[Any]:
     return DataLoader(
-        pictures, batch_sampler=batches, collate_fn=collate, num_workers=options.workers, pin_memory=options.pin,
-        persistent_workers=options.workers > 0, worker_init_fn=_start_worker,
-    )  # fmt: skip
+        pictures,
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=options.workers,
+        pin_memory=options.pin,
+        persistent_workers=options.workers > 0,
+        worker_init_fn=_start_worker,
+    )
 
 
 def _start_worker(_: int) -> None:

@@ -62,9 +62,16 @@ class Run:
     """A network in training, and all that belongs to it."""
 
     def __init__(
-        self, model: LCNet, recipe: Recipe, machine: Machine, order: Order, normalize: Normalize, seed: int,
-        multi_label: bool = False, class_weights: Tensor | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        model: LCNet,
+        recipe: Recipe,
+        machine: Machine,
+        order: Order,
+        normalize: Normalize,
+        seed: int,
+        multi_label: bool = False,
+        class_weights: Tensor | None = None,
+    ) -> None:
         layout = torch.channels_last if machine.channels_last else torch.contiguous_format
         self.model = model.to(device=machine.device, memory_format=layout)  # type: ignore[call-overload]
         use_native_gradients(self.model)
@@ -123,9 +130,7 @@ class Run:
         for parameter, values in self.optimizer.state.items():
             for name, value in values.items():
                 if isinstance(value, Tensor) and value.shape not in (parameter.shape, torch.Size()):
-                    raise ValueError(
-                        f"the optimizer's {name} has shape {list(value.shape)}, expected {list(parameter.shape)}"
-                    )
+                    raise ValueError(f"the optimizer's {name} has shape {list(value.shape)}, expected {list(parameter.shape)}")
 
     def train_epoch(self, loader: TrainLoader, after_step: Callable[[float, float], None]) -> float:
         """Do the rest of the epoch at `place`; return the mean loss of the whole epoch over all processes.
@@ -231,10 +236,12 @@ class Run:
             return
         lr = self.schedule.lr(self.place.updates - 1)
         where = f"epoch {self.place.epoch + 1}, step {self.place.step} of {self.order.steps}"
-        raise TrainingError(f"the loss became {loss} at {where}, with lr {lr:.3g}: try a smaller rate (--set lr="
-                            f"{self.recipe.lr / 4:.2g}), a longer warm-up (--set warmup_epochs="
-                            f"{self.recipe.warmup_epochs + 2:g}), clipped gradients (--set clip_grad=1)"
-                            + (", or --amp bf16" if self.machine.amp == "fp16" else ""))  # fmt: skip
+        raise TrainingError(
+            f"the loss became {loss} at {where}, with lr {lr:.3g}: try a smaller rate (--set lr="
+            f"{self.recipe.lr / 4:.2g}), a longer warm-up (--set warmup_epochs="
+            f"{self.recipe.warmup_epochs + 2:g}), clipped gradients (--set clip_grad=1)"
+            + (", or --amp bf16" if self.machine.amp == "fp16" else "")
+        )
 
 
 @torch.no_grad()

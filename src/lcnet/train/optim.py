@@ -42,8 +42,7 @@ class RMSpropTF(Optimizer):
         weight_decay: float = 0.0,
         momentum: float = 0.0,
     ) -> None:
-        super().__init__(params, {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay,
-                                  "momentum": momentum})  # fmt: skip
+        super().__init__(params, {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
     def step(self, closure: Closure | None = None) -> float | None:  # type: ignore[override]
@@ -96,8 +95,17 @@ class Lamb(Optimizer):
         trust_clip: bool = False,
         max_norm: float = 1.0,
     ) -> None:
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
-                                  "trust_clip": trust_clip, "max_norm": max_norm})  # fmt: skip
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "trust_clip": trust_clip,
+                "max_norm": max_norm,
+            },
+        )
 
     @torch.no_grad()
     def step(self, closure: Closure | None = None) -> float | None:  # type: ignore[override]
@@ -219,9 +227,7 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> Groups:
     norm's tensors do not (PaddleClas').
     """
     scales = layer_scales([name for name, _ in model.named_parameters()], recipe.layer_decay)
-    norms = {
-        p for module in model.modules() if isinstance(module, _BatchNorm) for p in module.parameters(recurse=False)
-    }
+    norms = {p for module in model.modules() if isinstance(module, _BatchNorm) for p in module.parameters(recurse=False)}
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, p in model.named_parameters():
         fixed = p in norms if recipe.decay_biases else p.ndim <= 1 or name.endswith(".bias")

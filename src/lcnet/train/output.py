@@ -47,8 +47,10 @@ class Output:
         if resume and not self.folder.is_dir():
             raise InputError(f"{self.folder}: there is no such folder, so nothing to resume: leave out --resume")
         if known and not (resume or overwrite):
-            raise InputError(f"{self.folder}: it has {', '.join(known)} of an earlier run: --resume goes on with it, "
-                             "--overwrite begins anew, or name another folder")  # fmt: skip
+            raise InputError(
+                f"{self.folder}: it has {', '.join(known)} of an earlier run: --resume goes on with it, "
+                "--overwrite begins anew, or name another folder"
+            )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._probe()
@@ -80,9 +82,7 @@ class Output:
         except (OSError, ValueError) as error:
             raise ModelFileError(f"{path}: {reason(error)}; {_AGAIN}") from None
         if len(lines) < epochs:
-            raise ModelFileError(
-                f"{path}: it has {len(lines)} lines, expected one for each of {epochs} epochs: {_AGAIN}"
-            )
+            raise ModelFileError(f"{path}: it has {len(lines)} lines, expected one for each of {epochs} epochs: {_AGAIN}")
         return [_row(path, number, line) for number, line in enumerate(lines[:epochs], 1)]
 
     def write_rows(self, rows: list[dict[str, Any]]) -> None:
@@ -97,7 +97,5 @@ def _row(path: Path, number: int, line: str) -> dict[str, Any]:
         row = None
     plain = isinstance(row, dict) and all(isinstance(value, (int, float, type(None))) for value in row.values())
     if not plain or row.get("epoch") != number or not {"lr", "train_loss"} <= set(row):
-        raise ModelFileError(
-            f"{path}: line {number} is {short(repr(line))}, expected the metrics of epoch {number}: {_AGAIN}"
-        )
+        raise ModelFileError(f"{path}: line {number} is {short(repr(line))}, expected the metrics of epoch {number}: {_AGAIN}")
     return dict(row)

@@ -96,9 +96,7 @@ class Recipe:
     ema_version: int = 3  # timm's ModelEmaV2 or ModelEmaV3
     ema_warmup: bool = False  # V3
     sync_bn: bool = False  # batch statistics over all processes
-    dist_bn: str = (
-        "reduce"  # running statistics after an epoch: reduce (mean over the processes), broadcast (the first's)
-    )
+    dist_bn: str = "reduce"  # running statistics after an epoch: reduce (mean over the processes), broadcast (the first's)
 
     def __post_init__(self) -> None:
         for name, good, expected in _RULES:

@@ -28,36 +28,101 @@ class Published:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; a file of them is a recipe that `recipe` reads."""
-        return {"about": self.about, "source": self.source, "inferred": list(self.inferred),
-                "recipe": self.recipe.to_json()}  # fmt: skip
+        return {"about": self.about, "source": self.source, "inferred": list(self.inferred), "recipe": self.recipe.to_json()}
 
 
 _RA2 = Recipe(
-    epochs=600, batch_size=1024, optimizer="rmsprop_tf", lr=0.064, momentum=0.9, alpha=0.9, eps=1e-3, weight_decay=1e-5,
-    schedule="step", decay_epochs=2.4, decay_rate=0.973, warmup_epochs=3, warmup_lr=1e-6,
-    randaugment="rand-m9-mstd0.5", erasing=0.2, label_smoothing=0.1, dropout=0.2, ema=0.9999, ema_version=2,
-)  # fmt: skip
+    epochs=600,
+    batch_size=1024,
+    optimizer="rmsprop_tf",
+    lr=0.064,
+    momentum=0.9,
+    alpha=0.9,
+    eps=1e-3,
+    weight_decay=1e-5,
+    schedule="step",
+    decay_epochs=2.4,
+    decay_rate=0.973,
+    warmup_epochs=3,
+    warmup_lr=1e-6,
+    randaugment="rand-m9-mstd0.5",
+    erasing=0.2,
+    label_smoothing=0.1,
+    dropout=0.2,
+    ema=0.9999,
+    ema_version=2,
+)
 _A1 = Recipe(
-    epochs=600, batch_size=2048, crop_pct=0.95, optimizer="lamb", lr=5e-3, eps=1e-6, weight_decay=0.01,
-    schedule="cosine", warmup_epochs=5, warmup_lr=1e-4, min_lr=1e-6, randaugment="rand-m7-mstd0.5-inc1", repeats=3,
-    loss="bce", bce_threshold=0.2, label_smoothing=0.1, mixup=0.2, cutmix=1.0,
-)  # fmt: skip
+    epochs=600,
+    batch_size=2048,
+    crop_pct=0.95,
+    optimizer="lamb",
+    lr=5e-3,
+    eps=1e-6,
+    weight_decay=0.01,
+    schedule="cosine",
+    warmup_epochs=5,
+    warmup_lr=1e-4,
+    min_lr=1e-6,
+    randaugment="rand-m7-mstd0.5-inc1",
+    repeats=3,
+    loss="bce",
+    bce_threshold=0.2,
+    label_smoothing=0.1,
+    mixup=0.2,
+    cutmix=1.0,
+)
 _A2 = replace(_A1, epochs=300, weight_decay=0.02, label_smoothing=0.0, mixup=0.1)
 _A3 = replace(_A2, epochs=100, input_size=160, test_size=224, lr=8e-3, repeats=1, randaugment="rand-m6-mstd0.5-inc1")
 _PADDLE = Recipe(
-    epochs=360, batch_size=2048, optimizer="sgd", lr=0.8, momentum=0.9, weight_decay=3e-5, decay_biases=True,
-    schedule="cosine", warmup_epochs=5, warmup_prefix=True, per_update=True, interpolation="bilinear",
-    label_smoothing=0.1, dropout=0.2,
-)  # fmt: skip
+    epochs=360,
+    batch_size=2048,
+    optimizer="sgd",
+    lr=0.8,
+    momentum=0.9,
+    weight_decay=3e-5,
+    decay_biases=True,
+    schedule="cosine",
+    warmup_epochs=5,
+    warmup_prefix=True,
+    per_update=True,
+    interpolation="bilinear",
+    label_smoothing=0.1,
+    dropout=0.2,
+)
 _FINETUNE = Recipe(
-    epochs=20, batch_size=64, optimizer="adamw", lr=1e-3, weight_decay=0.05, layer_decay=0.8, clip_grad=1.0,
-    schedule="cosine", warmup_epochs=1, per_update=True, scale=(0.35, 1.0), randaugment="rand-m6-mstd0.5-inc1",
-    label_smoothing=0.1, dropout=0.2, freeze="trunk", freeze_epochs=2,
-)  # fmt: skip
+    epochs=20,
+    batch_size=64,
+    optimizer="adamw",
+    lr=1e-3,
+    weight_decay=0.05,
+    layer_decay=0.8,
+    clip_grad=1.0,
+    schedule="cosine",
+    warmup_epochs=1,
+    per_update=True,
+    scale=(0.35, 1.0),
+    randaugment="rand-m6-mstd0.5-inc1",
+    label_smoothing=0.1,
+    dropout=0.2,
+    freeze="trunk",
+    freeze_epochs=2,
+)
 _QUICK = Recipe(
-    epochs=30, batch_size=128, input_size=64, crop_pct=1.0, optimizer="sgd", lr=0.1, nesterov=True, weight_decay=5e-4,
-    schedule="cosine", warmup_epochs=2, per_update=True, scale=(0.35, 1.0), label_smoothing=0.1,
-)  # fmt: skip
+    epochs=30,
+    batch_size=128,
+    input_size=64,
+    crop_pct=1.0,
+    optimizer="sgd",
+    lr=0.1,
+    nesterov=True,
+    weight_decay=5e-4,
+    schedule="cosine",
+    warmup_epochs=2,
+    per_update=True,
+    scale=(0.35, 1.0),
+    label_smoothing=0.1,
+)
 
 _RSB = (
     "ResNet strikes back (arXiv 2110.00476), written for ResNet-50; its values as the rsb configs of open-mmlab/mmpretrain "
@@ -77,8 +142,25 @@ RECIPES: dict[str, Published] = {
         "nearest model with a published command line, mobilenetv3_large_100 (timm.fast.ai/training_hparam_examples), and "
         "timm's defaults of January 2022. lr is 6.25e-5 x batch_size in all command lines of the family: change both. "
         "Left out: noise on the learning rate from 42% to 90% of the epochs, stochastic depth 0.2",
-        ("epochs", "batch_size", "lr", "momentum", "alpha", "eps", "weight_decay", "warmup_epochs", "warmup_lr",
-         "decay_epochs", "decay_rate", "randaugment", "erasing", "label_smoothing", "dropout", "ema", "ema_version"),
+        (
+            "epochs",
+            "batch_size",
+            "lr",
+            "momentum",
+            "alpha",
+            "eps",
+            "weight_decay",
+            "warmup_epochs",
+            "warmup_lr",
+            "decay_epochs",
+            "decay_rate",
+            "randaugment",
+            "erasing",
+            "label_smoothing",
+            "dropout",
+            "ema",
+            "ema_version",
+        ),
     ),
     "a1": Published(_A1, "ImageNet from scratch, the longest", _RSB, _RSB_INFERRED),
     "a2": Published(_A2, "ImageNet from scratch, 300 epochs", _RSB, _RSB_INFERRED),
@@ -93,7 +175,7 @@ RECIPES: dict[str, Published] = {
     ),
     "finetune": Published(_FINETUNE, "your own pictures, from published weights", _OWN),
     "quick": Published(_QUICK, "small pictures from scratch, minutes on a laptop", _OWN),
-}  # fmt: skip
+}
 
 
 def recipe(name_or_path: str | Path, settings: Iterable[str] = ()) -> Recipe:
@@ -118,9 +200,7 @@ def _find(name_or_path: str | Path) -> Recipe:
 def unknown(name: str) -> InputError:
     """The error for a name that no recipe has."""
     known = tuple(RECIPES)
-    return InputError(
-        f"no recipe is called {name!r}{suggest(name, known)} (known: {', '.join(known)}, or a .json file)"
-    )
+    return InputError(f"no recipe is called {name!r}{suggest(name, known)} (known: {', '.join(known)}, or a .json file)")
 
 
 def _read(path: Path) -> Recipe:

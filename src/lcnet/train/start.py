@@ -36,9 +36,7 @@ def start(name: str, dataset: Dataset, recipe: Recipe, in_chans: int | None) -> 
     """Create the network for a dataset's classes. Raises as `lcnet.create_model` does."""
     pretrained = name not in WIDTHS
     if pretrained and name in {entry.name for entry in zoo.ENTRIES if not entry.pretrained}:
-        raise InputError(
-            f"{name} has no weights to start from: --model {name.partition('.')[0]} starts from random ones"
-        )
+        raise InputError(f"{name} has no weights to start from: --model {name.partition('.')[0]} starts from random ones")
     classes = len(dataset.classes)
     model = create_model(name, pretrained, num_classes=classes, in_chans=in_chans, drop_rate=recipe.dropout)
     assert isinstance(model, LCNet)
@@ -48,9 +46,7 @@ def start(name: str, dataset: Dataset, recipe: Recipe, in_chans: int | None) -> 
     try:
         describe(model, dataset, preprocessing, {})
     except ModelFileError as error:
-        raise InputError(
-            f"no model file can hold the result: {error}; rename the class, or change the recipe"
-        ) from None
+        raise InputError(f"no model file can hold the result: {error}; rename the class, or change the recipe") from None
     return Start(model, preprocessing, pretrained)
 
 

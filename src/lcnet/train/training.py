@@ -129,9 +129,7 @@ def _device(options: TrainOptions) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device is {options.device!r}, which torch cannot use: {str(error).splitlines()[0]}"
-        ) from None
+        raise InputError(f"device is {options.device!r}, which torch cannot use: {str(error).splitlines()[0]}") from None
     if options.amp == "fp16" and device.type == "cpu":
         raise InputError("amp is 'fp16', which needs a GPU: use bf16 or none on a CPU")
     return device
@@ -153,12 +151,14 @@ class _Training:
         self.start = start(options.model, self.train, self.recipe, options.in_chans)
         for change in changes:
             self.events.note(change)
-        self.identity = {"recipe": self.recipe.to_json(), "model": options.model, "seed": options.seed,
-                         "data": _fingerprint(self.train), "labels_from_names": options.labels_from_names}  # fmt: skip
-        self.description = {
-            "data": data,
-            **{k: v for k, v in asdict(options).items() if k not in ("resume", "overwrite")},
+        self.identity = {
+            "recipe": self.recipe.to_json(),
+            "model": options.model,
+            "seed": options.seed,
+            "data": _fingerprint(self.train),
+            "labels_from_names": options.labels_from_names,
         }
+        self.description = {"data": data, **{k: v for k, v in asdict(options).items() if k not in ("resume", "overwrite")}}
 
     def _data(self, data: str) -> tuple[Dataset, Dataset | None, list[str]]:
         """Open, check and split the data."""
@@ -183,14 +183,19 @@ class _Training:
         """Train, and evaluate the result."""
         options, group = self.options, self.group
         order = Order(
-            len(self.train), self.recipe.batch_size, options.seed, self.recipe.repeats, self.recipe.sampler,
-            None if self.train.multi_label else self.train.targets, group.world, group.rank, options.accumulate,
-        )  # fmt: skip
+            len(self.train),
+            self.recipe.batch_size,
+            options.seed,
+            self.recipe.repeats,
+            self.recipe.sampler,
+            None if self.train.multi_label else self.train.targets,
+            group.world,
+            group.rank,
+            options.accumulate,
+        )
         weights = CLASS_WEIGHTS[self.recipe.class_weights](self.train.targets, len(self.train.classes))
         normalize = Normalize(self.start.preprocessing)
-        run = Run(
-            self.start.model, self.recipe, self.machine, order, normalize, options.seed, self.train.multi_label, weights
-        )
+        run = Run(self.start.model, self.recipe, self.machine, order, normalize, options.seed, self.train.multi_label, weights)
         resumed = group.from_first(self.output.prepare(options.resume, options.overwrite) if group.first else None)
         if resumed:
             with checkpoint.restoring(self.output.checkpoint):
@@ -241,9 +246,7 @@ class _Training:
     def _loader_options(self) -> LoaderOptions:
         gpu = self.machine.device.type == "cuda"
         cpus = max(1, usable_cpus() // self.group.local_world)
-        workers = (
-            (max(1, cpus - 1) if gpu else max(1, cpus // 4)) if self.options.workers is None else self.options.workers
-        )
+        workers = (max(1, cpus - 1) if gpu else max(1, cpus // 4)) if self.options.workers is None else self.options.workers
         return LoaderOptions(workers, gpu, self.options.max_pixels)
 
     def _is_better(self, run: Run, row: dict[str, Any]) -> bool:
@@ -256,8 +259,11 @@ class _Training:
         return better
 
     def _stale(self, run: Run) -> bool:
-        return bool(self.options.patience and self.val is not None
-                    and run.place.epoch - max(run.place.best_epoch, 0) >= self.options.patience)  # fmt: skip
+        return bool(
+            self.options.patience
+            and self.val is not None
+            and run.place.epoch - max(run.place.best_epoch, 0) >= self.options.patience
+        )
 
     def _write(self, run: Run, rows: list[dict[str, Any]], better: bool) -> None:
         """Write the model if it is the best, the rows, and last the checkpoint, which vouches for both."""
@@ -317,10 +323,16 @@ class _Training:
         from importlib.metadata import version
 
         return {
-            "lcnet": version("lcnet"), "torch": torch.__version__, "recipe": self.recipe.to_json(), **self.description,
-            "world": self.group.world, "classes": list(self.train.classes), **self._counts,
-            "data_fingerprint": self.identity["data"], "left_out": self.skipped,
-        }  # fmt: skip
+            "lcnet": version("lcnet"),
+            "torch": torch.__version__,
+            "recipe": self.recipe.to_json(),
+            **self.description,
+            "world": self.group.world,
+            "classes": list(self.train.classes),
+            **self._counts,
+            "data_fingerprint": self.identity["data"],
+            "left_out": self.skipped,
+        }
 
 
 def _fitting(recipe: Recipe, train: Dataset, divisor: int, note: Callable[[str], None]) -> Recipe:
@@ -328,16 +340,16 @@ def _fitting(recipe: Recipe, train: Dataset, divisor: int, note: Callable[[str],
     if recipe.randaugment:
         parse(recipe.randaugment)
     if recipe.batch_size % divisor:
-        raise InputError(f"batch_size is {recipe.batch_size}, which {divisor} processes or parts cannot share evenly: "
-                         f"--set batch_size={max(2, recipe.batch_size // divisor) * divisor}")  # fmt: skip
+        raise InputError(
+            f"batch_size is {recipe.batch_size}, which {divisor} processes or parts cannot share evenly: "
+            f"--set batch_size={max(2, recipe.batch_size // divisor) * divisor}"
+        )
     if recipe.batch_size > len(train):
         size = len(train) // divisor * divisor
         if size < 2 * divisor:
             raise InputError(f"there are {len(train)} training images for {divisor} processes or parts: too few")
         lr = recipe.lr * size / recipe.batch_size
-        note(
-            f"batch_size {recipe.batch_size} is more than the {len(train)} training images: now {size}, and lr {lr:.3g}"
-        )
+        note(f"batch_size {recipe.batch_size} is more than the {len(train)} training images: now {size}, and lr {lr:.3g}")
         recipe = recipe.change({"batch_size": size, "lr": lr})
     if train.multi_label:
         if recipe.sampler in ONE_LABEL:
@@ -365,9 +377,7 @@ def _fingerprint(dataset: Dataset) -> str:
     """Tell datasets apart by their names and targets, wherever they lie."""
     digest = hashlib.sha256(np.ascontiguousarray(dataset.targets).tobytes())
     for name in dataset.names:
-        digest.update(
-            "/".join(str(name).replace("\\", "/").rsplit("/", 2)[-2:]).encode("utf-8", "surrogateescape") + b"\0"
-        )
+        digest.update("/".join(str(name).replace("\\", "/").rsplit("/", 2)[-2:]).encode("utf-8", "surrogateescape") + b"\0")
     return digest.hexdigest()
 
 

@@ -16,8 +16,13 @@ from .loader import LoaderOptions, Normalize, test_loader
 from .loop import Machine, logits_of
 
 # name -> whether larger is better, and for which kind of task it is
-METRICS = {"top1": (True, False), "balanced_accuracy": (True, False), "macro_f1": (True, False), "loss": (False, None),
-           "mAP": (True, True)}  # fmt: skip
+METRICS = {
+    "top1": (True, False),
+    "balanced_accuracy": (True, False),
+    "macro_f1": (True, False),
+    "loss": (False, None),
+    "mAP": (True, True),
+}
 
 
 @dataclass(frozen=True)

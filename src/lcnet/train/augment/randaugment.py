@@ -130,9 +130,7 @@ def parse(text: str) -> Spec:
         values[field] = value
     spec = Spec(**values)
     if spec.weights and spec.count > len(spec.weights):
-        raise InputError(
-            f"randaugment {text!r}: n is {spec.count}, expected at most the {len(spec.weights)} of its set"
-        )
+        raise InputError(f"randaugment {text!r}: n is {spec.count}, expected at most the {len(spec.weights)} of its set")
     return spec
 
 
@@ -140,8 +138,10 @@ def _section(section: str, text: str) -> tuple[str, Any]:
     """The field of `Spec` and its value."""
     key, value = ("t", section[1:]) if section.startswith("t") else _split(section)
     if key not in _KEYS:
-        raise InputError(f"randaugment {text!r} has the unknown key {key!r}{suggest(key, tuple(_KEYS))}, expected "
-                         f"{', '.join(_KEYS)}, each with its value")  # fmt: skip
+        raise InputError(
+            f"randaugment {text!r} has the unknown key {key!r}{suggest(key, tuple(_KEYS))}, expected "
+            f"{', '.join(_KEYS)}, each with its value"
+        )
     field, convert, good, expected = _KEYS[key]
     try:
         converted = convert(value)
