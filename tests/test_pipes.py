@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def write(target, data, pause=0.0, close=True):
     """Write in two parts, in a thread."""
 
     def work():
-        with open(target, "wb", buffering=0, closefd=close) as file:
+        with suppress(BrokenPipeError), open(target, "wb", buffering=0, closefd=close) as file:
             file.write(data[:40])
             time.sleep(pause)
             file.write(data[40:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,7 +30,7 @@ class Frames(click.ParamType):
         """Read a number as such."""
         if value in ("first", "all"):
             return str(value)
-        if not (str(value).isascii() and str(value).isdigit() and int(value)):
+        if not re.fullmatch("0*[1-9][0-9]{0,17}", str(value)):
             self.fail(f"{value!r} is neither 'first', 'all', nor a whole number of at least 1", param, ctx)
         return int(value)
 
