@@ -174,7 +174,7 @@ def _input_size(args: Mapping[str, Any], cfg: Mapping[str, Any]) -> tuple[int, .
 
 
 def _per_channel(key: str, values: Any, channels: int) -> tuple[float, ...]:
-    values = tuple(values)
-    if len(values) not in (1, channels):
-        raise InputError(f"{key} has {len(values)} numbers, expected 1 or {channels}: one a channel")
-    return values * channels if len(values) == 1 else values
+    found: tuple[float, ...] = tuple(values)
+    if len(found) not in (1, channels):
+        raise InputError(f"{key} has {len(found)} numbers, expected 1 or {channels}: one a channel")
+    return found * channels if len(found) == 1 else found

@@ -35,7 +35,7 @@ def standard_input() -> bytes:
     try:
         number = stream.fileno()
     except OSError:  # something in memory that stands for it
-        return stream.read()
+        return bytes(stream.read())
     if os.isatty(number):
         raise ImageError("standard input is a terminal: pipe a picture into it")
     return _drained(number, SILENCE)

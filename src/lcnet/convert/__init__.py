@@ -19,7 +19,8 @@ from ..config import Labels
 from ..errors import InputError, ModelFileError
 from ..files import check_target, write_atomically
 from ..labels.lists import read_label_list
-from ..modelfile import COUNTER, ModelFile, naming, to_bytes
+from ..modelfile import ModelFile, naming, to_bytes
+from ..modelfile.values import COUNTER
 from ..text import quoted, shown
 from .checkpoint import Checkpoint, read_checkpoint
 from .describe import describe_network

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelFileError
-from ..modelfile import METADATA_KEY, invalid, is_pickled
+from ..modelfile import invalid, is_pickled
+from ..modelfile.description import METADATA_KEY
 from ..modelfile.kinds import MAX_MEMBERS, SUFFIXES, crowded, identify, identify_folder
 from ..text import quoted, reason
 from .find import find_network, named_tensors
@@ -199,7 +200,7 @@ def _read_safetensors(name: str, data: bytes) -> tuple[dict[str, Tensor], Storag
     from safetensors import SafetensorError, deserialize
 
     try:
-        found: dict[str, dict[str, Any]] = dict(deserialize(data))
+        found: dict[str, dict[str, Any]] = dict(deserialize(data))  # type: ignore[no-untyped-call, unused-ignore]
     except SafetensorError as error:
         raise ModelFileError(invalid(name, io.BytesIO(data), len(data), error)) from None
     views = {name: _view(name, str(info["dtype"]), tuple(info["shape"])) for name, info in found.items()}

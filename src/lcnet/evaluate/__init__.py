@@ -22,7 +22,7 @@ from .run import Answers, Joined, LabeledPictures, answer
 if TYPE_CHECKING:
     from ..runtime import Classifier
 
-__all__ = ["Answers", "Estimate", "Evaluation", "Joined", "answer", "evaluate", "measure", "write_report"]
+__all__ = ["LabeledPictures", "Answers", "Estimate", "Evaluation", "Joined", "answer", "evaluate", "measure", "write_report"]
 
 __getattr__ = renamed(__name__, {"Measure": "Estimate", "Pictures": "LabeledPictures"})
 

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError, MissingExtraError
 from ..files import check_target, write_atomically
-from ..modelfile import FORMAT_VERSION, METADATA_KEY, ModelFile
+from ..modelfile import ModelFile
+from ..modelfile.description import FORMAT_VERSION, METADATA_KEY
 from ..modelfile.fold import Folded, FoldedBlock, FoldedLayer, fold
 from . import parity
-
-if TYPE_CHECKING:
-    import onnx
 
 OPSET = 17
 IR_VERSION = 8  # of the same time as the opset: engines refuse what is newer than they are
@@ -40,7 +38,7 @@ def export_onnx(model: ModelFile, path: str | os.PathLike[str], overwrite: bool 
     return found
 
 
-def to_onnx(model: ModelFile) -> onnx.ModelProto:
+def to_onnx(model: ModelFile) -> Any:
     """Build the ONNX graph of a model (opset 17). Raises `InputError` for a quantised one."""
     if model.config.quantization:
         raise InputError(
@@ -51,7 +49,7 @@ def to_onnx(model: ModelFile) -> onnx.ModelProto:
     size = model.config.preprocessing.input_size
     graph = _Graph(onnx)
     output, width = graph.network(fold(model))
-    made = onnx.helper.make_model(
+    made: Any = onnx.helper.make_model(
         onnx.helper.make_graph(
             graph.nodes,
             model.config.arch.name,

@@ -240,7 +240,7 @@ def _locate_repo(want: _Remote) -> Located:
 def _describes_itself(path: Path) -> bool:
     from safetensors import SafetensorError, safe_open
 
-    from ..modelfile import METADATA_KEY
+    from ..modelfile.description import METADATA_KEY
 
     with suppress(SafetensorError, OSError), safe_open(path, framework="numpy") as file:
         return METADATA_KEY in (file.metadata() or {})
@@ -285,7 +285,7 @@ def _obtain(want: _Remote, etag: str) -> Path:
     """Put a file of a commit into the cache once it is whole and verified; the cache is as it was until then."""
     from tempfile import TemporaryDirectory
 
-    from huggingface_hub.utils import WeakFileLock
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined, unused-ignore]
 
     if there := want.sound():
         return there

@@ -97,7 +97,7 @@ def _count(image: Any) -> int:
     if not has_several(image):
         return 1
     if image.format not in ("GIF", "TIFF"):  # whose headers say it
-        return min(image.n_frames, MAX_FRAMES + 1)
+        return min(int(image.n_frames), MAX_FRAMES + 1)
     image.seek(0)
     count, further = 1, (False,) if image.format == "GIF" else ()  # False: without drawing it
     try:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..config import Labels, ModelConfig, Preprocessing
 from ..convert import load_state_dict
 from ..errors import InputError, ModelFileError
-from ..modelfile import COUNTER
+from ..modelfile.values import COUNTER
 from .model import LCNet, LCNetFeatures, Trunk
 
 CLASSIFIER = "classifier."

@@ -118,4 +118,5 @@ def csv_rows(rows: Rows, name: str, value: Any, error: str | None, safe: bool = 
 
 def _nested(array: np.ndarray) -> list[Any]:
     short = [float(f"{v:.9g}") for v in array.ravel().tolist()]  # the shortest text that is the same float32
-    return np.array(short).reshape(array.shape).tolist()
+    nested: list[Any] = np.array(short).reshape(array.shape).tolist()
+    return nested

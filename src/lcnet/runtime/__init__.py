@@ -223,7 +223,8 @@ class Classifier:
         if kind == "feature_maps":
             _indices(out_indices)
             return lambda x: [list(maps) for maps in zip(*self.feature_maps(x, out_indices), strict=True)]
-        return getattr(self, kind)
+        named: Answer = getattr(self, kind)
+        return named
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """Return the logits float32 [N, num_classes] of ready input, float32 [N,C,H,W] with H and W of at least 32."""
@@ -304,7 +305,8 @@ class Classifier:
 def _largest(values: np.ndarray, count: int) -> list[int]:
     """Return the indices of the `count` largest values, largest first, equal ones in their order."""
     some = np.argpartition(-values, count)[:count] if count < len(values) else np.arange(len(values))
-    return some[np.lexsort((some, -values[some]))].tolist()
+    order: list[int] = some[np.lexsort((some, -values[some]))].tolist()
+    return order
 
 
 def _check_top(top_k: int) -> None:

@@ -18,9 +18,9 @@ def probabilities(logits: np.ndarray, decision: Decision) -> np.ndarray:
     temperature = decision.temperature or 1.0
     with np.errstate(over="ignore"):  # to Inf, of which exp makes the 0 or 1 that is meant
         if decision.multi_label:
-            return np.exp(-np.logaddexp(0, -logits / temperature))  # exact at both ends
+            return np.asarray(np.exp(-np.logaddexp(0, -logits / temperature)))  # exact at both ends
         exp = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-        return exp / exp.sum(axis=1, keepdims=True)
+        return np.asarray(exp / exp.sum(axis=1, keepdims=True))
 
 
 def thresholds(config: ModelConfig) -> np.ndarray:
