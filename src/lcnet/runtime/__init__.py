@@ -1,6 +1,6 @@
 """The network at work: images in; classes, logits, embeddings or feature maps out. Needs neither torch nor a compiler.
 
-Owns loading (name -> folded, packed network) and the `Classifier`. Pixels are image.py's, arithmetic the native core's.
+Owns loading (name -> folded, packed network) and the `Classifier`. Pixels are `image`'s, arithmetic the native core's.
 """
 
 from __future__ import annotations
