@@ -16,8 +16,8 @@ from lcnet.dataset.near import near_groups, near_to, scenes
 from lcnet.errors import InputError
 from lcnet.quantize import GateError, QuantizeOptions, acceptance, pictures
 from lcnet.quantize.distinct import look_at
-from lcnet.sources.found import Found
 from lcnet.sources.formats import MAX_PIXELS
+from lcnet.sources.found import Found
 
 PREPROCESSING = small().config.preprocessing
 MS = {"fp32_ms": 2.0, "int8_ms": 1.0}
@@ -215,7 +215,7 @@ def test_near_copies_of_calibration_pictures_are_no_proof_even_if_forced(tmp_pat
     for number, file in enumerate(chosen.calibrating[:20]):
         with Image.open(file) as image:
             image.save(tmp_path / "eval" / "cat" / f"{number:02}.jpg", quality=90)
-    with pytest.raises(InputError, match=r"0 of 20, .* first of 20 .* 00\.jpg: like a picture to calibrate on\. .*--force"):
+    with pytest.raises(InputError, match=r"0 of 20, .* first of 20 .*00\.jpg: like a picture to calibrate on\. .*--force"):
         labeled(tmp_path / "eval", chosen)
     forced = labeled(tmp_path / "eval", chosen, force=True)
     assert (len(forced.samples), forced.distinct, forced.report["leaked"]) == (20, 0, 0)

@@ -63,7 +63,9 @@ class QuantizeOptions:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values by the keys that reports and model files have; there the word is spelled `equalisation`."""
-        return {{"equalization": "equalisation"}.get(key, key): value for key, value in asdict(self).items()}
+        values = {{"equalization": "equalisation"}.get(key, key): value for key, value in asdict(self).items()}
+        del values["max_pixels"]  # of what may be read, not of how it is quantized
+        return values
 
 
 @dataclass(frozen=True)
