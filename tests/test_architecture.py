@@ -30,7 +30,7 @@ BELOW = {
     "convert": "modelfile",
     "data": "image",
     "runtime": "hub image sources pipes cpus _native",
-    "dataset": "image sources files cpus",
+    "dataset": "image sources labels files cpus",
     "results": "runtime files formats",
     "export": "runtime",
     "evaluate": "dataset results renamed",
