@@ -114,7 +114,7 @@ def _require_torch() -> None:
 
 def _watchers(output: Path, tensorboard: bool) -> Events:
     from ..train.events import Both
-    from .watch import Screen
+    from .train_screen import Screen
 
     screen = Screen()
     if not (tensorboard and _first()):
