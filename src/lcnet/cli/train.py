@@ -11,7 +11,7 @@ import click
 
 from ..errors import InputError, MissingExtraError
 from ..text import plain
-from .options import labels_option, pixels_option, say
+from .options import pixels_option, reading_options, say
 
 if TYPE_CHECKING:
     from ..train.events import Events
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in the output folder.")
 @pixels_option
-@labels_option
+@reading_options
 def train(
     data: str,
     output: Path,
@@ -80,8 +80,8 @@ def train(
     """Train a network on your own pictures; the result is a model file.
 
     DATA is a folder with a folder of pictures a class (also below train/ and val/), a zip of such, a CSV or TSV table of
-    path,label[,split], or WebDataset shards. `lcnet check-data` looks it over first. Under `torchrun -m lcnet train ...`
-    several processes train together.
+    path,label[,split], a PaddleClas list, or WebDataset shards. `lcnet check-data` looks it over first. Under
+    `torchrun -m lcnet train ...` several processes train together.
     """
     if values["resume"] and values["overwrite"]:
         raise InputError("--resume and --overwrite contradict each other: give one of them")

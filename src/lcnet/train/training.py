@@ -20,6 +20,7 @@ import torch
 from ..config import ModelConfig
 from ..cpus import usable_cpus
 from ..dataset import Dataset, open_dataset, split
+from ..dataset.reading import given, reading_of
 from ..errors import InputError, LcnetError
 from ..hub import HUB_PREFIXES
 from ..modelfile.description import write_config
@@ -47,7 +48,7 @@ AMP = ("none", "bf16", "fp16")
 class TrainOptions:
     """How a recipe is run, which is not what it trains: places, processes, numbers of things at once.
 
-    labels_from_names: finds the class in a picture's name, as `lcnet.dataset.open_dataset` takes it.
+    labels_from_names, label_separator, columns: what the labels are, as `lcnet.dataset.open_dataset` takes them.
     val_fraction: of the training pictures, for validation, where the data has none; 0: no validation. accumulate: parts in
     which a process does its share of a step. metric: picks the best epoch (top1, balanced_accuracy, macro_f1, loss, mAP);
     patience: epochs without a better one after which training stops, 0: never. checkpoint_minutes: between checkpoints
@@ -60,6 +61,8 @@ class TrainOptions:
     val_fraction: float = 0.1
     in_chans: int | None = None
     labels_from_names: str | None = None
+    label_separator: str = "|"
+    columns: str | None = None
     metric: str = ""
     patience: int = 0
     resume: bool = False
@@ -156,14 +159,14 @@ class _Training:
             "model": options.model,
             "seed": options.seed,
             "data": _fingerprint(self.train),
-            "labels_from_names": options.labels_from_names,
+            **reading_of(options),
         }
         self.description = {"data": data, **{k: v for k, v in asdict(options).items() if k not in ("resume", "overwrite")}}
 
     def _data(self, data: str) -> tuple[Dataset, Dataset | None, list[str]]:
         """Open, check and split the data."""
         passed = Passed()
-        splits = open_dataset(data, self.options.labels_from_names, passed)
+        splits = open_dataset(data, passed=passed, **reading_of(self.options))
         if passed.text() and self.group.first:
             self.events.note(passed.text())
         train, val = splits.train, splits.val
@@ -282,7 +285,6 @@ class _Training:
     @property
     def _origin(self) -> dict[str, Any]:
         """What it was made from, by name: a model file travels, and the folders and the machine are not its reader's."""
-        rule = self.options.labels_from_names
         return {
             "source": "lcnet train",
             "data": shown(Path(self.description["data"]).name),
@@ -290,7 +292,7 @@ class _Training:
             "seed": self.options.seed,
             **self._counts,
             "recipe": self.recipe.to_json(),
-            **({"labels_from_names": rule} if rule else {}),
+            **given(self.options),
         }
 
     @property
