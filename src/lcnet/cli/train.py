@@ -86,8 +86,9 @@ def train(
     if values["resume"] and values["overwrite"]:
         raise InputError("--resume and --overwrite contradict each other: give one of them")
     _require_torch()
+    from ..train.options import TrainOptions
     from ..train.recipes import recipe as find_recipe
-    from ..train.training import TrainOptions, fit
+    from ..train.training import fit
 
     chosen = find_recipe(recipe, settings)
     if freeze:
