@@ -197,7 +197,7 @@ class TrainLoader:
     ) -> None:
         self.batches = Batches(order)
         pictures = TransformedPictures(dataset, TrainTransform(recipe, preprocessing, options.max_pixels))
-        self.loader = _loader(pictures, self.batches, options)
+        self.loader = loader_of(pictures, self.batches, options)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield uint8 [n,C,H,W] and targets, one part of a step after another."""
@@ -211,10 +211,11 @@ def test_loader(
     """Batches of the samples in `indices`, prepared as the finished model prepares them."""
     starts = range(0, len(indices), batch_size)
     batches = [[(i, 0) for i in indices[start : start + batch_size]] for start in starts]
-    return _loader(TransformedPictures(dataset, TestTransform(preprocessing, options.max_pixels)), batches, options)
+    return loader_of(TransformedPictures(dataset, TestTransform(preprocessing, options.max_pixels)), batches, options)
 
 
-def _loader(pictures: TransformedPictures, batches: Any, options: LoaderOptions) -> DataLoader[Any]:
+def loader_of(pictures: TransformedPictures, batches: Any, options: LoaderOptions) -> DataLoader[Any]:
+    """torch's loader of batches, each a list of (index, seed)."""
     return DataLoader(
         pictures,
         batch_sampler=batches,

@@ -65,9 +65,13 @@ def fitting(recipe: Recipe, train: Dataset, divisor: int, note: Callable[[str], 
         size = len(train) // divisor * divisor
         if size < 2 * divisor:
             raise InputError(f"there are {len(train)} training images for {divisor} processes or parts: too few")
-        lr = recipe.lr * size / recipe.batch_size
-        note(f"batch_size {recipe.batch_size} is more than the {len(train)} training images: now {size}, and lr {lr:.3g}")
-        recipe = recipe.change({"batch_size": size, "lr": lr})
+        share = size / recipe.batch_size
+        rates = {name: getattr(recipe, name) * share for name in ("lr", "warmup_lr", "min_lr")}
+        note(
+            f"batch_size {recipe.batch_size} is more than the {len(train)} training images: now {size}, "
+            f"and lr {rates['lr']:.3g}"
+        )
+        recipe = recipe.change({"batch_size": size, **rates})
     if train.multi_label:
         if recipe.sampler in ONE_LABEL:
             raise InputError(f"sampler is {recipe.sampler!r}, which needs one label a picture: these have several")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ..config import ModelConfig
 from ..cpus import usable_cpus
@@ -33,6 +34,7 @@ from .recipe import Recipe
 from .recipes import recipe as find_recipe
 from .sampler import Order
 from .start import describe, start, write_model
+from .statistics import Statistics
 from .validation import METRICS, Validation
 
 
@@ -132,6 +134,7 @@ class _Training:
         loaders = self._loader_options
         loader = TrainLoader(self.train, self.recipe, self.start.preprocessing, run.order, loaders)
         validation = self._validation(loaders)
+        statistics = Statistics(self.train, self.recipe, self.start.preprocessing, self.machine, run.order, loaders)
         saved = time.monotonic()
 
         def after_step(loss: float, lr: float) -> None:
@@ -143,16 +146,18 @@ class _Training:
 
         while run.place.epoch < self.recipe.epochs and not self._stale(run):
             began = time.monotonic()
-            lr = run.schedule.lr(run.place.epoch * run.order.steps)  # of the first step, resumed or not
             loss = run.train_epoch(loader, after_step)
+            # Weights that came trained came with averages that are theirs.
+            served = statistics(run.result) if run.young and not self.start.pretrained else run.result
+            lr = run.schedule.lr(run.place.updates - 1)  # the last step's: the first may be at the bottom of a warm-up
             row: dict[str, Any] = {"epoch": run.place.epoch, "lr": lr, "train_loss": loss}
             if validation:
-                row |= {f"val_{name}": value for name, value in validation(run.result).items()}
+                row |= {f"val_{name}": value for name, value in validation(served).items()}
             row["seconds"] = round(time.monotonic() - began, 3)
             better = self._is_better(run, row)
             if self.group.first:
                 rows.append(row)
-                self._write(run, rows, better)
+                self._write(run, rows, served if better else None)
                 saved = time.monotonic()
             self.events.epoch(run, row, better)
 
@@ -185,10 +190,10 @@ class _Training:
             and run.place.epoch - max(run.place.best_epoch, 0) >= self.options.patience
         )
 
-    def _write(self, run: Run, rows: list[dict[str, Any]], better: bool) -> None:
-        """Write the model if it is the best, the rows, and last the checkpoint, which vouches for both."""
-        if better:
-            write_model(self.output.model, run.result, self._describe(run, metrics=rows[-1]))
+    def _write(self, run: Run, rows: list[dict[str, Any]], best: nn.Module | None) -> None:
+        """Write the network if it is the best, the rows, and last the checkpoint, which vouches for both."""
+        if best:
+            write_model(self.output.model, best, self._describe(run, metrics=rows[-1]))
         self.output.write_rows(rows)
         self._save(run)
 
