@@ -11,6 +11,7 @@ import click
 
 from ..errors import InputError, MissingExtraError
 from ..text import plain
+from ..train.output import CHECKPOINT
 from .options import labels_option, pixels_option, say
 
 if TYPE_CHECKING:
@@ -97,11 +98,18 @@ def train(
     try:
         done = fit(data, chosen, output, options=options, events=_watchers(output, tensorboard))
     except KeyboardInterrupt:
-        say(f"\nlcnet: stopped; the same command with --resume goes on from {plain(output)}", err=True)
+        say(f"\nlcnet: stopped; {_way_on(output, options.overwrite)}", err=True)
         raise SystemExit(130) from None
     if _first():
         best = ", ".join(f"{name} {value:.4f}" for name, value in done.metrics.items())
         say(f"{plain(done.model)}: epoch {done.best_epoch} of {done.epochs}" + (f": {best}" if best else ""))
+
+
+def _way_on(output: Path, overwrite: bool) -> str:
+    if not (output / CHECKPOINT).exists():
+        return "nothing of it was written yet"
+    instead = "with --resume in place of --overwrite" if overwrite else "with --resume"
+    return f"the same command {instead} goes on from {plain(output / CHECKPOINT)}"
 
 
 def _first() -> bool:

@@ -8,7 +8,9 @@ the seed that travels with its index, so that the number of workers changes noth
 from __future__ import annotations
 
 import random
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -22,7 +24,7 @@ from torch.utils.data import Dataset as TorchDataset
 from ..config import Preprocessing
 from ..dataset import Dataset
 from ..dataset.arrays import array_of, is_array
-from ..errors import ImageError, InputError, LcnetError
+from ..errors import ImageError, InputError, LcnetError, TrainingError
 from ..image import resize, resize_crop
 from ..image.pixels import decode
 from ..sources.formats import MAX_PIXELS
@@ -229,6 +231,21 @@ def loader_of(pictures: TransformedPictures, batches: Any, options: LoaderOption
 
 def _start_worker(_: int) -> None:
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for all processes of a terminal: the first one ends the others
+
+
+@contextmanager
+def whole_workers() -> Iterator[None]:
+    """Turn the death of a process that decodes, of which torch tells at any moment, into a `TrainingError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise TrainingError(
+            f"a process that decodes pictures ended: {str(error).splitlines()[0].strip().rstrip('.')}; if memory ran out, try "
+            "fewer --workers, or 0; the same command with --resume goes on"
+        ) from None
 
 
 @dataclass(frozen=True)

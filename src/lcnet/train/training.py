@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ from ..cpus import usable_cpus
 from ..hub import HUB_PREFIXES
 from ..modelfile.description import write_config
 from ..text import shown
-from . import checkpoint
+from . import checkpoint, resuming
 from .distributed import joined
 from .events import Events
-from .loader import LoaderOptions, Normalize, TrainLoader
+from .loader import LoaderOptions, Normalize, TrainLoader, whole_workers
 from .loop import Machine, Run
 from .losses import CLASS_WEIGHTS
 from .options import TrainOptions, device_of
@@ -35,6 +35,7 @@ from .recipes import recipe as find_recipe
 from .sampler import Order
 from .start import describe, start, write_model
 from .statistics import Statistics
+from .stopping import stoppable
 from .validation import METRICS, Validation
 
 
@@ -98,6 +99,8 @@ class _Training:
             "seed": options.seed,
             "data": fingerprint(self.train),
             "labels_from_names": options.labels_from_names,
+            "metric": self.metric,
+            "validation": fingerprint(self.val) if self.val else None,  # what the best so far was measured on
         }
         self.description = {"data": data, **{k: v for k, v in asdict(options).items() if k not in ("resume", "overwrite")}}
 
@@ -120,17 +123,31 @@ class _Training:
         run = Run(self.start.model, self.recipe, self.machine, order, normalize, options.seed, self.train.multi_label, weights)
         resumed = group.from_first(self.output.prepare(options.resume, options.overwrite) if group.first else None)
         if resumed:
-            with checkpoint.restoring(self.output.checkpoint):
-                run.restore(*checkpoint.load(self.output.checkpoint, self.identity))
+            self._restore(run)
         rows = self.output.rows(run.place.epoch) if resumed else []
         if group.first:
             self.output.write_recipe(self._recipe_json())
             self.output.write_rows(rows)
         self.events.start(run, self.train, self.val, self.start, resumed)
-        self._epochs(run, rows)
+        if resumed and self._over(run):
+            self.events.note(resuming.complete(self.recipe, run.place.epoch, self.output.model))
+        with stoppable(group.world == 1, self.events.note) as stop, whole_workers():
+            self._epochs(run, rows, stop)
         return self._finish(run, rows)
 
-    def _epochs(self, run: Run, rows: list[dict[str, Any]]) -> None:
+    def _restore(self, run: Run) -> None:
+        path = self.output.checkpoint
+        saved = checkpoint.load(path)
+        longer = resuming.check(path, saved, self.identity, self.output.model)
+        with checkpoint.restoring(path):
+            run.restore(saved.place, saved.parts)
+        if longer:
+            self.events.note(longer)
+
+    def _over(self, run: Run) -> bool:
+        return run.place.epoch >= self.recipe.epochs or self._stale(run)
+
+    def _epochs(self, run: Run, rows: list[dict[str, Any]], stop: Callable[[], bool]) -> None:
         loaders = self._loader_options
         loader = TrainLoader(self.train, self.recipe, self.start.preprocessing, run.order, loaders)
         validation = self._validation(loaders)
@@ -140,11 +157,14 @@ class _Training:
         def after_step(loss: float, lr: float) -> None:
             nonlocal saved
             self.events.step(run, loss, lr)
-            if self.group.first and time.monotonic() - saved > 60 * self.options.checkpoint_minutes:
+            due = time.monotonic() - saved > 60 * self.options.checkpoint_minutes
+            if self.group.first and (due or stop()):
                 self._save(run)
                 saved = time.monotonic()
+            if stop():
+                raise KeyboardInterrupt
 
-        while run.place.epoch < self.recipe.epochs and not self._stale(run):
+        while not self._over(run):
             began = time.monotonic()
             loss = run.train_epoch(loader, after_step)
             # Weights that came trained came with averages that are theirs.
@@ -160,6 +180,8 @@ class _Training:
                 self._write(run, rows, served if better else None)
                 saved = time.monotonic()
             self.events.epoch(run, row, better)
+            if stop():
+                raise KeyboardInterrupt
 
     def _validation(self, loaders: LoaderOptions) -> Validation | None:
         if self.val is None or not len(self.val):
