@@ -29,7 +29,7 @@ BELOW = {
     "convert": "modelfile",
     "data": "image",
     "runtime": "hub image sources cpus _native",
-    "dataset": "image sources files cpus",
+    "dataset": "image sources labels files cpus",
     "results": "runtime files formats",
     "export": "runtime",
     "evaluate": "dataset results renamed",

@@ -260,4 +260,5 @@ def test_the_cifar10_checkpoint(cifar10_test):
 
 def test_stored_options_keep_their_keys():
     keys = ["images", "ranges", "equalisation", "bias_correction", "max_drop", "labels_from_names"]
+    keys += ["label_separator", "columns"]
     assert list(QuantizeOptions().to_json()) == keys

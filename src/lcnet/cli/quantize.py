@@ -9,7 +9,7 @@ import click
 
 from ..files import check_target
 from ..text import one_line, plain
-from .options import json_text, labels_option, pixels_option, say
+from .options import json_text, pixels_option, reading_options, say
 
 REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; nothing was written
 
@@ -60,7 +60,7 @@ REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; no
 )
 @click.option("--overwrite", is_flag=True, help="Replace the output files if they exist.")
 @pixels_option
-@labels_option
+@reading_options
 def quantize(model: str, data: tuple[str, ...], output: Path | None, overwrite: bool, **given: Any) -> None:
     """Write MODEL (a name or a file) in int8: a quarter of the size and faster, if it still answers as before.
 
@@ -68,17 +68,14 @@ def quantize(model: str, data: tuple[str, ...], output: Path | None, overwrite: 
     accuracy drops by more than --max-drop or int8 is no faster on this CPU. Copies and near-copies of a picture count once.
     """
     from .. import hub, modelfile
+    from ..dataset.reading import reading_of
     from ..quantize import GateError, QuantizeOptions, report
 
     found = hub.locate(model)
     target = output or Path(f"{Path(model).name.removesuffix('.safetensors')}.int8.safetensors")
     check_target(target, overwrite, found.path)
     options = QuantizeOptions(
-        given["images"],
-        given["ranges"],
-        max_drop=given["max_drop"],
-        labels_from_names=given["labels_from_names"],
-        max_pixels=given["max_pixels"],
+        given["images"], given["ranges"], max_drop=given["max_drop"], max_pixels=given["max_pixels"], **reading_of(given)
     )
     try:
         outcome = run(modelfile.read(found.path, found.config), data, given, options)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
@@ -189,6 +188,8 @@ def look_at(name: str, file: BinaryIO, size: int) -> Look:
     if crowded(data):
         return Look(start, name.lower(), size)
     try:
+        import zipfile  # which takes longer to import than most files to look at
+
         archive = zipfile.ZipFile(io.BytesIO(data))
         members = frozenset(archive.namelist())
         pickled = [m for m in members if m.count("/") == 1 and m.endswith("/data.pkl")]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..config import Quantization
+from ..dataset.reading import reading_of
 from ..errors import InputError, LcnetError
 from ..modelfile import ModelFile
 from ..modelfile.fold import fold
@@ -49,6 +50,8 @@ class QuantizeOptions:
     max_drop: float = 0.5  # points of top-1
     labels_from_names: str | None = None  # of the labelled pictures, as `lcnet.dataset.open_dataset` takes it
     max_pixels: int = MAX_PIXELS  # of a picture; larger ones cannot be read
+    label_separator: str = "|"  # this and `columns`: as labels_from_names
+    columns: str | None = None
 
     def __post_init__(self) -> None:
         low, high = pictures.FEWEST, pictures.MOST
@@ -95,7 +98,7 @@ def quantize(
     if model.config.quantization:
         raise InputError("the model is quantised already: take the float model that it was made from")
     _check_mean(model)
-    labeled = pictures.labeled(evaluation, model.config, options.labels_from_names) if evaluation else None
+    labeled = pictures.labeled(evaluation, model.config, **reading_of(options)) if evaluation else None
     tell("looking for pictures that differ")
     preprocessing, most = model.config.preprocessing, options.max_pixels
     chosen = pictures.choose(data, options.images, preprocessing, most, force)

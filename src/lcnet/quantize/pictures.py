@@ -172,7 +172,13 @@ def check_enough(found: int, wanted: int, fewest: int, problems: list[str], purp
         raise InputError(f"{found} of {wanted} pictures can be used to {purpose}, expected at least {fewest}{why}")
 
 
-def labeled(path: str | os.PathLike[str], config: ModelConfig, labels_from_names: str | None = None) -> list[tuple[Found, int]]:
+def labeled(
+    path: str | os.PathLike[str],
+    config: ModelConfig,
+    labels_from_names: str | None = None,
+    label_separator: str = "|",
+    columns: str | None = None,
+) -> list[tuple[Found, int]]:
     """List the pictures of labelled data, as `lcnet.dataset` opens it, with the model's index of their classes.
 
     Of data in parts the test pictures, or else those for validation. Raises `InputError` if there are none, if classes are
@@ -182,7 +188,7 @@ def labeled(path: str | os.PathLike[str], config: ModelConfig, labels_from_names
     from ..evaluate.align import align
     from ..evaluate.run import Sample
 
-    parts = open_dataset(path, labels_from_names)
+    parts = open_dataset(path, labels_from_names, label_separator=label_separator, columns=columns)
     data = next(part for part in (parts.test, parts.val, parts.train) if part is not None)
     if data.multi_label or config.decision.multi_label:
         raise InputError(f"{shown(path)}: int8 is judged by top-1, but these pictures have several labels each")
