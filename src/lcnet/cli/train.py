@@ -11,6 +11,7 @@ import click
 
 from ..errors import InputError, MissingExtraError
 from ..text import plain
+from ..train.output import CHECKPOINT
 from .options import pixels_option, reading_options, say
 
 if TYPE_CHECKING:
@@ -86,8 +87,9 @@ def train(
     if values["resume"] and values["overwrite"]:
         raise InputError("--resume and --overwrite contradict each other: give one of them")
     _require_torch()
+    from ..train.options import TrainOptions
     from ..train.recipes import recipe as find_recipe
-    from ..train.training import TrainOptions, fit
+    from ..train.training import fit
 
     chosen = find_recipe(recipe, settings)
     if freeze:
@@ -96,11 +98,18 @@ def train(
     try:
         done = fit(data, chosen, output, options=options, events=_watchers(output, tensorboard))
     except KeyboardInterrupt:
-        say(f"\nlcnet: stopped; the same command with --resume goes on from {plain(output)}", err=True)
+        say(f"\nlcnet: stopped; {_way_on(output, options.overwrite)}", err=True)
         raise SystemExit(130) from None
     if _first():
         best = ", ".join(f"{name} {value:.4f}" for name, value in done.metrics.items())
         say(f"{plain(done.model)}: epoch {done.best_epoch} of {done.epochs}" + (f": {best}" if best else ""))
+
+
+def _way_on(output: Path, overwrite: bool) -> str:
+    if not (output / CHECKPOINT).exists():
+        return "nothing of it was written yet"
+    instead = "with --resume in place of --overwrite" if overwrite else "with --resume"
+    return f"the same command {instead} goes on from {plain(output / CHECKPOINT)}"
 
 
 def _first() -> bool:
