@@ -17,6 +17,7 @@ BELOW = {
     "formats": "",
     "arch": "",
     "renamed": "",
+    "stop": "",
     "cpus": "",
     "pipes": "errors",
     "files": "errors text",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
@@ -188,6 +187,8 @@ def look_at(name: str, file: BinaryIO, size: int) -> Look:
     data = start + file.read()
     if crowded(data):
         return Look(start, name.lower(), size)
+    import zipfile
+
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
         members = frozenset(archive.namelist())
