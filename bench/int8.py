@@ -38,8 +38,8 @@ Run = Callable[[np.ndarray], np.ndarray]  # one picture, float32 [1,C,H,W], to l
 class Calibration(list[Any]):
     """The pictures of a folder that `lcnet quantize` calibrates on: every engine gets the same ones."""
 
-    def __init__(self, folder: Path, images: int) -> None:
-        super().__init__(pictures.choose(folder, images)[0])
+    def __init__(self, folder: Path, images: int, model: ModelFile) -> None:
+        super().__init__(pictures.choose(folder, images, model.config.preprocessing).calibrating)
         self.folder, self.images = folder, images
 
 
@@ -238,7 +238,7 @@ def main() -> None:
     model = modelfile.read(found.path, found.config)
     test = pictures.labeled(given.eval, model.config)
     test = test[:: max(1, len(test) // given.limit)] if given.limit else test
-    calibration = Calibration(given.calibration, given.images)
+    calibration = Calibration(given.calibration, given.images, model)
     runs = built(model, calibration)
     compared = compare(model, runs, test)
     x = batch([test[0][0].open()], model.config.preprocessing)

@@ -34,7 +34,7 @@ class WeightsError(LcnetError):
 
 
 class TrainingError(LcnetError):
-    """Training that cannot go on: the loss is no number any more. Says what to try."""
+    """Training that cannot go on: the loss is no number any more, or a process that decodes has died. Says what to try."""
 
 
 class MissingExtraError(LcnetError, ImportError):

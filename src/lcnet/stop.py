@@ -33,6 +33,16 @@ def code(stop: KeyboardInterrupt) -> int:
     return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
 
 
+def raised_by(number: int) -> KeyboardInterrupt:
+    """What a signal raises."""
+    return Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+
+
+def raises(number: int) -> bool:
+    """Whether a signal raises what it should, by Python's handler or the one of `raised`, and no other program's is there."""
+    return signal.getsignal(number) in (signal.default_int_handler, _raise)
+
+
 def at_once() -> None:
     """Let a signal end this process on the spot, as long as nothing is under way that would have to be put in order.
 
@@ -67,7 +77,7 @@ def _end(number: int, _: object) -> None:
 
 
 def _raise(number: int, _: object) -> None:
-    _asked.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+    _asked.append(raised_by(number))
     raise _asked[-1]
 
 

@@ -66,6 +66,22 @@ def test_a_reader_that_goes_is_as_for_any_program(pictures):
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (141, "", 1)
 
 
+@pytest.mark.parametrize("home", ["/proc/none", None])
+def test_without_a_home_and_a_network_what_needs_them_says_so_in_one_line(pictures, home):
+    """In /proc nobody can write, whoever it is."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGINGFACE_", "XDG_")) and k != "HOME"}
+    kept |= {"HF_ENDPOINT": "http://127.0.0.1:9", "NO_PROXY": "*"} | ({"HOME": home} if home else {"HF_HOME": "/proc/none"})
+
+    def run(*arguments):
+        return subprocess.run([*LCNET, *map(str, arguments)], capture_output=True, text=True, timeout=60, env=kept)
+
+    done = run("download", "lcnet_050")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1) and done.stderr.startswith("Error: cannot get")
+    assert "\\n" not in done.stderr and "local-dir:DIR" in done.stderr
+    done = run("classify", pictures / "00.png", *MODEL)
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+
+
 def test_standard_input_that_is_closed_is_named():
     done = shell("<&-", "classify", "-", *MODEL)
     assert done.returncode == 1 and "standard input" in done.stderr and "Traceback" not in done.stderr

@@ -170,7 +170,7 @@ def test_tables_with_one_label_a_row_and_of_one_part(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (listing(["1, 2, 0"]), ["row 2", "cells of 0 or 1"]),
+        (listing(["1, 2, 0"]), ["row 2: its column 'dog' has '2'", "expected 0 or 1"]),
         (listing(["1, 0"]), ["row 2: expected a file's name and 3 cells"]),
         (listing(["1, 0, 0"]) + "9.png,0,0,1\n", ["row 3: 9.png is no picture in this folder"]),
         (listing(["1, 0, 0"]) + "0.png,0,0,1\n", ["row 3: 0.png is listed twice"]),

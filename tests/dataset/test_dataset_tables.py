@@ -69,11 +69,13 @@ def test_equal_rows_are_kept(table):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("path,labell\np/0.png,a\n", ["unknown column 'labell'", "did you mean 'label'"]),
-        ("path,label,weight\np/0.png,a,1\n", ["unknown column 'weight'", "path,label[,split]"]),
-        ("path,label,path\np/0.png,a,b\n", ["each once"]),
-        ("label,split\na,train\n", ["each once"]),
-        ("file,class\np/0.png,a\n", ["row 1", "there is no file", "if this is a header"]),
+        ("path,labell,width\np/0.png,a,1\n", ["row 2: its column 'labell' has 'a'", "expected 0 or 1", "--columns"]),
+        ("path,label,path\np/0.png,a,b\n", ["'path' and 'path' may each be the column of the path", "--columns path=NAME"]),
+        ("label,split\na,train\n", ["label,split", "none of which is known as the pictures' path", "--columns"]),
+        ("path,split\na,train\n", ["path,split", "expected one called label"]),
+        ("path,split,,\na,train,,\n", ["expected one called label"]),
+        ("path,cat,cat\na,1,0\n", ["different classes", "each once"]),
+        ("foto,kind\np/0.png,a\n", ["row 1", "there is no file", "if this is a header, name its columns by --columns"]),
         ("p/0.png\n", ["row 1: it has 1 columns"]),
         ("p/0.png,a,train,x\n", ["row 1: it has 4 columns"]),
         ("p/0.png,a\np/1.png,b,train\n", ["row 2: it has 3 columns"]),

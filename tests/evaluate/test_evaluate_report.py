@@ -206,3 +206,16 @@ def test_curves_of_little():
     one = plots.curves([{"epoch": 1, "train_loss": 1.0, "val_top1": None}])
     three = plots.curves(HISTORY)
     assert one.height < three.height and np.asarray(three).min() < 100
+
+
+def test_a_first_epoch_beyond_all_bounds_leaves_the_others_their_scale():
+    rows = [{"epoch": k, "train_loss": 2 / k, "val_loss": 1e15 if k == 1 else 2.2 / k} for k in range(1, 11)]
+    with_it, without = (np.asarray(plots.curves(part)) for part in (rows, [{**rows[0], "val_loss": 2.2}, *rows[1:]]))
+    assert plots._within([1e15, 2.2, 2.0, 1.0, 0.5]) == ([2.2, 2.0, 1.0, 0.5], [1e15])
+    assert plots._within([3.0, 2.0, 1.0, 0.5]) == ([3.0, 2.0, 1.0, 0.5], [])
+    assert plots._within([0.0, 0.0, 0.0, 0.0, 1.0]) == ([0.0, 0.0, 0.0, 0.0, 1.0], [])
+    late = slice(with_it.shape[1] // 2, None)
+    curve = [(picture[100:, late] == plots.BLUE).all(axis=2) for picture in (with_it, without)]
+    assert abs(int(curve[0].sum()) - int(curve[1].sum())) < 0.2 * curve[1].sum()
+    words = with_it[:120, late].astype(int).sum() - without[:120, late].astype(int).sum()
+    assert words < 0  # "1 above the top, up to 1e+15"

@@ -17,6 +17,14 @@ from lcnet.runtime.kernels import isas
 ROOT = Path(__file__).parents[2]
 
 
+def built_libraries():
+    """The folder in which a wheel's build has left libraries that are newer than every source, None if there is none."""
+    sources = [ROOT / "CMakeLists.txt", *(p for p in (ROOT / "native").rglob("*.*"))]
+    newest = max(path.stat().st_mtime for path in sources)
+    found = [path for path in ROOT.glob("build/*/liblcnet_core.a") if path.stat().st_mtime > newest]
+    return found[0].parent if found else None
+
+
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
     """Folder of the test programs. With SIMDe at hand the AVX-512 kernels are tested on CPUs without it too.
@@ -29,8 +37,14 @@ def programs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("native")
     missing = "LCNET_EMULATE_AVX512" in os.environ or not dict(isas()).get("avx512vnni")
     emulated = missing and Path("/usr/include/simde/x86/avx512.h").exists()
-    options = ["-DLCNET_KERNEL_TESTS=ON", f"-DLCNET_EMULATE_AVX512={'ON' if emulated else 'OFF'}"]
-    subprocess.run(["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", *options], check=True, stdout=subprocess.DEVNULL)
+    built = None if emulated else built_libraries()
+    options = (
+        [f"-DLCNET_BUILT={built}"]
+        if built
+        else ["-DLCNET_KERNEL_TESTS=ON", f"-DLCNET_EMULATE_AVX512={'ON' if emulated else 'OFF'}"]
+    )
+    source = ROOT / "tests" / "native" if built else ROOT
+    subprocess.run(["cmake", "-S", source, "-B", folder, "-G", "Ninja", *options], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["cmake", "--build", folder], check=True, stdout=subprocess.DEVNULL)
     return folder
 

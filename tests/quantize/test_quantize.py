@@ -59,15 +59,21 @@ def test_a_file_and_its_report(data, tmp_path, float_file):
     assert verdict["passed"] is verdict["faster"] is True
     assert (verdict["calibration_images"], verdict["held_out"]["images"]) == (36, 12)
     assert verdict["held_out"]["sqnr_db"] > 25
+    assert (verdict["distinct_images"], verdict["held_out"]["distinct"]) == (48, 12)
+    assert any("few distinct pictures to judge by: 12" in doubt for doubt in verdict["doubts"])
     assert model.config.labels == LABELS
     told = json.loads((tmp_path / "m.int8.json").read_text())
-    assert told["latency"] == {**MS, "threads": 1, "batch": 1}
+    assert told["latency"] == {**MS, "threads": 1, "batch": 1, "clock": "processor time, fastest quarter"}
     assert [u["unit"] for u in told["units"]][:2] == ["conv_stem", "blocks.0.0"]
     assert all(30 < u["sqnr_db"] < 90 for u in told["units"])
     assert told["size"]["int8_bytes"] < 0.33 * told["size"]["fp32_bytes"]
     assert "2.00 times as fast" in result.output
     assert "gate          passed" in result.output
-    assert "passed its gate" in CliRunner().invoke(main, ["info", str(target)]).output
+    assert "pictures      48 looked at, 48 distinct" in result.output
+    classes = verdict["held_out"]["classes"]
+    assert f"held out      12 pictures, 12 distinct, answers of {classes} classes: agreement" in result.output
+    told = CliRunner().invoke(main, ["info", str(target)]).output
+    assert f"passed its gate on 12 pictures, 12 distinct, with answers of {classes} classes: " in told
 
 
 def test_the_same_file_every_time(data):
@@ -149,7 +155,7 @@ def test_a_network_without_classifier(data):
     weights = {k: v for k, v in model.weights.items() if not k.startswith("classifier")}
     config = replace(model.config, arch=replace(model.config.arch, num_classes=0), labels=None)
     outcome = quantize.quantize(ModelFile(config, weights), [str(data)])
-    assert set(outcome.report["held_out"]) == {"images", "sqnr_db", "left_out"}
+    assert set(outcome.report["held_out"]) == {"images", "distinct", "sqnr_db", "left_out"}
     assert "conv_head.scale" in outcome.model.weights
     assert "dB" in report.text(outcome.report)
 
@@ -162,22 +168,23 @@ def test_damaged_pictures_are_told(data, tmp_path):
     for i in range(4):
         (tmp_path / f"{i:03}.png").write_bytes(b"")
     outcome = quantize.quantize(small(), [str(tmp_path)])
-    left_out = outcome.report["calibration"]["left_out"] + outcome.report["held_out"]["left_out"]
-    assert left_out == 4
+    assert outcome.report["pictures"]["left_out"] == 4
+    assert "000.png" in outcome.report["pictures"]["problems"][0]
+    assert outcome.report["calibration"]["images"] + outcome.report["held_out"]["images"] == 36
     assert "left out" in report.text(outcome.report)
 
 
 def test_black_pictures_are_refused(tmp_path):
     for i in range(40):
         Image.new("RGB", (64, 64)).save(tmp_path / f"{i}.png")
-    with pytest.raises(InputError, match=r"0 of 30 pictures can be used to calibrate.*all of one colour"):
+    with pytest.raises(InputError, match=r"distinct pictures: 0 of 40, expected at least 32.*all of one colour"):
         quantize.quantize(small(), [str(tmp_path)])
 
 
 def test_nothing_readable_is_refused(tmp_path):
     for i in range(40):
         (tmp_path / f"{i}.jpg").write_bytes(b"\xff\xd8\xff garbage")
-    with pytest.raises(InputError, match=r"0 of 30 pictures can be used.*\.jpg"):
+    with pytest.raises(InputError, match=r"distinct pictures: 0 of 40, .*\.jpg"):
         quantize.quantize(small(), [str(tmp_path)])
 
 
@@ -240,10 +247,12 @@ def test_the_model_itself_is_never_the_output(data, tmp_path):
 
 
 def test_the_cifar10_checkpoint(cifar10_test):
-    """200 pictures of each class: close to fp32 in every respect."""
+    """Close to fp32 in every respect, on all pictures but those calibrated on and copies."""
     outcome = quantize.quantize(bundled(), [str(cifar10_test)], cifar10_test, QuantizeOptions(max_drop=0.6))
     found = outcome.report["evaluation"]
-    assert found["images"] == 5000
+    assert found["leaked"] >= 128
+    assert found["images"] == found["distinct"] == 5000 - found["leaked"] - found["copies"] > 4800
+    assert found["classes"] == 10
     assert abs(found["drop"]) <= 0.3
     assert found["agreement"] >= 0.98
     assert found["sqnr_db"] >= 28
@@ -251,4 +260,5 @@ def test_the_cifar10_checkpoint(cifar10_test):
 
 def test_stored_options_keep_their_keys():
     keys = ["images", "ranges", "equalisation", "bias_correction", "max_drop", "labels_from_names"]
+    keys += ["label_separator", "columns"]
     assert list(QuantizeOptions().to_json()) == keys

@@ -120,7 +120,7 @@ def test_a_plugin_is_imported_for_its_first_file_and_held_to_the_limits(tmp_path
     (package / "__init__.py").write_text("")
     (package / "HeifImagePlugin.py").write_text(textwrap.dedent(PLUGIN))
     (tmp_path / "a.HEIC").write_bytes(box(b"heic").ljust(64, b"\0") + bytes([7]) * 1200)
-    path = os.pathsep.join([str(tmp_path / "site"), str(Path(formats.__file__).parents[1])])
+    path = os.pathsep.join([str(tmp_path / "site"), str(Path(formats.__file__).parents[2])])
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(USE)],
         cwd=tmp_path,

@@ -263,6 +263,24 @@ def test_labels_from_names_are_a_part_of_the_run(torch, fit, folder, tmp_path):
         fit(data, "quick", tmp_path / "out", labels_from_names="([a-z]+)", resume=True, **arguments)
 
 
+def test_options_of_a_table_are_a_part_of_the_run(torch, fit, folder, tmp_path):
+    rows = [f'{path},"{path.parent.name}, x",y' for path in sorted(folder.rglob("*.*"))]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,c", *rows]))
+    options = {"label_separator": ",", "columns": "path=a,label=b"}
+    arguments = {"settings": small(), "val_fraction": 0.25}
+    done = fit(tmp_path / "t.csv", "quick", tmp_path / "out", **options, **arguments)
+    model = lcnet.load(done.model)
+    assert model.labels.names == ("blue", "green", "red", "x") and model.config.decision.multi_label
+    assert {key: model.config.provenance.get(key) for key in options} == options
+    assert "labels_from_names" not in model.config.provenance
+    said = json.loads((tmp_path / "out/recipe.json").read_text())
+    assert {key: said[key] for key in options} == options
+    with pytest.raises(ModelFileError, match="columns 'path=a,label=b', now it is"):
+        fit(tmp_path / "t.csv", "quick", tmp_path / "out", resume=True, **{**options, "columns": "label=b,path=a"}, **arguments)
+    with pytest.raises(ModelFileError, match="label_separator ',', now it is"):
+        fit(tmp_path / "t.csv", "quick", tmp_path / "out", resume=True, **{**options, "label_separator": ", "}, **arguments)
+
+
 def test_a_damaged_checkpoint_is_refused(trained, folder, fit, tmp_path):
     import shutil
 

@@ -173,7 +173,7 @@ def _with_input(given: dict[str, Any]) -> list[Any]:
 
 
 def _standard_input() -> bytes:
-    from ..pipes import standard_input
+    from ..sources.pipes import standard_input
 
     try:
         return standard_input()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..text import plain, shown
-from .options import columns, json_text, labels_option, pixels_option, say
+from .options import columns, json_text, pixels_option, reading_options, say
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -23,21 +23,20 @@ TOLD = 5  # items of a finding in a table
 @click.option("--format", "-f", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to a file.")
 @pixels_option
-@labels_option
+@reading_options
 @click.pass_context
-def check_data(
-    ctx: click.Context, data: str, style: str, output: Path | None, max_pixels: int, labels_from_names: str | None
-) -> None:
+def check_data(ctx: click.Context, data: str, style: str, output: Path | None, max_pixels: int, **given: Any) -> None:
     """Look at every picture and label of DATA: damaged files, copies, leaks between train and val, odd labels.
 
     DATA is what `lcnet train` takes. The exit code is 1 if training would stop, else 0, whatever else is found.
     """
     from ..dataset import open_dataset
     from ..dataset.check import check
+    from ..dataset.reading import reading_of
     from ..sources.passed import Passed
 
     passed = Passed()
-    splits = open_dataset(data, labels_from_names, passed)
+    splits = open_dataset(data, passed=passed, **reading_of(given))
     progress = Progress(sys.stderr, lambda: sum(map(len, splits.parts().values())))
     try:
         report = check(splits, progress.advance, max_pixels=max_pixels, passed=passed)
@@ -66,7 +65,10 @@ def table(report: Report) -> str:
     """Format a report for a terminal: numbers of pictures, then every finding with its first items."""
     sizes = [c["train"] for c in report.classes]
     rows = [[name, f"{count:,} pictures"] for name, count in report.pictures.items()]
-    rows.append(["classes", f"{len(sizes):,}, of {min(sizes):,} to {max(sizes):,} pictures in train"])
+    several = "; a picture may have several" if report.multi_label else ""
+    rows.append(["classes", f"{len(sizes):,}, of {min(sizes):,} to {max(sizes):,} pictures in train{several}"])
+    names = [repr(c["name"]) for c in report.classes[:TOLD]]
+    rows.append(["", ", ".join(names + ["..."] * (len(sizes) > TOLD))])
     lines = [columns(rows), ""]
     for finding in report.findings:
         lines += [f"{finding.level}: {finding.text}: {len(finding.items):,}", *_items(finding)]

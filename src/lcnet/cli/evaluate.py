@@ -11,7 +11,7 @@ import click
 from ..errors import InputError
 from ..files import check_target
 from ..text import one_line, plain, shown
-from .options import columns, engine_options, json_text, labels_option, load_model, say
+from .options import columns, engine_options, json_text, load_model, reading_options, say
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ ROWS = 50  # classes in a table
 )
 @click.option("--overwrite", is_flag=True, help="Replace the report's folder and the --output file if they exist.")
 @click.option("--format", "-f", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@labels_option
+@reading_options
 @engine_options
 @click.pass_context
 def evaluate(
@@ -69,6 +69,7 @@ def evaluate(
     read stops the evaluation with its name.
     """
     from ..dataset import open_dataset
+    from ..dataset.reading import reading_of
     from ..evaluate import measure
     from ..evaluate.decisions import parse_spec
     from ..sources.passed import Passed
@@ -81,7 +82,7 @@ def evaluate(
 
         check(report, overwrite)
     passed = Passed()
-    part, pictures = _part(open_dataset(data, ctx.params["labels_from_names"], passed), split, deciding)
+    part, pictures = _part(open_dataset(data, passed=passed, **reading_of(ctx.params)), split, deciding)
     if passed.text():
         say(f"lcnet: {passed.text()}", err=True)
     answers = _answers(ctx.params, pictures)

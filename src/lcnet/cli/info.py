@@ -12,6 +12,8 @@ from ..errors import InputError
 from ..text import one_line, shown
 from .options import columns, json_text, say
 
+RESTS_ON = ("images", "distinct", "classes")  # of a verdict: said before what was measured
+
 
 @click.command()
 @click.argument("model", required=False)
@@ -143,10 +145,19 @@ def verdict_text(verdict: dict[str, Any]) -> str:
     if "passed" not in verdict:
         return "not measured when it was made"
     held_out, judged = (verdict.get(key) for key in ("held_out", "evaluation"))
-    parts = [f"{key} {value}" for key, value in held_out.items()] if isinstance(held_out, dict) else []
+    parts = [f"{key} {value}" for key, value in held_out.items() if key not in RESTS_ON] if isinstance(held_out, dict) else []
     if isinstance(judged, dict):
         parts.append(f"top-1 {judged.get('top1_fp32')}% in fp32, {judged.get('top1_int8')}% in int8")
-    return f"{'passed' if verdict['passed'] else 'failed'} its gate: {', '.join(parts)}"
+    rests = _rests_on(judged if isinstance(judged, dict) else held_out)
+    return f"{'passed' if verdict['passed'] else 'failed'} its gate{rests}: {', '.join(parts)}"
+
+
+def _rests_on(part: Any) -> str:
+    """How many pictures that differ, and answers of how many classes, a verdict rests on."""
+    part = part if isinstance(part, dict) else {}
+    of = f", {part['distinct']} distinct" if "distinct" in part else ", copies perhaps counted"
+    classes = f", with answers of {part['classes']} classes" if "classes" in part else ""
+    return f" on {part['images']} pictures{of}{classes}" if "images" in part else ""
 
 
 def _numbers(values: Any) -> str:

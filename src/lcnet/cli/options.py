@@ -99,8 +99,20 @@ def search_options(command: F) -> F:
     return click.argument("images", nargs=-1, type=click.Path())(command)
 
 
-def labels_option(command: F) -> F:
-    """Add --labels-from-names."""
+def reading_options(command: F) -> F:
+    """Add --labels-from-names, --label-separator and --columns: `reading_of` of what is given goes to `open_dataset`."""
+    command = click.option(
+        "--columns",
+        metavar="ROLE=NAME,...",
+        help="Columns of a table, such as 'path=img,label=kind,split=fold'; usual names are known without.",
+    )(command)
+    command = click.option(
+        "--label-separator",
+        default="|",
+        show_default=True,
+        metavar="TEXT",
+        help="Between several labels of a picture, in tables and shards.",
+    )(command)
     return click.option(
         "--labels-from-names",
         metavar="RULE",

@@ -11,7 +11,7 @@ import click
 
 from ..errors import InputError
 from ..text import plain
-from .options import labels_option, pixels_option, say
+from .options import pixels_option, reading_options, say
 from .progress import Progress
 
 UNITS = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -46,8 +46,8 @@ class Size(click.ParamType):
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it is a pack.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read, and name them.")
 @pixels_option
-@labels_option
-def pack(data: str, out: Path, overwrite: bool, labels_from_names: str | None, **options: Any) -> None:
+@reading_options
+def pack(data: str, out: Path, overwrite: bool, **options: Any) -> None:
     """Scale all pictures of DATA once and write them to tar shards in the folder OUT, which train as DATA does.
 
     DATA is what `lcnet train` takes; so is OUT then, with the same classes, splits and order.
@@ -55,13 +55,16 @@ def pack(data: str, out: Path, overwrite: bool, labels_from_names: str | None, *
     from ..dataset import open_dataset
     from ..dataset.pack import Watcher, check_target
     from ..dataset.pack import pack as write
+    from ..dataset.reading import reading_of
     from ..sources.passed import Passed
 
     check_target(out, overwrite)
     if Path(data).resolve() in out.resolve().parents:
         raise InputError(f"{plain(out)} is inside {plain(data)}, where it would become a part of the data")
     passed = Passed()
-    splits = open_dataset(data, labels_from_names, passed)
+    reading = reading_of(options)
+    splits = open_dataset(data, passed=passed, **reading)
+    options = {name: value for name, value in options.items() if name not in reading}
     progress = Progress(sys.stderr, lambda: sum(map(len, splits.parts().values())))
     if passed.text():
         progress.say(passed.text())

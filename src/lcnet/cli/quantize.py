@@ -9,7 +9,7 @@ import click
 
 from ..files import check_target
 from ..text import one_line, plain
-from .options import json_text, labels_option, pixels_option, say
+from .options import json_text, pixels_option, reading_options, say
 
 REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; nothing was written
 
@@ -29,7 +29,7 @@ REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; no
     default=128,
     show_default=True,
     type=click.IntRange(32, 512),
-    help="How many of them to calibrate on; as many more, at most, judge the result.",
+    help="How many of them to calibrate on; as many more, at most, judge the result. No two are alike.",
 )
 @click.option(
     "--output",
@@ -53,28 +53,29 @@ REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; no
     type=click.Choice(["minmax", "mse"]),
     help="How much of what calibration saw the codes cover.",
 )
-@click.option("--force", is_flag=True, help="Write the file whatever the measurements say; it carries them.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Write the file whatever the measurements say, even of near-copies, such as frames of one scene; it carries them.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the output files if they exist.")
 @pixels_option
-@labels_option
+@reading_options
 def quantize(model: str, data: tuple[str, ...], output: Path | None, overwrite: bool, **given: Any) -> None:
     """Write MODEL (a name or a file) in int8: a quarter of the size and faster, if it still answers as before.
 
     The report goes beside the file, as .json and, where matplotlib is installed, .png. Exits with 3 and writes nothing if
-    accuracy drops by more than --max-drop or int8 is no faster on this CPU.
+    accuracy drops by more than --max-drop or int8 is no faster on this CPU. Copies and near-copies of a picture count once.
     """
     from .. import hub, modelfile
+    from ..dataset.reading import reading_of
     from ..quantize import GateError, QuantizeOptions, report
 
     found = hub.locate(model)
     target = output or Path(f"{Path(model).name.removesuffix('.safetensors')}.int8.safetensors")
     check_target(target, overwrite, found.path)
     options = QuantizeOptions(
-        given["images"],
-        given["ranges"],
-        max_drop=given["max_drop"],
-        labels_from_names=given["labels_from_names"],
-        max_pixels=given["max_pixels"],
+        given["images"], given["ranges"], max_drop=given["max_drop"], max_pixels=given["max_pixels"], **reading_of(given)
     )
     try:
         outcome = run(modelfile.read(found.path, found.config), data, given, options)

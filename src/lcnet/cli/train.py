@@ -12,7 +12,8 @@ import click
 from ..errors import InputError, MissingExtraError
 from ..stop import code
 from ..text import plain
-from .options import labels_option, pixels_option, say
+from ..train.output import CHECKPOINT
+from .options import pixels_option, reading_options, say
 
 if TYPE_CHECKING:
     from ..train.events import Events
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in the output folder.")
 @pixels_option
-@labels_option
+@reading_options
 def train(
     data: str,
     output: Path,
@@ -81,14 +82,15 @@ def train(
     """Train a network on your own pictures; the result is a model file.
 
     DATA is a folder with a folder of pictures a class (also below train/ and val/), a zip of such, a CSV or TSV table of
-    path,label[,split], or WebDataset shards. `lcnet check-data` looks it over first. Under `torchrun -m lcnet train ...`
-    several processes train together.
+    path,label[,split], a PaddleClas list, or WebDataset shards. `lcnet check-data` looks it over first. Under
+    `torchrun -m lcnet train ...` several processes train together.
     """
     if values["resume"] and values["overwrite"]:
         raise InputError("--resume and --overwrite contradict each other: give one of them")
     _require_torch()
+    from ..train.options import TrainOptions
     from ..train.recipes import recipe as find_recipe
-    from ..train.training import TrainOptions, fit
+    from ..train.training import fit
 
     chosen = find_recipe(recipe, settings)
     if freeze:
@@ -97,11 +99,18 @@ def train(
     try:
         done = fit(data, chosen, output, options=options, events=_watchers(output, tensorboard))
     except KeyboardInterrupt as stopped:
-        say(f"\nlcnet: stopped; the same command with --resume goes on from {plain(output)}", err=True)
+        say(f"\nlcnet: stopped; {_way_on(output, options.overwrite)}", err=True)
         raise click.exceptions.Exit(code(stopped)) from None
     if _first():
         best = ", ".join(f"{name} {value:.4f}" for name, value in done.metrics.items())
         say(f"{plain(done.model)}: epoch {done.best_epoch} of {done.epochs}" + (f": {best}" if best else ""))
+
+
+def _way_on(output: Path, overwrite: bool) -> str:
+    if not (output / CHECKPOINT).exists():
+        return "nothing of it was written yet"
+    instead = "with --resume in place of --overwrite" if overwrite else "with --resume"
+    return f"the same command {instead} goes on from {plain(output / CHECKPOINT)}"
 
 
 def _first() -> bool:
@@ -115,7 +124,7 @@ def _require_torch() -> None:
 
 def _watchers(output: Path, tensorboard: bool) -> Events:
     from ..train.events import Both
-    from .watch import Screen
+    from .train_screen import Screen
 
     screen = Screen()
     if not (tensorboard and _first()):

@@ -142,6 +142,8 @@ def _left_out(passed: Passed | None) -> Iterator[Finding]:
         yield Finding("untaken-pictures", WARNING, "kinds of pictures that are not taken", pictures)
     if others:
         yield Finding("untaken-files", REMARK, "kinds of other files, which are not taken", others)
+    for kind, (text, names) in passed.remarks.items() if passed else ():
+        yield Finding(kind, REMARK, text, [{"names": [name]} for name in names])
     if passed and passed.stray:
         yield Finding("stray", WARNING, "pictures in no class's folder, which are not taken", [{"files": passed.stray}])
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from ..errors import InputError
 from ..text import plain, reason, suggest
+from .joined import SEPARATOR, labels_in
 from .parts import split_of
 from .samples import check_classes
 
 CLASSES = "classes.txt"
-SEPARATOR = "|"  # between the labels of one picture, in tables and in texts
 MAX_LABEL = 1 << 16  # bytes of one label's member
 MAX_CLASSES = 1 << 16  # where only the largest number tells how many there are
 
@@ -34,16 +34,15 @@ class Label(NamedTuple):
     numeral: bool = False  # one text of digits, which is a number unless a class is called so
 
 
-def label_of(kind: str, data: bytes) -> Label | None:
+def label_of(kind: str, data: bytes, separator: str = SEPARATOR) -> Label | None:
     """Read a member .cls, .json or .txt; None for a .json that says nothing of a label. Raises `ValueError`."""
     text = data.decode(*_TEXT).removeprefix("\ufeff").strip()
     if kind == ".json":
         return _of_json(text)
-    values = [value.strip() for value in text.split(SEPARATOR)]
-    if not all(values):
-        raise ValueError("its label is empty")
+    values = labels_in(text, separator)
     if len(values) > 1:
         return Label(tuple(sorted(set(values))), True)
+    text = values[0]
     digits = text.isascii() and text.isdigit()
     return Label((_number(text) if digits and kind == ".cls" else text,), False, digits and kind == ".txt")
 
@@ -97,9 +96,9 @@ def _lines(path: Path) -> tuple[str, ...]:
 class Labels:
     """Collects the labels of all shards, each distinct one once."""
 
-    def __init__(self, place: str, listed: tuple[str, ...] | None) -> None:
-        """listed: the names in classes.txt."""
-        self.place, self.listed = plain(place), listed
+    def __init__(self, place: str, listed: tuple[str, ...] | None, separator: str = SEPARATOR) -> None:
+        """listed: the names in classes.txt. separator: between several labels in a text."""
+        self.place, self.listed, self.separator = plain(place), listed, separator
         self.known = {name: i for i, name in enumerate(listed or ())}
         self.found: dict[tuple[Any, ...], int] = {}
         self.several = False

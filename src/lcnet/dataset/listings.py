@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from ..errors import InputError
 from ..text import plain
+from .flags import flagged
 from .gathered import Gathered
 from .samples import Splits
 from .trees import LISTING, Tree, join, shown_folder
@@ -41,15 +42,17 @@ def _gather(gathered: Gathered, part: str, folder: str) -> list[str]:
     waiting = {*tree.entries(folder)[0]}
     seen = set[str]()
     for number, cells in rows:
-        name, *flags = (cell.strip() for cell in cells)
-        if len(flags) != len(columns) - 1 or not {*flags} <= {"0", "1"}:
+        if len(cells) != len(columns):
             raise InputError(f"{place}: row {number}: expected a file's name and {len(columns) - 1} cells of 0 or 1")
+        name = cells[0].strip()
         if name not in waiting or name in seen:
             found = "is listed twice" if name in seen else "is no picture in this folder"
             raise InputError(f"{place}: row {number}: {plain(name)} {found}: correct or remove the row")
         seen.add(name)
-        labels = tuple(c for c, flag in zip(columns[1:], flags, strict=True) if flag == "1")
-        gathered.add(part, tree.prefix(folder), name, tuple(sorted(labels)))
+        try:
+            gathered.add(part, tree.prefix(folder), name, flagged(columns[1:], cells[1:]))
+        except ValueError as error:
+            raise InputError(f"{place}: row {number}: {error}") from None
     if not seen:
         raise InputError(f"{place} lists no pictures: expected a row for each, or remove the part's folder")
     return columns[1:]

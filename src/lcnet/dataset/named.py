@@ -17,8 +17,10 @@ AUTO = "auto"
 USUAL = re.compile(r"(?s)(.*?[^\W\d_].*?)[\s._-]+\(?\d")  # what is before the first number that a separator sets off
 
 
-def rule_of(text: str) -> re.Pattern[str]:
-    """Read a rule: "auto", or a regular expression with one group. Raises `InputError`."""
+def rule_of(text: str | None) -> re.Pattern[str] | None:
+    """Read a rule: "auto", or a regular expression with one group; None is none. Raises `InputError`."""
+    if text is None:
+        return None
     if text == AUTO:
         return USUAL
     try:

@@ -19,15 +19,18 @@ import numpy as np
 
 from ..errors import InputError
 from ..sources import ARCHIVES
-from ..sources.formats import advice, is_suffix
+from ..sources.formats import advice
+from ..sources.found import suffix_of
+from ..sources.passed import Passed
 from ..text import plain, reason
+from .joined import SEPARATOR, remark
 from .labels import MAX_LABEL, Label, Labels, label_of, read_classes
-from .parts import settle, split_of
-from .samples import ARRAY, Dataset, NamesBuilder, Splits, check_parts, is_sample
+from .members import LABELS, labels_among, pictures_among
+from .parts import part_in, settle, split_of
+from .samples import Dataset, NamesBuilder, Splits, check_parts, is_sample
 from .stores import Tarred
 from .tars import Member, Reader, scan
 
-LABELS = (".cls", ".json", ".txt")  # the first that is there and has a label counts
 MAX_SHARDS = 1 << 16
 
 _HIDDEN = re.compile(r"(^|/)\.[^/]").search
@@ -55,7 +58,7 @@ def _has_data(folder: str) -> bool:
         return any(e.is_dir() or is_sample(e.name) for e in entries)
 
 
-def open_pattern(pattern: str) -> Splits:
+def open_pattern(pattern: str, separator: str = SEPARATOR, passed: Passed | None = None) -> Splits:
     """Open the shards that a pattern names: {000..012} and {a,b} are written out, then *, ? and [] are matched."""
     from glob import glob, has_magic
 
@@ -63,7 +66,7 @@ def open_pattern(pattern: str) -> Splits:
     paths = [path for name in names for path in (sorted(glob(name)) if has_magic(name) else [name])]  # noqa: PTH207
     if not paths:
         raise InputError(f"{plain(pattern)}: no file matches this pattern")
-    return open_shards(list(dict.fromkeys(paths)))
+    return open_shards(list(dict.fromkeys(paths)), separator, passed)
 
 
 def _braces(pattern: str) -> list[str]:
@@ -83,10 +86,10 @@ def _braces(pattern: str) -> list[str]:
     return names
 
 
-def open_shards(paths: list[str]) -> Splits:
-    """Open shards. Raises `InputError`, naming the shard and the sample."""
+def open_shards(paths: list[str], separator: str = SEPARATOR, passed: Passed | None = None) -> Splits:
+    """Open shards; separator: between several labels in a text. Raises `InputError`, naming the shard and the sample."""
     place = paths[0] if len(paths) == 1 else os.path.dirname(paths[0]) or "."  # noqa: PTH120
-    labels = Labels(place, read_classes(paths))
+    labels = Labels(place, read_classes(paths), separator)
     parts = {part: _Part(shards, labels) for part, shards in _parts(place, paths).items()}
     if not any(len(part.names) for part in parts.values()):
         raise InputError(f"{plain(place)}: there is no picture in these shards: expected members such as 0001.jpg")
@@ -96,6 +99,8 @@ def open_shards(paths: list[str]) -> Splits:
     table = labels.table()
     datasets = {name: part.dataset(labels, table) for name, part in parts.items()}
     check_parts(place, datasets)
+    if passed is not None and not labels.listed:
+        remark(datasets["train"], separator, passed)
     return Splits(**datasets)
 
 
@@ -115,8 +120,7 @@ def _parts(place: str, paths: list[str]) -> dict[str, list[str]]:
 
 def _part_of(path: str) -> str | None:
     folder, base = os.path.split(path)
-    words = [*re.split(r"[-_.\d]+", base), os.path.basename(folder)]  # noqa: PTH119
-    return next(filter(None, map(split_of, words)), None)
+    return part_in(base) or split_of(os.path.basename(folder))  # noqa: PTH119
 
 
 class _Part:
@@ -132,7 +136,7 @@ class _Part:
     def _take(self, number: int, path: str, reader: Reader, labels: Labels) -> None:
         try:
             for sample in _samples(reader):
-                label = labels.number(_checked(sample, reader))
+                label = labels.number(_checked(sample, reader, labels.separator))
                 folder, slash, base = sample.picture.name.rpartition("/")
                 self.names.add(f"{path}!/{folder}{slash}", base)
                 self.shard.append(number)
@@ -153,7 +157,7 @@ class _Part:
 class _Sample(NamedTuple):
     key: str
     picture: Member
-    labels: dict[str, Member]  # by suffix
+    labels: list[dict[str, Member]]  # the ones that count first first; together those of one rank
 
 
 def _opened(path: str) -> FileIO:
@@ -181,14 +185,16 @@ def _samples(reader: Reader) -> Iterator[_Sample]:
             if kind in kinds:
                 raise ValueError(f"sample {plain(key)} has two members {kind}")
             kinds[kind] = member
-        pictures = [kind for kind in kinds if kind == ARRAY or is_suffix(kind)]
-        if not (pictures or ".cls" in kinds):
+        labels = labels_among(kinds)
+        pictures = pictures_among(kinds, labelled=bool(labels))
+        if not (pictures or any(kind.endswith(".cls") for ranks in labels for kind in ranks)):
             continue
         if len(pictures) != 1:
             other = "".join(f" ({kind} {what})" for kind in kinds if (what := advice(kind)))
-            found = f"has two pictures, {' and '.join(pictures)}" if pictures else f"has a class and no picture{other}"
+            several = f"has {'two' if len(pictures) == 2 else len(pictures)} pictures, {' and '.join(pictures)}"
+            found = several if pictures else f"has a class and no picture{other}"
             raise ValueError(f"sample {plain(key)} {found}: expected one, and its label directly before or after it")
-        yield _Sample(key, kinds[pictures[0]], {kind: kinds[kind] for kind in LABELS if kind in kinds})
+        yield _Sample(key, kinds[pictures[0]], [{kind: kinds[kind] for kind in same} for same in labels])
 
 
 def _named(reader: Reader) -> Iterator[tuple[str, str, Member]]:
@@ -200,14 +206,21 @@ def _named(reader: Reader) -> Iterator[tuple[str, str, Member]]:
             yield folder + slash + stem, (dot + kind).lower(), member
 
 
-def _checked(sample: _Sample, reader: Reader) -> Label:
-    for kind, member in sample.labels.items():
-        if not 0 <= member.size <= MAX_LABEL:
-            raise ValueError(f"{plain(member.name)} has {member.size} bytes, expected a label")
-        try:
-            label = label_of(kind, reader.at(member.offset, member.size))
-        except ValueError as error:
-            raise ValueError(f"{plain(member.name)}: {error}") from None
-        if label is not None:
-            return label
+def _checked(sample: _Sample, reader: Reader, separator: str) -> Label:
+    """The first label that says something. Raises `ValueError` if there is none, or if two say it alike."""
+    for same in sample.labels:
+        found = {kind: label for kind, member in same.items() if (label := _label(kind, member, reader, separator))}
+        if len({*found.values()}) > 1:
+            raise ValueError(f"sample {plain(sample.key)} has different labels, {' and '.join(found)}: expected one")
+        if found:
+            return next(iter(found.values()))
     raise ValueError(f"sample {plain(sample.key)} has no label: expected {', '.join(LABELS)} directly before or after it")
+
+
+def _label(kind: str, member: Member, reader: Reader, separator: str) -> Label | None:
+    if not 0 <= member.size <= MAX_LABEL:
+        raise ValueError(f"{plain(member.name)} has {member.size} bytes, expected a label")
+    try:
+        return label_of(suffix_of(kind), reader.at(member.offset, member.size), separator)
+    except ValueError as error:
+        raise ValueError(f"{plain(member.name)}: {error}") from None

@@ -1,125 +1,129 @@
-"""A table of pictures, .csv or .tsv: path,label[,split], with a header or without, paths from the table's own folder.
+"""A table of pictures, .csv or .tsv: a column of paths, one of labels or one a class with 0 and 1, perhaps one of parts.
 
-Several labels joined by "|" in any row make all rows sets of labels. Refuses a row that leaves its label uncertain, and a
-file that is not there, all before the first picture is read.
+`columns` says which is which, `whereabouts` which file a path means. Several labels joined by a separator in any row make
+all rows sets of labels. Refuses a row that leaves its label uncertain, all before the first picture is read.
 """
 
 from __future__ import annotations
 
 import csv
 import os
-from array import array
 from collections.abc import Iterator
-
-import numpy as np
+from itertools import chain, islice
 
 from ..errors import InputError
-from ..text import plain, reason, suggest
-from .labels import SEPARATOR, targets_of
-from .parts import settle, split_of
-from .samples import Dataset, NamesBuilder, Splits, check_classes, check_parts
-from .stores import Files
+from ..sources.passed import Passed
+from ..text import plain, reason
+from .columns import HINT, Columns, columns_of, is_header, wanted
+from .flags import flagged
+from .joined import labels_in, remark
+from .labels import targets_of
+from .parts import part_in, split_of
+from .reading import Reading
+from .rows import Rows, splits_of
+from .samples import Splits
+from .whereabouts import Whereabouts
 
-COLUMNS = ("path", "label", "split")
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_KNOWN = (",", ";", "\t")  # a spreadsheet writes ; where the comma is in numbers
 
-Row = tuple[int, dict[str, str]]
+Row = tuple[int, list[str]]
 
 
-def open_table(path: str) -> Splits:
-    """Open a table. Raises `InputError`, naming the row."""
-    table = _Table(path)
-    for number, cells in _rows(path):
+def open_table(path: str, reading: Reading, passed: Passed) -> Splits:
+    """Open a table; reading: as `reading_of` gives it. `passed` is told of columns not taken. Raises `InputError`."""
+    rows = _rows(path)
+    first = next(rows, None)
+    if first is None:
+        raise InputError(f"{plain(path)} has no rows: expected path,label[,split]")
+    try:
+        asked = wanted(reading["columns"])
+        columns, headed = columns_of(first[1], asked)
+    except InputError as error:
+        raise InputError(f"{plain(path)}: {error}") from None
+    table = _Table(path, columns, str(reading["label_separator"]))
+    for number, cells in rows if headed else chain([first], rows):
         table.add(number, cells)
-    return table.splits()
-
-
-class _Part:
-    def __init__(self) -> None:
-        self.names, self.labels = NamesBuilder(), array("i")
+    if "split" not in asked:
+        table.check_split()
+    return table.splits(passed)
 
 
 class _Table:
     """What the rows say, as it grows."""
 
-    def __init__(self, path: str) -> None:
-        self.path, self.folder = path, os.path.dirname(path)  # noqa: PTH120
-        self.parts: dict[str, _Part] = {}
+    def __init__(self, path: str, columns: Columns, separator: str) -> None:
+        self.path, self.columns, self.separator = path, columns, separator
+        self.rows = Rows(path, Whereabouts(os.path.dirname(path)), HINT)  # noqa: PTH120
+        self.part = part_in(os.path.basename(path)) or "train"  # noqa: PTH119  # of a table that does not say it
         self.labels: dict[tuple[str, ...], int] = {}
         self.several = False
-        self.seen: dict[str, tuple[int, int]] = {}  # path: row, label
-        self.missing: list[str] = []
+        self.parted = dict(columns.others)  # columns in which every row so far says a part
 
-    def add(self, number: int, cells: dict[str, str]) -> None:
+    def add(self, number: int, cells: list[str]) -> None:
         """Take one row."""
-        label = self.labels.setdefault(self._label(number, cells["label"]), len(self.labels))
-        split = cells.get("split", "train").strip()
+        columns = self.columns
+        if len(cells) != len(columns.names):
+            raise self.rows.wrong(number, f"it has {len(cells)} columns, expected {len(columns.names)}: {_names(columns)}")
+        try:
+            label = self.labels.setdefault(self._labels(cells), len(self.labels))
+        except ValueError as error:
+            raise self.rows.wrong(number, str(error)) from None
+        split = "train" if columns.split is None else cells[columns.split].strip()
         part = split_of(split)
         if part is None:
-            raise self._wrong(number, f"its split is {split!r}, expected train, val or test")
-        path = self._path(number, cells["path"])
-        first, other = self.seen.setdefault(path, (number, label))
-        if other != label:
-            raise self._wrong(number, f"{plain(path)} has other labels than in row {first}: remove one, or join them by |")
-        folder, slash, base = path.rpartition("/")
-        rows = self.parts.setdefault(part, _Part())
-        rows.names.add(folder + slash, base)
-        rows.labels.append(label)
+            raise self.rows.wrong(number, f"its split is {split!r}, expected train, val or test")
+        self.parted = self.parted and {i: name for i, name in self.parted.items() if split_of(cells[i].strip())}
+        self.rows.add(number, cells[columns.path], part, label, (self.part,) if columns.split is None else (part, "train"))
 
-    def _label(self, number: int, text: str) -> tuple[str, ...]:
-        labels = [label.strip() for label in text.split(SEPARATOR)]
-        if not all(labels):
-            raise self._wrong(number, f"its label is empty: {text!r}" if len(labels) > 1 else "its label is empty")
-        self.several |= len(labels) > 1
-        return tuple(sorted(set(labels)))
+    def _labels(self, cells: list[str]) -> tuple[str, ...]:
+        columns = self.columns
+        if columns.label is not None:
+            labels = labels_in(cells[columns.label], self.separator)
+            self.several |= len(labels) > 1
+            return tuple(sorted(set(labels)))
+        try:
+            return flagged([columns.names[i] for i in columns.flags], [cells[i] for i in columns.flags])
+        except ValueError as error:
+            raise ValueError(f"{error}, as no column is called label: {HINT}") from None
 
-    def _path(self, number: int, text: str) -> str:
-        if not text:
-            raise self._wrong(number, "its path is empty")
-        path = os.path.normpath(os.path.join(self.folder, text))  # noqa: PTH118
-        if path not in self.seen and not os.path.isfile(path):  # noqa: PTH113
-            hint = f" (if this is a header, name its columns {','.join(COLUMNS)})" if number == 1 else ""
-            self.missing.append(f"row {number}: there is no file {plain(path)}{hint}")
-        return path
+    def check_split(self) -> None:
+        """Raise `InputError` if a column that is not taken says parts: val would be trained on."""
+        if self.columns.split is None and self.parted:
+            name = next(iter(self.parted.values()))
+            raise InputError(
+                f"{plain(self.path)}: its column {name!r} says train, val or test in every row: add --columns "
+                f"'split={name}' to take it, or --columns split= to leave it"
+            )
 
-    def splits(self) -> Splits:
-        """Return the parts. Raises `InputError` for what only the whole table shows."""
-        if self.missing:
-            more = f"; {len(self.missing) - 1} more are missing" if len(self.missing) > 1 else ""
-            raise InputError(f"{plain(self.path)}: {self.missing[0]}{more}")
-        if "train" not in self.parts:
-            found = f"no rows of train, only of {', '.join(self.parts)}" if self.parts else "no rows"
-            raise InputError(f"{plain(self.path)} has {found}: expected path,label[,split]")
-        classes = tuple(sorted({name for label in self.labels for name in label}))
-        check_classes(self.path, classes)
-        table = targets_of(list(self.labels), classes, self.several)
-        settled = settle(plain(self.path), self.parts)
-        parts = {name: self._dataset(part, classes, table) for name, part in settled.items()}
-        check_parts(self.path, parts)
-        return Splits(**parts)
+    def splits(self, passed: Passed) -> Splits:
+        """Return the parts; `passed` is told of what is not taken. Raises `InputError`."""
+        self.rows.check()
+        flags = [self.columns.names[i] for i in self.columns.flags]
+        classes = tuple(sorted(flags or {name for label in self.labels for name in label}))
+        several = self.several or any(len(label) != 1 for label in self.labels)
+        table = targets_of(list(self.labels), classes, several)
+        found = splits_of(self.path, self.rows.parts, classes, table)
+        if self.columns.others:
+            passed.remarks["untaken-columns"] = ("columns that are not taken", list(self.columns.others.values()))
+        remark(found.train, self.separator, passed)
+        return found
 
-    def _dataset(self, part: _Part, classes: tuple[str, ...], table: np.ndarray) -> Dataset:
-        return Dataset(classes, table[np.array(part.labels, np.int64)], part.names.build(), Files())
 
-    def _wrong(self, number: int, problem: str) -> InputError:
-        return InputError(f"{plain(self.path)}: row {number}: {problem}")
+def _names(columns: Columns) -> str:
+    return ",".join(columns.names[:20])
 
 
 def _rows(path: str) -> Iterator[Row]:
-    """Yield each row that is not blank with its number, from 1, its cells by the names of their columns."""
-    delimiter = "\t" if path.lower().endswith(".tsv") else ","
-    number, columns = 0, None
+    """Yield each row that is not blank with its number, from 1."""
+    number = 0
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
+            delimiter = _delimiter(path, list(islice((line for line in file if line.strip()), 1)))
+            file.seek(0)
             for number, cells in enumerate(csv.reader(file, delimiter=delimiter, strict=True), 1):
-                if not any(cell.strip() for cell in cells):
-                    continue
-                if columns is None:
-                    columns, is_header = _columns(path, cells)
-                    if is_header:
-                        continue
-                if len(cells) != len(columns):
-                    raise InputError(f"{plain(path)}: row {number}: it has {len(cells)} columns, expected {','.join(columns)}")
-                yield number, dict(zip(columns, cells, strict=True))
+                if any(cell.strip() for cell in cells):
+                    yield number, cells
     except UnicodeDecodeError:
         raise InputError(f"{plain(path)} is no UTF-8 text: save it as UTF-8") from None
     except csv.Error as error:
@@ -128,18 +132,13 @@ def _rows(path: str) -> Iterator[Row]:
         raise InputError(f"{plain(path)} cannot be read: {reason(error)}") from None
 
 
-def _columns(path: str, cells: list[str]) -> tuple[tuple[str, ...], bool]:
-    """The names of the columns, and whether these cells are a header: one of them is "path" or "label"."""
-    names = tuple(cell.strip().lower() for cell in cells)
-    if not {"path", "label"} & set(names):
-        if len(names) not in (2, 3):
-            raise InputError(f"{plain(path)}: row 1: it has {len(names)} columns, expected path,label[,split]")
-        return COLUMNS[: len(names)], False
-    for name in names:
-        if name not in COLUMNS:
-            raise InputError(
-                f"{plain(path)} has an unknown column {name!r}{suggest(name, COLUMNS)}: expected path,label[,split]"
-            )
-    if len(set(names)) < len(names) or not {"path", "label"} <= set(names):
-        raise InputError(f"{plain(path)} has the columns {','.join(names)}: expected path,label[,split], each once")
-    return names, True
+def _delimiter(path: str, first: list[str]) -> str:
+    """What separates the cells of the first line: the only one that does, or that makes a header; else what the suffix says."""
+    usual = DELIMITERS[path[-4:].lower()]
+    try:
+        ways = {d: next(csv.reader(first, delimiter=d), []) for d in _KNOWN}
+    except csv.Error:  # told of by its row
+        return usual
+    found = [d for d, cells in ways.items() if len(cells) > 1]
+    headers = [d for d in found if is_header(ways[d])]
+    return next((only[0] for only in (found, headers) if len(only) == 1), usual)

@@ -25,6 +25,7 @@ INK, FAINT, GRID = (32, 33, 36), (110, 114, 120), (225, 227, 230)
 BLUE, ORANGE, GREEN = (31, 100, 180), (214, 110, 20), (30, 140, 90)
 MATRIX = 40  # classes up to which a matrix is drawn; beyond, the most confused pairs
 PAIRS = 30
+CUT = 20  # times the third quartile, above which a curve leaves its panel: no ordinary loss falls so far in a quarter of a run
 TILE = 128  # pixels of the page that a thumbnail has at most
 
 
@@ -232,7 +233,9 @@ def _number(value: Any) -> bool:
 
 def _panel(canvas: Canvas, frame: tuple[float, float, float, float], panel: list[Series]) -> None:
     left, top, width, height = frame
-    values = [y for _, _, points in panel for _, y in points]
+    every = [y for _, _, points in panel for _, y in points]
+    losses = all(name.endswith("loss") for name, _, _ in panel)
+    values, cut = _within(every) if losses else (every, [])
     epochs = [x for _, _, points in panel for x, _ in points]
     xs, ys = _range(epochs), _range(values)
     _axes(canvas, frame, xs, ys, lambda v: f"{v:g}", lambda v: f"{v:g}", x_step=1)
@@ -241,8 +244,17 @@ def _panel(canvas: Canvas, frame: tuple[float, float, float, float], panel: list
         return left + width * (x - xs[0]) / (xs[1] - xs[0]), top + height * (1 - (y - ys[0]) / (ys[1] - ys[0]))
 
     for number, (name, color, points) in enumerate(panel):
-        canvas.line([place(x, y) for x, y in points], color)
+        canvas.line([place(x, min(y, ys[1])) for x, y in points], color)
         canvas.text(left + width - 4, top + 4 + 16 * number, name.replace("_", " "), "ra", color)
+    if cut:
+        text = f"{len(cut)} above the top, up to {max(cut):.2g}"
+        canvas.text(left + width - 4, top + 4 + 16 * len(panel), text, "ra", FAINT, 10)
+
+
+def _within(values: Sequence[float]) -> tuple[list[float], list[float]]:
+    """The values that a panel has room for, and those so far above the rest that they would flatten it to a line."""
+    most = CUT * float(np.quantile(values, 0.75))
+    return [v for v in values if v <= most or most <= 0], [v for v in values if v > most > 0]
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

@@ -390,9 +390,8 @@ def _no_such_file(want: _Remote) -> str:
 
 def _unreachable(want: _Remote, reason: str) -> WeightsError:
     return WeightsError(
-        f"cannot get {want}: it is not in the cache {want.cache}, and {reason}. Ways out:\n"
-        f"  - with a network: `lcnet download {want.asked} --to DIR`; copy DIR here and use `--model local-dir:DIR`\n"
-        "  - set HF_HOME to the folder of another cache that has it\n"
-        "  - give a model file that you have: `--model PATH`\n"
+        f"cannot get {want}: it is not in the cache {want.cache}, and {reason}. Ways out: "
+        f"(1) with a network, `lcnet download {want.asked} --to DIR`, copy DIR here and use `--model local-dir:DIR`; "
+        "(2) set HF_HOME to the folder of another cache that has it; (3) give a model file that you have, `--model PATH`. "
         "`lcnet_050.cifar10` is bundled and needs no download."
     )

@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import ImageError, InputError
-from ..pipes import open_file
 from ..sources.formats import KNOWN, START, Format, format_of
+from ..sources.pipes import open_file
 from .limits import check_file, check_layout
 
 if TYPE_CHECKING:

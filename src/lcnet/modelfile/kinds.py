@@ -190,6 +190,8 @@ def look_at(name: str, file: BinaryIO, size: int) -> Look:
     import zipfile
 
     try:
+        import zipfile  # which takes longer to import than most files to look at
+
         archive = zipfile.ZipFile(io.BytesIO(data))
         members = frozenset(archive.namelist())
         pickled = [m for m in members if m.count("/") == 1 and m.endswith("/data.pkl")]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..config import Quantization
+from ..dataset.reading import reading_of
 from ..errors import InputError, LcnetError
 from ..modelfile import ModelFile
 from ..modelfile.fold import fold
@@ -26,7 +27,6 @@ from .network import float_layers, forward, layers_in_order
 
 TARGET_DB = 25.0  # as long as the outputs are noisier, parts of the network are moved back to float
 SENSITIVITY_IMAGES = 32
-HELD_OUT_FEWEST = 8
 
 __getattr__ = renamed(__name__, {"Options": "QuantizeOptions"})
 
@@ -50,6 +50,8 @@ class QuantizeOptions:
     max_drop: float = 0.5  # points of top-1
     labels_from_names: str | None = None  # of the labelled pictures, as `lcnet.dataset.open_dataset` takes it
     max_pixels: int = MAX_PIXELS  # of a picture; larger ones cannot be read
+    label_separator: str = "|"  # this and `columns`: as labels_from_names
+    columns: str | None = None
 
     def __post_init__(self) -> None:
         low, high = pictures.FEWEST, pictures.MOST
@@ -64,7 +66,9 @@ class QuantizeOptions:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values by the keys that reports and model files have; there the word is spelled `equalisation`."""
-        return {{"equalization": "equalisation"}.get(key, key): value for key, value in asdict(self).items()}
+        values = {{"equalization": "equalisation"}.get(key, key): value for key, value in asdict(self).items()}
+        del values["max_pixels"]  # of what may be read, not of how it is quantized
+        return values
 
 
 @dataclass(frozen=True)
@@ -93,13 +97,16 @@ def quantize(
     if model.config.quantization:
         raise InputError("the model is quantised already: take the float model that it was made from")
     _check_mean(model)
-    judged = pictures.labeled(evaluation, model.config, options.labels_from_names) if evaluation else None
-    calibrating, held_out = pictures.choose(data, options.images)
-    job = _QuantizeJob(model, options, calibrating, tell)
+    labeled = pictures.labeled(evaluation, model.config, **reading_of(options)) if evaluation else None
+    tell("looking for pictures that differ")
+    preprocessing, most = model.config.preprocessing, options.max_pixels
+    chosen = pictures.choose(data, options.images, preprocessing, most, force)
+    judged = pictures.judged_by(labeled, chosen, preprocessing, most, force) if labeled is not None else None
+    job = _QuantizeJob(model, options, chosen.calibrating, tell)
     layers, kept, damages = job.quantized()
     made = _model(model, layers, kept, {})
-    verdict = _judge(model, made, held_out, judged, options, tell)
-    report = job.report(damages, kept) | verdict | {"size": _sizes(model, made)}
+    verdict = _judge(model, made, chosen, judged, options, tell)
+    report = {"pictures": chosen.report} | job.report(damages, kept) | verdict | {"size": _sizes(model, made)}
     made = _model(model, layers, kept, _summary(report, options))
     outcome = Outcome(made, report)
     if verdict["gate"]["reasons"] and not force:
@@ -216,35 +223,48 @@ def _model(model: ModelFile, layers: Layers, kept: tuple[str, ...], verdict: dic
 def _judge(
     model: ModelFile,
     made: ModelFile,
-    held_out: list[Any],
-    judged: list[Any] | None,
+    chosen: pictures.Chosen,
+    judged: pictures.Judged | None,
     options: QuantizeOptions,
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
     """Run both models on what calibration did not see, and time them."""
     exact, int8 = (_run(Classifier(m, threads=1)) for m in (model, made))
-    preprocessing, classes = model.config.preprocessing, bool(model.config.arch.num_classes)
-    problems: list[str] = []
-    tell(f"comparing with fp32 on {len(held_out)} held-out pictures")
-    marked = ((source, None) for source in held_out)
-    found = acceptance.compare(
-        exact, int8, pictures.groups(marked, preprocessing, problems, max_pixels=options.max_pixels), False
-    )
-    pictures.check_enough(found.images, len(held_out), HELD_OUT_FEWEST, problems, "judge the result")
-    out: dict[str, Any] = {"held_out": found.summary(classes) | {"left_out": len(problems)}, "evaluation": None}
+    side = _SideBySide(model, exact, int8, options.max_pixels)
+    tell(f"comparing with fp32 on {len(chosen.held_out)} held-out pictures")
+    held_out, told = side.compare([(source, None) for source in chosen.held_out], chosen.distinct, [], False)
+    out: dict[str, Any] = {"held_out": told, "evaluation": None}
     evaluation = None
     if judged is not None:
-        tell(f"comparing with fp32 on {len(judged)} labelled pictures")
-        problems = []
-        evaluation = acceptance.compare(
-            exact, int8, pictures.groups(judged, preprocessing, problems, max_pixels=options.max_pixels), True
-        )
-        pictures.check_enough(evaluation.images, len(judged), 1, problems, "measure accuracy")
-        out["evaluation"] = evaluation.summary(classes) | {"left_out": len(problems)}
-    x = np.random.default_rng(0).normal(size=(1, *preprocessing.input_size)).astype(np.float32)
-    out["latency"] = acceptance.latency(exact, int8, x) | {"threads": 1, "batch": 1}
-    why = acceptance.reasons(found, evaluation, out["latency"], options.max_drop)
-    return out | {"gate": {"passed": not why, "reasons": why}}
+        tell(f"comparing with fp32 on {len(judged.samples)} labelled pictures")
+        evaluation, told = side.compare(judged.samples, judged.distinct, judged.problems, True)
+        out["evaluation"] = told | judged.report
+    x = np.random.default_rng(0).normal(size=(1, *model.config.preprocessing.input_size)).astype(np.float32)
+    out["latency"] = acceptance.latency(exact, int8, x) | {"threads": 1, "batch": 1, "clock": acceptance.CLOCK}
+    why = [*chosen.reasons, *(judged.reasons if judged else [])]
+    why += acceptance.one_answer(evaluation or held_out, side.classes)
+    why += acceptance.reasons(held_out, evaluation, out["latency"], options.max_drop)
+    doubts = acceptance.doubts(evaluation or held_out, told["distinct"], side.classes)
+    return out | {"gate": {"passed": not why, "reasons": why, "doubts": doubts}}
+
+
+class _SideBySide:
+    """Both models, to be compared on some pictures and on others."""
+
+    def __init__(self, model: ModelFile, exact: acceptance.Run, int8: acceptance.Run, max_pixels: int) -> None:
+        self.exact, self.int8, self.max_pixels = exact, int8, max_pixels
+        self.preprocessing, self.classes = model.config.preprocessing, model.config.arch.num_classes
+
+    def compare(
+        self, marked: list[tuple[Any, Any]], distinct: int, problems: list[str], with_classes: bool
+    ) -> tuple[acceptance.Comparison, dict[str, Any]]:
+        """Compare on pictures, which may be marked with their class; `problems` are those of others left out before."""
+        problems = list(problems)
+        batches = pictures.groups(marked, self.preprocessing, problems, max_pixels=self.max_pixels)
+        found = acceptance.compare(self.exact, self.int8, batches, with_classes)
+        pictures.check_enough(found.images, len(marked), pictures.JUDGED_FEWEST, problems, "judge the result")
+        told = found.summary(bool(self.classes)) | {"distinct": min(distinct, found.images), "left_out": len(problems)}
+        return found, told
 
 
 def _run(classifier: Classifier) -> acceptance.Run:
@@ -256,13 +276,15 @@ def _sizes(model: ModelFile, made: ModelFile) -> dict[str, int]:
 
 
 def _summary(report: dict[str, Any], options: QuantizeOptions) -> dict[str, Any]:
-    """What the file says of its making: no times, so that the same model and pictures give the same file."""
+    """What the file says of its making: no times and no names, so that the same model and pictures give the same file."""
     latency = report["latency"]
     return {
         "passed": report["gate"]["passed"],
         "faster": latency["int8_ms"] < latency["fp32_ms"],
         "options": options.to_json(),
+        "distinct_images": report["pictures"]["distinct"],
+        "doubts": report["gate"]["doubts"],
         "calibration_images": report["calibration"]["images"],
         "held_out": report["held_out"],
-        "evaluation": report["evaluation"],
+        "evaluation": report["evaluation"] and {k: v for k, v in report["evaluation"].items() if k != "leaks"},
     }

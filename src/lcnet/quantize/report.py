@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingExtraError
+from ..text import one_line
 
 
 def text(report: dict[str, Any]) -> str:
@@ -28,17 +29,19 @@ def rows(report: dict[str, Any]) -> list[list[str]]:
 def lines(report: dict[str, Any]) -> list[str]:
     """The measurements, a line each."""
     calibration, held, judged = report["calibration"], report["held_out"], report["evaluation"]
-    size, ms = report["size"], report["latency"]
-    out = [f"calibration   {calibration['images']} pictures{_left_out(calibration)}"]
-    out.append(f"held out      {held['images']} pictures{_left_out(held)}: {_agreement(held)}{held['sqnr_db']:.1f} dB")
+    size, ms, given = report["size"], report["latency"], report["pictures"]
+    out = [f"pictures      {given['looked_at']} looked at, {given['distinct']} distinct{_left_out(given)}"]
+    out += [f"calibration   {calibration['images']} pictures{_left_out(calibration)}"]
+    out.append(f"held out      {_rests_on(held)}{_left_out(held)}: {_agreement(held)}{held['sqnr_db']:.1f} dB")
     if judged:
         out += _accuracy(judged)
     out.append(
-        f"latency       {ms['fp32_ms']:.3f} ms fp32, {ms['int8_ms']:.3f} ms int8 ({ms['threads']} thread, one picture):"
-        f" {ms['fp32_ms'] / ms['int8_ms']:.2f} times as fast"
+        f"latency       {ms['fp32_ms']:.3f} ms fp32, {ms['int8_ms']:.3f} ms int8 ({ms['threads']} thread, one picture,"
+        f" {ms['clock']}): {ms['fp32_ms'] / ms['int8_ms']:.2f} times as fast"
     )
     out.append(f"weights       {size['fp32_bytes'] / 1e6:.2f} MB fp32, {size['int8_bytes'] / 1e6:.2f} MB int8")
     verdict = report["gate"]
+    out += [f"doubt         {text}" for text in verdict["doubts"]]
     return [*out, "gate          " + ("passed" if verdict["passed"] else "failed: " + "; ".join(verdict["reasons"]))]
 
 
@@ -47,8 +50,25 @@ def _accuracy(judged: dict[str, Any]) -> list[str]:
     drop = f"drop {judged['drop']:.2f} points (95%: {judged['drop_low']:.2f} to {judged['drop_high']:.2f})"
     return [
         f"top-1         {top1}: {drop}",
-        f"labelled      {judged['images']} pictures{_left_out(judged)}: {_agreement(judged)}{judged['sqnr_db']:.1f} dB",
+        f"labelled      {_rests_on(judged)}{_left_out(judged)}: {_agreement(judged)}{judged['sqnr_db']:.1f} dB",
+        *_alike(judged),
     ]
+
+
+def _alike(judged: dict[str, Any]) -> list[str]:
+    """What was not measured on because it says nothing new, a line each."""
+    out = []
+    if judged["leaked"]:
+        names = ", ".join(map(one_line, judged["leaks"])) + (", ..." if judged["leaked"] > len(judged["leaks"]) else "")
+        out.append(f"not judged by {judged['leaked']} labelled pictures like those to calibrate on: {names}")
+    if judged["copies"]:
+        out.append(f"not judged by {judged['copies']} labelled pictures like others of them")
+    return out
+
+
+def _rests_on(part: dict[str, Any]) -> str:
+    classes = f", answers of {part['classes']} classes" if "classes" in part else ""
+    return f"{part['images']} pictures, {part['distinct']} distinct{classes}"
 
 
 def _agreement(part: dict[str, Any]) -> str:

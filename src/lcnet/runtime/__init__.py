@@ -1,6 +1,6 @@
 """The network at work: images in; classes, logits, embeddings or feature maps out. Needs neither torch nor a compiler.
 
-Owns loading (name -> folded, packed network) and the `Classifier`. Pixels are image.py's, arithmetic the native core's.
+Owns loading (name -> folded, packed network) and the `Classifier`. Pixels are `image`'s, arithmetic the native core's.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from .decision import accepted, probabilities, thresholds
 from .layers import native_layers
 from .result import Prediction as Prediction
 from .result import Result as Result
+from .source import ModelPath
 
 if TYPE_CHECKING:
     from .stream import Answer, Streamed
@@ -56,15 +57,23 @@ def load(
     decoded; a server wants fewer than the default. Raises `WeightsError`, `ModelFileError`, or `InputError` for options that
     this CPU cannot serve.
     """
-    from .. import hub, modelfile
+    from .. import hub
 
     found = hub.locate(name, cache_dir)
-    return Classifier(modelfile.read(found.path, found.config, mapped=True), threads, isa, precision, decode, max_pixels)
+    return _made(ModelPath.of(found.path, found.config), (threads, isa, precision, decode, max_pixels))
+
+
+def _made(source: ModelPath | ModelFile, options: tuple[Any, ...]) -> Classifier:
+    """What a pickled `Classifier` becomes again."""
+    made = Classifier(source.read() if isinstance(source, ModelPath) else source, *options)
+    made._source = source
+    return made
 
 
 class Classifier:
-    """A model ready to run. Immutable, and safe to use from many threads at once.
+    """A model ready to run. Immutable, and safe to use from many threads at once; a copy is the same object.
 
+    Pickled, it carries the path of its file and its options, or if it was not made by `load` the weights, and is made again.
     Where a method takes `images`: a path, bytes, a binary file, a Pillow image, a uint8 array [H,W,3], or a list of these;
     or a float32 array [N,C,H,W] that is preprocessed already. Pictures that cannot be read raise `ImageError`; a network that
     makes NaN or Inf of finite numbers raises `ModelFileError`.
@@ -80,6 +89,8 @@ class Classifier:
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.config: ModelConfig = model.config
+        self._source: ModelPath | ModelFile = model
+        self._options = (threads, isa, precision, decode, max_pixels)
         self._thresholds = thresholds(model.config)
         self.precision, self.decode, self.max_pixels = precision, decode, max_pixels
         if not isinstance(max_pixels, int) or isinstance(max_pixels, bool) or max_pixels < 1:
@@ -98,6 +109,15 @@ class Classifier:
             self._engine = _native.Engine(native_layers(model), threads, isa or "", precision == "bf16")
         except ValueError as error:
             raise InputError(str(error)) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made, (self._source, self._options)
+
+    def __copy__(self) -> Classifier:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Classifier:
+        return self
 
     @property
     def arch(self) -> Arch:

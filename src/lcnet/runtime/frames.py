@@ -17,8 +17,8 @@ from ..errors import ImageError, LcnetError
 from ..image.frames import MAX_FRAMES, Film, chosen
 from ..image.pixels import name_of
 from ..image.reading import file_of
-from ..pipes import open_file
 from ..sources.found import Found, problem
+from ..sources.pipes import open_file
 
 
 class Frame(Found):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import starmap
 
 from .formats import advice
 from .found import suffix_of
@@ -22,6 +23,7 @@ class Passed:
         self.kinds: Counter[str] = Counter()
         self.unopened: list[str] = []  # folders whose own folders were left out
         self.stray = 0  # pictures that are in no class's folder
+        self.remarks: dict[str, tuple[str, list[str]]] = {}  # by kind: what is told of the names that follow it
 
     def add(self, name: str, special: bool = False) -> None:
         """Count one file by its name."""
@@ -49,7 +51,7 @@ class Passed:
     def text(self) -> str:
         """One line that says it all, "" if nothing was passed over."""
         stray = f"{counted(self.stray, 'picture')} in no class's folder not taken" if self.stray else ""
-        return "; ".join(filter(None, [self._kinds_text(), stray]))
+        return "; ".join(filter(None, [self._kinds_text(), stray, *starmap(_told, self.remarks.values())]))
 
     def _kinds_text(self) -> str:
         if not self.kinds:
@@ -58,6 +60,11 @@ class Passed:
         parts = [f"{count:,} {kind}" + (f" ({what})" if what else "") for kind, count, what in rows[:_TOLD]]
         rest = sum(count for _, count, _ in rows[_TOLD:])
         return f"{counted(self.total(), 'file')} not taken: {', '.join(parts)}" + (f", {rest:,} of other kinds" if rest else "")
+
+
+def _told(text: str, names: list[str]) -> str:
+    more = f" and {len(names) - _TOLD:,} more" if len(names) > _TOLD else ""
+    return f"{text}: {', '.join(map(repr, names[:_TOLD]))}{more}"
 
 
 def counted(number: int, what: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..renamed import renamed
 
-_PLACES = {"Recipe": ".recipe", "RECIPES": ".recipes", "fit": ".training", "TrainOptions": ".training"}
+_PLACES = {"Recipe": ".recipe", "RECIPES": ".recipes", "fit": ".training", "TrainOptions": ".options"}
 __all__ = sorted(_PLACES)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -60,8 +60,16 @@ def save(path: Path, identity: dict[str, Any], place: Place, parts: dict[str, An
     write_atomically(path, buffer.getvalue())
 
 
-def load(path: Path, identity: dict[str, Any]) -> tuple[Place, dict[str, Any]]:
-    """Read a checkpoint. Raises `ModelFileError` if it is damaged or of a run that differs in its identity."""
+class Saved(NamedTuple):
+    """What a checkpoint holds."""
+
+    place: Place
+    parts: dict[str, Any]
+    identity: dict[str, Any]
+
+
+def load(path: Path) -> Saved:
+    """Read a checkpoint. Raises `ModelFileError` if it is damaged."""
     try:
         data = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -74,14 +82,7 @@ def load(path: Path, identity: dict[str, Any]) -> tuple[Place, dict[str, Any]]:
         for name, kinds in _PLACE.items():
             if type(getattr(place, name)) not in kinds:
                 raise ValueError(f"place.{name} is {short(repr(getattr(place, name)))}")
-    for key, value in identity.items():
-        found = data["identity"].get(key)
-        if found != value:
-            raise ModelFileError(
-                f"{path}: the run had {_short(key, found, value)}: resume with what it was "
-                "started with, or begin anew with --overwrite"
-            )
-    return place, parts
+    return Saved(place, parts, dict(data["identity"]))
 
 
 @contextmanager
@@ -108,11 +109,3 @@ def _check(data: Any) -> None:
 
 def _no_checkpoint(path: Path, why: str) -> ModelFileError:
     return ModelFileError(f"{path}: it is no checkpoint of this training run ({why}): --overwrite begins anew")
-
-
-def _short(key: str, found: Any, asked: Any) -> str:
-    if isinstance(found, dict) and isinstance(asked, dict):
-        name = next(k for k in {**found, **asked} if found.get(k) != asked.get(k))
-        return f"{key} {name}={found.get(name)!r}, now it is {asked.get(name)!r}"
-    texts = [short(repr(value)) for value in (found, asked)]
-    return f"{key} {texts[0]}, now it is {texts[1]}"

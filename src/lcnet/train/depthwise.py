@@ -69,7 +69,8 @@ class DepthwiseConv2d(nn.Conv2d):
 
 
 def _fits(layer: nn.Conv2d, x: Tensor) -> bool:
-    plain = layer.dilation == (1, 1) and layer.kernel_size in ((3, 3), (5, 5)) and layer.weight.requires_grad
+    alike = layer.stride[0] == layer.stride[1]  # the native gradient has one stride for both axes
+    plain = alike and layer.dilation == (1, 1) and layer.kernel_size in ((3, 3), (5, 5)) and layer.weight.requires_grad
     return (
         plain
         and x.device.type == "cpu"

@@ -8,7 +8,9 @@ the seed that travels with its index, so that the number of workers changes noth
 from __future__ import annotations
 
 import random
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -22,7 +24,7 @@ from torch.utils.data import Dataset as TorchDataset
 from ..config import Preprocessing
 from ..dataset import Dataset
 from ..dataset.arrays import array_of, is_array
-from ..errors import ImageError, InputError, LcnetError
+from ..errors import ImageError, InputError, LcnetError, TrainingError
 from ..image import resize, resize_crop
 from ..image.pixels import decode
 from ..sources.formats import MAX_PIXELS
@@ -197,7 +199,7 @@ class TrainLoader:
     ) -> None:
         self.batches = Batches(order)
         pictures = TransformedPictures(dataset, TrainTransform(recipe, preprocessing, options.max_pixels))
-        self.loader = _loader(pictures, self.batches, options)
+        self.loader = loader_of(pictures, self.batches, options)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield uint8 [n,C,H,W] and targets, one part of a step after another."""
@@ -211,10 +213,11 @@ def test_loader(
     """Batches of the samples in `indices`, prepared as the finished model prepares them."""
     starts = range(0, len(indices), batch_size)
     batches = [[(i, 0) for i in indices[start : start + batch_size]] for start in starts]
-    return _loader(TransformedPictures(dataset, TestTransform(preprocessing, options.max_pixels)), batches, options)
+    return loader_of(TransformedPictures(dataset, TestTransform(preprocessing, options.max_pixels)), batches, options)
 
 
-def _loader(pictures: TransformedPictures, batches: Any, options: LoaderOptions) -> DataLoader[Any]:
+def loader_of(pictures: TransformedPictures, batches: Any, options: LoaderOptions) -> DataLoader[Any]:
+    """torch's loader of batches, each a list of (index, seed)."""
     return DataLoader(
         pictures,
         batch_sampler=batches,
@@ -228,6 +231,21 @@ def _loader(pictures: TransformedPictures, batches: Any, options: LoaderOptions)
 
 def _start_worker(_: int) -> None:
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for all processes of a terminal: the first one ends the others
+
+
+@contextmanager
+def whole_workers() -> Iterator[None]:
+    """Turn the death of a process that decodes, of which torch tells at any moment, into a `TrainingError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise TrainingError(
+            f"a process that decodes pictures ended: {str(error).splitlines()[0].strip().rstrip('.')}; if memory ran out, try "
+            "fewer --workers, or 0; the same command with --resume goes on"
+        ) from None
 
 
 @dataclass(frozen=True)

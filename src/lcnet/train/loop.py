@@ -33,6 +33,7 @@ from .sampler import Order, update_seed
 from .schedule import Schedule
 
 FREEZES = {NONE: "", "trunk": "classifier."}  # how the names of the parameters begin that learn all the same
+YOUNG = 200  # steps up to which batch norm's running averages are not trusted: twenty times their memory
 CHECK_EVERY = 50  # steps between two looks at the loss on a GPU, each of which waits for it
 
 
@@ -95,6 +96,11 @@ class Run:
     def result(self) -> nn.Module:
         """The network that counts: the averaged one if there is one."""
         return self.ema.module if self.ema else self.model
+
+    @property
+    def young(self) -> bool:
+        """Whether batch norm is in training, and its running averages are of so few steps that they are not the weights'."""
+        return self.place.updates <= YOUNG and not self._frozen
 
     def snapshot(self) -> tuple[Place, dict[str, Any]]:
         """Place and state dicts for a checkpoint, between two steps."""

@@ -61,3 +61,4 @@ SCHEDULES: dict[str, Callable[[Recipe, float, float, int], float]] = {
     "cosine": lambda recipe, time, skipped, unit: cosine(recipe, time, recipe.epochs * unit - skipped),
     "constant": lambda recipe, *_: recipe.lr,
 }
+OPEN_ENDED = ("step", "constant")  # those that give an epoch the same rate however many come after it

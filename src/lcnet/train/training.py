@@ -6,7 +6,6 @@ report. Under torchrun every process calls `fit` alike; the first one writes.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -14,75 +13,31 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from torch import nn
 
 from ..config import ModelConfig
 from ..cpus import usable_cpus
-from ..dataset import Dataset, open_dataset, split
-from ..errors import InputError, LcnetError
+from ..dataset.reading import given, reading_of
 from ..hub import HUB_PREFIXES
 from ..modelfile.description import write_config
-from ..sources.formats import MAX_PIXELS
-from ..sources.passed import Passed
 from ..text import shown
-from . import checkpoint
-from .augment.randaugment import parse
+from . import checkpoint, resuming
 from .distributed import joined
 from .events import Events
-from .loader import LoaderOptions, Normalize, TrainLoader, read_pixels
+from .loader import LoaderOptions, Normalize, TrainLoader, whole_workers
 from .loop import Machine, Run
-from .losses import CLASS_WEIGHTS, MULTI_LABEL
+from .losses import CLASS_WEIGHTS
+from .options import TrainOptions, device_of
 from .output import Output
+from .pictures import fingerprint, fitting, metric_of, open_pictures
 from .recipe import Recipe
 from .recipes import recipe as find_recipe
-from .sampler import ONE_LABEL, Order
+from .sampler import Order
 from .start import describe, start, write_model
+from .statistics import Statistics
+from .stopping import stoppable
 from .validation import METRICS, Validation
-
-AMP = ("none", "bf16", "fp16")
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How a recipe is run, which is not what it trains: places, processes, numbers of things at once.
-
-    labels_from_names: finds the class in a picture's name, as `lcnet.dataset.open_dataset` takes it.
-    val_fraction: of the training pictures, for validation, where the data has none; 0: no validation. accumulate: parts in
-    which a process does its share of a step. metric: picks the best epoch (top1, balanced_accuracy, macro_f1, loss, mAP);
-    patience: epochs without a better one after which training stops, 0: never. checkpoint_minutes: between checkpoints
-    within an epoch. workers: processes that decode, 0: none; None: a choice by the number of processors. max_pixels: a picture
-    of more cannot be read.
-    """
-
-    model: str = "lcnet_050"
-    seed: int = 0
-    val_fraction: float = 0.1
-    in_chans: int | None = None
-    labels_from_names: str | None = None
-    metric: str = ""
-    patience: int = 0
-    resume: bool = False
-    overwrite: bool = False
-    skip_unreadable: bool = False
-    device: str = "auto"
-    amp: str = "none"
-    channels_last: bool = True
-    compile: bool = False
-    accumulate: int = 1
-    workers: int | None = None
-    threads: int | None = None
-    checkpoint_minutes: float = 10.0
-    max_pixels: int = MAX_PIXELS
-
-    def __post_init__(self) -> None:
-        if self.amp not in AMP:
-            raise InputError(f"amp is {self.amp!r}, expected {' or '.join(AMP)}")
-        if not 0 <= self.val_fraction < 1:
-            raise InputError(f"val_fraction is {self.val_fraction}, expected a number from 0 to below 1")
-        for name, low in (("accumulate", 1), ("patience", 0), ("seed", 0), ("max_pixels", 1)):
-            if getattr(self, name) < low:
-                raise InputError(f"{name} is {getattr(self, name)}, expected a whole number from {low} up")
 
 
 @dataclass(frozen=True)
@@ -112,27 +67,13 @@ def fit(
     """
     options = replace(options or TrainOptions(), **values)
     chosen = recipe if isinstance(recipe, Recipe) else find_recipe(recipe, settings)
-    device = _device(options)
+    device = device_of(options)
     torch.set_num_threads(options.threads or max(1, usable_cpus() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     with joined(device) as group:
         if device.type == "cuda":
             device = torch.device("cuda", group.local_rank)
         machine = Machine(device, group, options.amp, options.channels_last, options.compile)
         return _Training(os.fspath(data), chosen, Output(Path(output)), options, machine, events or Events()).run()
-
-
-def _device(options: TrainOptions) -> torch.device:
-    name = options.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device is {options.device!r}, which torch cannot use: {str(error).splitlines()[0]}") from None
-    if options.amp == "fp16" and device.type == "cpu":
-        raise InputError("amp is 'fp16', which needs a GPU: use bf16 or none on a CPU")
-    return device
 
 
 class _Training:
@@ -143,10 +84,12 @@ class _Training:
     ) -> None:
         self.options, self.output, self.machine, self.group = options, output, machine, machine.group
         self.events = events if self.group.first else Events()
-        self.train, self.val, self.skipped = self.group.from_first(self._data(data) if self.group.first else None)
+        self.train, self.val, self.skipped = self.group.from_first(
+            open_pictures(data, options, self.events.note) if self.group.first else None
+        )
         changes: list[str] = []  # told once nothing is refused any more: a mistake is one line
-        self.recipe = _fitting(recipe, self.train, self.group.world * options.accumulate, changes.append)
-        self.metric = _metric(options.metric, self.train.multi_label)
+        self.recipe = fitting(recipe, self.train, self.group.world * options.accumulate, changes.append)
+        self.metric = metric_of(options.metric, self.train.multi_label)
         torch.manual_seed(options.seed)  # of fresh weights, alike in every process
         self.start = start(options.model, self.train, self.recipe, options.in_chans)
         for change in changes:
@@ -155,29 +98,12 @@ class _Training:
             "recipe": self.recipe.to_json(),
             "model": options.model,
             "seed": options.seed,
-            "data": _fingerprint(self.train),
-            "labels_from_names": options.labels_from_names,
+            "data": fingerprint(self.train),
+            **reading_of(options),
+            "metric": self.metric,
+            "validation": fingerprint(self.val) if self.val else None,  # what the best so far was measured on
         }
         self.description = {"data": data, **{k: v for k, v in asdict(options).items() if k not in ("resume", "overwrite")}}
-
-    def _data(self, data: str) -> tuple[Dataset, Dataset | None, list[str]]:
-        """Open, check and split the data."""
-        passed = Passed()
-        splits = open_dataset(data, self.options.labels_from_names, passed)
-        if passed.text() and self.group.first:
-            self.events.note(passed.text())
-        train, val = splits.train, splits.val
-        skipped: list[str] = []
-        if self.options.skip_unreadable:
-            train, skipped = _readable(train, self.options)
-            if val is not None:
-                val, more = _readable(val, self.options)
-                skipped += more
-            for name in skipped:
-                self.events.note(f"left out: {name}")
-        if val is None and self.options.val_fraction:
-            train, val = split(train, self.options.val_fraction, self.options.seed)
-        return train, val, skipped
 
     def run(self) -> Fit:
         """Train, and evaluate the result."""
@@ -198,43 +124,65 @@ class _Training:
         run = Run(self.start.model, self.recipe, self.machine, order, normalize, options.seed, self.train.multi_label, weights)
         resumed = group.from_first(self.output.prepare(options.resume, options.overwrite) if group.first else None)
         if resumed:
-            with checkpoint.restoring(self.output.checkpoint):
-                run.restore(*checkpoint.load(self.output.checkpoint, self.identity))
+            self._restore(run)
         rows = self.output.rows(run.place.epoch) if resumed else []
         if group.first:
             self.output.write_recipe(self._recipe_json())
             self.output.write_rows(rows)
         self.events.start(run, self.train, self.val, self.start, resumed)
-        self._epochs(run, rows)
+        if resumed and self._over(run):
+            self.events.note(resuming.complete(self.recipe, run.place.epoch, self.output.model))
+        with stoppable(group.world == 1, self.events.note) as stop, whole_workers():
+            self._epochs(run, rows, stop)
         return self._finish(run, rows)
 
-    def _epochs(self, run: Run, rows: list[dict[str, Any]]) -> None:
+    def _restore(self, run: Run) -> None:
+        path = self.output.checkpoint
+        saved = checkpoint.load(path)
+        longer = resuming.check(path, saved, self.identity, self.output.model)
+        with checkpoint.restoring(path):
+            run.restore(saved.place, saved.parts)
+        if longer:
+            self.events.note(longer)
+
+    def _over(self, run: Run) -> bool:
+        return run.place.epoch >= self.recipe.epochs or self._stale(run)
+
+    def _epochs(self, run: Run, rows: list[dict[str, Any]], stop: Callable[[], bool]) -> None:
         loaders = self._loader_options
         loader = TrainLoader(self.train, self.recipe, self.start.preprocessing, run.order, loaders)
         validation = self._validation(loaders)
+        statistics = Statistics(self.train, self.recipe, self.start.preprocessing, self.machine, run.order, loaders)
         saved = time.monotonic()
 
         def after_step(loss: float, lr: float) -> None:
             nonlocal saved
             self.events.step(run, loss, lr)
-            if self.group.first and time.monotonic() - saved > 60 * self.options.checkpoint_minutes:
+            due = time.monotonic() - saved > 60 * self.options.checkpoint_minutes
+            if self.group.first and (due or stop()):
                 self._save(run)
                 saved = time.monotonic()
+            if by := stop():
+                raise by
 
-        while run.place.epoch < self.recipe.epochs and not self._stale(run):
+        while not self._over(run):
             began = time.monotonic()
-            lr = run.schedule.lr(run.place.epoch * run.order.steps)  # of the first step, resumed or not
             loss = run.train_epoch(loader, after_step)
+            # Weights that came trained came with averages that are theirs.
+            served = statistics(run.result) if run.young and not self.start.pretrained else run.result
+            lr = run.schedule.lr(run.place.updates - 1)  # the last step's: the first may be at the bottom of a warm-up
             row: dict[str, Any] = {"epoch": run.place.epoch, "lr": lr, "train_loss": loss}
             if validation:
-                row |= {f"val_{name}": value for name, value in validation(run.result).items()}
+                row |= {f"val_{name}": value for name, value in validation(served).items()}
             row["seconds"] = round(time.monotonic() - began, 3)
             better = self._is_better(run, row)
             if self.group.first:
                 rows.append(row)
-                self._write(run, rows, better)
+                self._write(run, rows, served if better else None)
                 saved = time.monotonic()
             self.events.epoch(run, row, better)
+            if by := stop():
+                raise by
 
     def _validation(self, loaders: LoaderOptions) -> Validation | None:
         if self.val is None or not len(self.val):
@@ -265,10 +213,10 @@ class _Training:
             and run.place.epoch - max(run.place.best_epoch, 0) >= self.options.patience
         )
 
-    def _write(self, run: Run, rows: list[dict[str, Any]], better: bool) -> None:
-        """Write the model if it is the best, the rows, and last the checkpoint, which vouches for both."""
-        if better:
-            write_model(self.output.model, run.result, self._describe(run, metrics=rows[-1]))
+    def _write(self, run: Run, rows: list[dict[str, Any]], best: nn.Module | None) -> None:
+        """Write the network if it is the best, the rows, and last the checkpoint, which vouches for both."""
+        if best:
+            write_model(self.output.model, best, self._describe(run, metrics=rows[-1]))
         self.output.write_rows(rows)
         self._save(run)
 
@@ -282,7 +230,6 @@ class _Training:
     @property
     def _origin(self) -> dict[str, Any]:
         """What it was made from, by name: a model file travels, and the folders and the machine are not its reader's."""
-        rule = self.options.labels_from_names
         return {
             "source": "lcnet train",
             "data": shown(Path(self.description["data"]).name),
@@ -290,7 +237,7 @@ class _Training:
             "seed": self.options.seed,
             **self._counts,
             "recipe": self.recipe.to_json(),
-            **({"labels_from_names": rule} if rule else {}),
+            **given(self.options),
         }
 
     @property
@@ -335,68 +282,6 @@ class _Training:
         }
 
 
-def _fitting(recipe: Recipe, train: Dataset, divisor: int, note: Callable[[str], None]) -> Recipe:
-    """Fit a recipe to the data: a batch no larger than it, losses that multi-label tasks have; refuse what cannot be."""
-    if recipe.randaugment:
-        parse(recipe.randaugment)
-    if recipe.batch_size % divisor:
-        raise InputError(
-            f"batch_size is {recipe.batch_size}, which {divisor} processes or parts cannot share evenly: "
-            f"--set batch_size={max(2, recipe.batch_size // divisor) * divisor}"
-        )
-    if recipe.batch_size > len(train):
-        size = len(train) // divisor * divisor
-        if size < 2 * divisor:
-            raise InputError(f"there are {len(train)} training images for {divisor} processes or parts: too few")
-        lr = recipe.lr * size / recipe.batch_size
-        note(f"batch_size {recipe.batch_size} is more than the {len(train)} training images: now {size}, and lr {lr:.3g}")
-        recipe = recipe.change({"batch_size": size, "lr": lr})
-    if train.multi_label:
-        if recipe.sampler in ONE_LABEL:
-            raise InputError(f"sampler is {recipe.sampler!r}, which needs one label a picture: these have several")
-        if recipe.loss not in MULTI_LABEL:
-            note("pictures have several labels each: the loss is bce")
-            recipe = recipe.change({"loss": "bce", "bce_threshold": -1.0})
-    return recipe
-
-
 def _shown(model: str) -> str:
     """A model's name: of a path its last part, of a hub id all."""
     return shown(model if model.startswith(HUB_PREFIXES) else Path(model).name)
-
-
-def _metric(name: str, multi_label: bool) -> str:
-    name = name or ("mAP" if multi_label else "top1")
-    known = [key for key, (_, task) in METRICS.items() if task is None or task == multi_label]
-    if name not in known:
-        raise InputError(f"metric is {name!r}, expected {' or '.join(known)}")
-    return name
-
-
-def _fingerprint(dataset: Dataset) -> str:
-    """Tell datasets apart by their names and targets, wherever they lie."""
-    digest = hashlib.sha256(np.ascontiguousarray(dataset.targets).tobytes())
-    for name in dataset.names:
-        digest.update("/".join(str(name).replace("\\", "/").rsplit("/", 2)[-2:]).encode("utf-8", "surrogateescape") + b"\0")
-    return digest.hexdigest()
-
-
-def _readable(dataset: Dataset, options: TrainOptions) -> tuple[Dataset, list[str]]:
-    """Leave out the pictures that cannot be decoded; return the rest and why each of them is not in it."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from ..config import Preprocessing
-
-    preprocessing = Preprocessing().with_channels(options.in_chans or 3)
-
-    def problem(index: int) -> str | None:
-        try:
-            read_pixels(dataset, index, preprocessing, max_pixels=options.max_pixels)
-        except LcnetError as error:
-            return str(error)
-        return None
-
-    with ThreadPoolExecutor(usable_cpus()) as pool:
-        problems = list(pool.map(problem, range(len(dataset))))
-    kept = [i for i, found in enumerate(problems) if found is None]
-    return dataset.subset(kept), [found for found in problems if found is not None]

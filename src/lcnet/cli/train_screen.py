@@ -36,7 +36,8 @@ class Screen(Events):
     def start(self, run: Run, train: Dataset, val: Dataset | None, start: Start, resumed: bool) -> None:
         """Say what will be done."""
         machine, size = run.machine, run.recipe.input_size
-        begin = f" from epoch {run.place.epoch + 1}, step {run.place.step + 1}" if resumed else ""
+        going_on = resumed and run.place.epoch < run.recipe.epochs
+        begin = f" from epoch {run.place.epoch + 1}, step {run.place.step + 1}" if going_on else ""
         origin = "trained" if start.pretrained else "random"
         images = f"{len(train)} images of {len(train.classes)} classes" + (f", {len(val)} for validation" if val else "")
         self.note(images)

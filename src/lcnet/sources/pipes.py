@@ -9,7 +9,7 @@ import sys
 from io import BytesIO
 from typing import BinaryIO
 
-from .errors import ImageError
+from ..errors import ImageError
 
 WRITER = 10.0  # seconds until a named pipe has a writer that writes
 SILENCE = 60.0  # seconds without a byte from whoever writes

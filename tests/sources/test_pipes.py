@@ -13,10 +13,9 @@ import pytest
 from pictures import encoded, picture
 
 import lcnet
-from lcnet import pipes
 from lcnet.errors import ImageError
 from lcnet.image.pixels import decode
-from lcnet.sources import find
+from lcnet.sources import find, pipes
 
 PNG = encoded(picture(), "PNG")
 
