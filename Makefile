@@ -9,7 +9,7 @@ BESIDE := -n auto --dist loadfile --no-loadscope-reorder
 IMAGES ?=
 
 .NOTPARALLEL:
-.PHONY: demo test quick check stub sanitize sanitize-threads clean
+.PHONY: demo test quick fuzz check stub sanitize sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
 
@@ -27,6 +27,12 @@ test-%:
 	$(MAKE) VENV=.venv-$* EXTRAS=test,$* .venv-$*/.test
 	.venv-$*/bin/python -m pytest tests/$*
 	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-$*.txt
+
+# Damaged files for everything that reads files. One case again: `$(BIN)/python tests/fuzz/fuzz.py --target NAME --seed N --case N`.
+FUZZ_COUNT ?= 2000
+FUZZ_SEED ?= 0
+fuzz: $(VENV)/.test
+	$(BIN)/python tests/fuzz/fuzz.py --count $(FUZZ_COUNT) --seed $(FUZZ_SEED)
 
 check: $(VENV)/.test build/_native.pyi
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ BELOW = {
     "formats": "",
     "arch": "",
     "renamed": "",
+    "stop": "",
     "cpus": "",
     "files": "errors text",
     "sources": "errors text",
@@ -35,7 +36,7 @@ BELOW = {
     "evaluate": "dataset results renamed",
     "quantize": "evaluate",
     "nn": "hub convert renamed",
-    "train": "nn evaluate _native",  # the gradient of a depthwise conv is a kernel too
+    "train": "nn evaluate stop _native",  # the gradient of a depthwise conv is a kernel too
     "bench": "runtime export nn",
 }
 FACES = {"cli", "__init__", "__main__"}  # may import anything, and nothing may import them

@@ -27,7 +27,7 @@ from lcnet.config import Decision
 pytestmark = pytest.mark.slow
 
 MODEL = ["--model", "lcnet_050.cifar10", "--threads", "2"]
-LCNET = [sys.executable, "-c", "from lcnet.cli import main; main(prog_name='lcnet')"]
+LCNET = [sys.executable, "-m", "lcnet"]
 
 
 def run(*arguments, code=0, stdin=None):
@@ -195,14 +195,22 @@ def pictures_in(path):
 
 
 @pytest.mark.parametrize(
-    "command, ending", [("classify", ".csv"), ("classify", ".jsonl"), ("embed", ".npz"), ("embed", ".parquet")]
+    "command, ending, by",
+    [
+        ("classify", ".csv", signal.SIGINT),
+        ("classify", ".jsonl", signal.SIGTERM),
+        ("embed", ".npz", signal.SIGTERM),
+        ("embed", ".parquet", signal.SIGINT),
+    ],
 )
-def test_ctrl_c_leaves_a_valid_file_and_resume_the_same_as_one_run(folder, tmp_path, command, ending):
+def test_a_signal_leaves_a_valid_file_and_resume_the_same_as_one_run(folder, tmp_path, command, ending, by):
     if ending == ".parquet":
         pytest.importorskip("pyarrow", reason="pyarrow (extra: parquet) is not installed")
     paths = [folder / f"{i:02}.png" for i in range(9)]
     out, working = tmp_path / f"x{ending}", tmp_path / (f"x{ending}.partial" if command == "embed" else f"x{ending}")
-    _, errors = Interrupted(command, "-o", out).stop(paths[:6], lambda: pictures_in(working) == 6)
+    interrupted = Interrupted(command, "-o", out)
+    _, errors = interrupted.stop(paths[:6], lambda: pictures_in(working) == 6, by)
+    assert interrupted.process.returncode == 128 + by
     assert "stopped after 6 images" in errors and "--resume" in errors and "Traceback" not in errors
     part, whole = tmp_path / f"part{ending}", tmp_path / f"whole{ending}"
     run(command, *paths[:6], *MODEL, "-o", part, code=1)
@@ -268,7 +276,7 @@ def test_the_end_of_the_reader_ends_the_command(folder):
     assert b"00.png" in process.stdout.readline()
     process.stdout.close()
     assert b"Traceback" not in process.stderr.read()
-    assert process.wait(60) == 1
+    assert process.wait(60) == 141
     process.stderr.close()
 
 

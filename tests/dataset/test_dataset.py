@@ -256,6 +256,13 @@ def with_info(name, **fields):
     return info
 
 
+def test_a_member_of_a_zip_without_a_name_is_passed_over(tmp_path):
+    members = [("NONE", b"x"), ("cat/1.png", png(1)), ("dog/2.png", png(2))]
+    path = write_zip(tmp_path / "x.zip", members)
+    path.write_bytes(path.read_bytes().replace(b"NONE", b"\0one"))  # zipfile reads up to the NUL
+    assert len(open_dataset(path).train) == 2
+
+
 def test_hidden_and_odd_members_of_a_zip(tmp_path):
     members = [(f"./t/{c}/{i}.png", png(i)) for c in ("cat", "dog") for i in range(2)]
     odd = ["__MACOSX/t/cat/._0.png", "t/cat/../../x.png", "/abs.png"[1:], "t/.hidden/x.png", "a/" * 70 + "x.png"]

@@ -46,8 +46,10 @@ DESCRIPTION = ModelConfig(
 CHILD = """
 import json, sys, time, warnings
 from lcnet import hub, zoo
+from lcnet.hub import patience
 from lcnet.errors import LcnetError
 job, out = json.load(sys.stdin), []
+patience.WINDOW = job["window"] or patience.WINDOW
 if job["hurry"]:
     time.sleep = lambda seconds: None
 for step in job["steps"]:
@@ -110,7 +112,7 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "hf" / "hub"
 
 
-def start(server_url, cache, steps, hurry=False, **env):
+def start(server_url, cache, steps, hurry=False, window=None, **env):
     """Start a process that takes the steps with `cache`, and no other Hugging Face setting than `env`."""
     keep = {k: os.environ[k] for k in ("PATH", "SYSTEMROOT", "TMPDIR", "LD_LIBRARY_PATH") if k in os.environ}
     environment = {
@@ -125,7 +127,7 @@ def start(server_url, cache, steps, hurry=False, **env):
     }
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen([sys.executable, "-c", CHILD], env=environment, text=True, **pipes)
-    process.stdin.write(json.dumps({"steps": steps, "hurry": hurry}))
+    process.stdin.write(json.dumps({"steps": steps, "hurry": hurry, "window": window or (3 if hurry else None)}))
     process.stdin.close()
     process.stdin = None
     return process

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,18 @@ def half(out: BinaryIO, data: bytes) -> None:
 def altered(out: BinaryIO, data: bytes) -> None:
     """Another file of the same size under the same ETag."""
     out.write(bytes([data[0] ^ 1]) + data[1:])
+
+
+def steadily(size: int, pause: float) -> Send:
+    """A few bytes at a time."""
+
+    def send(out: BinaryIO, data: bytes) -> None:
+        for at in range(0, len(data), size):
+            time.sleep(pause)  # not behind the last: whoever has all may ask for more on this connection
+            out.write(data[at : at + size])
+            out.flush()
+
+    return send
 
 
 @dataclass

@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import re
 import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,10 +30,11 @@ from hub_client import (  # noqa: F401 (fixtures)
     server,
     start,
 )
-from loopback_hub import FIRST, SECOND, Repo, altered, half, whole
+from loopback_hub import FIRST, SECOND, Repo, altered, half, steadily, whole
 
 from lcnet import hub, modelfile, zoo
 from lcnet.errors import WeightsError
+from lcnet.hub.patience import LEAST
 
 pytestmark = pytest.mark.slow
 
@@ -131,7 +134,7 @@ def test_a_predicted_size_is_not_enforced(cache, plain):
 
 def test_a_connection_that_closes_in_the_middle_leaves_nothing(server, cache, plain):
     server.send = half
-    bad = run(server, cache, NAME, hurry=True)["results"][0]
+    bad = run(server, cache, NAME, window=3)["results"][0]
     assert bad["kind"] == "WeightsError"
     assert all(way in bad["error"] for way in WAYS_OUT)
     assert leftovers(cache) == []
@@ -237,6 +240,40 @@ def test_a_hub_that_never_answers_is_given_up(cache):
         process = start(url, cache, [{"name": NAME}], HF_HUB_ETAG_TIMEOUT="1")
         result = finish(process)["results"][0]
     assert "Timeout" in result["error"]
+    assert all(way in result["error"] for way in WAYS_OUT)
+
+
+def test_a_server_that_sends_next_to_nothing_is_given_up(server, cache):
+    server.send = steadily(1, 0.05)
+    began = time.monotonic()
+    result = run(server, cache, NAME, window=1.5)["results"][0]
+    assert time.monotonic() - began < 20
+    assert result["kind"] == "WeightsError" and not result["chained"]
+    assert re.search(r"the server sent \d+ bytes in 1.5 seconds, which is too slow", result["error"])
+    assert all(way in result["error"] for way in WAYS_OUT)
+    assert leftovers(cache) == [] and not list(cache.rglob(".incomplete-*"))
+
+
+def test_a_slow_server_that_goes_on_is_waited_for(server, cache, plain):
+    server.send = steadily(len(plain) // 50 + 1, 0.1)
+    assert len(plain) // 50 * 9 > LEAST // 2  # in a second
+    result = run(server, cache, NAME, window=4)["results"][0]
+    assert Path(result.get("path", result.get("error"))).read_bytes() == plain
+    assert server.count("GET", "model.safetensors") == 1
+
+
+def test_a_hub_whose_headers_never_end_is_given_up(cache):
+    """A byte now and then, so that no wait for one is too long."""
+    with socket.create_server(("127.0.0.1", 0)) as hub_socket:
+        process = start(f"http://127.0.0.1:{hub_socket.getsockname()[1]}", cache, [{"name": NAME}], window=1.5)
+        connection, _ = hub_socket.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while process.poll() is None:
+                connection.sendall(b"a")
+                time.sleep(0.05)
+    result = finish(process)["results"][0]
+    assert "the server sent no answer in 1.5 seconds" in result["error"]
     assert all(way in result["error"] for way in WAYS_OUT)
 
 

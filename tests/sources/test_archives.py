@@ -69,6 +69,12 @@ def test_names_that_lead_out_of_an_archive_lead_nowhere(tmp_path, kind):
     assert os.listdir(tmp_path) == ["inside"] and os.listdir(inside) == [path.name]
 
 
+def test_a_member_of_a_zip_without_a_name_does_not_hide_the_rest(tmp_path):
+    path = write_zip(tmp_path / "x.zip", [("NONE", b"x"), ("a.png", PNG)])
+    path.write_bytes(path.read_bytes().replace(b"NONE", b"\0one"))  # zipfile reads up to the NUL
+    assert [str(found) for found in find(path)] == [f"{path}!/a.png"]
+
+
 def test_links_and_devices_in_a_tar_are_not_followed(tmp_path):
     secret = tmp_path / "secret.png"
     secret.write_bytes(PNG)

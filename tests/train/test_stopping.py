@@ -33,16 +33,16 @@ def begun(process, output):
     assert process.poll() is None, process.stderr.read()
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_ctrl_c_writes_the_step_and_says_how_to_go_on(torch, folder, tmp_path, workers):
+@pytest.mark.parametrize(("workers", "by"), [(0, signal.SIGTERM), (2, signal.SIGINT)])
+def test_a_signal_writes_the_step_and_says_how_to_go_on(torch, folder, tmp_path, workers, by):
     output = tmp_path / "out"
     process = subprocess.Popen(
         command(folder, output, workers, 500, "--overwrite"), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     begun(process, output)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of it
+    os.killpg(process.pid, by)  # as a terminal does: every process of it
     said = process.communicate(timeout=60)[1]
-    assert process.returncode == 130 and "Traceback" not in said, said
+    assert process.returncode == 128 + by and "Traceback" not in said, said
     assert "lcnet: stopping after this step" in said
     assert f"lcnet: stopped; the same command with --resume in place of --overwrite goes on from {output / 'last.ckpt'}" in said
     place = torch.load(output / "last.ckpt", weights_only=True)["place"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -113,11 +114,35 @@ def compare_apart(
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        rows, said = process.submit(_compare_and_tell, model, name, engines, setting, rounds).result()
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process, _killed_with_us():
+        with _deaf():
+            answer = process.submit(_compare_and_tell, model, name, engines, setting, rounds)
+        rows, said = answer.result()
     for text in said:
         report(text)
     return rows
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Keep Ctrl-C, which a terminal sends to all, from the processes that begin here: they would print where it met them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _killed_with_us() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        from multiprocessing import active_children
+
+        for process in active_children():
+            process.kill()
+        raise
 
 
 def _compare_and_tell(

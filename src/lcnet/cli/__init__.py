@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
+from .. import stop
 from ..errors import LcnetError
-from ..text import one_line
+from ..text import one_line, plain, reason
 
 COMMANDS = (
     "classify",
@@ -47,7 +48,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        with _told():
+        with _told(), stop.raised():
             return super().invoke(ctx)
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
@@ -60,14 +61,35 @@ class Commands(click.Group):
 def _told() -> Iterator[None]:
     """Make errors printable: they quote arguments, which may be names of files by other hands."""
     try:
-        yield
+        with _stopped():
+            yield
     except LcnetError as error:
         raise click.ClickException(one_line(str(error))) from None
     except MemoryError:
         raise click.ClickException("there is not enough memory: try fewer --threads, or smaller pictures or inputs") from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a disk that is full, a file that is gone meanwhile: nobody's mistake, and no bug
+        name = f"{plain(error.filename)}: " if error.filename else ""
+        raise click.ClickException(one_line(f"{name}{reason(error)}")) from None
     except click.ClickException as error:
         error.message = one_line(error.message)  # type: ignore[misc]  # final for click, which has no other place
         raise
+
+
+@contextmanager
+def _stopped() -> Iterator[None]:
+    """End a command by Ctrl-C or SIGTERM in one line, unless it has found its own words."""
+    try:
+        yield
+    except click.exceptions.Exit:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        caught = error if isinstance(error, KeyboardInterrupt) else stop.asked()
+        if caught is None:
+            raise
+        click.echo("lcnet: stopped", err=True)
+        raise click.exceptions.Exit(stop.code(caught)) from None
 
 
 def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

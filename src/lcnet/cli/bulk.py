@@ -18,9 +18,11 @@ from ..errors import ImageError, InputError
 from ..sources import count_below, find, find_listed
 from ..sources.found import Found
 from ..sources.passed import Passed, counted
+from ..stop import code
 from ..text import plain, reason
 from .options import load_model, say
 from .progress import Progress
+from .streams import on_terminal
 
 if TYPE_CHECKING:
     from ..results.rows import Rows
@@ -75,13 +77,13 @@ class Bulk:
 
     def show(self, each: Callable[[Streamed], None], end: Callable[[], None]) -> None:
         """Call `each` for every picture that could be read, in order, and `end` at the end, however it comes."""
-        progress = Progress(sys.stderr, self.count, draw=not sys.stdout.isatty())
+        progress = Progress(sys.stderr, self.count, draw=not on_terminal(sys.stdout))
         try:
             for item in self._stream(self.sources, progress):
                 if item.error is None:
                     each(item)
-        except KeyboardInterrupt:
-            self._stopped(progress, "")
+        except KeyboardInterrupt as stopped:
+            self._stopped(progress, stopped)
         finally:
             end()
         self._finish(progress)
@@ -100,9 +102,9 @@ class Bulk:
                 left = chain(output.ahead, sources)
                 for item in self._stream(_settle(left, self.look), progress):
                     output.write(item.source, item.value, item.error)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stopped:
             self.done = output.done if output else 0
-            self._stopped(progress, f"; {plain(path)} holds them, and the same command with --resume goes on")
+            self._stopped(progress, stopped, f"; {plain(path)} holds them, and the same command with --resume goes on")
         progress.clear()
         say(f"{plain(path)}: {self.done - self.failed} images")
         self._finish(progress)
@@ -149,9 +151,9 @@ class Bulk:
         free = {"command": self.ctx.info_name, "model": name, "isa": self.model.isa}
         return {**free, **{f"--{k.replace('_', '-')}": v for k, v in given.items() if k not in FREE}}
 
-    def _stopped(self, progress: Progress, kept: str) -> None:
-        progress.say(f"stopped after {self.done} images{kept}")
-        self.ctx.exit(130)  # what a shell expects of a command that was interrupted
+    def _stopped(self, progress: Progress, by: KeyboardInterrupt, kept: str = "") -> None:
+        progress.say(f"stopped after {self.done} images{kept if self.done else ''}")
+        self.ctx.exit(code(by))
 
     def _finish(self, progress: Progress) -> None:
         progress.clear()

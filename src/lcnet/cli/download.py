@@ -10,6 +10,7 @@ import click
 
 from ..text import plain
 from .options import say
+from .streams import on_terminal
 
 
 @click.command()
@@ -20,7 +21,7 @@ def download(name: str, to: Path | None) -> None:
     from .. import hub
 
     path = hub.download(name, to) if to else hub.locate(name).path
-    if sys.stdout.isatty():
+    if on_terminal(sys.stdout):
         say(plain(path))
     else:
         click.echo(os.fsencode(path))  # for a script, which wants the very bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +14,7 @@ from .. import formats
 from ..sources.formats import MAX_PIXELS
 from ..sources.found import MAX_MEMBER
 from ..text import lines, one_line
+from .streams import on_terminal
 
 if TYPE_CHECKING:
     from ..runtime import Classifier
@@ -178,13 +180,13 @@ def columns(rows: list[list[str]], right: Iterable[int] = ()) -> str:
 
 def csv_text(rows: Iterable[Iterable[Any]], safe: bool = False) -> str:
     """Format rows as CSV to be printed: exact, but on a terminal what is not printable is escaped."""
-    import sys
+    exact = not on_terminal(sys.stdout)
 
     def cell(value: Any) -> Any:
         if not isinstance(value, str):
             return value
         text = formats.guarded(value) if safe else value
-        return one_line(text) if sys.stdout.isatty() else text
+        return text if exact else one_line(text)
 
     return formats.csv_text([cell(value) for value in row] for row in rows).removesuffix("\n")
 

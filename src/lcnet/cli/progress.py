@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from ..text import one_line
+from .streams import on_terminal
 
 PATIENCE = 1.0  # seconds without a line: a handful of pictures needs none
 PAUSE = 0.1  # seconds between two drawings
@@ -30,7 +31,7 @@ class Progress:
         self.total: int | None = None
         self.first = self.done = done
         self.started = clock()
-        self.next = self.started + PATIENCE if draw and stream.isatty() else float("inf")
+        self.next = self.started + PATIENCE if draw and on_terminal(stream) else float("inf")
         self.counting = self.drawn = False
 
     def advance(self) -> None:

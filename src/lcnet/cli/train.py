@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import InputError, MissingExtraError
+from ..stop import code
 from ..text import plain
 from ..train.output import CHECKPOINT
 from .options import pixels_option, reading_options, say
@@ -97,9 +98,9 @@ def train(
     options = TrainOptions(compile=compiled, **values)
     try:
         done = fit(data, chosen, output, options=options, events=_watchers(output, tensorboard))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         say(f"\nlcnet: stopped; {_way_on(output, options.overwrite)}", err=True)
-        raise SystemExit(130) from None
+        raise click.exceptions.Exit(code(stopped)) from None
     if _first():
         best = ", ".join(f"{name} {value:.4f}" for name, value in done.metrics.items())
         say(f"{plain(done.model)}: epoch {done.best_epoch} of {done.epochs}" + (f": {best}" if best else ""))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ..text import one_line
 from ..train.events import Events
 from .progress import PAUSE, duration
+from .streams import on_terminal
 
 if TYPE_CHECKING:
     from ..dataset import Dataset
@@ -24,7 +25,7 @@ class Screen(Events):
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
-        self.moves = self.stream.isatty()
+        self.moves = on_terminal(self.stream)
         self.marks: list[float] = []
         self.drawn = 0.0
 

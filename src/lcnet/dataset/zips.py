@@ -42,7 +42,8 @@ def open_zip(path: str, rule: re.Pattern[str] | None = None, passed: Passed | No
         raise InputError(f"{plain(path)}: this archive cannot be read: {reason(error)}") from None
     passed = Passed() if passed is None else passed
     for info in infos:
-        if not (info.is_dir() or _name(info.filename) or _is_hidden(info.filename)):
+        folder = info.filename.endswith("/")  # not is_dir(), which looks at the last letter of a name without any
+        if not (folder or _name(info.filename) or _is_hidden(info.filename)):
             passed.add(info.filename)
     members = {name: info for info in infos if (name := _name(info.filename))}
     return open_tree(Zip(path, members, {infos[index].header_offset for index in shared}), rule, passed)

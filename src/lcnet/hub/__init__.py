@@ -13,6 +13,7 @@ import stat
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ..files import held, sweep, write_atomically
 from ..modelfile.kinds import SUFFIXES, identify_folder
 from ..text import reason
 from . import store
+from .patience import TooSlow, patiently, small_steps
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -267,7 +269,7 @@ def _download(want: _Remote) -> Path:
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
         # Asked here, not by the transfer alone: that repeats a refused request for 23 seconds.
-        stated = get_hf_file_metadata(hf_hub_url(want.repo, want.file, revision=want.revision))
+        stated = patiently(lambda: get_hf_file_metadata(hf_hub_url(want.repo, want.file, revision=want.revision)))
         commit, etag = store.check_answer(stated.commit_hash, stated.etag)
         path = _obtain(replace(want, revision=commit), etag)
         with suppress(LcnetError, OSError):  # what is not remembered is asked again
@@ -310,7 +312,9 @@ def _transfer(want: _Remote, name: str, staging: str) -> Path:
     from huggingface_hub import hf_hub_download
 
     empty, folder = f"{staging}/none", f"{staging}/files"  # a file in its cache, maybe the damaged one, would be copied
-    path = Path(hf_hub_download(want.repo, want.file, revision=want.revision, cache_dir=empty, local_dir=folder))
+    get = partial(hf_hub_download, want.repo, want.file, revision=want.revision, cache_dir=empty, local_dir=folder)
+    with small_steps():
+        path = Path(patiently(get, Path(staging)))
     if store.SHA256.fullmatch(name):
         _compare(str(want), path.read_bytes(), name, "It is not kept")
     return path
@@ -348,6 +352,8 @@ def _promised(path: Path) -> str | None:
 def _explain(want: _Remote, error: Exception) -> WeightsError:
     """Say in one message why the transfer failed: by the hub's status and error code, else by the error's words."""
     response: Any = getattr(error, "response", None)
+    if isinstance(error, TooSlow):
+        return _unreachable(want, f"the server sent {error}")
     if response is None:
         if isinstance(error, OSError) and error.errno is not None:
             return WeightsError(
@@ -373,7 +379,7 @@ def _no_such_file(want: _Remote) -> str:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     try:
-        get_hf_file_metadata(hf_hub_url(want.repo, PICKLE, revision=want.revision))
+        patiently(lambda: get_hf_file_metadata(hf_hub_url(want.repo, PICKLE, revision=want.revision)))
     except Exception:  # whatever it is, the answer is that there is no such file either
         return f"{want.repo} has no {want.file} at revision {want.revision!r}: expected the weights of an LCNet"
     return (
@@ -384,9 +390,8 @@ def _no_such_file(want: _Remote) -> str:
 
 def _unreachable(want: _Remote, reason: str) -> WeightsError:
     return WeightsError(
-        f"cannot get {want}: it is not in the cache {want.cache}, and {reason}. Ways out:\n"
-        f"  - with a network: `lcnet download {want.asked} --to DIR`; copy DIR here and use `--model local-dir:DIR`\n"
-        "  - set HF_HOME to the folder of another cache that has it\n"
-        "  - give a model file that you have: `--model PATH`\n"
+        f"cannot get {want}: it is not in the cache {want.cache}, and {reason}. Ways out: "
+        f"(1) with a network, `lcnet download {want.asked} --to DIR`, copy DIR here and use `--model local-dir:DIR`; "
+        "(2) set HF_HOME to the folder of another cache that has it; (3) give a model file that you have, `--model PATH`. "
         "`lcnet_050.cifar10` is bundled and needs no download."
     )

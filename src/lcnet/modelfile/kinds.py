@@ -187,6 +187,8 @@ def look_at(name: str, file: BinaryIO, size: int) -> Look:
     data = start + file.read()
     if crowded(data):
         return Look(start, name.lower(), size)
+    import zipfile
+
     try:
         import zipfile  # which takes longer to import than most files to look at
 

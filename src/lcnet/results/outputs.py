@@ -161,7 +161,7 @@ class Output:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         try:
             with _naming(self.path):
-                self._end(whole=kind is None, stopped=kind is KeyboardInterrupt)
+                self._end(whole=kind is None, stopped=isinstance(error, KeyboardInterrupt))
         finally:
             self.file.close()
             self.lock.close()

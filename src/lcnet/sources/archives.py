@@ -67,7 +67,7 @@ def _zip_members(path: str, limit: int, passed: Passed) -> Iterator[Found]:
     bad, size, total = overlapping(infos), os.stat(path).st_size, 0  # noqa: PTH116
     for index, info in enumerate(infos):
         name, kind = f"{path}!/{info.filename}", stat.S_IFMT(info.external_attr >> 16)
-        if info.is_dir():
+        if info.filename.endswith("/"):  # not is_dir(), which looks at the last letter of a name without any
             continue
         if not is_picture(info.filename):
             passed.add(info.filename)

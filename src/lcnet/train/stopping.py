@@ -1,4 +1,7 @@
-"""Ctrl-C while training: the step is finished first, so that what is written can be resumed; a second one stops at once."""
+"""Ctrl-C while training: the step is finished first, so that what is written can be resumed; a second one stops at once.
+
+So does SIGTERM where it would raise, as in the command.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +9,35 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+
+from ..stop import raised_by, raises
 
 
 @contextmanager
-def stoppable(alone: bool, note: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether Ctrl-C was pressed. Elsewhere than in a lone process's main thread it never says so.
+def stoppable(alone: bool, note: Callable[[str], None]) -> Iterator[Callable[[], KeyboardInterrupt | None]]:
+    """Yield a function that gives what to raise if Ctrl-C was pressed. Elsewhere than in a lone process's main thread: None.
 
     Of several processes each would stop at another step, and torchrun ends them all anyhow. A handler that a program has
     put there stays.
     """
-    pressed = False
+    pressed: KeyboardInterrupt | None = None
 
-    def press(*_: Any) -> None:
+    def press(number: int, _: object) -> None:
         nonlocal pressed
-        pressed = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        pressed = raised_by(number)
+        restore()
         with suppress(RuntimeError):  # the stream may be in the middle of a line
             note("stopping after this step, and after a validation that has begun; Ctrl-C again stops at once")
 
-    main = threading.current_thread() is threading.main_thread()
-    if not (alone and main and signal.getsignal(signal.SIGINT) is signal.default_int_handler):
-        yield lambda: False
-        return
-    signal.signal(signal.SIGINT, press)
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    lone = alone and threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM) if lone and raises(number)}
+    for number in before:
+        signal.signal(number, press)
     try:
         yield lambda: pressed
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        restore()

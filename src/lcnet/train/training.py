@@ -162,8 +162,8 @@ class _Training:
             if self.group.first and (due or stop()):
                 self._save(run)
                 saved = time.monotonic()
-            if stop():
-                raise KeyboardInterrupt
+            if by := stop():
+                raise by
 
         while not self._over(run):
             began = time.monotonic()
@@ -181,8 +181,8 @@ class _Training:
                 self._write(run, rows, served if better else None)
                 saved = time.monotonic()
             self.events.epoch(run, row, better)
-            if stop():
-                raise KeyboardInterrupt
+            if by := stop():
+                raise by
 
     def _validation(self, loaders: LoaderOptions) -> Validation | None:
         if self.val is None or not len(self.val):
