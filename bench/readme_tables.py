@@ -52,11 +52,13 @@ def engines(name: str = "engines") -> str:
     result = load(name)
     names = list(dict.fromkeys(t["engine"] for t in result["timings"]))
     versions = {t["engine"]: t["version"].split()[0].split("+")[0] for t in result["timings"]}
-    lines = [row("network", "threads", "batch", *(f"{n} {versions[n]}" for n in names), "of FMA peak")]
-    lines.append(row(*["---"] * (len(names) + 4)))
-    for (model, threads, batch, _), found in settings(name).items():
-        cells = [cell(found.get(name)) for name in names]
-        lines.append(row(f"`{model}`", threads, batch, *cells, f"{found['lcnet']['peak_fraction']:.0%}"))
+    several = len({t["precision"] for t in result["timings"]}) > 1
+    head = ["network", *(["precision"] if several else []), "threads", "batch", *(f"{n} {versions[n]}" for n in names)]
+    lines = [row(*head, "of FMA peak"), row(*["---"] * (len(head) + 1))]
+    for (model, threads, batch, precision), found in settings(name).items():
+        cells = [*([precision] if several else []), threads, batch, *(cell(found.get(name)) for name in names)]
+        peak = found["lcnet"]["peak_fraction"]
+        lines.append(row(f"`{model}`", *cells, "" if peak is None else f"{peak:.0%}"))
     return "\n".join(
         [*lines, "", f"{where(result['machine'])}; milliseconds a call, medians of alternating rounds, and the ratio to ours."]
     )
@@ -225,6 +227,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "reached": reached,
         "engines avx2": lambda: engines("engines_avx2"),
         "engines zen3": lambda: engines("engines_zen3"),
+        "engines zen4": lambda: engines("engines_zen4"),
     },
 }
 
