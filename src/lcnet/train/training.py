@@ -148,7 +148,7 @@ class _Training:
     def _over(self, run: Run) -> bool:
         return run.place.epoch >= self.recipe.epochs or self._stale(run)
 
-    def _epochs(self, run: Run, rows: list[dict[str, Any]], stop: Callable[[], bool]) -> None:
+    def _epochs(self, run: Run, rows: list[dict[str, Any]], stop: Callable[[], KeyboardInterrupt | None]) -> None:
         loaders = self._loader_options
         loader = TrainLoader(self.train, self.recipe, self.start.preprocessing, run.order, loaders)
         validation = self._validation(loaders)
