@@ -104,7 +104,7 @@ def test_columns_that_say_nothing(beside, columns):
 
 def test_columns_that_are_not_taken_are_told(beside):
     passed = Passed()
-    text = "path,label,width,source\np/0.png,cat,32,web\np/1.png,dog,32,web\n"
+    text = "path,label,width,source,\np/0.png,cat,32,web,\np/1.png,dog,32,web,\n"
     assert labels(beside(text, passed=passed).train) == CATS
     assert passed.text() == "columns that are not taken: 'width', 'source'"
 
@@ -115,6 +115,11 @@ def test_a_column_that_says_parts_is_never_left(beside):
     refused(lambda: beside(text), "its column 'spllit' says train, val or test in every row", "--columns 'split=spllit'")
     assert labels(beside(text, columns="split=spllit").val) == {"p/2.png": "cat"}
     assert len(beside(text, columns="split=").train) == 3
+
+
+def test_the_column_of_fastai(beside):
+    splits = beside("name,label,is_valid\np/0.png,cat,False\np/1.png,dog,false\np/2.png,cat,True\n")
+    assert labels(splits.train) == CATS and labels(splits.val) == {"p/2.png": "cat"}
 
 
 @pytest.mark.parametrize("separator", [";", "\t", ","])

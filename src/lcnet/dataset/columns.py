@@ -24,7 +24,7 @@ _USUAL = {
         "id name",
     ),
     "label": ("label", "labels class class_name label_name category category_name target breed species tag tags"),
-    "split": ("split", "subset"),
+    "split": ("split", "subset", "is_valid"),
 }
 _RANKS = {role: [rank.split() for rank in ranks] for role, ranks in _USUAL.items()}
 _HEADERS = {"label", *(name for rank in _RANKS["path"] for name in rank)}

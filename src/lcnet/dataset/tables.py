@@ -26,6 +26,7 @@ from .whereabouts import Whereabouts
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _KNOWN = (",", ";", "\t")  # a spreadsheet writes ; where the comma is in numbers
+_IS_VALID = {"false": "train", "true": "val"}  # what fastai has in its column is_valid
 
 Row = tuple[int, list[str]]
 
@@ -70,7 +71,7 @@ class _Table:
         except ValueError as error:
             raise self.rows.wrong(number, str(error)) from None
         split = "train" if columns.split is None else cells[columns.split].strip()
-        part = split_of(split)
+        part = _IS_VALID.get(split.lower()) or split_of(split)
         if part is None:
             raise self.rows.wrong(number, f"its split is {split!r}, expected train, val or test")
         self.parted = self.parted and {i: name for i, name in self.parted.items() if split_of(cells[i].strip())}
@@ -104,8 +105,8 @@ class _Table:
         several = self.several or any(len(label) != 1 for label in self.labels)
         table = targets_of(list(self.labels), classes, several)
         found = splits_of(self.path, self.rows.parts, classes, table)
-        if self.columns.others:
-            passed.remarks["untaken-columns"] = ("columns that are not taken", list(self.columns.others.values()))
+        if others := list(filter(None, self.columns.others.values())):
+            passed.remarks["untaken-columns"] = ("columns that are not taken", others)
         remark(found.train, self.separator, passed)
         return found
 

@@ -89,9 +89,10 @@ def quantize(
 ) -> Outcome:
     """Quantise a float model and measure the result.
 
-    data: pictures as `lcnet.sources.find` takes them, folders with all below. evaluation: labelled data as
-    `lcnet.dataset.open_dataset` takes it. tell: is told what is being done. Raises `InputError` for data or a model that will
-    not do, and `GateError` if the result should not be kept, unless `force`.
+    data: pictures as `lcnet.sources.find` takes them, folders with all below; copies and near-copies count once. evaluation:
+    labelled data as `lcnet.dataset.open_dataset` takes it; what is like a calibration picture is left out. tell: is told what
+    is being done. Raises `InputError` for data or a model that will not do, and `GateError` if the result should not be kept;
+    with `force` neither that nor near-copies alone, as of one scene, stop it.
     """
     options = options or QuantizeOptions()
     if model.config.quantization:

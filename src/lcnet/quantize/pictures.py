@@ -203,4 +203,4 @@ def _paths(data: Any) -> list[Any]:
 
 def _names(data: Any) -> str:
     paths = _paths(data)
-    return ", ".join(map(shown, paths[:3])) + (", ..." if len(paths) > 3 else "")
+    return ", ".join(map(shown, paths[:3])) + (", ..." if len(paths) > 3 else "") if paths else "the pictures given"
