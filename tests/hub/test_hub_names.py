@@ -9,21 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hub_client import (  # noqa: F401 (fixtures)
-    ARCH,
-    DESCRIPTION,
-    NAME,
-    NAMES,
-    REPO,
-    WAYS_OUT,
-    cache,
-    files,
-    fill,
-    no_network,
-    plain,
-    run,
-    server,
-)
+from hub_client import ARCH, DESCRIPTION, NAME, NAMES, REPO, WAYS_OUT, cache, files, fill, no_network, plain, run, server  # noqa: F401 (fixtures)
 from safetensors.numpy import save
 from weights import random_weights
 

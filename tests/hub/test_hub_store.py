@@ -8,21 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hub_client import (  # noqa: F401 (fixtures)
-    NAME,
-    REPO,
-    cache,
-    files,
-    fill,
-    finish,
-    no_network,
-    other,
-    pinned,
-    plain,
-    run,
-    server,
-    start,
-)
+from hub_client import NAME, REPO, cache, files, fill, finish, no_network, other, pinned, plain, run, server, start  # noqa: F401 (fixtures)
 from loopback_hub import FIRST, SECOND, Repo, altered, half, whole
 
 from lcnet import hub
