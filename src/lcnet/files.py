@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -69,7 +68,7 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         raise _cannot(target, error) from None
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _remove_tree(temporary)
 
 
 def hold(descriptor: int) -> bool:
@@ -109,7 +108,7 @@ def _remove_left_behind(path: Path) -> None:
         return
     with held(path) as free:
         if free and path.is_dir():
-            shutil.rmtree(path)
+            _remove_tree(path)
         elif free:
             path.unlink()
 
@@ -125,7 +124,13 @@ def _swap(new: Path, target: Path) -> None:
     except OSError:
         old.rename(target)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    _remove_tree(old)
+
+
+def _remove_tree(folder: Path) -> None:
+    import shutil  # and with it every compression, which one picture does not need
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_target(path: str | os.PathLike[str], overwrite: bool = False, source: str | os.PathLike[str] | None = None) -> None:

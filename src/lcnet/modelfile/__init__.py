@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shlex import quote
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -194,6 +193,8 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Any]:
 
 
 def _to_convert(path: str | os.PathLike[str]) -> str:
+    from shlex import quote
+
     return f"this is a pickled checkpoint, not loaded: run `lcnet convert {quote(plain(path))} OUT.safetensors`"
 
 
