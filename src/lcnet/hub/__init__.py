@@ -21,7 +21,6 @@ from .. import zoo
 from ..config import ModelConfig
 from ..errors import InputError, LcnetError, WeightsError
 from ..files import held, sweep, write_atomically
-from ..modelfile.kinds import SUFFIXES, identify_folder
 from ..text import reason
 from . import store
 from .patience import TooSlow, patiently, small_steps
@@ -29,7 +28,6 @@ from .patience import TooSlow, patiently, small_steps
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 PICKLE = "pytorch_model.bin"
-PICKLES = tuple(suffix for suffix in SUFFIXES if suffix != ".safetensors")
 BUNDLED = Path(__file__).parents[1] / "bundled"
 HUB_PREFIXES = ("hf-hub:", "hf_hub:")
 FOLDER_PREFIX = "local-dir:"
@@ -188,7 +186,9 @@ def _locate_folder(folder: Path) -> Located:
         return Located(folder / models[0], None, f"{FOLDER_PREFIX}{folder}")
     if models:
         raise WeightsError(f"{folder} has no {WEIGHTS} but {', '.join(models)}: give the path of the one you mean")
-    pickles = [n for n in names if n.endswith(PICKLES)]
+    from ..modelfile.kinds import SUFFIXES, identify_folder
+
+    pickles = [n for n in names if n.endswith(SUFFIXES) and not n.endswith(".safetensors")]
     if pickles:
         raise WeightsError(
             f"{folder} has no {WEIGHTS}, only {', '.join(pickles)}, which are not loaded: "

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import ImageError
-from .codestream import cut
 from .scans import has_one_scan, scans
 
 if TYPE_CHECKING:
@@ -32,6 +31,8 @@ def check_file(kind: str, file: BinaryIO) -> None:
     """Refuse what Pillow's reader would pay for when it opens or decodes the file; `file` is left anywhere."""
     if kind != "JPEG2000":
         return
+    from .codestream import cut
+
     file.seek(0)
     parts = cut(file.read())
     if parts.tiles > MAX_TILES or parts.blocks > MAX_BLOCKS:

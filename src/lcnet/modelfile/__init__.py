@@ -26,7 +26,6 @@ from . import quantized
 from .assumed import FIELDS, LABELS, noted
 from .description import FORMAT_VERSION as FORMAT_VERSION
 from .description import METADATA_KEY, classes_of, longest_header, parse_config, strict_json, write_config
-from .kinds import identify
 from .timm_config import from_config_json, read_config_json
 from .values import COUNTER, check_values, dtypes_of
 
@@ -179,6 +178,8 @@ def _open(path: str | os.PathLike[str]) -> Iterator[Any]:
         with open(path, "rb") as file:
             start, size = file.read(8), os.fstat(file.fileno()).st_size
             if is_pickled(start, size):
+                from .kinds import identify
+
                 raise ModelFileError(identify(Path(path).name, file, size) or _to_convert(path))
     except (OSError, ValueError) as error:
         raise ModelFileError(f"cannot be read: {reason(error)}") from None
@@ -208,6 +209,8 @@ def _invalid(path: str | os.PathLike[str], error: Exception) -> str:
 
 def invalid(name: str, file: BinaryIO, size: int, error: Exception) -> str:
     """Say what a file is that safetensors refused with `error`: of its own kind only what begins like one."""
+    from .kinds import identify
+
     if told := identify(name, file, size):
         return told
     file.seek(0)
