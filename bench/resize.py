@@ -56,7 +56,8 @@ def measure(shape: tuple[int, ...], interpolation: str, size: tuple[int, int], r
         "lcnet": lambda: prepare(pixels, preprocessing),
         "pillow": lambda: by_pillow(pixels, preprocessing, size),
     }
-    identical = bool(np.array_equal(*(call().view(np.int32) for call in calls.values())))
+    ours, theirs = (call().view(np.int32) for call in calls.values())
+    identical = bool(np.array_equal(ours, theirs))
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
@@ -67,7 +68,8 @@ def measure(shape: tuple[int, ...], interpolation: str, size: tuple[int, int], r
 
 
 def timed(call: Callable[[], Any], seconds: float) -> list[float]:
-    times, end = [], time.perf_counter() + seconds
+    times: list[float] = []
+    end = time.perf_counter() + seconds
     while not times or time.perf_counter() < end:
         start = time.perf_counter()
         call()

@@ -52,7 +52,9 @@ def ours(data: Path, recipe: Recipe, seed: int) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         done = fit(data, recipe, folder, seed=seed, val_fraction=0, workers=0, threads=1)
-        return evaluate(lcnet.load(done.model, threads=1), open_dataset(data).test).to_json()["top1"]["value"]
+        test = open_dataset(data).test
+        assert test is not None
+        return evaluate(lcnet.load(done.model, threads=1), test).to_json()["top1"]["value"]
 
 
 def timms(data: Path, recipe: Recipe, seed: int) -> float:

@@ -54,8 +54,8 @@ class Timm:
         torch.set_num_threads(threads)
         self.keep, self.torch = library, torch
         self.model = timm.create_model("lcnet_050").eval()
-        config = timm.data.resolve_model_data_config(self.model)
-        self.transform = timm.data.create_transform(**config, is_training=False)
+        config = timm.data.resolve_model_data_config(self.model)  # type: ignore[attr-defined, unused-ignore]
+        self.transform = timm.data.create_transform(**config, is_training=False)  # type: ignore[attr-defined, unused-ignore]
 
     def __call__(self, data: bytes) -> Any:
         x = self.transform(Image.open(io.BytesIO(data)).convert("RGB"))

@@ -14,20 +14,21 @@ from pathlib import Path
 import numpy as np
 
 import lcnet
-from lcnet.cli.options import columns, expand
+from lcnet.cli.options import columns
+from lcnet.sources import find
 
 MODEL = "lcnet_050.cifar10"
 # ImageNet classes among foolbox's larger photographs that belong to one of the ten, with that one.
 LARGE = {22: "bird", 99: "bird", 129: "bird", 243: "dog", 251: "dog", 609: "automobile"}
 
 
-def sample_photos(names: tuple[str, ...]) -> list[tuple[Path, str]]:
+def sample_photos(names: tuple[str, ...]) -> list[tuple[Path, str | None]]:
     """Pictures of foolbox that belong to the model's classes, with their true class."""
     try:
         paths = [Path(str(f.locate())) for f in files("foolbox") or () if f.suffix in (".png", ".jpg")]
     except PackageNotFoundError:
         sys.exit("the sample photographs are missing: pip install --no-deps foolbox, or name your own pictures")
-    photos = []
+    photos: list[tuple[Path, str | None]] = []
     for path in sorted(paths):
         kind, _, label = path.stem.split("_")
         if kind == "cifar10":
@@ -62,8 +63,8 @@ def model_input(model: lcnet.Classifier) -> np.ndarray:
 def main() -> None:
     """Print the table, and what to make of it."""
     model = lcnet.load(MODEL)
-    names = model.labels.names
-    own = [(path, None) for path in expand(Path(p).expanduser() for p in sys.argv[1:])]
+    names = model.labels.names if model.labels else ()
+    own: list[tuple[Path, str | None]] = [(path, None) for path in find(iter([Path(p).expanduser() for p in sys.argv[1:]]))]
     if sys.argv[1:] and not own:
         sys.exit("lcnet: no image in the folders given")
     photos = own or sample_photos(names)

@@ -72,3 +72,11 @@ def test_help_of_every_command_is_one_screen():
     for command in COMMANDS:
         result = CliRunner().invoke(main, [command, "--help"])
         assert result.exit_code == 0 and len(result.output.splitlines()) < 60
+
+
+def test_the_demo_takes_pictures_and_folders(tmp_path):
+    Image.new("RGB", (60, 80), "teal").save(tmp_path / "teal.jpg")
+    command = [sys.executable, ROOT / "scripts/demo.py", tmp_path, tmp_path / "teal.jpg", tmp_path / "none.jpg"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("teal.jpg") == 2 and "none.jpg" in done.stderr
