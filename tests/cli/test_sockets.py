@@ -10,6 +10,8 @@ from labelled import animals
 
 from lcnet.cli import COMMANDS
 
+pytestmark = pytest.mark.slow
+
 # An audit hook sees what every library does in a process, C code apart; child processes inherit it by sitecustomize.
 WATCH = """
 import os, sys

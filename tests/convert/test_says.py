@@ -20,6 +20,8 @@ from lcnet.convert import convert, load_state_dict
 from lcnet.errors import ModelFileError
 from lcnet.modelfile.assumed import FIELDS
 
+pytestmark = pytest.mark.slow
+
 SMALL = Arch(0.35, num_classes=3)
 NOTE = {
     "input_size": "input_size 224x224",

@@ -22,6 +22,8 @@ from lcnet.evaluate.align import align, read_real
 from lcnet.labels import load_labels
 from lcnet.modelfile import ModelFile
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("cat", "dog", "bird", "frog", "Polar Bear, ice bear", "newt")
 
 

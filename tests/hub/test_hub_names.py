@@ -16,6 +16,8 @@ from weights import random_weights
 from lcnet import hub, modelfile, zoo
 from lcnet.errors import InputError, LcnetError, WeightsError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("switch", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "offline"])
 def test_offline_means_no_network(cache, files, monkeypatch, no_network, switch):

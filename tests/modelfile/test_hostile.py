@@ -21,6 +21,8 @@ from lcnet.errors import ModelFileError
 from lcnet.modelfile import ModelFile, read, read_config, to_bytes, write
 from lcnet.modelfile import description as texts
 
+pytestmark = pytest.mark.slow
+
 SPECIFICATION = Path(__file__).parents[2] / "docs" / "model-file.md"
 LABELS = {"names": ["cat", "dog"], "ids": None}
 

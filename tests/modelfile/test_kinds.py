@@ -19,6 +19,8 @@ from lcnet.convert import convert, load_state_dict
 from lcnet.errors import ModelFileError, WeightsError
 from lcnet.modelfile.kinds import KINDS, look_at
 
+pytestmark = pytest.mark.slow
+
 SMALL = Arch(0.25, num_classes=3)
 
 

@@ -19,6 +19,8 @@ from lcnet.quantize.distinct import look_at
 from lcnet.sources.formats import MAX_PIXELS
 from lcnet.sources.found import Found
 
+pytestmark = pytest.mark.slow
+
 PREPROCESSING = small().config.preprocessing
 MS = {"fp32_ms": 2.0, "int8_ms": 1.0}
 

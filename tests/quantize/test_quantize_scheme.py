@@ -13,6 +13,8 @@ from lcnet.modelfile.fold import fold
 from lcnet.quantize import correction, ranges, scheme, sensitivity
 from lcnet.quantize.network import Layer, float_layers, forward, layers_in_order, pre_activation
 
+pytestmark = pytest.mark.slow
+
 POINTWISE, DEPTHWISE = Layer("p", "pointwise", "b"), Layer("d", "depthwise", "b")
 
 

@@ -19,6 +19,8 @@ from lcnet.results.outputs import Output
 from lcnet.results.rows import Arrays, Classes
 from lcnet.text import lines, one_line, plain, shown
 
+pytestmark = pytest.mark.slow
+
 PIECES = [
     "\r",
     "\n",

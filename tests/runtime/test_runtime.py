@@ -15,6 +15,8 @@ from lcnet.arch import WIDTHS, Arch
 from lcnet.config import Decision, ModelConfig, Preprocessing
 from lcnet.modelfile import ModelFile
 
+pytestmark = pytest.mark.slow
+
 TIMM_WIDTHS = ("lcnet_035", "lcnet_050", "lcnet_075", "lcnet_100", "lcnet_150")
 INPUTS = [(1, 224, 224), (5, 64, 64), (1, 160, 256), (2, 33, 97)]
 
