@@ -21,8 +21,10 @@ def built_libraries():
     """The folder in which a wheel's build has left libraries that are newer than every source, None if there is none."""
     sources = [ROOT / "CMakeLists.txt", *(p for p in (ROOT / "native").rglob("*.*"))]
     newest = max(path.stat().st_mtime for path in sources)
-    found = [path for path in ROOT.glob("build/*/liblcnet_core.a") if path.stat().st_mtime > newest]
-    return found[0].parent if found else None
+    # A wheel's build has the extension beside them; those of `make sanitize` have not, and are no use without its flags.
+    folders = [path.parent for path in ROOT.glob("build/*/_native*.so")]
+    found = (f for f in folders if (f / "liblcnet_core.a").exists() and (f / "liblcnet_core.a").stat().st_mtime > newest)
+    return next(found, None)
 
 
 @pytest.fixture(scope="module")
