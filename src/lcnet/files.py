@@ -33,14 +33,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     target = Path(path)
     temporary = _beside(target)
     try:
-        with open(temporary, "xb") as file:
-            hold(file.fileno())
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except OSError as error:
-        raise _cannot(target, error) from None
+        with writing(target):
+            with open(temporary, "xb") as file:
+                hold(file.fileno())
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -61,12 +60,11 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     temporary = _beside(target)
     try:
-        temporary.mkdir()
-        with held(temporary):
-            yield temporary
-            _swap(temporary, target)
-    except OSError as error:
-        raise _cannot(target, error) from None
+        with writing(target):
+            temporary.mkdir()
+            with held(temporary):
+                yield temporary
+                _swap(temporary, target)
     finally:
         _remove_tree(temporary)
 
@@ -184,6 +182,11 @@ def _beside(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
 
 
-def _cannot(target: Path, error: Exception) -> InputError:
-    why = getattr(error, "strerror", None) or error  # not `reason`, which speaks of a file to read
-    return InputError(f"{plain(target)} cannot be written: {why}")
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Make an `InputError` that names the target of what the system says meanwhile."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error  # not `reason`, which speaks of a file to read
+        raise InputError(f"{plain(target)} cannot be written: {why}") from None

@@ -23,10 +23,8 @@ from ..files import write_atomically
 from ..labels import load_labels
 from ..text import one_line, plain, quoted, reason, shown
 from . import quantized
-from .assumed import FIELDS, LABELS, noted
 from .description import FORMAT_VERSION as FORMAT_VERSION
 from .description import METADATA_KEY, classes_of, longest_header, parse_config, strict_json, write_config
-from .timm_config import from_config_json, read_config_json
 from .values import COUNTER, check_values, dtypes_of
 
 __all__ = [
@@ -144,6 +142,9 @@ def _no_lcnet(shapes: Mapping[str, tuple[int, ...]]) -> str:
 
 def plain_config(path: Path, shapes: Mapping[str, tuple[int, ...]], default: ModelConfig | None = None) -> ModelConfig:
     """Describe weights that carry no description: from `default`, a `config.json` beside `path`, or the zoo."""
+    from .assumed import FIELDS, LABELS, noted
+    from .timm_config import from_config_json, read_config_json
+
     beside = path.with_name("config.json")
     # Before the shapes, which show that an option is other than ours but not which.
     described = read_config_json(beside, classes_of(shapes)) if default is None and beside.is_file() else None

@@ -11,14 +11,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NoReturn
 
 from ..errors import InputError
-from ..files import check_target, exists
+from ..files import check_target, exists, writing
 from ..formats import csv_text
 from ..text import one_line, plain, shown
 from . import journal, resumed
@@ -53,7 +52,7 @@ class Output:
         self.done = self.failed = 0
         self.ahead: list[Any] = []  # sources that `skip_done` took off the list although they are not done
         self.complete: int | None = None  # bytes of whole pictures in the working file, None until that is known
-        with _naming(path):
+        with writing(path):
             self.lock = _locked(path)
             try:
                 self.file = self._begin(dict(begun_with), resume, overwrite)
@@ -105,7 +104,7 @@ class Output:
             except resumed.Unreadable:
                 self._refuse(whole, next(sources, None))
             self._check_rest(whole, reader, sources)
-        with _naming(self.path):
+        with writing(self.path):
             self.file.truncate(whole)
         self.complete = whole
         return self.done
@@ -141,7 +140,7 @@ class Output:
         if error is not None:
             reason = one_line(str(error).removeprefix(f"{source}: "))[: journal.LONGEST_ERROR] or type(error).__name__
         data = self._encoded(shown(source), value, reason)
-        with _naming(self.path):
+        with writing(self.path):
             self.file.seek(self.complete)
             _write_all(self.file, data)
         self.complete += len(data)
@@ -160,7 +159,7 @@ class Output:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         try:
-            with _naming(self.path):
+            with writing(self.path):
                 self._end(whole=kind is None, stopped=isinstance(error, KeyboardInterrupt))
         finally:
             self.file.close()
@@ -256,11 +255,3 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[file.write(left) :]
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None

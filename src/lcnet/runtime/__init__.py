@@ -93,8 +93,7 @@ class Classifier:
         self._options = (threads, isa, precision, decode, max_pixels)
         self._thresholds = thresholds(model.config)
         self.precision, self.decode, self.max_pixels = precision, decode, max_pixels
-        if not isinstance(max_pixels, int) or isinstance(max_pixels, bool) or max_pixels < 1:
-            raise InputError(f"max_pixels is {max_pixels!r}, expected a whole number of at least 1")
+        _check_count("max_pixels", max_pixels)
         for name, value, known in (("precision", precision, PRECISIONS), ("decode", decode, DECODES)):
             if value not in known:
                 raise InputError(f"{name} is {value!r}, expected {' or '.join(known)}")
@@ -150,7 +149,7 @@ class Classifier:
 
     def classify(self, images: Any, top_k: int = 5) -> list[Result]:
         """Return the `top_k` most probable classes of each image; always a list, one `Result` an image."""
-        _check_top(top_k)
+        _check_count("top_k", top_k)
         return [self._result(row, top_k) for row in self.probs(images)]
 
     def logits(self, images: Any) -> np.ndarray:
@@ -235,7 +234,7 @@ class Classifier:
         """
         if kind not in KINDS:
             raise InputError(f"kind is {kind!r}, expected {' or '.join(map(repr, KINDS))}")
-        _check_top(top_k)
+        _check_count("top_k", top_k)
         if kind in ("classify", "probs", "logits") and not self.arch.num_classes:
             raise InputError(_NO_CLASSIFIER)
         if kind == "classify":
@@ -329,9 +328,9 @@ def _largest(values: np.ndarray, count: int) -> list[int]:
     return order
 
 
-def _check_top(top_k: int) -> None:
-    if not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1:
-        raise InputError(f"top_k is {top_k!r}, expected a whole number of at least 1")
+def _check_count(name: str, value: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{name} is {value!r}, expected a whole number of at least 1")
 
 
 def _check_finite(outputs: Iterable[np.ndarray], x: np.ndarray) -> None:
