@@ -45,7 +45,7 @@ def describe_network(
     chosen = {**said.preprocessing, **preprocessing}
     labels = labels or said.labels
     known = {*chosen, *([LABELS] if labels else [])}
-    values = asdict(config.preprocessing) | _fitted(chosen, config.arch.in_chans)
+    values = asdict(config.preprocessing) | fitted(chosen, config.arch.in_chans)
     bn_eps = config.bn_eps if said.bn_eps is None else said.bn_eps
     pre = from_json(Preprocessing, values, "preprocessing") if chosen else config.preprocessing
     left = [name for name in assumptions(config) if name not in known]
@@ -64,7 +64,7 @@ def _base(
     return _paddle_config(infer_arch(shapes)) if paddle else plain_config(source, shapes)
 
 
-def _fitted(values: dict[str, Any], channels: int) -> dict[str, Any]:
+def fitted(values: dict[str, Any], channels: int) -> dict[str, Any]:
     """One number stands for every channel, and height and width for an input of the network's channels."""
     out = dict(values)
     lists = {key: list(value) for key, value in values.items() if isinstance(value, (list, tuple))}

@@ -6,7 +6,6 @@ are model-local functions, sparse tensors and whatever lies outside the folder.
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -237,7 +236,7 @@ def _beside(folder: Path, location: str) -> bytes:
         raise ModelFileError(f"its weights are in {quoted(location)}, which is outside of its folder: refused")
     try:
         path = folder.joinpath(*parts).resolve()
-        state = os.stat(path)
+        state = path.stat()
         if not path.is_relative_to(folder.resolve()) or not stat.S_ISREG(state.st_mode) or state.st_size > MAX_EXTERNAL:
             raise ModelFileError(f"its weights are in {quoted(location)}, which is no file in its folder: refused")
         return path.read_bytes()

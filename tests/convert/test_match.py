@@ -1,0 +1,201 @@
+"""One network, written in every way that exporters have: the same architecture and weights, and the outputs of ONNX Runtime."""
+
+import foreign
+import numpy as np
+import pytest
+from weights import random_weights
+
+from lcnet.arch import Arch
+from lcnet.convert.match import match
+from lcnet.convert.onnx import read_onnx
+from lcnet.errors import ModelFileError
+
+onnx = pytest.importorskip("onnx", reason="onnx (extra: export) is not installed")
+
+from onnx_graphs import Style, lcnet  # noqa: E402
+
+TEXT_LINE = {"stage_strides": ((1, 1), (2, 1), (2, 1), (2, 1), (1, 1), (2, 1))}
+HEADLESS = {"head_channels": 0, "classifier_input": ("blocks.5",)}
+PLAIN = Arch(0.25, num_classes=3)
+ARCHS = {
+    "plain": PLAIN,
+    "gray": Arch(0.5, 1, 2),
+    "text line": Arch(0.35, num_classes=2, **TEXT_LINE),
+    "first release": Arch(0.25, num_classes=2, stem_stride=(1, 2), **TEXT_LINE, **HEADLESS),
+    "other head": Arch(0.75, num_classes=3, head_channels=512),
+    "relu": Arch(0.25, num_classes=3, activation="relu"),
+    "features": Arch(0.25, num_classes=0),
+}
+STYLES = {
+    "plain": Style(),
+    "paddle2onnx of 2021": Style(
+        opset=11, swish="clip", gate="clip", flatten="shape", classifier="matmul", scale=0.8, end="Softmax"
+    ),
+    "opset 9": Style(opset=9, swish="clip", gate="clip", flatten="reshape", scale=0.8),
+    "paddle2onnx of 2025": Style(
+        conv_bias="add",
+        flatten="shape",
+        classifier="matmul",
+        scale=0.8,
+        end="Softmax",
+        identities=True,
+        slope=0.16666670143604279,
+    ),
+    "constants": Style(constants=True, folded=True, scale=0.8),
+    "folded": Style(folded=True, swish="gate"),
+    "clip first": Style(swish="clip-first", flatten="squeeze"),
+    "sixth": Style(swish="sixth", conv_bias="add"),
+    "mean": Style(opset=18, pool="mean", flatten="reshape", end="Sigmoid"),
+    "conv": Style(classifier="conv", scale=0.5),
+    "epsilon": Style(epsilon=1e-3),
+}
+
+
+def found_in(model):
+    return match(read_onnx(model.SerializeToString(), None).graph)
+
+
+def runtime(model, x):
+    ort = pytest.importorskip("onnxruntime", reason="onnxruntime, the test-only peer, is not installed")
+    return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+
+
+def outputs(found, x):
+    """By numpy, from the weights and the architecture that were found."""
+    y = foreign.forward(found.weights, found.arch, x, found.bn_eps)
+    if found.end == "softmax":
+        y = np.exp(y - y.max(1, keepdims=True))
+        return y / y.sum(1, keepdims=True)
+    return 1 / (1 + np.exp(-y)) if found.end == "sigmoid" else y
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_every_way_of_writing(style, rng):
+    weights = random_weights(PLAIN)
+    model = lcnet(weights, PLAIN, style)
+    found = found_in(model)
+    slope = style.slope if style.gate == "op" else 1 / 6
+    assert found.arch == Arch(0.25, num_classes=3, hard_sigmoid_slope=slope)
+    assert found.factor == pytest.approx(style.scale, abs=1e-7)
+    assert (found.end, found.folded) == ((style.end or "").lower() or None, style.folded)
+    assert found.bn_eps == style.epsilon or style.folded
+    assert found.size == (64, 64)
+    x = rng.standard_normal((2, 3, 64, 64)).astype(np.float32)
+    expected = runtime(model, x)
+    np.testing.assert_allclose(outputs(found, x), expected, atol=2e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", ARCHS)
+def test_every_shape_of_network(name, rng):
+    arch = ARCHS[name]
+    style = Style(swish="relu" if name == "relu" else "op", size=(arch.in_chans, 64, 96))
+    model = lcnet(random_weights(arch), arch, style)
+    found = found_in(model)
+    assert found.arch == arch
+    x = rng.standard_normal((2, arch.in_chans, 64, 96)).astype(np.float32)
+    expected = runtime(model, x)
+    np.testing.assert_allclose(outputs(found, x), expected, atol=2e-5 * np.abs(expected).max())
+
+
+def test_weights_are_those_of_the_file_to_the_bit():
+    weights = random_weights(PLAIN)
+    found = found_in(lcnet(weights, PLAIN)).weights
+    assert sorted(found) == sorted(weights)
+    for key, value in weights.items():
+        np.testing.assert_array_equal(found[key], value, err_msg=key)
+
+
+@pytest.mark.parametrize("epsilon", [1e-5, 1e-3, 0.3])
+def test_folded_weights_fold_to_themselves(epsilon):
+    """The norm that a folded file gets changes no bit of what the runtime makes of it."""
+    from lcnet.convert.match import _norm
+    from lcnet.convert.walk import Layer
+    from lcnet.modelfile.values import scale_and_bias
+
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((4096, 1, 3, 3)).astype(np.float32)
+    bias = rng.standard_normal(4096).astype(np.float32)
+    norm = _norm(Layer(None, weight, bias), epsilon)
+    named = dict(zip((f"bn.{k}" for k in ("weight", "bias", "running_mean", "running_var")), norm, strict=True))
+    scale, shift = scale_and_bias(named, "bn", epsilon)
+    np.testing.assert_array_equal((weight * scale[:, None, None, None]).astype(np.float32), weight)
+    np.testing.assert_array_equal(shift.astype(np.float32), bias)
+
+
+def test_the_factor_goes_into_the_classifier():
+    weights = random_weights(PLAIN)
+    found = found_in(lcnet(weights, PLAIN, Style(scale=0.8))).weights
+    np.testing.assert_array_equal(found["classifier.weight"], weights["classifier.weight"] * np.float32(0.8))
+    np.testing.assert_array_equal(found["conv_head.weight"], weights["conv_head.weight"])
+
+
+def _set(op, index, **attributes):
+    def change(model):
+        node = [n for n in model.graph.node if n.op_type == op][index]
+        for name, value in attributes.items():
+            keep = [a for a in node.attribute if a.name != name]
+            del node.attribute[:]
+            node.attribute.extend([*keep, onnx.helper.make_attribute(name, value)])
+
+    return change
+
+
+def _op(op, index, other):
+    def change(model):
+        [n for n in model.graph.node if n.op_type == op][index].op_type = other
+
+    return change
+
+
+def _also(op, *names):
+    def change(model):
+        model.graph.output.add(name=next(n.output[0] for n in model.graph.node if n.op_type == op))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_set("Conv", 0, strides=[3, 3]), r"strides \[3, 3\]"),
+        (_set("Conv", 2, strides=[2, 2]), "a convolution of 1x1 was expected"),
+        (_set("Conv", 5, strides=[2, 1]), r"as blocks.1.1, has the strides \(2, 1\), expected 1 within a stage"),
+        (_set("Conv", 1, dilations=[2, 2]), r"dilations \[2, 2\]"),
+        (_set("Conv", 1, pads=[0, 0, 1, 1]), r"pads by \[0, 0, 1, 1\], expected 1 on all sides"),
+        (_set("Conv", 0, auto_pad="SAME_UPPER"), "pads by SAME_UPPER"),
+        (_set("Conv", 1, group=1), "a depthwise convolution was expected"),
+        (_set("Conv", 2, group=8), "a convolution of 1x1 was expected"),
+        (_set("HardSigmoid", 0, alpha=0.2), "the slopes"),
+        (_set("HardSigmoid", 0, beta=0.25), "a hard-sigmoid around a half was expected"),
+        (_set("HardSigmoid", 0, alpha=float("nan")), "expected a number"),
+        (_set("BatchNormalization", 3, epsilon=1e-3), "the epsilons"),
+        (_set("BatchNormalization", 3, training_mode=1), "one of a training"),
+        (_op("HardSwish", 4, "Relu"), "where a hard-swish was expected"),
+        (_op("HardSwish", 4, "Tanh"), r"\(Tanh\) stands where a hard-swish or a ReLU was expected"),
+        (_op("Relu", 0, "Tanh"), "where a ReLU was expected"),
+        (_op("GlobalAveragePool", 2, "GlobalMaxPool"), "the mean of the last map was expected"),
+        (_op("Flatten", 0, "Det"), r"\(Det\) stands where the graph's end was expected"),
+        (_also("HardSwish"), "1 inputs and 2 outputs"),
+    ],
+)
+def test_what_is_not_of_the_family_is_named(change, words):
+    model = lcnet(random_weights(PLAIN), PLAIN)
+    change(model)
+    with pytest.raises(ModelFileError, match=words) as caught:
+        found_in(model)
+    assert str(caught.value).isprintable()
+
+
+def test_a_factor_without_a_classifier():
+    arch = ARCHS["features"]
+    with pytest.raises(ModelFileError, match=r"multiplied by 0\.8, and there is no classifier"):
+        found_in(lcnet(random_weights(arch), arch, Style(scale=0.8)))
+
+
+def test_channels_of_no_width():
+    weights = random_weights(PLAIN)
+    weights["conv_stem.weight"] = np.zeros((24, 3, 3, 3), np.float32)
+    weights |= {f"bn1.{k}": np.ones(24, np.float32) for k in ("weight", "bias", "running_mean", "running_var")}
+    weights["blocks.0.0.conv_dw.weight"] = np.zeros((24, 1, 3, 3), np.float32)
+    with pytest.raises(ModelFileError, match="no LCNet"):
+        found_in(lcnet(weights, PLAIN))
