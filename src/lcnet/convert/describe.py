@@ -6,6 +6,7 @@ In this order, the first that says it: what the caller chooses, the zoo's entry 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,15 +15,17 @@ from typing import Any
 import numpy as np
 
 from .. import zoo
-from ..arch import WIDTHS, Arch
-from ..config import Labels, ModelConfig, Preprocessing, from_json
-from ..errors import ModelFileError
+from ..arch import HEAD_CHANNELS, WIDTHS, Arch
+from ..config import Decision, Labels, ModelConfig, Preprocessing, from_json
+from ..errors import InputError, ModelFileError
 from ..labels import load_labels
 from ..modelfile import infer_arch, parse_config, plain_config
 from ..modelfile.assumed import FIELDS, LABELS, assumptions, noted
 from ..modelfile.description import classes_of
 from ..text import quoted
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, read_bytes
+from .paddle import CONFIGS
+from .paddle_config import PaddleConfig, read_paddle_config
 from .says import Said, what_it_says
 
 TOLD = 5  # names in a note
@@ -32,16 +35,19 @@ def describe_network(
     source: Path,
     checkpoint: Checkpoint,
     weights: Mapping[str, np.ndarray],
-    paddle: bool,
+    beside: PaddleConfig | None,
     name: str | None,
     labels: Labels | None,
     preprocessing: Mapping[str, Any],
+    multi_label: bool | None,
 ) -> ModelConfig:
     """Describe the network. Raises `ModelFileError` for what is said but cannot be."""
     shapes = {key: value.shape for key, value in weights.items()}
     own = name is None and checkpoint.description is None
-    config = _base(source, checkpoint, shapes, paddle, name)
+    config = _base(source, checkpoint, shapes, beside, name)
     said = what_it_says(source, checkpoint.root, config.arch, preprocessing) if own else Said()
+    if own and beside is not None:
+        said = replace(said, preprocessing=beside.preprocessing, labels=beside.labels)
     chosen = {**said.preprocessing, **preprocessing}
     labels = labels or said.labels
     known = {*chosen, *([LABELS] if labels else [])}
@@ -49,19 +55,58 @@ def describe_network(
     bn_eps = config.bn_eps if said.bn_eps is None else said.bn_eps
     pre = from_json(Preprocessing, values, "preprocessing") if chosen else config.preprocessing
     left = [name for name in assumptions(config) if name not in known]
-    out = replace(config, preprocessing=pre, labels=labels or config.labels, bn_eps=bn_eps)
-    also = _left_out(checkpoint)
+    decision = _decision(config.decision, beside if own else None, multi_label)
+    out = replace(config, preprocessing=pre, labels=labels or config.labels, bn_eps=bn_eps, decision=decision)
+    also = [*_left_out(checkpoint), *(beside.notes if own and beside else ())]
     return noted(out, left, also) if known or also or own else out
 
 
+def said_beside(source: Path, config: str | os.PathLike[str] | None, paddle: bool) -> PaddleConfig | None:
+    """What Paddle's YAML says of a checkpoint of Paddle's: the one that is named, or that of its name beside it.
+
+    None: it is none of Paddle's. Raises `ModelFileError`.
+    """
+    if not paddle:
+        if config is not None:
+            raise InputError(f"config is {os.fspath(config)!r}, which only a network of Paddle's has")
+        return None
+    beside = [source.with_suffix(suffix) for suffix in CONFIGS]
+    path = Path(config) if config is not None else next((path for path in beside if path.is_file()), None)
+    return read_paddle_config(path, read_bytes(path)) if path else PaddleConfig()
+
+
+def _decision(decision: Decision, beside: PaddleConfig | None, multi_label: bool | None) -> Decision:
+    """Thresholds are of several labels a picture."""
+    if beside is not None and beside.multi_label and multi_label is not False:
+        decision = replace(decision, multi_label=True, thresholds=beside.thresholds)
+    return decision if multi_label is None else replace(decision, multi_label=multi_label)
+
+
 def _base(
-    source: Path, checkpoint: Checkpoint, shapes: dict[str, tuple[int, ...]], paddle: bool, name: str | None
+    source: Path, checkpoint: Checkpoint, shapes: dict[str, tuple[int, ...]], beside: PaddleConfig | None, name: str | None
 ) -> ModelConfig:
     if name is not None:
-        return _named(name, infer_arch(shapes))
+        return _named(name, _arch(shapes, beside))
     if checkpoint.description is not None:
         return _float_only(parse_config(checkpoint.description, classes_of(shapes)))
-    return _paddle_config(infer_arch(shapes)) if paddle else plain_config(source, shapes)
+    return _paddle_config(_arch(shapes, beside)) if beside is not None else plain_config(source, shapes)
+
+
+def _arch(shapes: Mapping[str, tuple[int, ...]], beside: PaddleConfig | None) -> Arch:
+    """The network that has these tensors, with the strides that a configuration says."""
+    if beside is None:
+        return infer_arch(shapes)
+    last = shapes.get("blocks.5.1.conv_pw.weight", (0,))[0]
+    head = shapes.get("conv_head.weight", (HEAD_CHANNELS, last, 1, 1))
+    arch = infer_arch({**shapes, "conv_head.weight": head})
+    said: dict[str, Any] = dict(beside.arch)
+    said |= (
+        {"head_channels": head[0]} if "conv_head.weight" in shapes else {"head_channels": 0, "classifier_input": ("blocks.5",)}
+    )
+    try:
+        return replace(arch, **said)
+    except ValueError as error:
+        raise ModelFileError(f"its configuration says of the network: {error}") from None
 
 
 def fitted(values: dict[str, Any], channels: int) -> dict[str, Any]:

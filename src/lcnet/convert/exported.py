@@ -22,6 +22,7 @@ from ..errors import ModelFileError
 from ..modelfile import parse_config
 from ..modelfile.assumed import FIELDS, noted
 from ..modelfile.description import METADATA_KEY
+from ..modelfile.kinds import is_onnx
 from ..text import quoted, shown
 from . import transformers
 from .checkpoint import read_bytes, read_checkpoint
@@ -63,8 +64,6 @@ def read_exported(source: Path, config: Path | None) -> Exported | None:
 def _is_onnx(source: Path) -> bool:
     if source.suffix == ".onnx":
         return source.is_file()
-    from ..modelfile.kinds import is_onnx
-
     try:
         with open(source, "rb") as file:
             return is_onnx(file.read(3))

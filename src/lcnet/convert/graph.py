@@ -40,7 +40,7 @@ class Node:
 
     def number(self, key: str, default: float) -> float:
         """An attribute that is a finite number."""
-        value = self.attributes.get(key)
+        value: float | None = self.attributes.get(key)
         if value is None:
             return default
         if type(value) not in (int, float) or not math.isfinite(value):

@@ -101,7 +101,7 @@ def _layers(walk: Walk, channels: int | None) -> Found:
     if stem.weight.shape[1:] != (channels or stem.weight.shape[1], 3, 3) or stem.groups != 1:
         walk.refuse(_STEM, stem.node)
     walk.activation()
-    blocks = []
+    blocks: list[Depthwise] = []
     while walk.next_is("Conv") and len(blocks) < MAX_BLOCKS:
         blocks.append(_block(walk))
     walk.take("the mean of the last map", "GlobalAveragePool")

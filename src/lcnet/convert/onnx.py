@@ -111,7 +111,8 @@ def read_onnx(data: bytes, folder: Path) -> Onnx:
     if model["functions"] or graph["sparse_initializer"]:
         raise ModelFileError("it has functions of its own, or sparse tensors: export it again with these inlined, or dense")
     files = _Files(folder)
-    nodes, tensors = [], {}
+    nodes: list[Node] = []
+    tensors: dict[str, np.ndarray] = {}
     for proto in graph["initializer"]:
         tensors[proto["name"] or ""] = _array(proto, files)
     for proto in graph["node"]:

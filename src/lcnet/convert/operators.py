@@ -143,7 +143,7 @@ def _reshape(node: Node, _: _Constants) -> Node:
 def _full(node: Node, constants: _Constants) -> None:
     """A constant, which becomes an array."""
     value = node.attributes.get("value")
-    values = value if isinstance(value, list) else [value]
+    values: list[Any] = value if isinstance(value, list) else [value]
     if len(values) > 1 << 10 or any(type(v) not in (int, float) or abs(v) > 1e300 for v in values):
         raise ModelFileError(f"{node} has the values {quoted(value)}, expected a few numbers")
     constants[node.output] = np.array(values, np.float64 if any(type(v) is float for v in values) else np.int64)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..arch import Arch
 from ..config import Labels
 from ..errors import InputError, ModelFileError
 from ..labels.lists import read_label_list
@@ -34,7 +35,8 @@ class PaddleConfig:
     multi_label: bool | None = None
     thresholds: dict[str, float] | None = None
     name: str | None = None
-    arch: Mapping[str, Any] = field(default_factory=dict)  # of a training: texts and lists of texts
+    arch: Mapping[str, Any] = field(default_factory=dict)  # of a training: fields of `Arch`
+    dropout: float | None = None  # of a training, before the classifier
     notes: tuple[str, ...] = ()
 
 
@@ -72,7 +74,33 @@ def _config(root: Mapping[str, Any], path: Path) -> PaddleConfig:
     preprocessing = _preprocessing(_operations(operations)) if operations not in _NOTHING else {}
     name = _text(_inner(root, "Global", "model_name") or arch.get("name"), "the model's name")
     trained = _multi_label(root)
-    return _decided(post, path, PaddleConfig(preprocessing, name=name, arch=arch, multi_label=trained))
+    dropout = _number(arch["dropout_prob"], "Arch.dropout_prob") if arch.get("dropout_prob") not in _NOTHING else None
+    if dropout is not None and not 0 <= dropout < 1:
+        raise ModelFileError(f"Arch.dropout_prob is {dropout:g}, expected a number from 0 to below 1")
+    config = PaddleConfig(preprocessing, name=name, arch=_arch(arch), dropout=dropout, multi_label=trained)
+    return _decided(post, path, config)
+
+
+def _arch(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `Arch`: `stride_list` has the strides of the stem and of blocks3 to blocks6, each a number or two."""
+    out: dict[str, Any] = {}
+    if said.get("act") not in _NOTHING:
+        out["activation"] = {"hardswish": "hard_swish"}.get(str(said["act"]), str(said["act"]))
+    if said.get("stride_list") not in _NOTHING:
+        strides = [_stride(value) for value in _list(said["stride_list"], "Arch.stride_list")]
+        if len(strides) != 5:
+            raise ModelFileError(f"Arch.stride_list has {len(strides)} entries, expected 5")
+        stem, *rest = strides
+        usual = Arch(1.0).stage_strides
+        out |= {"stem_stride": stem, "stage_strides": (usual[0], *rest[:3], usual[4], rest[3])}
+    return out
+
+
+def _stride(value: Any) -> tuple[int, int]:
+    sides = [_number(v, "Arch.stride_list") for v in (value if isinstance(value, list) else [value])]
+    if len(sides) not in (1, 2) or any(side not in (1, 2) for side in sides):
+        raise ModelFileError(f"Arch.stride_list has {quoted(value)}, expected 1 or 2, or two of them")
+    return int(sides[0]), int(sides[-1])
 
 
 def _multi_label(root: Mapping[str, Any]) -> bool | None:

@@ -79,9 +79,10 @@ def _pir_operator(op: dict[str, Any], outputs: list[dict[str, Any]], names: Mapp
         number = _whole(value["%"])
         return names.get(number, f"%{number}") if number else ""
 
-    inputs = {i: name(value) for i, value in enumerate(op["I"])}
+    inputs: dict[str | int, str] = {i: name(value) for i, value in enumerate(op["I"])}
     kind = _text(op["#"]).partition(".")[2]
-    return Operator(kind, inputs, {i: name(value) for i, value in enumerate(outputs)}, dict(_pir_attributes(op["A"])))
+    made: dict[str | int, str] = {i: name(value) for i, value in enumerate(outputs)}
+    return Operator(kind, inputs, made, dict(_pir_attributes(op["A"])))
 
 
 def _pir_attributes(found: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
@@ -185,12 +186,12 @@ def _declare(program: Program, variable: dict[str, Any]) -> None:
 
 def _operator(op: dict[str, Any], parameters: Container[str], names: dict[str, str], made: set[str]) -> Operator:
     """An operator whose outputs have names of their own: one that is written again gets another name from here on."""
-    inputs = {
+    inputs: dict[str | int, str] = {
         slot["parameter"] or "": names.get(slot["arguments"][0], slot["arguments"][0])
         for slot in op["inputs"]
         if slot["arguments"]
     }
-    outputs = {}
+    outputs: dict[str | int, str] = {}
     for slot in op["outputs"]:
         for name in slot["arguments"][:1]:
             if name in parameters:  # statistics that a training would go on with

@@ -91,8 +91,8 @@ class _Work:
 
 
 def _reshaped(node: Node, value: np.ndarray, shape: np.ndarray | None = None) -> np.ndarray:
-    sizes = node.numbers("shape") if shape is None else shape.reshape(-1).tolist()
-    return value.reshape([value.shape[i] if size == 0 else size for i, size in enumerate(sizes)])
+    sizes = node.numbers("shape", ()) if shape is None else shape.reshape(-1).tolist()
+    return value.reshape([value.shape[i] if size == 0 else size for i, size in enumerate(sizes or ())])
 
 
 def _axes(node: Node, given: np.ndarray | None) -> tuple[int, ...] | None:

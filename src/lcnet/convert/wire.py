@@ -88,7 +88,8 @@ def _odd(field: Field, wire: int) -> Any:
 
 
 def _length(field: Field, wire: int, value: Any) -> memoryview:
-    return value if wire == LENGTH else _odd(field, wire)
+    found: memoryview = value if wire == LENGTH else _odd(field, wire)
+    return found
 
 
 def _text(field: Field, value: memoryview) -> str:
