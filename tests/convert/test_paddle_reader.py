@@ -3,10 +3,12 @@
 import json
 import struct
 
+import foreign
 import numpy as np
 import pytest
-from paddle_files import pdiparams, sample, tensor
+from paddle_files import Writer, pdiparams, sample, tensor
 from test_match import outputs
+from weights import random_weights
 
 from lcnet.arch import Arch
 from lcnet.convert import load_state_dict
@@ -237,7 +239,7 @@ def test_bytes_that_are_no_program():
 
 
 def test_files_of_one_model(tmp_path):
-    with pytest.raises(ModelFileError, match=r"0 files of Paddle parameters"):
+    with pytest.raises(ModelFileError, match=r"needs inference\.pdiparams beside"):
         parts_of(tmp_path)
     (tmp_path / "a.pdiparams").touch()
     with pytest.raises(ModelFileError, match=r"needs a\.json \(or a\.pdmodel\)"):
@@ -253,3 +255,28 @@ def test_files_of_one_model(tmp_path):
         parts_of(tmp_path)
     with pytest.raises(ModelFileError, match=r"needs b\.json"):
         parts_of(tmp_path / "b.pdiparams")
+
+
+# Networks of our own, in both formats
+
+ARCHS = {
+    "plain": Arch(0.25, num_classes=3, hard_sigmoid_slope=SLOPE),
+    "text line": Arch(0.5, num_classes=2, stage_strides=DOWN, hard_sigmoid_slope=SLOPE),
+    "first release": FIRST_RELEASE,
+}
+
+
+@pytest.mark.parametrize("format", ["json", "pdmodel"])
+@pytest.mark.parametrize("end", ["softmax", "sigmoid", None])
+@pytest.mark.parametrize("name", ARCHS)
+def test_both_formats(tmp_path, name, end, format):
+    arch = ARCHS[name]
+    weights = random_weights(arch) | ({"conv_head.bias": np.zeros(1280, np.float32)} if arch.head_channels else {})
+    writer = Writer(weights, arch, end)
+    (tmp_path / f"m.{format}").write_bytes(writer.pir() if format == "json" else writer.pdmodel())
+    (tmp_path / "m.pdiparams").write_bytes(writer.pdiparams())
+    found = found_in(tmp_path)
+    assert (found.arch, found.end, found.size) == (arch, end, (64, 64))
+    assert found.factor == (0.8 if arch.head_channels else 1.0)
+    scaled = weights | {"classifier.weight": weights["classifier.weight"] * np.float32(found.factor)}
+    foreign.assert_equal(found.weights, scaled)

@@ -29,6 +29,7 @@ from .paddle_config import PaddleConfig, read_paddle_config
 from .says import Said, what_it_says
 
 TOLD = 5  # names in a note
+_UNSAID = "a .pdparams says neither strides nor the factor before the classifier: the usual ones (--config FILE)"
 
 
 def describe_network(
@@ -57,7 +58,7 @@ def describe_network(
     left = [name for name in assumptions(config) if name not in known]
     decision = _decision(config.decision, beside if own else None, multi_label)
     out = replace(config, preprocessing=pre, labels=labels or config.labels, bn_eps=bn_eps, decision=decision)
-    also = [*_left_out(checkpoint), *(beside.notes if own and beside else ())]
+    also = [*_left_out(checkpoint), *(_unsaid(beside) if own and beside else ())]
     return noted(out, left, also) if known or also or own else out
 
 
@@ -117,6 +118,11 @@ def fitted(values: dict[str, Any], channels: int) -> dict[str, Any]:
     if len(lists.get("input_size", ())) == 2:
         out["input_size"] = [channels, *lists["input_size"]]
     return out
+
+
+def _unsaid(beside: PaddleConfig) -> tuple[str, ...]:
+    """What a .pdparams cannot say and no configuration of its training does, and what its configuration has to note."""
+    return beside.notes if beside.trained else (_UNSAID, *beside.notes)
 
 
 def _left_out(checkpoint: Checkpoint) -> list[str]:

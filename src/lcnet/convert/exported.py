@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import zoo
 from ..arch import BN_EPS, Arch
 from ..config import Decision, Labels, ModelConfig, Preprocessing, from_json
@@ -51,7 +49,7 @@ class Exported:
 def read_exported(source: Path, config: Path | None) -> Exported | None:
     """Read a source that is an exported network; None: it is another thing. Raises `ModelFileError`."""
     if source.is_dir():
-        if any(entry.suffix == ".pdiparams" for entry in source.iterdir()):
+        if any(is_part(entry) for entry in source.iterdir()):
             return _paddle(source, config)
         return _transformers(source) if transformers.is_transformers(source) else None
     if source.name == transformers.WEIGHTS and transformers.is_transformers(source.parent):
@@ -118,7 +116,7 @@ def _origin(files: Mapping[str, bytes], said: dict[str, Any], network: Match, no
     """Where the weights came from: the files with their hashes, the first of them the graph, and what was found in it."""
     hashes = {shown(name): hashlib.sha256(data).hexdigest() for name, data in files.items()}
     name, digest = next(iter(hashes.items()))
-    out = {"file": name, "sha256": digest, **said, "nodes": nodes, "dropout_scale": float(np.float32(network.factor))}
+    out = {"file": name, "sha256": digest, **said, "nodes": nodes, "dropout_scale": network.factor}
     others = {other: value for other, value in hashes.items() if other != name}
     return out | ({"files": others} if others else {}) | ({"batch_norm": "folded in the source"} if network.folded else {})
 
@@ -144,13 +142,22 @@ def _base(found: Exported, name: str | None) -> ModelConfig | None:
     if name is not None:
         entry = zoo.find(name)
         config = entry.config()
-        if config.arch.width != found.network.arch.width:
-            raise ModelFileError(f"the graph is that of {found.network.arch.name}, not of {name}")
-        same = config.arch.num_classes == found.network.arch.num_classes
-        return config if same else replace(config, arch=found.network.arch, labels=None)
+        arch = found.network.arch
+        if _shape(config.arch) != _shape(arch):
+            raise ModelFileError(f"the graph is that of {_shown(arch)}, and {name} is {_shown(config.arch)}")
+        return config if config.arch.num_classes == arch.num_classes else replace(config, arch=arch, labels=None)
     if found.description is not None and found.description.arch != found.network.arch:
         raise ModelFileError(f"its {METADATA_KEY!r} metadata describes another network than its graph is")
     return found.description
+
+
+def _shape(arch: Arch) -> tuple[Any, ...]:
+    return arch.width, arch.stem_stride, arch.stage_strides, arch.head_channels, arch.activation
+
+
+def _shown(arch: Arch) -> str:
+    strides = ", ".join("x".join(map(str, stride)) for stride in (arch.stem_stride, *arch.stage_strides))
+    return f"{arch.name} with strides of {strides} and {f'a head of {arch.head_channels}' if arch.head_channels else 'no head'}"
 
 
 def _values(network: Match, base: ModelConfig | None, said: PaddleConfig, preprocessing: Mapping[str, Any]) -> dict[str, Any]:

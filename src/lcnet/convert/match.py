@@ -18,7 +18,7 @@ from ..errors import ModelFileError
 from .graph import Graph
 from .simplify import simplify, slope
 from .unlike import unlike
-from .walk import ACTIVATIONS, Layer, Misfit, Walk, is_depthwise, is_pointwise
+from .walk import ACTIVATIONS, Layer, Misfit, Walk, decimal, is_depthwise, is_pointwise
 
 MAX_BLOCKS = 64
 ENDS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
@@ -83,7 +83,7 @@ def _match(graph: Graph) -> Match:
     eps = _bn_eps(found, arch)
     size = (shape[2], shape[3]) if shape[2] and shape[3] else None
     folded = all(layer.norm is None for _, _, layer in found.convs(arch))
-    return Match(arch, _weights(found, arch, eps), eps, end, size, found.factor, folded)
+    return Match(arch, _weights(found, arch, eps), eps, end, size, decimal(found.factor), folded)
 
 
 def _begin(graph: Graph) -> Walk:

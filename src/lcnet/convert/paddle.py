@@ -38,7 +38,11 @@ class Paddle(NamedTuple):
 
 def is_part(path: Path) -> bool:
     """Whether a file is named as one of a Paddle inference model."""
-    return path.suffix in (PARAMETERS, ".pdmodel") or (path.suffix == ".json" and path.with_suffix(PARAMETERS).is_file())
+    return path.suffix in (PARAMETERS, ".pdmodel") or path.name == "inference.json" or _is_graph(path)
+
+
+def _is_graph(path: Path) -> bool:
+    return path.suffix == ".json" and path.with_suffix(PARAMETERS).is_file()
 
 
 def parts_of(path: Path) -> Parts:
@@ -57,6 +61,8 @@ def parts_of(path: Path) -> Parts:
 
 def _parameters(folder: Path) -> Path:
     found = sorted(entry for entry in folder.iterdir() if entry.suffix == PARAMETERS)
+    if not found:
+        return folder / f"inference{PARAMETERS}"
     if len(found) != 1:
         names = ", ".join(plain(path.name) for path in found[:3])
         raise ModelFileError(f"the folder has {len(found)} files of Paddle parameters ({names}): name the one that you mean")
@@ -64,11 +70,12 @@ def _parameters(folder: Path) -> Path:
 
 
 def _config(parameters: Path) -> Path | None:
-    """The YAML beside the parameters: of the same stem, `inference.yml`, or the only one."""
+    """The YAML beside the parameters: of the same stem, `inference.yml`, or the only one; without any, `config.json`."""
     stem, folder = parameters.with_suffix(""), parameters.parent
     names = [stem.with_suffix(suffix) for suffix in CONFIGS] + [folder / f"inference{suffix}" for suffix in CONFIGS]
     others = sorted(entry for entry in folder.iterdir() if entry.suffix in CONFIGS)
-    return next((path for path in names if path.is_file()), others[0] if len(others) == 1 else None)
+    names += others[:1] if len(others) == 1 else [folder / "config.json"]
+    return next((path for path in names if path.is_file()), None)
 
 
 def read_paddle(graph: Path, files: Mapping[Path, bytes]) -> Paddle:

@@ -7,6 +7,7 @@ label `0` or `no` stays what is written. What would change the picture or the an
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -37,6 +38,7 @@ class PaddleConfig:
     name: str | None = None
     arch: Mapping[str, Any] = field(default_factory=dict)  # of a training: fields of `Arch`
     dropout: float | None = None  # of a training, before the classifier
+    trained: bool = False  # it is the configuration of a training
     notes: tuple[str, ...] = ()
 
 
@@ -77,7 +79,7 @@ def _config(root: Mapping[str, Any], path: Path) -> PaddleConfig:
     dropout = _number(arch["dropout_prob"], "Arch.dropout_prob") if arch.get("dropout_prob") not in _NOTHING else None
     if dropout is not None and not 0 <= dropout < 1:
         raise ModelFileError(f"Arch.dropout_prob is {dropout:g}, expected a number from 0 to below 1")
-    config = PaddleConfig(preprocessing, name=name, arch=_arch(arch), dropout=dropout, multi_label=trained)
+    config = PaddleConfig(preprocessing, name=name, arch=_arch(arch), dropout=dropout, trained=bool(arch), multi_label=trained)
     return _decided(post, path, config)
 
 
@@ -143,7 +145,10 @@ def _number(value: Any, what: str) -> float:
     parts = value.replace(" ", "").split("/") if isinstance(value, str) and len(value) < 64 else []
     if len(parts) not in (1, 2) or not all(map(_NUMBER.fullmatch, parts)) or (len(parts) == 2 and not float(parts[1])):
         raise ModelFileError(f"{what} is {quoted(value)}, expected a number")
-    return float(parts[0]) / (float(parts[1]) if len(parts) == 2 else 1.0)
+    number = float(parts[0]) / (float(parts[1]) if len(parts) == 2 else 1.0)
+    if not math.isfinite(number):
+        raise ModelFileError(f"{what} is {quoted(value)}, which is more than a number can be")
+    return number
 
 
 def _sides(value: Any, what: str) -> tuple[int, int]:
@@ -266,7 +271,7 @@ def _labels(options: dict[str, Any], path: Path) -> Labels | None:
     """The list in the file, or the file of it that is named, if it lies beside this one."""
     found = options.get("label_list")
     if found not in _NOTHING:
-        return Labels(tuple(_text(label, "a label") or "" for label in _list(found, "label_list")))
+        return Labels(tuple(_label(label) for label in _list(found, "label_list")))
     named = _text(options.get("class_id_map_file"), "class_id_map_file")
     beside = path.with_name(Path(named.replace("\\", "/")).name) if named else None
     if beside is None or not beside.is_file():
@@ -275,6 +280,12 @@ def _labels(options: dict[str, Any], path: Path) -> Labels | None:
         return read_label_list(beside)
     except InputError as error:
         raise ModelFileError(str(error)) from None
+
+
+def _label(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ModelFileError(f"a label is {quoted(value)}, expected a text")
+    return value
 
 
 def _topk(options: dict[str, Any], config: PaddleConfig) -> PaddleConfig:

@@ -16,7 +16,6 @@ import numpy as np
 from ..arch import STAGES, STEM_CHANNELS, WIDTHS, Arch
 from ..config import Labels
 from ..errors import ModelFileError
-from ..labels.lists import labels_from_json
 from ..modelfile.values import COUNTER
 from ..text import plain, quoted, reason
 from .paddle_config import PaddleConfig, crop_pct
@@ -89,7 +88,9 @@ _COLOURS = (
 
 def _labels(config: dict[str, Any]) -> Labels | None:
     found = config.get("id2label")
-    return labels_from_json(found) if isinstance(found, dict) and found else None
+    if not found:
+        return None
+    return Labels(tuple(found[str(i)] for i in range(len(found))))
 
 
 def _multi_label(config: dict[str, Any]) -> bool | None:

@@ -114,7 +114,7 @@ class Walk:
         norm = tuple(self.array(node, i) for i in range(1, 5))
         if node.number("training_mode", 0) or any(value.shape != layer.weight.shape[:1] for value in norm):
             raise Misfit(f"{node} (BatchNormalization) is one of a training, or of other channels than it follows")
-        return layer._replace(norm=norm, eps=_decimal(node.number("epsilon", BN_EPS)))
+        return layer._replace(norm=norm, eps=decimal(node.number("epsilon", BN_EPS)))
 
     def activation(self) -> None:
         """An activation between layers."""
@@ -146,7 +146,7 @@ class Walk:
 _LINEAR = ("weight", "bias")
 
 
-def _decimal(value: float) -> float:
+def decimal(value: float) -> float:
     """The number that a float32 was written for: 1e-05, which the file has as 9.999999747378752e-06."""
     return float(str(np.float32(value))) if float(np.float32(value)) == value else value
 
