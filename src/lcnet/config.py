@@ -21,6 +21,9 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 CROP_MODES = ("center", "squash", "border")
+RESIZES = ("pillow", "opencv")
+ALPHAS = ("composite", "drop")
+CHANNEL_ORDERS = ("rgb", "bgr")
 MAX_CLASSES = 1 << 20
 MIN_SIDE, MAX_SIDE = 32, 65536  # pixels of an input: below, the last maps of the network would be all padding
 MAX_PIXELS = 1 << 24  # of an input, 4096 x 4096: the maps of the largest network then take some 0.7 GB a thread
@@ -35,7 +38,8 @@ class Preprocessing:
     """How a picture becomes the network's input; the first six fields mean what timm's `pretrained_cfg` means by them.
 
     `exif`: turn the picture upright as its EXIF orientation says (timm does not). `background`: the RGB colour on which
-    transparent pixels are composited.
+    transparent pixels are composited, unless `alpha` is "drop". `resize`: whose arithmetic scales and rounds, "opencv" for
+    networks of PaddlePaddle. `channel_order`: in which the network takes colours, and `mean` and `std` state them.
     """
 
     input_size: tuple[int, int, int] = (3, 224, 224)  # channels, height, width
@@ -46,6 +50,9 @@ class Preprocessing:
     std: tuple[float, ...] = IMAGENET_STD
     exif: bool = True
     background: tuple[int, int, int] = (255, 255, 255)
+    resize: str = "pillow"
+    alpha: str = "composite"
+    channel_order: str = "rgb"
 
     def __post_init__(self) -> None:
         def check(name: str, good: bool, expected: str | tuple[str, ...]) -> None:
@@ -66,18 +73,48 @@ class Preprocessing:
         check("exif", isinstance(self.exif, bool), "true or false")
         rgb = len(self.background) == 3 and all(_whole(n, 0, 255) for n in self.background)
         check("background", rgb, "three whole numbers from 0 to 255")
+        check("resize", self.resize in RESIZES, RESIZES)
+        linear = self.resize != "opencv" or self.interpolation == "bilinear"
+        check("interpolation", linear, "'bilinear', since resize is 'opencv', whose INTER_LINEAR is all that there is here")
+        check("alpha", self.alpha in ALPHAS, ALPHAS)
+        check("channel_order", self.channel_order in CHANNEL_ORDERS, CHANNEL_ORDERS)
+        colored = self.channel_order == "rgb" or channels == 3
+        check("channel_order", colored, f"'rgb', since the network takes {channels} channels")
+
+    @property
+    def order(self) -> slice:
+        """Of the channels of pixels, which are RGB, the order in which the network takes them, and the other way round."""
+        return slice(None, None, -1 if self.channel_order == "bgr" else 1)
 
     def with_channels(self, channels: int) -> Preprocessing:
         """The same for another number of channels, for which no statistics are known: mean and deviation become 0.5."""
         if channels == self.input_size[0]:
             return self
-        return replace(self, input_size=(channels, *self.input_size[1:]), mean=(0.5,) * channels, std=(0.5,) * channels)
+        size, half = (channels, *self.input_size[1:]), (0.5,) * channels
+        return replace(self, input_size=size, mean=half, std=half, channel_order="rgb")
 
     @classmethod
     def from_timm(cls, cfg: dict[str, Any]) -> Preprocessing:
         """Take the fields that matter from a timm `pretrained_cfg`; absent ones get timm's fallback values."""
-        keys = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
+        keys = (field.name for field in fields(cls))
         return from_json(cls, {k: cfg[k] for k in keys if cfg.get(k) is not None}, "pretrained_cfg")
+
+    def departures(self, *known: str) -> dict[str, Any]:
+        """The fields without those in `known` that are not as usual."""
+        names = (field.name for field in fields(self) if field.name not in known and getattr(self, field.name) != field.default)
+        return {name: getattr(self, name) for name in names}
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of docs/model-file.md: what readers of version 1 do not know only where it departs from what they do."""
+        later = ("resize", "alpha", "channel_order")
+        first = {key: value for key, value in asdict(self).items() if key not in later}
+        return first | self.departures(*first)
+
+
+def crop_pct_for(side: int, scaled: int) -> float:
+    """The `crop_pct` by which pictures are scaled to exactly `scaled` before `side` pixels are kept: 0.875 for 224 of 256."""
+    share = side / scaled
+    return share if math.floor(side / share) == scaled else math.nextafter(share, 0.0)  # rounded up, it makes one pixel less
 
 
 @dataclass(frozen=True)
@@ -200,7 +237,7 @@ class ModelConfig:
         return {
             "architecture": arch,
             "labels": asdict(self.labels) if self.labels else None,
-            "preprocessing": asdict(self.preprocessing),
+            "preprocessing": self.preprocessing.to_json(),
             "decision": asdict(self.decision),
             "provenance": self.provenance,
             **quantization,

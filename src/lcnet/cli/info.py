@@ -126,9 +126,9 @@ def model_text(facts: dict[str, Any]) -> str:
             f"parameters     {facts['parameters']:,}",
             f"MACs           {facts['macs']:,} at {size}",
             f"feature maps   {maps}",
-            f"input          {size}, {pre['interpolation']}, crop {pre['crop_pct']:g} {pre['crop_mode']}",
-            f"normalise      mean {_numbers(pre['mean'])}, std {_numbers(pre['std'])}",
-            f"pixels         EXIF orientation {exif}, background {_numbers(pre['background'])}",
+            f"input          {size}, {pre['interpolation']}{_of_whom(pre)}, crop {pre['crop_pct']:g} {pre['crop_mode']}",
+            f"normalise      {pre['channel_order'].upper()}, mean {_numbers(pre['mean'])}, std {_numbers(pre['std'])}",
+            f"pixels         EXIF orientation {exif}, {_alpha(pre)}",
             f"labels         {len(labels['names'])}: {first}{', ...' if len(labels['names']) > 5 else ''}"
             if labels
             else f"labels         none stored for {arch['num_classes']} classes",
@@ -181,6 +181,14 @@ def _rests_on(part: Any) -> str:
     of = f", {part['distinct']} distinct" if "distinct" in part else ", copies perhaps counted"
     classes = f", with answers of {part['classes']} classes" if "classes" in part else ""
     return f" on {part['images']} pictures{of}{classes}" if "images" in part else ""
+
+
+def _of_whom(pre: dict[str, Any]) -> str:
+    return " of OpenCV" if pre["resize"] == "opencv" else ""
+
+
+def _alpha(pre: dict[str, Any]) -> str:
+    return "alpha dropped" if pre["alpha"] == "drop" else f"background {_numbers(pre['background'])}"
 
 
 def _numbers(values: Any) -> str:
