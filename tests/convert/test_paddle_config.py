@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from paddle_files import sample
 
-from lcnet.config import IMAGENET_MEAN, IMAGENET_STD
-from lcnet.convert.paddle_config import crop_pct, read_paddle_config
+from lcnet.config import IMAGENET_MEAN, IMAGENET_STD, crop_pct_for
+from lcnet.convert.paddle_config import read_paddle_config
 from lcnet.errors import ModelFileError
 
 INFERENCE = """
@@ -130,6 +130,9 @@ def test_colours_backend_and_json():
         == "bgr"
     )
     assert read(inference("{size: 448, backend: pil, interpolation: bilinear}")).preprocessing["resize"] == "pillow"
+    assert read(inference("{resize_short: 473}").replace("ToCHWImage: null", "CropImage: {size: 321}")).preprocessing[
+        "crop_pct"
+    ] == crop_pct_for(321, 473)
     json = '{"PreProcess": {"transform_ops": [{"ResizeImage": {"resize_short": 256}}, {"CropImage": {"size": 224}}]}}'
     assert read(json, Path("config.json")).preprocessing["crop_pct"] == 0.875
 
@@ -187,9 +190,3 @@ def test_bombs(text):
     except ModelFileError as error:
         assert str(error).isprintable()
     assert time.monotonic() - began < 10
-
-
-@pytest.mark.parametrize("short", range(32, 700, 7))
-def test_a_crop_says_its_short_side(short):
-    for side in range(32, short + 1, 5):
-        assert int(side / crop_pct(side, short)) == short

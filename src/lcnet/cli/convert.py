@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..config import CROP_MODES, INTERPOLATIONS
+from ..config import ALPHAS, CHANNEL_ORDERS, CROP_MODES, INTERPOLATIONS, RESIZES
 from ..text import one_line, plain
 from .options import say
 
@@ -53,6 +53,9 @@ class Numbers(click.ParamType):
 @click.option("--crop-pct", type=click.FloatRange(0.01, 8), help="The share of the picture's side that is kept.")
 @click.option("--crop-mode", type=click.Choice(CROP_MODES), help="What becomes of the rest, and of the aspect.")
 @click.option("--interpolation", type=click.Choice(INTERPOLATIONS), help="The filter of the resize.")
+@click.option("--resize", type=click.Choice(RESIZES), help="Whose arithmetic scales the picture; Paddle's is OpenCV's.")
+@click.option("--alpha", type=click.Choice(ALPHAS), help="What becomes of transparent pixels.")
+@click.option("--channel-order", type=click.Choice(CHANNEL_ORDERS), help="In which the network takes the colours.")
 @click.option(
     "--config", type=click.Path(path_type=Path), help="The YAML of a network of Paddle's: inference.yml, or the training's."
 )

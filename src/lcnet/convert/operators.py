@@ -111,6 +111,12 @@ def _pool(node: Node, constants: _Constants) -> Node:
     return _as(node, "GlobalAveragePool") if whole and average else _other(node)
 
 
+def _mean(node: Node, constants: _Constants) -> Node:
+    given = constants.get(node.inputs[1]) if len(node.inputs) > 1 else None
+    axes = node.numbers("dim") or node.numbers("axis") if given is None else given.reshape(-1).tolist()
+    return _as(node, "ReduceMean", axes=axes)
+
+
 def _dropout(node: Node, constants: _Constants) -> Node:
     """At inference the older mode multiplies by what is kept, in float32; the newer one did so in training."""
     mode = node.text("dropout_implementation") or node.text("mode", "downgrade_in_infer")
@@ -169,6 +175,7 @@ _SYNONYMS = {
     "reshape_": "reshape2",
     "squeeze2": "flatten_contiguous_range",
     "matmul": "matmul_v2",
+    "mean": "reduce_mean",
     "mul": "matmul_v2",
     "scale_": "scale",
     "full_int_array": "full",
@@ -188,6 +195,7 @@ _ROWS: Mapping[str, Row] = {
     "hard_swish": Row("HardSwish", translate=_hard_swish),
     "matmul_v2": Row("Gemm", ("X", "Y"), (0, 1), translate=_matmul),
     "pool2d": Row("AveragePool", ("X",), (0, 1), translate=_pool),
+    "reduce_mean": Row("ReduceMean", ("X",), (0, 1), translate=_mean),
     "relu": Row("Relu"),
     "relu6": Row("Relu6"),
     "reshape2": Row("Reshape", ("X", "Shape"), (0, 1), translate=_reshape),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..arch import Arch
-from ..config import Labels
+from ..config import Labels, crop_pct_for
 from ..errors import InputError, ModelFileError
 from ..labels.lists import read_label_list
 from ..text import plain, quoted
@@ -234,15 +234,7 @@ def _geometry(sizes: dict[str, tuple[int, int]]) -> dict[str, Any]:
         return out | {"crop_mode": "squash", "crop_pct": 1.0}
     if crop is None or crop[0] != crop[1]:
         raise ModelFileError("it resizes by the short side and crops no square, which lcnet does not do")
-    return out | {"crop_mode": "center", "crop_pct": crop_pct(crop[0], short[0])}
-
-
-def crop_pct(side: int, short: int) -> float:
-    """The share of the short side that a crop keeps, such that the side divided by it is that side again."""
-    share = side / short
-    while int(side / share) < short:
-        share -= share * 2**-53
-    return share
+    return out | {"crop_mode": "center", "crop_pct": crop_pct_for(crop[0], short[0])}
 
 
 # Labels and decisions

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from ..arch import STAGES, STEM_CHANNELS, WIDTHS, Arch
-from ..config import Labels
+from ..config import Labels, crop_pct_for
 from ..errors import ModelFileError
 from ..modelfile.values import COUNTER
 from ..text import plain, quoted, reason
-from .paddle_config import PaddleConfig, crop_pct
+from .paddle_config import PaddleConfig
 
 MODEL_TYPE = "pp_lcnet"
 MAX_BYTES = 4 << 20
@@ -109,7 +109,7 @@ def _preprocessing(said: dict[str, Any]) -> dict[str, Any]:
         return out | {
             "input_size": (3, height, width),
             "crop_mode": "center",
-            "crop_pct": crop_pct(min(height, width), int(short)),
+            "crop_pct": crop_pct_for(min(height, width), int(short)),
         }
     height, width = _size(size)
     return out | {"input_size": (3, height, width), "crop_mode": "squash", "crop_pct": 1.0}
