@@ -109,7 +109,7 @@ def test_usual_blocks_and_a_crop(tmp_path):
 
 def test_what_is_not_said_is_asked_for(tmp_path):
     folder(tmp_path, preprocessor=None, config={"id2label": None})
-    with pytest.raises(ModelFileError, match="give --input-size, --interpolation, .*--labels; or --config"):
+    with pytest.raises(ModelFileError, match=r"give --input-size, --interpolation, .*--labels; or --config"):
         convert(tmp_path, tmp_path / "out.safetensors")
     assert not (tmp_path / "out.safetensors").exists()
 
@@ -137,7 +137,7 @@ def test_other_configurations(tmp_path, config, words):
 
 
 def test_tensors_of_other_names():
-    with pytest.raises(ModelFileError, match="x.weight is none of the tensors"):
+    with pytest.raises(ModelFileError, match=r"x\.weight is none of the tensors"):
         timm_key("x.weight")
 
 

@@ -8,6 +8,7 @@ and one that is fed wrongly answers without an error.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from ..errors import ModelFileError
 from ..modelfile import parse_config
 from ..modelfile.assumed import FIELDS, noted
 from ..modelfile.description import METADATA_KEY
-from ..modelfile.kinds import is_onnx
+from ..modelfile.kinds import identify, is_onnx
 from ..text import quoted, shown
 from . import transformers
 from .checkpoint import read_bytes, read_checkpoint
@@ -60,7 +61,7 @@ def read_exported(source: Path, config: Path | None) -> Exported | None:
 
 
 def _is_onnx(source: Path) -> bool:
-    if source.suffix == ".onnx":
+    if source.suffix.lower() == ".onnx":
         return source.is_file()
     try:
         with open(source, "rb") as file:
@@ -75,6 +76,8 @@ def _said(path: Path | None) -> PaddleConfig:
 
 def _onnx(source: Path, config: Path | None) -> Exported:
     data = read_bytes(source)
+    if not is_onnx(data[:3]) and (told := identify("", io.BytesIO(data), len(data))):
+        raise ModelFileError(told)
     found = read_onnx(data, source.parent)
     network = match(found.graph)
     said, labels = _said(config), found.metadata.get(CHARACTERS)
