@@ -104,12 +104,6 @@ class Preprocessing:
         names = (field.name for field in fields(self) if field.name not in known and getattr(self, field.name) != field.default)
         return {name: getattr(self, name) for name in names}
 
-    def to_json(self) -> dict[str, Any]:
-        """The object of docs/model-file.md: what readers of version 1 do not know only where it departs from what they do."""
-        later = ("resize", "alpha", "channel_order")
-        first = {key: value for key, value in asdict(self).items() if key not in later}
-        return first | self.departures(*first)
-
 
 def crop_pct_for(side: int, scaled: int) -> float:
     """The `crop_pct` by which pictures are scaled to exactly `scaled` before `side` pixels are kept: 0.875 for 224 of 256."""
@@ -237,7 +231,7 @@ class ModelConfig:
         return {
             "architecture": arch,
             "labels": asdict(self.labels) if self.labels else None,
-            "preprocessing": self.preprocessing.to_json(),
+            "preprocessing": asdict(self.preprocessing),
             "decision": asdict(self.decision),
             "provenance": self.provenance,
             **quantization,

@@ -196,8 +196,8 @@ def _inks_by_opencv(image: Image.Image) -> Image.Image:
     """OpenCV's conversion of a CMYK JPEG file, whose inks Pillow has inverted: one less than Pillow's at most."""
     from PIL import Image
 
-    inks = 255 - np.asarray(image).astype(np.int32)
-    black = inks[:, :, 3:]
+    inks = 255 - np.asarray(image)
+    black = inks[:, :, 3:].astype(np.uint16)
     return Image.fromarray((black - ((255 - inks[:, :, :3]) * black >> 8)).astype(np.uint8))
 
 

@@ -22,6 +22,7 @@
 #include "slots.h"
 
 using lcnet::Activation;
+using lcnet::StemRow;
 
 // The sum that hswish6 was given, for sums that are not negative.
 static double before_hswish6(double y) { return y >= 18 ? y / 6 : (std::sqrt(9 + 4 * y) - 3) / 2; }
@@ -41,6 +42,10 @@ static void compare(const std::vector<float>& found, const std::vector<float>& e
     }
   }
 }
+
+// The activation of a trunk.
+static Activation pick_activation() { return pick(0, 1) ? Activation::hswish6 : Activation::relu; }
+static bool is_hswish(Activation act) { return act == Activation::hswish6; }
 
 // Runs `kernel(inputs..., out)` for the fast and the scalar table on the same values, then the scalar one on absolute values.
 template <class Run>
@@ -69,21 +74,24 @@ static size_t whole_vectors(const Kernels& k, size_t n) { return (n + k.lanes - 
 
 static void stem(const Kernels& fast, const Kernels& scalar) {
   const size_t in_chans = pick(1, 5), channels = lcnet::kPlanes * pick(1, 5), width = pick(1, 90);
-  const size_t padded = whole_vectors(fast, width), half = padded + 1 + pick(0, 3), pitch = padded + pick(0, 2) * fast.lanes;
+  const size_t padded = whole_vectors(fast, width), pitch = padded + pick(0, 2) * fast.lanes;
+  const size_t half = padded + 1 + pick(0, 3);
+  const StemRow row = pick(0, 1) ? StemRow{half, 1, half + padded} : StemRow{1, 2, padded + 2};
+  const Activation act = pick_activation();
   const size_t ky0 = pick(0, 1), ky1 = pick(ky0 + 1, 3);
   std::vector<std::unique_ptr<Guarded>> rows;
   std::vector<Input*> inputs;
   std::vector<const float*> in(3 * in_chans, nullptr);
   for (size_t r = ky0 * in_chans; r < ky1 * in_chans; ++r) {
-    rows.push_back(std::make_unique<Guarded>(half + padded));
+    rows.push_back(std::make_unique<Guarded>(row.pitch));
     in[r] = rows.back()->data;
     inputs.push_back(rows.back().get());
   }
   Guarded w(channels * 9 * in_chans), bias(channels);
   inputs.push_back(&w), inputs.push_back(&bias);
   const size_t outputs = (channels - 1) * pitch + padded;
-  check(outputs, 9 * in_chans, true, fast, scalar, inputs, [&](const Kernels& k, float* out) {
-    use(k.f32_stem_3x3s2)(in.data(), half, w.data, bias.data, out, width, pitch, in_chans, channels, ky0, ky1);
+  check(outputs, 9 * in_chans, is_hswish(act), fast, scalar, inputs, [&](const Kernels& k, float* out) {
+    use(k.f32_stem_3x3)(in.data(), row, w.data, bias.data, out, width, pitch, in_chans, channels, ky0, ky1, act);
     for (size_t c = 0; c < channels; ++c)
       for (size_t x = width; x < padded; ++x)
         if (out[c * pitch + x] != 0.0f) std::printf("%s: pixel %zu is not zero\n", context, x), std::exit(1);
@@ -104,8 +112,9 @@ static void dwconv_planes(const Kernels& fast, const Kernels& scalar) {
   }
   Guarded w(channels * 9), bias(channels);
   inputs.push_back(&w), inputs.push_back(&bias);
-  check((channels - 1) * pitch + padded, 9, true, fast, scalar, inputs, [&](const Kernels& k, float* out) {
-    use(k.f32_dwconv_planes_3x3s1)(in, w.data, bias.data, out, width, in_pitch, pitch, channels, ky0, ky1);
+  const Activation act = pick_activation();
+  check((channels - 1) * pitch + padded, 9, is_hswish(act), fast, scalar, inputs, [&](const Kernels& k, float* out) {
+    use(k.f32_dwconv_planes_3x3s1)(in, w.data, bias.data, out, width, in_pitch, pitch, channels, ky0, ky1, act);
     for (size_t c = 0; c < channels; ++c) std::fill(out + c * pitch + width, out + c * pitch + padded, 0.0f);
   });
 }
@@ -115,7 +124,7 @@ struct DwconvInput {
   explicit DwconvInput(size_t lanes)
       : K(pick(0, 1) ? 5 : 3), S(pick(1, 2)), channels(lanes * pick(1, 5)), width(pick(1, 40)),
         pitch(S * (width - 1) + K + pick(0, 3)), ky0(pick(0, K / 2)), ky1(pick(K / 2 + 1, K)), w(channels * K * K),
-        bias(channels), inputs{&w, &bias} {
+        bias(channels), act(pick_activation()), inputs{&w, &bias} {
     for (size_t ky = ky0; ky < ky1; ++ky) {
       rows.push_back(std::make_unique<Guarded>(channels * pitch - (pitch - S * (width - 1) - K) * lanes));
       in[ky] = rows.back()->data;
@@ -124,10 +133,11 @@ struct DwconvInput {
   }
   template <class Slots, class Out>
   void run(const Slots& slots, Out* out) const {
-    use(slots[K / 2 - 1][S - 1])(in, w.data, bias.data, out, width, pitch, channels, ky0, ky1);
+    use(slots[K / 2 - 1][S - 1])(in, w.data, bias.data, out, width, pitch, channels, ky0, ky1, act);
   }
   const size_t K, S, channels, width, pitch, ky0, ky1;
   Guarded w, bias;
+  const Activation act;
   std::vector<Input*> inputs;
   std::vector<std::unique_ptr<Guarded>> rows;
   const float* in[lcnet::kMaxKernel] = {};
@@ -135,7 +145,7 @@ struct DwconvInput {
 
 static void dwconv(const Kernels& fast, const Kernels& scalar) {
   const DwconvInput x(fast.lanes);
-  check(x.width * x.channels, x.K * x.K, true, fast, scalar, x.inputs,
+  check(x.width * x.channels, x.K * x.K, is_hswish(x.act), fast, scalar, x.inputs,
         [&](const Kernels& k, float* out) { x.run(k.f32_dwconv, out); });
 }
 
@@ -151,17 +161,17 @@ static void dwgrad(const Kernels& fast, const Kernels& scalar) {
 // Pixels are written in a random order, with gaps, as the rows of a map are.
 static void gemm(const Kernels& fast, const Kernels& scalar) {
   const size_t L = fast.lanes, pixels = pick(1, 60), depth = pick(1, 70), channels = L * pick(1, 9);
-  const bool hswish = pick(0, 1), dense = pick(0, 1);
+  const Activation act = pick(0, 1) ? pick_activation() : Activation::none;
+  const bool dense = pick(0, 1);
   std::vector<size_t> order(pixels);
   for (size_t p = 0; p < pixels; ++p) order[p] = p;
   std::shuffle(order.begin(), order.end(), rng);
   const size_t stride = dense ? L : pixels * L, step = dense ? channels : L;
   Guarded a(pixels * depth), w(depth * channels), bias(channels);
-  check(pixels * channels, depth, hswish, fast, scalar, {&a, &w, &bias}, [&](const Kernels& k, float* out) {
+  check(pixels * channels, depth, is_hswish(act), fast, scalar, {&a, &w, &bias}, [&](const Kernels& k, float* out) {
     std::vector<float*> at(pixels);
     for (size_t p = 0; p < pixels; ++p) at[p] = out + order[p] * step;
-    use(k.f32_gemm)(a.data, w.data, bias.data, at.data(), pixels, depth, channels, stride,
-                    hswish ? Activation::hswish6 : Activation::none);
+    use(k.f32_gemm)(a.data, w.data, bias.data, at.data(), pixels, depth, channels, stride, act);
   });
 }
 
@@ -169,10 +179,11 @@ static void gemm_planes(const Kernels& fast, const Kernels& scalar) {
   const size_t L = fast.lanes, pixels = pick(1, 60), depth = pick(1, 70), channels = L * pick(1, 9),
                pitch = pixels + pick(0, 9);
   Guarded a((depth - 1) * pitch + pixels), w(depth * channels), bias(channels);
-  check(pixels * channels, depth, true, fast, scalar, {&a, &w, &bias}, [&](const Kernels& k, float* out) {
+  const Activation act = pick_activation();
+  check(pixels * channels, depth, is_hswish(act), fast, scalar, {&a, &w, &bias}, [&](const Kernels& k, float* out) {
     std::vector<float*> at(pixels);
     for (size_t p = 0; p < pixels; ++p) at[p] = out + p * channels;
-    use(k.f32_gemm_planes)(a.data, pitch, w.data, bias.data, at.data(), pixels, depth, channels, L);
+    use(k.f32_gemm_planes)(a.data, pitch, w.data, bias.data, at.data(), pixels, depth, channels, L, act);
   });
 }
 
@@ -222,7 +233,7 @@ static void bf16_dense(const Kernels& fast, const Kernels& scalar, size_t output
 
 static void bf16_dwconv(const Kernels& fast, const Kernels& scalar) {
   const DwconvInput x(fast.lanes);
-  bf16_dense(fast, scalar, x.width * x.channels, x.K * x.K, true, x.inputs,
+  bf16_dense(fast, scalar, x.width * x.channels, x.K * x.K, is_hswish(x.act), x.inputs,
              [&](const lcnet::Bf16Kernels& k, lcnet::BF16* out) { x.run(k.dwconv, out); });
 }
 
@@ -236,7 +247,7 @@ static void bf16_channel_scale(const Kernels& fast, const Kernels& scalar) {
 
 static void bf16_gemm(const Kernels& fast, const Kernels& scalar) {
   const size_t L = fast.lanes, pixels = pick(1, 60), depth = 2 * pick(1, 40), channels = L * pick(1, 9);
-  const Activation act = pick(0, 1) ? Activation::hswish6 : Activation::none;
+  const Activation act = pick(0, 1) ? pick_activation() : Activation::none;
   GuardedBf16 a(pixels * depth), w(depth * channels);
   Guarded bias(channels);
   std::vector<Input*> inputs{&a, &w, &bias};
