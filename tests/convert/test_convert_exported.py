@@ -199,7 +199,7 @@ def test_files_that_are_no_graph(tmp_path, data, words):
 
 def test_half_a_model(folder, tmp_path):
     (folder / "m.pdiparams").rename(tmp_path / "elsewhere.pdiparams")
-    with pytest.raises(ModelFileError, match="this is a part of a PaddlePaddle inference graph: give .* the folder with all"):
+    with pytest.raises(ModelFileError, match=r"this is a part of a PaddlePaddle inference graph: give .* the folder with all"):
         convert(folder / "m.json", tmp_path / "out")
     (folder / "m.json").rename(folder / "inference.json")
     with pytest.raises(ModelFileError, match=r"needs inference\.pdiparams beside the rest"):

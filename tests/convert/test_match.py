@@ -199,3 +199,81 @@ def test_channels_of_no_width():
     weights["blocks.0.0.conv_dw.weight"] = np.zeros((24, 1, 3, 3), np.float32)
     with pytest.raises(ModelFileError, match="no LCNet"):
         found_in(lcnet(weights, PLAIN))
+
+
+def _graph(nodes, tensors=(), sizes=(1, 3, 32, 32)):
+    values = [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, sizes)]
+    out = [onnx.helper.make_tensor_value_info(nodes[-1].output[0], onnx.TensorProto.FLOAT, None)]
+    arrays = [onnx.numpy_helper.from_array(value, name) for name, value in dict(tensors).items()]
+    return onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", values, out, arrays))
+
+
+def _ml_decoder(model):
+    """The head of PP-LCNet_x1_0_ML: queries that attend to the last map, instead of pooling."""
+    nodes = [n for n in model.graph.node if n.op_type not in ("Flatten", "Gemm")]
+    at = max(i for i, node in enumerate(nodes) if node.op_type == "GlobalAveragePool")
+    x = nodes[at].input[0]
+    make = onnx.helper.make_node
+    head = [
+        make("Reshape", [x, "flat"], ["seen"]),
+        make("Transpose", ["seen"], ["keys"], perm=[0, 2, 1]),
+        make("MatMul", ["queries", "seen"], ["scores"], name="attention"),
+        make("Softmax", ["scores"], ["weights"]),
+        make("MatMul", ["weights", "keys"], ["y"]),
+    ]
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes[:at], *head])
+    channels = PLAIN.num_features
+    queries = np.ones((80, channels), np.float32)
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(value, name)
+        for name, value in {"flat": np.int64([0, channels, -1]), "queries": queries}.items()
+    )
+    model.graph.output[0].name = "y"
+
+
+def test_an_lcnet_with_an_ml_decoder_is_refused_by_what_it_is():
+    model = lcnet(random_weights(PLAIN), PLAIN)
+    _ml_decoder(model)
+    with pytest.raises(ModelFileError, match=r"^this is an LCNet with an ML-Decoder head, .* \(attention at attention\), not"):
+        found_in(model)
+
+
+def test_its_successor_is_refused_by_its_name():
+    """PP-LCNetV2 has shortcuts around whole blocks, which end in ReLU."""
+    make = onnx.helper.make_node
+    nodes = [
+        make("Conv", ["x", "stem"], ["a"], pads=[1] * 4, strides=[2, 2]),
+        make("Relu", ["a"], ["b"]),
+        make("Conv", ["b", "dw"], ["c"], pads=[2] * 4, group=8),
+        make("Relu", ["c"], ["d"]),
+        make("Conv", ["d", "pw"], ["e"]),
+        make("Relu", ["e"], ["f"]),
+        make("Add", ["b", "f"], ["g"], name="around"),
+    ]
+    shapes = {"stem": (8, 3, 3, 3), "dw": (8, 1, 5, 5), "pw": (8, 8, 1, 1)}
+    with pytest.raises(ModelFileError, match=r"^this is a PP-LCNetV2 \(a shortcut at around\), not an LCNet$"):
+        found_in(_graph(nodes, {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        ([("QuantizeLinear", ["x", "s"], ["y"])], "a quantised network"),
+        ([("LSTM", ["x", "w", "w"], ["y"])], "a network for text"),
+        ([("Transpose", ["x"], ["y"])], r"no LCNet: y \(Transpose\) stands where the stem"),
+        ([("Conv", ["x", "w"], ["y"])], "reads values that are no constant of floats|a kernel of the shape"),
+        ([("Conv", ["x", "x"], ["y"])], "no constant"),
+    ],
+)
+def test_graphs_that_are_nothing_like_it(nodes, words):
+    made = [onnx.helper.make_node(*node) for node in nodes]
+    with pytest.raises(ModelFileError, match=words):
+        found_in(_graph(made, {"s": np.float32(1), "w": np.zeros((2, 2), np.int64)}))
+
+
+def test_constants_that_would_grow_without_end():
+    make = onnx.helper.make_node
+    nodes = [make("Expand", ["one", "shape"], ["big"]), make("Add", ["x", "big"], ["y"])]
+    with pytest.raises(ModelFileError, match="constants that do not fit it"):
+        found_in(_graph(nodes, {"one": np.float32([1]), "shape": np.int64([1 << 20, 1 << 20])}))

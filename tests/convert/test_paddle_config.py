@@ -162,7 +162,7 @@ def test_colours_backend_and_json():
         ("Arch: {stride_list: [2, 2]}", "2 entries, expected 5"),
         ("Arch: {stride_list: [2, 2, 2, 2, 3]}", "expected 1 or 2"),
         ("Arch: {dropout_prob: 1}", "from 0 to below 1"),
-        ("a" * (1 << 20) + "b", "no such file has more"),
+        ("a" * (1 << 17) + "b", "no such file has more"),
     ],
 )
 def test_what_cannot_be(text, words):
@@ -189,4 +189,4 @@ def test_bombs(text):
         read(text)
     except ModelFileError as error:
         assert str(error).isprintable()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 15

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from ..errors import InputError, ModelFileError
 from ..labels.lists import read_label_list
 from ..text import plain, quoted
 
-MAX_BYTES = 1 << 20  # a label takes some 20 of them
+MAX_BYTES = 1 << 17  # a label takes some 20 of them, and Python a second for 10,000 values
+MAX_DEPTH = 64
+_BRACKETS = {"[": 1, "{": 1, "]": -1, "}": -1}
 _NOTHING = ("", "null", "Null", "NULL", "~", None)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?")
 _PEOPLE = ("PersonAttribute", "VehicleAttribute", "TableAttribute")  # rules over the probabilities of several labels
@@ -56,16 +59,25 @@ def _parsed(path: Path, data: bytes) -> Any:
         raise ModelFileError(f"has {len(data)} bytes: no such file has more than {MAX_BYTES}")
     try:
         text = data.decode("utf-8-sig")
+        if _depth(text) > MAX_DEPTH:
+            raise ModelFileError(f"has more than {MAX_DEPTH} brackets open at once")
         if path.suffix == ".json":
             return json.loads(text, parse_int=str, parse_float=str)
         import yaml  # type: ignore[import-untyped, unused-ignore]  # which huggingface_hub needs and brings
 
         # Only texts, lists and mappings: no tags, no merging of mappings, which could grow without bound.
         return yaml.load(text, yaml.BaseLoader)
+    except ModelFileError:
+        raise
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"cannot be read: {quoted(error)}") from None
     except Exception as error:  # yaml's own, whose class is not known before it is imported
         raise ModelFileError(f"is no YAML: {quoted(' '.join(str(error).split()))}") from None
+
+
+def _depth(text: str) -> int:
+    """How many brackets are open at most, as far as they are any: for each the parser looks a thousand characters ahead."""
+    return max(accumulate((_BRACKETS.get(c, 0) for c in text), initial=0))
 
 
 def _config(root: Mapping[str, Any], path: Path) -> PaddleConfig:

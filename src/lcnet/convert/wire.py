@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..errors import ModelFileError
 
-MAX_FIELDS = 1 << 20  # of a file, numbers in lists counted one by one: the largest graph of the family has some 40,000
+MAX_FIELDS = 1 << 17  # of a file, numbers in lists counted one by one: the largest graph of the family has some 20,000
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 INT, FLOAT, DOUBLE, TEXT, BYTES = "int", "float", "double", "text", "bytes"
 _NUMBERS = {FLOAT: (FIXED32, struct.Struct("<f")), DOUBLE: (FIXED64, struct.Struct("<d"))}
