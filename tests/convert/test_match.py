@@ -122,6 +122,22 @@ def test_folded_weights_fold_to_themselves(epsilon):
     np.testing.assert_array_equal(shift.astype(np.float32), bias)
 
 
+def test_weights_of_half_precision(rng):
+    """Stored in 16 bits and cast in the graph, as tools do that make files smaller."""
+    weights = {k: v.astype(np.float16).astype(np.float32) for k, v in random_weights(PLAIN).items()}
+    model = lcnet(weights, PLAIN)
+    arrays = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    del model.graph.initializer[:]
+    casts = []
+    for name, value in arrays.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value.astype(np.float16), f"{name}.half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    foreign.assert_equal(found_in(model).weights, weights)
+
+
 def test_the_factor_goes_into_the_classifier():
     weights = random_weights(PLAIN)
     found = found_in(lcnet(weights, PLAIN, Style(scale=0.8))).weights

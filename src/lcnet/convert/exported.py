@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,6 @@ class Exported:
     said: PaddleConfig
     origin: dict[str, Any]
     description: ModelConfig | None = None  # of a model of ours
-    notes: tuple[str, ...] = field(default=())
 
 
 def read_exported(source: Path, config: Path | None) -> Exported | None:
@@ -52,9 +51,9 @@ def read_exported(source: Path, config: Path | None) -> Exported | None:
     if source.is_dir():
         if any(is_part(entry) for entry in source.iterdir()):
             return _paddle(source, config)
-        return _transformers(source) if transformers.is_transformers(source) else None
+        return _transformers(source, config) if transformers.is_transformers(source) else None
     if source.name == transformers.WEIGHTS and transformers.is_transformers(source.parent):
-        return _transformers(source.parent)
+        return _transformers(source.parent, config)
     if is_part(source):
         return _paddle(source, config)
     return _onnx(source, config) if _is_onnx(source) else None
@@ -104,8 +103,10 @@ def _paddle(source: Path, config: Path | None) -> Exported:
     return Exported(network, said, origin | ({"source": quoted(said.name)} if said.name else {}))
 
 
-def _transformers(folder: Path) -> Exported:
+def _transformers(folder: Path, chosen: Path | None) -> Exported:
     config, said = transformers.read_config(folder)
+    if chosen is not None:
+        said = replace(said, preprocessing=_said(chosen).preprocessing, notes=())
     checkpoint = read_checkpoint(folder / transformers.WEIGHTS)
     classes = next((len(v) for k, v in checkpoint.tensors.items() if k in ("head.bias", "fc.bias")), 0)
     arch, factor = transformers.architecture(config, classes)

@@ -87,12 +87,17 @@ def _config(root: Mapping[str, Any], path: Path) -> PaddleConfig:
     post = _mapping(root.get("PostProcess") or infer.get("PostProcess"), "PostProcess")
     preprocessing = _preprocessing(_operations(operations)) if operations not in _NOTHING else {}
     name = _text(_inner(root, "Global", "model_name") or arch.get("name"), "the model's name")
-    trained = _multi_label(root)
-    dropout = _number(arch["dropout_prob"], "Arch.dropout_prob") if arch.get("dropout_prob") not in _NOTHING else None
-    if dropout is not None and not 0 <= dropout < 1:
+    said = PaddleConfig(preprocessing, multi_label=_multi_label(root), name=name)
+    return _decided(post, path, replace(said, arch=_arch(arch), dropout=_dropout(arch), trained=bool(arch)))
+
+
+def _dropout(arch: Mapping[str, Any]) -> float | None:
+    if arch.get("dropout_prob") in _NOTHING:
+        return None
+    dropout = _number(arch["dropout_prob"], "Arch.dropout_prob")
+    if not 0 <= dropout < 1:
         raise ModelFileError(f"Arch.dropout_prob is {dropout:g}, expected a number from 0 to below 1")
-    config = PaddleConfig(preprocessing, name=name, arch=_arch(arch), dropout=dropout, trained=bool(arch), multi_label=trained)
-    return _decided(post, path, config)
+    return dropout
 
 
 def _arch(said: Mapping[str, Any]) -> dict[str, Any]:

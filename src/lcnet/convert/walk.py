@@ -16,6 +16,7 @@ from ..errors import ModelFileError
 from ..text import quoted
 from .graph import Graph, Node
 
+MAX_VALUES = 1 << 28  # of all layers together: 1 GiB, as of a checkpoint
 ACTIVATIONS = {"HardSwish": "hard_swish", "Relu": "relu"}
 _UNPADDED = ("", "NOTSET")
 
@@ -49,6 +50,7 @@ class Walk:
     readers: dict[str, list[Node]]
     activations: dict[str, Node] = field(default_factory=dict)  # and where each was first seen
     slopes: set[float] = field(default_factory=set)  # of hard-sigmoids
+    left: int = MAX_VALUES
 
     def next(self) -> Node | None:
         """The only node that reads the value."""
@@ -83,6 +85,9 @@ class Walk:
         value = self.graph.tensors.get(node.inputs[at]) if at < len(node.inputs) else None
         if value is None or value.dtype.kind != "f":
             raise Misfit(f"{node} ({node.op}) reads values that are no constant of floats where an LCNet has its weights")
+        self.left -= value.size
+        if self.left < 0:
+            raise ModelFileError(f"its layers have more than {MAX_VALUES} weights: no LCNet's do")
         with np.errstate(over="ignore"):  # to Inf, which the model file refuses by the tensor's name
             return np.ascontiguousarray(value, np.float32)
 
