@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -83,6 +84,8 @@ def _describe(name: str) -> tuple[Any, str | None]:
 
 def model_text(facts: dict[str, Any]) -> str:
     """Format `model_facts`."""
+    from .decision_text import decision_lines
+
     pre, labels, arch = facts["preprocessing"], facts["labels"], facts["architecture"]
     exif = "honoured" if pre["exif"] else "ignored"
     size = " x ".join(map(str, pre["input_size"]))
@@ -109,18 +112,16 @@ def model_text(facts: dict[str, Any]) -> str:
             f"labels         {len(labels['names'])}: {first}{', ...' if len(labels['names']) > 5 else ''}"
             if labels
             else f"labels         none stored for {arch['num_classes']} classes",
-            f"decision       {_decision(facts['decision'])}",
+            *_titled("decision", decision_lines(facts["decision"], labels["names"] if labels else ())),
             *(f"{one_line(k):<14} {one_line(_short(v))}" for k, v in facts["provenance"].items()),
             *([f"int8           {one_line(verdict_text(quantized['verdict']))}"] if quantized else []),
         ]
     )
 
 
-def _decision(decision: dict[str, Any]) -> str:
-    temperature, thresholds = decision["temperature"], decision["thresholds"]
-    kind = "every label by itself" if decision["multi_label"] else "one label"
-    held = f"{len(thresholds)} from {min(thresholds.values()):.3g} to {max(thresholds.values()):.3g}" if thresholds else "none"
-    return f"{kind}, temperature {temperature or 'none'}, thresholds {held}"
+def _titled(title: str, texts: Iterable[str]) -> Iterator[str]:
+    """Lines of text, the first with a title."""
+    return (f"{'' if i else title:<14} {one_line(text)}" for i, text in enumerate(texts))
 
 
 def _short(value: Any) -> str:
