@@ -104,26 +104,26 @@ ATTRIBUTES = {
 
 
 class Task(NamedTuple):
-    """A PULC model: its post-processing, its labels where they are few, and what is published of other thresholds."""
+    """A PULC model: its post-processing, its labels, and another threshold with its published rate of false positives."""
 
     process: str
     params: Params
     labels: tuple[str, ...]
-    points: str = ""
+    point: tuple[float, float] | None = None  # on the validation pictures of those who trained it
 
     def decision(self, labels: Sequence[str] | None = None) -> Decision:
         """The decision layer for labels that are called like this, by default as the task has them."""
         return decision_of(self.process, self.params, self.labels if labels is None else labels)
 
 
-def _exists(labels: str, points: str = "") -> Task:
-    return Task("ThreshOutput", {"threshold": 0.5}, tuple(labels.split()), points)
+def _exists(labels: str, point: tuple[float, float] | None = None) -> Task:
+    return Task("ThreshOutput", {"threshold": 0.5}, tuple(labels.split()), point)
 
 
 TASKS = {
-    "person_exists": _exists("nobody someone", "0.9794: someone is told of in 1 of 1000 pictures of nobody"),
-    "car_exists": _exists("no_car contains_car", "0.9794: a car is told of in 1 of 100 pictures without one"),
-    "safety_helmet": _exists("wearing_helmet unwearing_helmet", "0.9167: a missing helmet is told of in 1 of 10000 with one"),
+    "person_exists": _exists("nobody someone", (0.9794, 1e-3)),
+    "car_exists": _exists("no_car contains_car", (0.9794, 1e-2)),
+    "safety_helmet": _exists("wearing_helmet unwearing_helmet", (0.9167, 1e-4)),
     "code_exists": _exists("no_code contains_code"),
     "clarity_assessment": _exists("clear blur"),
     "text_image_orientation": Task("Topk", {"topk": 2}, ("0", "90", "180", "270")),
@@ -147,8 +147,11 @@ def decision_of(name: str, params: Params | None, labels: Sequence[str]) -> Deci
     """
     if name not in PROCESSES:
         known = ", ".join(PROCESSES)
-        raise ModelFileError(f"the post-processing {quoted(name)} is not known{suggest(name, tuple(PROCESSES))} (known: {known})")
-    process, given = PROCESSES[name], params or {}
+        hint = suggest(str(name), tuple(PROCESSES))
+        raise ModelFileError(f"the post-processing {quoted(name)} is not known{hint} (known: {known})")
+    process, given = PROCESSES[name], {} if params is None else params
+    if not isinstance(given, Mapping):
+        raise ModelFileError(f"{name} has the parameters {short(repr(given))}, expected an object")
     expected = (*process.params, *SHOWN)
     for key in given:
         if key not in expected:
