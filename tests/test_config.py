@@ -31,7 +31,8 @@ def path(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"format_version": 2}, "format_version is 2, expected 1: a newer lcnet"),
+        ({"format_version": 3}, "format_version is 3, expected 1 or 2: a newer lcnet"),
+        ({"format_version": 0}, "format_version is 0"),
         ({"format_version": True}, "format_version is True"),
         ({"format_version": ...}, "format_version is None"),
         ({"weights": {}}, r"unknown key 'weights' \(known: architecture"),

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from .arch import BN_EPS, WIDTHS, Arch
 from .errors import ModelFileError
 from .groups import MAX_GROUPS, Group, check_groups
+from .needs import check_needs, fields_of, needs_of, without_unneeded
 from .text import short, suggest
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ MAX_CLASSES = 1 << 20
 MIN_SIDE, MAX_SIDE = 32, 65536  # pixels of an input: below, the last maps of the network would be all padding
 MAX_PIXELS = 1 << 24  # of an input, 4096 x 4096: the maps of the largest network then take some 0.7 GB a thread
 MAX_VALUES = 1 << 26  # of an input, channels x pixels: 256 MiB
+MAX_MAP = 1 << 29  # values of a map inside the network: with the usual strides the largest has 0.6 of it at MAX_PIXELS
 # Of std and temperature, by which inputs and logits are divided. Real ones lie between 0.001 and 100; these leave float32 room.
 SMALLEST, LARGEST = 1e-6, 1e6
 
@@ -151,7 +153,8 @@ class Quantization:
 
 def quantizable_units(arch: Arch) -> tuple[str, ...]:
     """The parts of a network that are int8 or float as a whole: the blocks, the head conv and the classifier."""
-    return (*(name for name, _ in arch.blocks()), "conv_head", *(("classifier",) if arch.num_classes else ()))
+    ends = (("conv_head", arch.head_channels), ("classifier", arch.num_classes))
+    return (*(name for name, _ in arch.blocks()), *(name for name, size in ends if size))
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,8 @@ class ModelConfig:
             )
         sides = self.preprocessing.input_size[1:]
         _check(min(sides) >= MIN_SIDE, "preprocessing.input_size", sides, f"a height and a width of at least {MIN_SIDE}")
+        largest = max(math.prod(shape) for _, _, shape in self.arch.conv_costs(*sides))
+        _check(largest <= MAX_MAP, "preprocessing.input_size", sides, f"maps of at most {MAX_MAP} values inside the network")
         if self.quantization:
             self._check_quantization(self.quantization)
 
@@ -205,29 +210,33 @@ class ModelConfig:
         _check(inside, "preprocessing.mean", self.preprocessing.mean, "numbers from 0 to 1 in a quantised model")
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object of docs/model-file.md, without the format version."""
-        arch = {
-            "family": "lcnet",
-            "width": self.arch.width,
-            "in_chans": self.arch.in_chans,
-            "num_classes": self.arch.num_classes,
-            "bn_eps": self.bn_eps,
-        }
+        """The JSON object of docs/model-file.md, without the format version: with `needs` if a reader must know any."""
+        full = self._to_json()
+        needs = needs_of(full, ModelConfig(Arch(1.0))._to_json())
+        return ({"needs": needs} if needs else {}) | without_unneeded(full, needs)
+
+    def _to_json(self) -> dict[str, Any]:
+        """All that there is to say, needed or not."""
+        arch = {"family": "lcnet", **asdict(self.arch)}
+        first = {key: arch.pop(key) for key in ("family", "width", "in_chans", "num_classes")}  # as version 1 has them
+        arch = first | {"bn_eps": self.bn_eps} | arch
         # Only where there is something to say: readers from before int8 refuse the key, and should only what they cannot read.
         quantization = {"quantization": asdict(self.quantization)} if self.quantization else {}
         return {
             "architecture": arch,
             "labels": asdict(self.labels) if self.labels else None,
             "preprocessing": asdict(self.preprocessing),
-            "decision": {k: v for k, v in asdict(self.decision).items() if v is not None or k not in ("default", "groups")},
+            "decision": asdict(self.decision),
             "provenance": self.provenance,
             **quantization,
         }
 
     @classmethod
     def from_json(cls, data: Any) -> ModelConfig:
-        """Read the JSON object of docs/model-file.md. Raises `ModelFileError` that names the field."""
-        known = ("architecture", "labels", "preprocessing", "decision", "provenance", "quantization")
+        """Read the JSON object of docs/model-file.md. Raises `ModelFileError` that names the field, or an unknown need."""
+        known = ("architecture", "labels", "preprocessing", "decision", "provenance", "quantization", "needs")
+        _check(isinstance(data, dict), "the model description", data, "a JSON object")
+        check_needs(data)
         _known_keys(data, known, "the model description")
         arch, bn_eps = _arch_from_json(data.get("architecture"))
         _check(isinstance(data.get("provenance", {}), dict), "provenance", data.get("provenance"), "an object")
@@ -261,7 +270,8 @@ def _decision_from_json(data: Any) -> Decision:
 
 
 def _arch_from_json(data: Any) -> tuple[Arch, float]:
-    _known_keys(data, ("family", "width", "in_chans", "num_classes", "bn_eps"), "architecture")
+    later = fields_of("architecture")
+    _known_keys(data, ("family", "width", "in_chans", "num_classes", "bn_eps", *later), "architecture")
     _check(data.get("family") == "lcnet", "architecture.family", data.get("family"), "'lcnet'")
     width, bn_eps = data.get("width"), data.get("bn_eps", BN_EPS)
     widths = ", ".join(map(str, WIDTHS.values()))
@@ -269,7 +279,13 @@ def _arch_from_json(data: Any) -> tuple[Arch, float]:
     channels, classes = data.get("in_chans"), data.get("num_classes")
     _check(_whole(channels, 1, 1024), "architecture.in_chans", channels, "1 to 1024")
     _check(_whole(classes, 0, MAX_CLASSES), "architecture.num_classes", classes, f"0 to {MAX_CLASSES}")
-    return Arch(float(width), channels, classes), bn_eps
+    try:
+        arch = Arch(float(width), channels, classes, **{key: data[key] for key in later if key in data})
+    except ValueError as error:
+        raise ModelFileError(f"architecture.{error}") from None
+    stages, given = len(arch.stage_strides), data.get("stage_strides", arch.stage_strides)
+    _check(len(given) == stages, "architecture.stage_strides", given, f"{stages} pairs, one for each stage that there is")
+    return arch, bn_eps
 
 
 def _known_keys(data: Any, known: tuple[str, ...], where: str) -> None:

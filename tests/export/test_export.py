@@ -54,8 +54,8 @@ def test_a_wrong_export_is_not_kept(tmp_path, monkeypatch):
     from lcnet.export import ExportError
     from lcnet.export import onnx as export
 
-    original = export._Graph.hard_swish
-    monkeypatch.setattr(export._Graph, "hard_swish", lambda self, x: x if x == "conv_head" else original(self, x))
+    original = export._Graph.activate
+    monkeypatch.setattr(export._Graph, "activate", lambda self, x: x if x == "conv_head" else original(self, x))
     with pytest.raises(ExportError, match="nothing is written"):
         export.export_onnx(model(Arch(0.25, num_classes=5)), tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []

@@ -249,7 +249,7 @@ def test_model_config_takes_the_description_of_the_model():
 
 @pytest.mark.parametrize(
     "options",
-    [{"global_pool": "max"}, {"act_layer": "relu"}, {"head_bias": False}, {"features_only": True}],
+    [{"global_pool": "max"}, {"act_layer": "silu"}, {"head_bias": False}, {"features_only": True}],
     ids=lambda o: next(iter(o)),
 )
 def test_model_config_refuses_what_the_runtime_does_not_have(options):

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..arch import REDUCTIONS
+from ..arch import Arch, Stride, reduction_name
 from ..errors import InputError
 from ..text import one_line, shown
 from .options import columns, json_text, say
@@ -54,7 +54,7 @@ def model_facts(name: str) -> dict[str, Any]:
     layers = [{"layer": n, "macs": m, "output": list(o)} for n, m, o in arch.conv_costs(height, width)]
     if config.quantization:
         layers = [{**row, "runs_in": runs_in(config.quantization, str(row["layer"]))} for row in layers]
-    shapes = zip(REDUCTIONS, arch.feature_shapes(height, width), strict=True)
+    shapes = zip(map(_reduction, arch.reductions), arch.feature_shapes(height, width), strict=True)
     return {
         "name": shown(name),
         "file": path,
@@ -69,6 +69,28 @@ def model_facts(name: str) -> dict[str, Any]:
         "layers": layers,
         "feature_maps": [{"stride": s, "shape": list(shape)} for s, shape in shapes],
     }
+
+
+def _reduction(pair: Stride) -> int | list[int]:
+    return pair[0] if pair[0] == pair[1] else list(pair)
+
+
+def _named(reduction: int | list[int]) -> str:
+    return str(reduction) if isinstance(reduction, int) else reduction_name((reduction[0], reduction[1]))
+
+
+def _network(arch: dict[str, Any]) -> str:
+    """What is other about a network than about timm's of its width."""
+    usual, parts = asdict(Arch(arch["width"])), []
+    if (arch["stem_stride"], arch["stage_strides"]) != (usual["stem_stride"], usual["stage_strides"]):
+        stem, *stages = (f"{down}x{across}" for down, across in (arch["stem_stride"], *arch["stage_strides"]))
+        parts.append(f"strides {stem} in the stem, {' '.join(stages)} in the stages")
+    if not arch["head_channels"]:
+        parts.append(f"no head conv: the classifier reads {', '.join(arch['classifier_input'])}, pooled")
+    elif arch["head_channels"] != usual["head_channels"]:
+        parts.append(f"{arch['head_channels']} channels in the head")
+    parts += [f"{k.replace('_', ' ')} {arch[k]}" for k in ("activation", "hard_sigmoid_slope") if arch[k] != usual[k]]
+    return "; ".join(parts)
 
 
 def _describe(name: str) -> tuple[Any, str | None]:
@@ -95,7 +117,7 @@ def model_text(facts: dict[str, Any]) -> str:
         [r["layer"], f"{r['macs']:,}", " x ".join(map(str, r["output"])), *([r["runs_in"]] if quantized else [])]
         for r in facts["layers"]
     ]
-    maps = ", ".join(f"{m['stride']}: {' x '.join(map(str, m['shape']))}" for m in facts["feature_maps"])
+    maps = ", ".join(f"{_named(m['stride'])}: {' x '.join(map(str, m['shape']))}" for m in facts["feature_maps"])
     first = ", ".join(one_line(n.split(",")[0]) for n in labels["names"][:5]) if labels else ""
     return "\n".join(
         [
@@ -103,6 +125,7 @@ def model_text(facts: dict[str, Any]) -> str:
             "",
             f"model          {one_line(facts['name'])} ({arch['name']}, width {arch['width']:g})",
             f"file           {one_line(facts['file'] or '') or 'not here: it is fetched at the first use'}",
+            *([f"network        {_network(arch)}"] if _network(arch) else []),
             f"parameters     {facts['parameters']:,}",
             f"MACs           {facts['macs']:,} at {size}",
             f"feature maps   {maps}",

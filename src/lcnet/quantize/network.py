@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arch import Arch, conv_size
+from ..arch import Arch, Stride, conv_size
 from ..config import Preprocessing
 from ..modelfile.fold import Folded
 from ..modelfile.quantized import CLASSIFIER, HEAD, STEM, AnyLayer, Layers, QuantizedLayer
@@ -34,7 +34,7 @@ class Layer:
     kind: str  # stem, depthwise, pointwise or linear
     unit: str  # the part that stays in float as a whole, or the stem
     factor: int = 6
-    stride: int = 1
+    strides: Stride = (1, 1)
     gated: bool = False  # squeeze-and-excite follows
     pooled: bool = False  # the global average follows
 
@@ -42,9 +42,9 @@ class Layer:
 def layers_in_order(arch: Arch) -> list[Layer]:
     """All layers but squeeze-and-excite, in order."""
     blocks = list(arch.blocks())
-    out = [Layer(STEM, "stem", STEM, factor=1, stride=2)]
+    out = [Layer(STEM, "stem", STEM, factor=1, strides=arch.stem_stride)]
     for name, block in blocks:
-        out.append(Layer(f"{name}.conv_dw", "depthwise", name, stride=block.stride, gated=bool(block.se_channels)))
+        out.append(Layer(f"{name}.conv_dw", "depthwise", name, strides=block.strides, gated=bool(block.se_channels)))
         out.append(Layer(f"{name}.conv_pw", "pointwise", name, pooled=name == blocks[-1][0]))
     out.append(Layer(HEAD, "linear", HEAD, factor=1))
     return out + ([Layer(CLASSIFIER, "linear", CLASSIFIER)] if arch.num_classes else [])
@@ -58,8 +58,8 @@ def float_layers(folded: Folded) -> Layers:
         if block.squeeze_excite:
             out[f"{block.name}.se.conv_reduce"], out[f"{block.name}.se.conv_expand"] = block.squeeze_excite
         out[f"{block.name}.conv_pw"] = block.pointwise
-    out[HEAD] = folded.head
-    return out | ({CLASSIFIER: folded.classifier} if folded.classifier else {})
+    ends = ((HEAD, folded.head), (CLASSIFIER, folded.classifier))
+    return out | {name: layer for name, layer in ends if layer}
 
 
 def run(
@@ -159,9 +159,9 @@ def _sums(layer: Layer, weight: np.ndarray, x: np.ndarray, border: np.ndarray | 
     """The convolution's sums: exact for whole numbers of int8 and uint8 size."""
     weight = weight.astype(np.float32, copy=False)
     if layer.kind == "depthwise":
-        return _depthwise(weight, _padded(x, weight.shape[2] // 2, border), layer.stride)
+        return _depthwise(weight, _padded(x, weight.shape[2] // 2, border), layer.strides)
     if layer.kind == "stem":
-        x = _patches(_padded(x, 1, border), 3, layer.stride)
+        x = _patches(_padded(x, 1, border), 3, layer.strides)
     columns = x.reshape(len(x), -1)
     return _product(weight.reshape(len(weight), -1), columns).reshape(len(weight), *x.shape[1:])
 
@@ -185,27 +185,28 @@ def _padded(x: np.ndarray, width: int, border: np.ndarray | float) -> np.ndarray
     return out
 
 
-def _patches(padded: np.ndarray, kernel: int, stride: int) -> np.ndarray:
+def _patches(padded: np.ndarray, kernel: int, strides: Stride) -> np.ndarray:
     """The pixels under each tap: [C * kernel * kernel, H, W, N]."""
-    taps = [tap for _, tap in _taps(padded, kernel, stride)]
+    taps = [tap for _, tap in _taps(padded, kernel, strides)]
     out = np.stack(taps, axis=1)
     return out.reshape(-1, *out.shape[2:])
 
 
-def _depthwise(weight: np.ndarray, padded: np.ndarray, stride: int) -> np.ndarray:
+def _depthwise(weight: np.ndarray, padded: np.ndarray, strides: Stride) -> np.ndarray:
     out = None
-    for (y, x), tap in _taps(padded, weight.shape[2], stride):
+    for (y, x), tap in _taps(padded, weight.shape[2], strides):
         term = tap * weight[:, 0, y, x, None, None, None]
         out = term if out is None else np.add(out, term, out=out)
     assert out is not None
     return out
 
 
-def _taps(padded: np.ndarray, kernel: int, stride: int) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
-    height, width = (conv_size(n - kernel + 1, stride) for n in padded.shape[1:3])
+def _taps(padded: np.ndarray, kernel: int, strides: Stride) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    (down, right), (height, width) = strides, padded.shape[1:3]
+    height, width = conv_size(height - kernel + 1, down), conv_size(width - kernel + 1, right)
     for y in range(kernel):
         for x in range(kernel):
-            rows, columns = (slice(start, start + stride * (n - 1) + 1, stride) for start, n in ((y, height), (x, width)))
+            rows, columns = (slice(y, y + down * (height - 1) + 1, down), slice(x, x + right * (width - 1) + 1, right))
             yield (y, x), padded[:, rows, columns]
 
 

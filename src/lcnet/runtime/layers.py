@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 
 from .. import _native
+from ..errors import InputError
 from ..modelfile import ModelFile, quantized
 from ..modelfile.fold import fold
 
 
 def native_layers(model: ModelFile) -> _native.Layers | _native.Int8Layers:
     """The layers of a checked model as the engine takes them; their arrays are kept until it has packed them."""
+    arch = model.config.arch
+    if arch.stem_stride != (2, 2) or arch.activation != "hard_swish" or not arch.head_channels:
+        raise InputError("this build has no kernels for the stem stride, the activation or the classifier of this network")
     return (_int8_layers if model.config.quantization else _layers)(model)
 
 
@@ -23,11 +27,12 @@ def _layers(model: ModelFile) -> _native.Layers:
     layers.feature_maps(model.config.arch.feature_indices)
     layers.stem(*folded.stem)
     for block in folded.blocks:
-        layers.block((block.stride, block.stride), *block.depthwise, *block.pointwise)
+        layers.block(block.strides, *block.depthwise, *block.pointwise)
         if block.squeeze_excite:
             reduce, expand = block.squeeze_excite
             layers.squeeze_excite(*reduce, *expand)
-    layers.head(*folded.head)
+    if folded.head:
+        layers.head(*folded.head)
     if folded.classifier:
         layers.classifier(*folded.classifier)
     return layers
@@ -35,7 +40,7 @@ def _layers(model: ModelFile) -> _native.Layers:
 
 def _int8_layers(model: ModelFile) -> _native.Int8Layers:
     """Hand the layers of a quantised model to the native core."""
-    by_name, layers = quantized.from_weights(model.weights), _native.Int8Layers()
+    by_name, layers = quantized.from_weights(model.weights, model.config.arch.hard_sigmoid_slope), _native.Int8Layers()
     layers.feature_maps(model.config.arch.feature_indices)
     mean = 255 * np.asarray(model.config.preprocessing.mean)
 
@@ -48,7 +53,7 @@ def _int8_layers(model: ModelFile) -> _native.Int8Layers:
 
     layers.stem(*(*quantized.fields_of(by_name[quantized.STEM]), mean.astype(np.float32)))
     for name, block in model.config.arch.blocks():
-        add("block", quantized.layers_of(name), (block.stride, block.stride))
+        add("block", quantized.layers_of(name), block.strides)
         if block.se_channels:
             reduce, expand = (quantized.fields_of(by_name[f"{name}.se.{part}"]) for part in ("conv_reduce", "conv_expand"))
             layers.squeeze_excite(*reduce, *expand)
