@@ -56,10 +56,7 @@ def person(p, threshold=0.5, glasses=0.3, hold=0.6):
 def vehicle(p, color=0.5, kind=0.5):
     c = int(np.argmax(p[:10]))
     t = 10 + int(np.argmax(p[10:]))
-    return {
-        "color": VEHICLE[c] if p[c] >= color else "Color unknown",
-        "type": VEHICLE[t] if p[t] >= kind else "Type unknown",
-    }
+    return {"color": VEHICLE[c] if p[c] >= color else "Color unknown", "type": VEHICLE[t] if p[t] >= kind else "Type unknown"}
 
 
 def table(p, source=0.5, number=0.5, color=0.5, clarity=0.5, obstruction=0.5, angle=0.5):

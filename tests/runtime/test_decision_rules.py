@@ -2,7 +2,9 @@
 
 import json
 import pickle
+import re
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from lcnet.arch import Arch
 from lcnet.cli import main
 from lcnet.cli.decision_text import decision_lines
 from lcnet.config import Decision, Labels, ModelConfig, Preprocessing
+from lcnet.convert.decisions import ATTRIBUTES, PROCESSES, TASKS
 from lcnet.groups import Group
 from lcnet.modelfile import ModelFile
 from lcnet.runtime.decision import accepted, answers, rules
@@ -138,10 +141,7 @@ def grouped(x):
     probs = model(Decision(multi_label=True)).probs(x)[0]
     first, second, third, last = (NAMES[k] for k in np.argsort(-probs))
     limits = {first: 0.0, second: 0.0, third: 0.0, last: 1.0}
-    groups = (
-        Group("one", (last,), otherwise="no"),
-        Group("some", (third, second), "each", names=("3", "2")),
-    )
+    groups = (Group("one", (last,), otherwise="no"), Group("some", (third, second), "each", names=("3", "2")))
     return Decision(None, limits, True, groups=groups), (first, second, third, last)
 
 
@@ -238,3 +238,30 @@ def test_long_groups_are_cut_in_words():
     decision = Decision(None, None, True, groups=(Group("g", labels, otherwise="none of these"),))
     *_, line = decision_lines(asdict(decision), labels)
     assert line == "g: the best of l0, l1, l2, l3, l4, l5, l6, l7 and 4 more, from 0.5 on, otherwise none of these"
+
+
+# The page about it
+
+
+def test_the_examples_of_the_page_run(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs/decisions.md").read_text(encoding="utf-8")
+    first, second = re.findall(r"```python\n(.*?)```", page, re.S)
+    monkeypatch.chdir(tmp_path)
+    made = ModelFile(config(Decision(), ("clear", "smoke")), random_weights(Arch(0.25, num_classes=2)))
+    modelfile.write("smoke.safetensors", made)
+    exec(first, {})
+    assert modelfile.read("alarm.safetensors").config.decision == Decision(None, {"smoke": 0.2}, default="clear")
+    groups = [eval(line, {"Group": Group}) for line in second.splitlines()]
+    assert [g.name for g in groups] == ["color", "age", "wears", "shoes"]
+
+
+def test_the_page_lists_what_paddles_post_processing_becomes():
+    page = (Path(__file__).parents[2] / "docs/decisions.md").read_text(encoding="utf-8")
+    table = dict(re.findall(r"^\| `(\w+)`(?:, .*?)? \| (.*?) \|$", page, re.M))
+    assert set(table) - {"PostProcess"} == set(PROCESSES)
+    for name, attributes in ATTRIBUTES.items():
+        assert set(re.findall(r"`([a-z_]+)`", table[name])) == {asked.group.name for asked in attributes.asked}
+    for name, task in TASKS.items():
+        if task.point:
+            threshold, rate = task.point
+            assert re.search(rf"{name}\s+{threshold:g} \((a false positive rate of )?{rate:g}\)", page), name

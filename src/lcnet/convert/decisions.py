@@ -1,7 +1,7 @@
 """How Paddle's models are asked: the post-processing that their files name, as decision layers, and the PULC tasks as data.
 
-The rules are PaddleClas's (deploy/python/postprocess.py), but for what is wrong in them: the last two attributes of a table have
-their own thresholds here, and a probability that equals its threshold reaches it everywhere.
+The rules are PaddleClas's (deploy/python/postprocess.py), but for what is wrong in them: the last two attributes of a table
+have their own thresholds here, and a probability that equals its threshold reaches it everywhere.
 """
 
 from __future__ import annotations
@@ -70,13 +70,7 @@ ATTRIBUTES = {
             _of("bag", "HandBag ShoulderBag Backpack", BEST, "threshold", otherwise="No bag"),
             _of("sleeve", "ShortSleeve LongSleeve", at_least_one=True),
             _of("upper", "UpperStride UpperLogo UpperPlaid UpperSplice", EACH, "threshold"),
-            _of(
-                "lower",
-                "LowerStripe LowerPattern LongCoat Trousers Shorts Skirt&Dress",
-                EACH,
-                "threshold",
-                at_least_one=True,
-            ),
+            _of("lower", "LowerStripe LowerPattern LongCoat Trousers Shorts Skirt&Dress", EACH, "threshold", at_least_one=True),
             _one("shoes", "Boots", "No boots", "threshold"),
         ),
     ),
