@@ -15,10 +15,11 @@ import click
 
 import lcnet
 from lcnet.cli import COMMANDS, main
+from lcnet.cli.codes import MEANINGS
 
 DOCS = Path(__file__).parents[1] / "docs"
 # The modules that the documentation imports from, beside what `lcnet` itself has.
-MODULES = ("arch", "config", "data", "dataset", "errors", "evaluate", "image", "modelfile", "nn", "train", "zoo")
+MODULES = ("arch", "config", "data", "dataset", "errors", "evaluate", "groups", "image", "modelfile", "nn", "train", "zoo")
 WRITTEN = "written by `python scripts/reference.py`; a test compares.\n"
 
 
@@ -31,7 +32,13 @@ def commands_page() -> str:
         assert command is not None
         context = click.Context(command, info_name=f"lcnet {name}", max_content_width=100, terminal_width=100)
         parts.append(f"## lcnet {name}\n\n```\n{command.get_help(context)}\n```\n")
-    return "\n".join(parts)
+    return "\n".join([*parts, exit_codes()])
+
+
+def exit_codes() -> str:
+    """What a script can go by."""
+    rows = [f"| {code} | {meaning.replace('|', chr(92) + '|')} |" for code, meaning in MEANINGS.items()]
+    return "\n".join(["## Exit codes", "", "The same of every command.", "", "| code | meaning |", "|---|---|", *rows, ""])
 
 
 def api_page() -> str:
