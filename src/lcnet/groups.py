@@ -12,6 +12,8 @@ from typing import Any
 from .errors import ModelFileError
 from .text import short
 
+__all__ = ["Group"]
+
 BEST, EACH = "best", "each"
 MAX_GROUPS = 1024
 UNTHRESHOLDED = 0.5  # the threshold of a label that is not chosen from all and has none of its own
@@ -33,7 +35,8 @@ class Group:
     names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        _check(_text(self.name), "name", self.name, "a text")
+        named = _text(self.name) and all(c >= " " and c != "\x7f" for c in self.name)
+        _check(named, "name", self.name, "a text without control characters")
         _check(_texts(self.labels) and self.labels, f"{self.name!r}.labels", self.labels, "a list of at least one label")
         once = len(set(self.labels)) == len(self.labels)
         _check(once, f"{self.name!r}.labels", self.labels, "labels that are there once")
