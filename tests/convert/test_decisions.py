@@ -5,8 +5,9 @@ import pytest
 
 from lcnet.arch import Arch
 from lcnet.config import Decision, Labels, ModelConfig
-from lcnet.convert.decisions import ATTRIBUTES, LIMITS, TASKS, decision_of, labels_of, limits_of
+from lcnet.convert.decisions import ATTRIBUTES, TASKS, decision_of, labels_of
 from lcnet.errors import ModelFileError
+from lcnet.labels.limits import PERSONS, limits_of
 from lcnet.runtime.decision import accepted, answers, rules
 
 PERSON = TASKS["person_attribute"].labels
@@ -169,6 +170,24 @@ def test_top_k_decides_nothing():
     assert decision_of("Topk", None, ("a", "b")) == Decision()
 
 
+def as_text(value):
+    if isinstance(value, dict):
+        return {key: str(one) for key, one in value.items()}
+    return [str(one) for one in value] if isinstance(value, list) else str(value)
+
+
+def test_numbers_may_be_texts():
+    """As of a reader of YAML that reads every value as it is written."""
+    for name, params, labels in (
+        ("ThreshOutput", {"threshold": 0.25, "default_label_index": 2}, ("a", "b", "c")),
+        ("MultiLabelThreshOutput", {"threshold": [0.25, 1, 0]}, ("a", "b", "c")),
+        ("MultiLabelThreshOutput", {"threshold": {"default": 0.25, "1": 1e-3}}, ("a", "b", "c")),
+        ("TableAttribute", {"color_threshold": 0.25}, TABLE),
+    ):
+        texts = {key: as_text(value) for key, value in params.items()}
+        assert decision_of(name, {"name": name, **texts}, labels) == decision_of(name, params, labels)
+
+
 def test_labels_may_be_called_otherwise():
     """PaddleX's list has the Chinese names too; the answers have not."""
     glossed = tuple(f"{label}(帽子)" for label in PERSON)
@@ -178,7 +197,7 @@ def test_labels_may_be_called_otherwise():
     ((chosen, found),) = asked(decision, glossed, probs)
     assert {"Female(帽子)", "HandBag(帽子)"} < set(chosen)
     assert found == person(probs[0])
-    assert limits_of(glossed) == LIMITS
+    assert limits_of(glossed) == PERSONS
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -214,7 +233,10 @@ def test_labels_that_a_post_processing_names():
         ("ThreshOutput", {"threshold": 0.5, "default_label_index": 3}, "abc", "default class 3, expected one of 3"),
         ("ThreshOutput", {"threshold": 0.5, "default_label_index": True}, "abc", "default class True"),
         ("ThreshOutput", {"threshold": 1.5}, "ab", "decision.thresholds is .*, expected numbers from 0 to 1"),
-        ("ThreshOutput", {"threshold": "0.5"}, "ab", "decision.thresholds is"),
+        ("ThreshOutput", {"threshold": "half"}, "ab", "decision.thresholds is"),
+        ("ThreshOutput", {"threshold": "nan"}, "ab", "decision.thresholds is"),
+        ("ThreshOutput", {"threshold": "9" * 5000}, "ab", "decision.thresholds is"),
+        ("ThreshOutput", {"threshold": ["0.5", "0.5"]}, "ab", "decision.thresholds is"),
         ("ThreshOutput", {"threshold": float("nan")}, "ab", "decision.thresholds is"),
         ("MultiLabelThreshOutput", {"threshold": [0.5]}, "abc", "expected one for each of 3 classes"),
         ("MultiLabelThreshOutput", {"threshold": {"1": 0.5}}, "abc", "expected one for each of 3 classes"),

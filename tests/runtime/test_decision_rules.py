@@ -20,6 +20,7 @@ from lcnet.cli.decision_text import decision_lines
 from lcnet.config import Decision, Labels, ModelConfig, Preprocessing
 from lcnet.convert.decisions import ATTRIBUTES, PROCESSES, TASKS
 from lcnet.groups import Group
+from lcnet.labels.limits import PERSONS
 from lcnet.modelfile import ModelFile
 from lcnet.runtime.decision import accepted, answers, rules
 
@@ -231,6 +232,17 @@ def test_info_says_the_decision_in_words(saved):
     assert "decision       yes from 0.9 on, otherwise no; temperature 2.0" in out
     out = saved("info", Decision(None, {"cat": 0.9}, default="frog"))
     assert "decision       one label, temperature none, thresholds 1 from 0.9 to 0.9, otherwise frog" in out
+
+
+def test_info_states_the_limits_of_attributes_of_persons(saved):
+    task = TASKS["person_attribute"]
+    out = saved("info", task.decision(), names=task.labels)
+    begin = out.index("limits         sex, age and clothes are guesses")
+    assert "not for decisions about a person" in " ".join(out[begin:].split())
+    assert "gender: Female, from 0.5 on, otherwise Male" in out
+    assert json.loads(saved("info", task.decision(), "-f", "json", names=task.labels))["limits"] == PERSONS
+    task = TASKS["vehicle_attribute"]
+    assert "\nlimits" not in saved("info", task.decision(), names=task.labels)
 
 
 def test_long_groups_are_cut_in_words():

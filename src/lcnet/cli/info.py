@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from textwrap import wrap
 from typing import Any
 
 import click
@@ -48,6 +49,8 @@ def cpu_text(facts: dict[str, Any]) -> str:
 
 def model_facts(name: str) -> dict[str, Any]:
     """Describe a model by its file, or by the zoo's entry if the weights are not here."""
+    from ..labels.limits import limits_of
+
     config, path = _describe(name)
     arch = config.arch
     height, width = config.preprocessing.input_size[1:]
@@ -64,6 +67,7 @@ def model_facts(name: str) -> dict[str, Any]:
         "preprocessing": asdict(config.preprocessing),
         "labels": asdict(config.labels) if config.labels else None,
         "decision": asdict(config.decision),
+        "limits": limits_of(config.labels.names) if config.labels else None,
         "provenance": config.provenance,
         "quantization": asdict(config.quantization) if config.quantization else None,
         "layers": layers,
@@ -136,6 +140,7 @@ def model_text(facts: dict[str, Any]) -> str:
             if labels
             else f"labels         none stored for {arch['num_classes']} classes",
             *_titled("decision", decision_lines(facts["decision"], labels["names"] if labels else ())),
+            *_titled("limits", wrap(facts["limits"] or "", 100)),
             *(f"{one_line(k):<14} {one_line(_short(v))}" for k, v in facts["provenance"].items()),
             *([f"int8           {one_line(verdict_text(quantized['verdict']))}"] if quantized else []),
         ]

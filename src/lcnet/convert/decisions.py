@@ -26,12 +26,6 @@ COLORS = "yellow orange green gray red blue white golden brown black"
 TYPES = "sedan suv van hatchback mpv pickup bus truck estate"
 TABLE = "Scanned Little Black-and-White Clear Without-Obstacles Horizontal"
 
-LIMITS = (
-    "sex, age and clothes are guesses from how somebody looks, as one set of pictures was labelled, and wrong for many people; "
-    "meant for counts over many pictures and for finding pictures, not for decisions about a person, not for telling who "
-    "somebody is, not where the law forbids to sort people; measure it on your own pictures first"
-)
-
 
 class Asked(NamedTuple):
     """A group of an attribute model, and the parameter that is the threshold of its labels."""
@@ -136,8 +130,9 @@ TASKS = {
 def decision_of(name: str, params: Params | None, labels: Sequence[str]) -> Decision:
     """The decision layer of a post-processing of PaddleClas or PaddleX, such as `ThreshOutput`, for these labels.
 
-    params: of the same entry of the file; those that say how answers are shown or where labels are do not matter here. Raises
-    `ModelFileError` for a post-processing or a parameter that is not known, and where the labels are not those it is for.
+    params: of the same entry of the file, numbers also as text; those that say how answers are shown or where labels are do
+    not matter here. Raises `ModelFileError` for a post-processing or a parameter that is not known, and where the labels
+    are not those it is for.
     """
     if name not in PROCESSES:
         known = ", ".join(PROCESSES)
@@ -150,7 +145,7 @@ def decision_of(name: str, params: Params | None, labels: Sequence[str]) -> Deci
     for key in given:
         if key not in expected:
             raise ModelFileError(f"{name} has an unknown parameter {quoted(key)}{suggest(str(key), expected)}")
-    return process.decide(name, {key: given[key] for key in process.params if key in given}, tuple(labels))
+    return process.decide(name, {key: _number(given[key]) for key in process.params if key in given}, tuple(labels))
 
 
 def labels_of(name: str, params: Params | None) -> tuple[str, ...] | None:
@@ -163,14 +158,16 @@ def labels_of(name: str, params: Params | None) -> tuple[str, ...] | None:
     return ATTRIBUTES[name].labels if name in ATTRIBUTES else None
 
 
-def limits_of(labels: Sequence[str]) -> str | None:
-    """What a model with these labels is meant for and what not, if they are attributes of persons; for its provenance."""
-    return LIMITS if {"Female", "AgeLess18", "AgeOver60"} <= set(map(_bare, labels)) else None
-
-
-def _bare(label: str) -> str:
-    """Without the Chinese name that PaddleX's label lists have in brackets."""
-    return label.partition("(")[0].strip()
+def _number(value: Any) -> Any:
+    """What a text says that is a number, and of lists and objects each; anything else as it is, to be refused by its use."""
+    if isinstance(value, (list, tuple)):
+        return [_number(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _number(one) for key, one in value.items()}
+    try:
+        return (int(value) if value.isdecimal() else float(value)) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _topk(name: str, params: Params, labels: tuple[str, ...]) -> Decision:
@@ -226,8 +223,8 @@ class Process(NamedTuple):
     params: tuple[str, ...]
 
 
-# Parameters that say how answers are shown, or where the labels are.
-SHOWN = ("topk", "label_list", "class_id_map_file", "delimiter", "label_0", "label_1")
+# Parameters that say how answers are shown, where the labels are, or which entry it is.
+SHOWN = ("name", "main_indicator", "topk", "label_list", "class_id_map_file", "delimiter", "label_0", "label_1")
 PROCESSES = {
     "Topk": Process(_topk, ()),
     "ThreshOutput": Process(_thresh, ("threshold", "default_label_index")),
