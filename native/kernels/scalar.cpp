@@ -30,7 +30,7 @@ constexpr Kernels scalar_table() {
       .lanes = L,
       .panel = P,
       .f32_split = f32_split__scalar,
-      .f32_stem_3x3s2 = f32_stem_3x3s2__scalar<L>,
+      .f32_stem_3x3 = f32_stem_3x3__scalar<L>,
       .f32_dwconv_planes_3x3s1 = f32_dwconv_planes_3x3s1__scalar,
       .f32_gemm_planes = gemm_planes__scalar<L, P>,
       .f32_dwconv = {{dwconv__scalar<L, 3, 1, float>, dwconv__scalar<L, 3, 2, float>},

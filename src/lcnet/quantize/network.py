@@ -27,7 +27,8 @@ Dense = Callable[[AnyLayer, np.ndarray], np.ndarray]
 class Layer:
     """What a layer does; what it does it with is an `AnyLayer`.
 
-    Its input is `factor` times the true value: hard-swish leaves its division by 6 to the next layer.
+    Its input is `factor` times the true value: hard-swish leaves its division by 6 to the next layer, and so is its output
+    `out_factor` times as large.
     """
 
     name: str
@@ -35,19 +36,35 @@ class Layer:
     unit: str  # the part that stays in float as a whole, or the stem
     factor: int = 6
     strides: Stride = (1, 1)
+    activation: str = "hard_swish"  # or relu, or none
     gated: bool = False  # squeeze-and-excite follows
-    pooled: bool = False  # the global average follows
+    pooled: bool = False  # the global average follows, behind those of earlier maps that are read too
+    read: bool = False  # its global average is one of those; the map goes on
+
+    @property
+    def out_factor(self) -> int:
+        """How much larger than the true value the output is."""
+        return 6 if self.activation == "hard_swish" and not self.pooled else 1
+
+
+Means = tuple[np.ndarray, ...]  # of the maps so far that the classifier reads, [C,N]
 
 
 def layers_in_order(arch: Arch) -> list[Layer]:
     """All layers but squeeze-and-excite, in order."""
-    blocks = list(arch.blocks())
-    out = [Layer(STEM, "stem", STEM, factor=1, strides=arch.stem_stride)]
-    for name, block in blocks:
-        out.append(Layer(f"{name}.conv_dw", "depthwise", name, strides=block.strides, gated=bool(block.se_channels)))
-        out.append(Layer(f"{name}.conv_pw", "pointwise", name, pooled=name == blocks[-1][0]))
-    out.append(Layer(HEAD, "linear", HEAD, factor=1))
-    return out + ([Layer(CLASSIFIER, "linear", CLASSIFIER)] if arch.num_classes else [])
+    act, *read, last = arch.activation, *arch.pooled_blocks
+    factor = Layer("", "", "", activation=act).out_factor
+    out = [Layer(STEM, "stem", STEM, 1, arch.stem_stride, act)]
+    for name, block in arch.blocks():
+        gated = bool(block.se_channels)
+        out.append(Layer(f"{name}.conv_dw", "depthwise", name, factor, block.strides, act, gated=gated))
+        pooled = {"pooled": name == last, "read": name in read}
+        out.append(Layer(f"{name}.conv_pw", "pointwise", name, factor, activation=act, **pooled))
+    if arch.head_channels:
+        out.append(Layer(HEAD, "linear", HEAD, 1, activation=act))
+    if arch.num_classes:
+        out.append(Layer(CLASSIFIER, "linear", CLASSIFIER, out[-1].out_factor, activation="none"))
+    return out
 
 
 def float_layers(folded: Folded) -> Layers:
@@ -70,10 +87,11 @@ def run(
     The last output is `outputs`' argument.
     """
     state = np.ascontiguousarray(x.transpose(1, 2, 3, 0))
+    means: Means = ()
     for layer in layers_in_order(arch):
-        out = after(layer, pre_activation(layer, layers[layer.name], state, preprocessing), layers)
+        out = after(layer, pre_activation(layer, layers[layer.name], state, preprocessing), layers, means)
         yield layer, state, out
-        state = out
+        state, means = out, with_mean(layer, out, means)
 
 
 def forward(arch: Arch, layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, x: np.ndarray) -> np.ndarray:
@@ -84,7 +102,7 @@ def forward(arch: Arch, layers: Mapping[str, AnyLayer], preprocessing: Preproces
 
 def outputs(layer: Layer, last: np.ndarray) -> np.ndarray:
     """Logits, or embeddings, of what the last layer gave."""
-    return np.ascontiguousarray((last if layer.name == CLASSIFIER else last * SIXTH).T)
+    return np.ascontiguousarray((last if layer.out_factor == 1 else last * SIXTH).T)
 
 
 def pre_activation(layer: Layer, tensors: AnyLayer, state: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
@@ -110,27 +128,34 @@ def code(layer: Layer, tensors: QuantizedLayer, state: np.ndarray, preprocessing
     return np.clip(np.nan_to_num(codes, copy=False, nan=0.0), 0, 255, out=codes)
 
 
-def after(layer: Layer, pre: np.ndarray, layers: Mapping[str, AnyLayer]) -> np.ndarray:
-    """Return the input of the next layer, `factor` times as large: hard-swish, then the gate or the global average."""
-    if layer.name == CLASSIFIER:
+def after(layer: Layer, pre: np.ndarray, layers: Mapping[str, AnyLayer], means: Means = ()) -> np.ndarray:
+    """Return the input of the next layer, `out_factor` times as large: the activation, then the gate or the global averages."""
+    if layer.activation == "none":
         return pre
-    out = pre * np.clip(pre + np.float32(3), 0, 6)
+    hard_swish = layer.activation == "hard_swish"
+    out = pre * np.clip(pre + np.float32(3), 0, 6) if hard_swish else np.maximum(pre, np.float32(0))
+    factor = 6 if hard_swish else 1
     if layer.gated:
         reduce, expand = (layers[f"{layer.unit}.se.{name}"] for name in ("conv_reduce", "conv_expand"))
         dense = _sequential if isinstance(layers[layer.name], QuantizedLayer) else _dense
-        return out * _gate(mean(out), reduce, expand, dense)[:, None, None]
-    return mean(out) if layer.pooled else out
+        return out * _gate(mean(out, factor), reduce, expand, dense)[:, None, None]
+    return np.concatenate([*means, mean(out, factor)]) if layer.pooled else out
 
 
-def mean(out: np.ndarray) -> np.ndarray:
-    """Average over the pixels, of values that are 6 times too large: along each row in turn, then over the rows."""
+def with_mean(layer: Layer, out: np.ndarray, means: Means) -> Means:
+    """The averages for the classifier, behind a layer and its output."""
+    return (*means, mean(out, layer.out_factor)) if layer.read else means
+
+
+def mean(out: np.ndarray, factor: int = 6) -> np.ndarray:
+    """Average over the pixels, of values that are `factor` times too large: along each row in turn, then over the rows."""
     rows = np.zeros((out.shape[0], out.shape[1], out.shape[3]), np.float32)
     for x in range(out.shape[2]):
         rows += out[:, :, x]
     total = np.zeros((out.shape[0], out.shape[3]), np.float32)
     for y in range(out.shape[1]):
         total += rows[:, y]
-    return total * np.float32(1 / (6 * out.shape[1] * out.shape[2]))
+    return total * np.float32(1 / (factor * out.shape[1] * out.shape[2]))
 
 
 def _gate(means: np.ndarray, reduce: AnyLayer, expand: AnyLayer, dense: Dense) -> np.ndarray:
