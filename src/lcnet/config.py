@@ -7,11 +7,13 @@ records are trusted everywhere. docs/model-file.md is the specification.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from .arch import BN_EPS, WIDTHS, Arch
 from .errors import ModelFileError
+from .groups import MAX_GROUPS, Group, check_groups
 from .needs import check_needs, fields_of, needs_of, without_unneeded
 from .text import short, suggest
 
@@ -129,14 +131,17 @@ class Labels:
 
 @dataclass(frozen=True)
 class Decision:
-    """From logits to an answer: temperature, and thresholds by label, below which the answer is unknown.
+    """From logits to an answer: temperature, and thresholds by label, below which the answer is unknown, or `default`.
 
-    `multi_label`: each label is decided by itself, by a sigmoid, instead of one of all by softmax.
+    `multi_label`: each label is decided by itself, by a sigmoid, instead of one of all by softmax; but for those of `groups`,
+    which are decided together. Of two classes with a `default` the other is the answer from its threshold on.
     """
 
     temperature: float | None = None
     thresholds: dict[str, float] | None = None
     multi_label: bool = False
+    default: str | None = None
+    groups: tuple[Group, ...] | None = None
 
     def __post_init__(self) -> None:
         good = self.temperature is None or _divisor(self.temperature)
@@ -145,6 +150,18 @@ class Decision:
             good = all(_real(v) and 0 <= v <= 1 for v in self.thresholds.values())
             _check(good, "decision.thresholds", self.thresholds, "numbers from 0 to 1")
         _check(isinstance(self.multi_label, bool), "decision.multi_label", self.multi_label, "true or false")
+        good = self.default is None or (isinstance(self.default, str) and not self.multi_label)
+        _check(good, "decision.default", self.default, "a label, or null, as in every multi-label model")
+        if self.groups is not None:
+            check_groups(self.groups)
+            _check_written("decision.groups", tuple(text for group in self.groups for text in group.texts))
+            _check(self.multi_label, "decision.multi_label", self.multi_label, "true, as there are groups")
+
+    @property
+    def alone(self) -> tuple[str, ...]:
+        """The labels that it names and that must be of one class each."""
+        grouped = tuple(label for group in self.groups or () for label in group.labels)
+        return grouped if self.default is None else (self.default,)
 
 
 @dataclass(frozen=True)
@@ -189,9 +206,7 @@ class ModelConfig:
         count, classes = len(self.labels.names) if self.labels else None, self.arch.num_classes
         if count is not None and count != classes:
             raise ModelFileError(f"{count} labels for {classes} classes: one label per class is needed, in logit order")
-        unknown = set(self.decision.thresholds or ()) - set(self.labels.names if self.labels else ())
-        if unknown:
-            raise ModelFileError(f"decision.thresholds has {min(unknown)!r}, which is none of the labels")
+        self._check_decision(self.labels.names if self.labels else ())
         if self.preprocessing.input_size[0] != self.arch.in_chans:
             raise ModelFileError(
                 f"preprocessing.input_size is {self.preprocessing.input_size}, expected"
@@ -203,6 +218,16 @@ class ModelConfig:
         _check(largest <= MAX_MAP, "preprocessing.input_size", sides, f"maps of at most {MAX_MAP} values inside the network")
         if self.quantization:
             self._check_quantization(self.quantization)
+
+    def _check_decision(self, names: tuple[str, ...]) -> None:
+        alone, known = set(self.decision.alone), set(names)
+        named = {"thresholds": set(self.decision.thresholds or ()), "default" if self.decision.default else "groups": alone}
+        for key, labels in named.items():
+            if not labels <= known:
+                raise ModelFileError(f"decision.{key} has {min(labels - known)!r}, which is none of the labels")
+        if alone and len(known) < len(names):
+            shared = next((name for name, count in Counter(names).items() if count > 1 and name in alone), None)
+            _check(shared is None, f"{shared!r} of the decision", "the label of several classes", "that of one")
 
     def _check_quantization(self, quantization: Quantization) -> None:
         known = quantizable_units(self.arch)
@@ -251,7 +276,7 @@ class ModelConfig:
             arch=arch,
             preprocessing=from_json(Preprocessing, data.get("preprocessing", {}), "preprocessing"),
             labels=from_json(Labels, data["labels"], "labels") if data.get("labels") is not None else None,
-            decision=from_json(Decision, data.get("decision", {}), "decision"),
+            decision=_decision_from_json(data.get("decision", {})),
             bn_eps=bn_eps,
             provenance=data.get("provenance", {}),
             quantization=from_json(Quantization, quantized, "quantization") if quantized is not None else None,
@@ -266,6 +291,13 @@ def from_json(cls: type[T], data: Any, where: str) -> T:
         return cls(**values)
     except (TypeError, AttributeError) as error:
         raise ModelFileError(f"{where}: {error}") from None
+
+
+def _decision_from_json(data: Any) -> Decision:
+    groups = data.get("groups") if isinstance(data, dict) else None
+    if isinstance(groups, list) and len(groups) <= MAX_GROUPS:
+        data = data | {"groups": [from_json(Group, group, "decision.groups") for group in groups]}
+    return from_json(Decision, data, "decision")
 
 
 def _arch_from_json(data: Any) -> tuple[Arch, float]:

@@ -124,6 +124,29 @@ def test_functions_at_the_end_decide(tmp_path):
     assert not several and note.startswith("the graph gives logits: softmax is assumed")
 
 
+def test_a_graph_and_a_configuration_that_differ(folder, tmp_path):
+    post = "PostProcess: {MultiLabelThreshOutput: {threshold: 0.7, label_list: [x, y, z]}}"
+    (folder / "m.yml").write_text(YAML[: YAML.index("PostProcess")] + post)
+    with pytest.raises(ModelFileError, match="the graph ends in softmax, and what is said of its answers is for several"):
+        convert(folder, tmp_path / "out")
+    several = convert(folder, tmp_path / "a", multi_label=True).config.decision
+    assert several == Decision(thresholds={"x": 0.7, "y": 0.7, "z": 0.7}, multi_label=True)
+    assert convert(folder, tmp_path / "b", multi_label=False).config.decision == Decision()
+
+
+def test_an_operating_point_of_two_classes(tmp_path):
+    arch = Arch(0.25, num_classes=2)
+    writer = Writer(random_weights(arch), arch)
+    post = "PostProcess: {ThreshOutput: {threshold: 0.9, label_list: [nobody, someone]}}"
+    files = {"m.pdmodel": writer.pdmodel(), "m.pdiparams": writer.pdiparams()}
+    files["m.yml"] = (YAML[: YAML.index("PostProcess")] + post).encode()
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    config = convert(tmp_path, tmp_path / "out.safetensors").config
+    assert config.decision == Decision(thresholds={"someone": 0.9}, default="nobody")
+    assert config.provenance["format"] == "paddle ProgramDesc"
+
+
 def test_a_paddle_folder_says_all(folder, tmp_path):
     config = convert(folder, tmp_path / "out.safetensors").config
     assert config.labels.names == ("0", "90", "180")

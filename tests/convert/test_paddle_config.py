@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from paddle_files import sample
 
-from lcnet.config import IMAGENET_MEAN, IMAGENET_STD, crop_pct_for
+from lcnet.config import IMAGENET_MEAN, IMAGENET_STD, Decision, crop_pct_for
 from lcnet.convert.paddle_config import read_paddle_config
 from lcnet.errors import ModelFileError
 
@@ -66,7 +66,7 @@ def test_the_official_files():
     text_line = read(sample("PP-LCNet_x0_25_textline_ori_v1", "inference.yml").read_text())
     assert text_line.preprocessing == STRETCHED
     assert text_line.labels.names == ("0_degree", "180_degree")
-    assert (text_line.multi_label, text_line.thresholds) == (None, None)
+    assert text_line.decision(text_line.labels) == Decision()
     assert text_line.name == "PP-LCNet_x0_25_textline_ori"
     page = read(sample("PP-LCNet_x1_0_doc_ori_graph_only", "inference.yml").read_text())
     assert page.preprocessing == CROPPED
@@ -100,26 +100,34 @@ def test_the_configuration_of_a_training(tmp_path):
     assert read(TRAINING, tmp_path / "config.yaml").labels.names == ("up", "down")
 
 
-def test_thresholds_of_several_labels():
-    def decided(threshold, labels="[a, b, c]"):
-        found = read(inference(post=f"MultiLabelThreshOutput: {{threshold: {threshold}, label_list: {labels}}}"))
-        return found.multi_label, found.thresholds
-
-    assert decided("0.5") == (True, None)
-    assert decided("0.7") == (True, {"a": 0.7, "b": 0.7, "c": 0.7})
-    assert decided("[0.5, 0.3, 0.6]") == (True, {"a": 0.5, "b": 0.3, "c": 0.6})
-    assert decided('{default: 0.5, "1": 0.3}') == (True, {"a": 0.5, "b": 0.3, "c": 0.5})
-    with pytest.raises(ModelFileError, match="threshold has 2 values for 3 labels"):
-        decided("[0.5, 0.3]")
+def decided(post):
+    found = read(inference(post=post))
+    return found.decision(found.labels)
 
 
-def test_what_is_not_taken_over_is_noted():
-    assert read(inference(post="ThreshOutput: {threshold: 0.5, label_list: [a, b]}")).notes == ()
-    assert "threshold 0.9" in read(inference(post="ThreshOutput: {threshold: 0.9, label_list: [a, b]}")).notes[0]
-    found = read(inference(post="{main_indicator: PersonAttribute, PersonAttribute: {threshold: 0.5}}"))
-    assert found.multi_label and "PersonAttribute" in found.notes[0]
-    assert read("Metric: {Eval: [{ATTRMetric: null}]}").multi_label
-    assert read("Global: {use_multilabel: True}").multi_label
+def test_what_is_done_with_probabilities():
+    """The rules themselves are tested in `test_decisions`; here is that they are found, with numbers that are texts."""
+    several = "MultiLabelThreshOutput: {threshold: %s, label_list: [a, b, c]}"
+    assert decided(TOPK) == Decision()
+    assert decided(several % "0.7") == Decision(thresholds={"a": 0.7, "b": 0.7, "c": 0.7}, multi_label=True)
+    assert decided(several % "[0.5, 0.3, 0.6]").thresholds == {"a": 0.5, "b": 0.3, "c": 0.6}
+    assert decided(several % '{default: 0.5, "1": 0.3}').thresholds == {"a": 0.5, "b": 0.3, "c": 0.5}
+    assert decided("ThreshOutput: {threshold: 0.9, label_list: [a, b]}") == Decision(thresholds={"b": 0.9}, default="a")
+    with pytest.raises(ModelFileError, match="expected one for each of 3 classes"):
+        decided(several % "[0.5, 0.3]")
+
+
+def test_the_attributes_have_their_labels_and_groups():
+    found = read(inference(post="{main_indicator: PersonAttribute, PersonAttribute: {threshold: 0.4}}"))
+    assert found.labels.names[:2] == ("Hat", "Glasses")
+    decision = found.decision(found.labels)
+    assert decision.multi_label and decision.thresholds["Hat"] == 0.4 and len(decision.groups) == 11
+
+
+def test_a_training_of_several_labels():
+    assert read("Metric: {Eval: [{ATTRMetric: null}]}").decision(None) == Decision(multi_label=True)
+    assert read("Global: {use_multilabel: True}").decision(None) == Decision(multi_label=True)
+    assert read("Global: {use_multilabel: False}").decision(None) is None
 
 
 def test_colours_backend_and_json():

@@ -14,6 +14,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ from lcnet.convert import convert
 from lcnet.convert.checkpoint import read_checkpoint
 from lcnet.dataset import open_dataset
 from lcnet.errors import ImageError, InputError, ModelFileError
+from lcnet.groups import Group
 from lcnet.image.pixels import decode
 from lcnet.labels.lists import read_label_list
 from lcnet.modelfile import ModelFile
@@ -41,7 +43,9 @@ from lcnet.results.rows import Arrays
 from lcnet.sources import read_list
 
 ARCH = Arch(0.25, num_classes=3)
-CONFIG = ModelConfig(ARCH, Preprocessing((3, 32, 32)), Labels(("a", "b", "c")), Decision(1.5, {"a": 0.5}))
+GROUPS = (Group("g", ("a", "b"), "each", otherwise="none"), Group("h", ("c",), at_least_one=True, names=("C",)))
+DECISION = Decision(1.5, {"a": 0.5}, True, groups=GROUPS)
+CONFIG = ModelConfig(ARCH, Preprocessing((3, 32, 32)), Labels(("a", "b", "c")), DECISION)
 PIXELS = 1 << 22  # of a picture, so that what it may cost is little: by default it is two GiB for a frame of a film
 BEGUN = {"command": "embed"}  # what a run was begun with
 
@@ -62,16 +66,16 @@ class Target(NamedTuple):
 
 
 def model_bytes() -> list[bytes]:
-    return [modelfile.to_bytes(ModelFile(CONFIG, random_weights(ARCH)))]
+    plain = replace(CONFIG, decision=Decision(1.5, {"a": 0.5}, default="c"))
+    return [modelfile.to_bytes(ModelFile(config, random_weights(ARCH))) for config in (CONFIG, plain)]
 
 
 def header() -> list[bytes]:
-    (data,) = model_bytes()
-    return [data[8 : 8 + struct.unpack("<Q", data[:8])[0]]]
+    return [data[8 : 8 + struct.unpack("<Q", data[:8])[0]] for data in model_bytes()]
 
 
 def with_header(text: bytes) -> bytes:
-    (data,) = model_bytes_once()
+    data = model_bytes_once()[0]
     return struct.pack("<Q", len(text)) + text + data[8 + struct.unpack("<Q", data[:8])[0] :]
 
 
@@ -308,7 +312,7 @@ def onnx_files() -> list[bytes]:
 def paddle_writer() -> Any:
     from paddle_files import Writer
 
-    return Writer(random_weights(EXPORTED), EXPORTED)
+    return Writer(random_weights(EXPORTED), EXPORTED, "sigmoid")
 
 
 def in_folder(name: str) -> Callable[[Path], None]:
@@ -451,7 +455,14 @@ def _resume(target: Path) -> None:
 PICTURE = (ImageError,)
 MODEL = (ModelFileError,)
 DATA = (InputError, ImageError)
-KEYS = (*re.findall(rb'"\w+"', json.dumps(CONFIG.to_json()).encode()), b'"F32"', b'"I8"', b'"BF16"', b'"data_offsets"')
+KEYS = (
+    *re.findall(rb'"\w+"', json.dumps(CONFIG.to_json()).encode()),
+    b'"default"',
+    b'"F32"',
+    b'"I8"',
+    b'"BF16"',
+    b'"data_offsets"',
+)
 
 TARGETS = (
     Target("model", ".safetensors", model_bytes, run_model, MODEL),

@@ -56,8 +56,9 @@ def describe_network(
     bn_eps = config.bn_eps if said.bn_eps is None else said.bn_eps
     pre = from_json(Preprocessing, values, "preprocessing") if chosen else config.preprocessing
     left = [name for name in assumptions(config) if name not in known]
-    decision = _decision(config.decision, beside if own else None, multi_label)
-    out = replace(config, preprocessing=pre, labels=labels or config.labels, bn_eps=bn_eps, decision=decision)
+    labels = labels or config.labels
+    decision = _decision(config.decision, beside if own else None, labels, multi_label)
+    out = replace(config, preprocessing=pre, labels=labels, bn_eps=bn_eps, decision=decision)
     also = [*_left_out(checkpoint), *(_unsaid(beside) if own and beside else ())]
     return noted(out, left, also) if known or also or own else out
 
@@ -76,11 +77,10 @@ def said_beside(source: Path, config: str | os.PathLike[str] | None, paddle: boo
     return read_paddle_config(path, read_bytes(path)) if path else PaddleConfig()
 
 
-def _decision(decision: Decision, beside: PaddleConfig | None, multi_label: bool | None) -> Decision:
-    """Thresholds are of several labels a picture."""
-    if beside is not None and beside.multi_label and multi_label is not False:
-        decision = replace(decision, multi_label=True, thresholds=beside.thresholds)
-    return decision if multi_label is None else replace(decision, multi_label=multi_label)
+def _decision(decision: Decision, beside: PaddleConfig | None, labels: Labels | None, several: bool | None) -> Decision:
+    """What a configuration says, unless the caller wants the other of one class a picture and several."""
+    said = (beside.decision(labels) if beside else None) or decision
+    return said if several in (None, said.multi_label) else Decision(multi_label=bool(several))
 
 
 def _base(

@@ -135,9 +135,8 @@ def describe_exported(
     labels = labels or (base.labels if base else None) or said.labels
     _ask(network.arch, values, labels)
     pre = from_json(Preprocessing, values, "preprocessing")
-    several, notes = _several(found, base, multi_label)
-    decision = base.decision if base else Decision(thresholds=said.thresholds if several else None)
-    config = ModelConfig(network.arch, pre, labels, replace(decision, multi_label=several), network.bn_eps, found.origin)
+    decision, notes = _decision(found, base, labels, multi_label)
+    config = ModelConfig(network.arch, pre, labels, decision, network.bn_eps, found.origin)
     return noted(config, (), [*notes, *(() if base else said.notes)])
 
 
@@ -184,14 +183,23 @@ def _ask(arch: Arch, values: Mapping[str, Any], labels: Labels | None) -> None:
         )
 
 
-def _several(found: Exported, base: ModelConfig | None, chosen: bool | None) -> tuple[bool, list[str]]:
-    """Whether each class stands for itself, and a note if that is assumed."""
-    if chosen is not None:
-        return chosen, []
-    if found.network.end is not None:
-        return found.network.end == "sigmoid", []
-    if base is not None:
-        return base.decision.multi_label, []
-    if found.said.multi_label is not None:
-        return found.said.multi_label, []
-    return False, [_LOGITS] if found.network.arch.num_classes else []
+def _decision(
+    found: Exported, base: ModelConfig | None, labels: Labels | None, chosen: bool | None
+) -> tuple[Decision, list[str]]:
+    """From probabilities to an answer, and a note of what is assumed.
+
+    Softmax or sigmoid: as the caller chooses, as the graph ends, as a decision layer is made for; else softmax, and noted.
+    """
+    said = base.decision if base else found.said.decision(labels)
+    end = None if found.network.end is None else found.network.end == "sigmoid"
+    if said is not None and chosen is None and end not in (None, said.multi_label):
+        asked = "several classes a picture" if said.multi_label else "one"
+        raise ModelFileError(
+            f"the graph ends in {found.network.end}, and what is said of its answers is for {asked}: give --multi-label or"
+            " --single-label"
+        )
+    several = chosen if chosen is not None else end if end is not None else said.multi_label if said else None
+    if said is not None and said.multi_label == several:
+        return said, []
+    assumed = [_LOGITS] if several is None and found.network.arch.num_classes else []
+    return Decision(multi_label=bool(several)), assumed

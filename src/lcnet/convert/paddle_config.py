@@ -16,17 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from ..arch import Arch
-from ..config import Labels, crop_pct_for
+from ..config import Decision, Labels, crop_pct_for
 from ..errors import InputError, ModelFileError
 from ..labels.lists import read_label_list
 from ..text import plain, quoted
+from .decisions import PROCESSES, decision_of, labels_of
 
 MAX_BYTES = 1 << 17  # a label takes some 20 of them, and Python a second for 10,000 values
 MAX_DEPTH = 64
 _BRACKETS = {"[": 1, "{": 1, "]": -1, "}": -1}
 _NOTHING = ("", "null", "Null", "NULL", "~", None)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?")
-_PEOPLE = ("PersonAttribute", "VehicleAttribute", "TableAttribute")  # rules over the probabilities of several labels
+FEATURES = "NormalizeFeatures"  # the post-processing of networks for retrieval
+_OF_ONE = ("Topk", "ThreshOutput")  # the post-processings that give one class a picture
 _IGNORED = ("ToCHWImage", "KeepKeys", "Permute")  # what the runtime does anyway
 
 
@@ -36,13 +38,20 @@ class PaddleConfig:
 
     preprocessing: dict[str, Any] = field(default_factory=dict)
     labels: Labels | None = None
-    multi_label: bool | None = None
-    thresholds: dict[str, float] | None = None
+    multi_label: bool | None = None  # of a training
+    process: tuple[str, Mapping[str, Any]] | None = None  # how answers are made of probabilities, see `decisions`
     name: str | None = None
     arch: Mapping[str, Any] = field(default_factory=dict)  # of a training: fields of `Arch`
     dropout: float | None = None  # of a training, before the classifier
     trained: bool = False  # it is the configuration of a training
     notes: tuple[str, ...] = ()
+
+    def decision(self, labels: Labels | None) -> Decision | None:
+        """The decision layer for these labels; None if nothing is said of one. Raises `ModelFileError`."""
+        if self.process is None:
+            return Decision(multi_label=True) if self.multi_label else None
+        name, params = self.process
+        return decision_of(name, params, labels.names) if labels else Decision(multi_label=name not in _OF_ONE)
 
 
 def read_paddle_config(path: Path, data: bytes) -> PaddleConfig:
@@ -88,7 +97,10 @@ def _config(root: Mapping[str, Any], path: Path) -> PaddleConfig:
     preprocessing = _preprocessing(_operations(operations)) if operations not in _NOTHING else {}
     name = _text(_inner(root, "Global", "model_name") or arch.get("name"), "the model's name")
     said = PaddleConfig(preprocessing, multi_label=_multi_label(root), name=name)
-    return _decided(post, path, replace(said, arch=_arch(arch), dropout=_dropout(arch), trained=bool(arch)))
+    process = _process(post)
+    labels = _labels(process, path) if process else None
+    said = replace(said, labels=labels, process=process)
+    return replace(said, arch=_arch(arch), dropout=_dropout(arch), trained=bool(arch))
 
 
 def _dropout(arch: Mapping[str, Any]) -> float | None:
@@ -257,34 +269,31 @@ def _geometry(sizes: dict[str, tuple[int, int]]) -> dict[str, Any]:
 # Labels and decisions
 
 
-def _decided(post: dict[str, Any], path: Path, config: PaddleConfig) -> PaddleConfig:
-    """What the post-processing adds: `{Topk: {...}}`, or `{name: Topk, ...}`, or with `main_indicator`."""
+def _process(post: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """The post-processing and its parameters: `{Topk: {...}}`, or `{name: Topk, ...}`, or with `main_indicator`."""
     named = _text(post.get("name") or post.get("main_indicator"), "PostProcess.name")
-    known = [key for key in post if key in _KINDS or key in _PEOPLE or key == "NormalizeFeatures"]
-    kind = named or next(iter(known), None)
+    kind = named or next((key for key in post if key in PROCESSES or key == FEATURES), None) or next(iter(post), None)
     if kind is None:
-        return config
-    if kind == "NormalizeFeatures":
-        raise ModelFileError("its outputs are features (NormalizeFeatures), not classes: it is no classifier")
-    options = _mapping(post[kind], kind) if kind in post else post
-    labels = _labels(options, path)
-    config = replace(config, labels=labels)
-    if kind in _KINDS:
-        return _KINDS[kind](options, config)
-    if kind in _PEOPLE:
-        return replace(config, multi_label=True, notes=(f"the rules of {kind} are not taken over: 0.5 for each label",))
-    raise ModelFileError(f"PostProcess is {quoted(kind)}, which is none of a classifier ({', '.join(_KINDS)})")
+        return None
+    if kind == FEATURES:
+        raise ModelFileError(f"its outputs are features ({FEATURES}), not classes: it is no classifier")
+    if kind not in PROCESSES:
+        raise ModelFileError(f"PostProcess is {quoted(kind)}, which is none of a classifier ({', '.join(PROCESSES)})")
+    given = _mapping(post[kind], kind) if kind in post else post
+    return kind, {key: value for key, value in given.items() if value not in _NOTHING}
 
 
-def _labels(options: dict[str, Any], path: Path) -> Labels | None:
-    """The list in the file, or the file of it that is named, if it lies beside this one."""
+def _labels(process: tuple[str, dict[str, Any]], path: Path) -> Labels | None:
+    """The list in the file, or the file of it that is named, if it lies beside this one; or the task's own."""
+    kind, options = process
     found = options.get("label_list")
     if found not in _NOTHING:
         return Labels(tuple(_label(label) for label in _list(found, "label_list")))
     named = _text(options.get("class_id_map_file"), "class_id_map_file")
     beside = path.with_name(Path(named.replace("\\", "/")).name) if named else None
     if beside is None or not beside.is_file():
-        return None
+        names = labels_of(kind, options)
+        return Labels(names) if names else None
     try:
         return read_label_list(beside)
     except InputError as error:
@@ -295,36 +304,3 @@ def _label(value: Any) -> str:
     if not isinstance(value, str):
         raise ModelFileError(f"a label is {quoted(value)}, expected a text")
     return value
-
-
-def _topk(options: dict[str, Any], config: PaddleConfig) -> PaddleConfig:
-    return config
-
-
-def _binary(options: dict[str, Any], config: PaddleConfig) -> PaddleConfig:
-    threshold = _number(options.get("threshold", "0.5"), "ThreshOutput.threshold")
-    note = f"ThreshOutput's threshold {threshold:g} is not taken over: the more probable class is the answer"
-    return config if threshold == 0.5 else replace(config, notes=(note,))
-
-
-def _multi(options: dict[str, Any], config: PaddleConfig) -> PaddleConfig:
-    """One threshold for all labels, one for each, or some by number with a default."""
-    given, names = options.get("threshold", "0.5"), config.labels.names if config.labels else ()
-    if isinstance(given, dict):
-        usual = _number(given.get("default", "0.5"), "threshold.default")
-        values = [_number(given[str(i)], f"threshold.{i}") if str(i) in given else usual for i in range(len(names))]
-    elif isinstance(given, list):
-        values = [_number(value, "threshold") for value in given]
-    else:
-        values = [_number(given, "threshold")] * len(names)
-    if names and len(values) != len(names):
-        raise ModelFileError(f"threshold has {len(values)} values for {len(names)} labels")
-    thresholds = dict(zip(names, values, strict=True)) if set(values) - {0.5} else None
-    return replace(config, multi_label=True, thresholds=thresholds)
-
-
-_KINDS: Mapping[str, Callable[[dict[str, Any], PaddleConfig], PaddleConfig]] = {
-    "Topk": _topk,
-    "ThreshOutput": _binary,
-    "MultiLabelThreshOutput": _multi,
-}

@@ -21,7 +21,7 @@ from ..errors import InputError, ModelFileError
 from ..modelfile import ModelFile
 from ..sources.formats import MAX_PIXELS
 from ..text import one_line, short
-from .decision import accepted, probabilities, thresholds
+from .decision import accepted, answers, probabilities, rules
 from .layers import native_layers
 from .result import Prediction as Prediction
 from .result import Result as Result
@@ -91,7 +91,7 @@ class Classifier:
         self.config: ModelConfig = model.config
         self._source: ModelPath | ModelFile = model
         self._options = (threads, isa, precision, decode, max_pixels)
-        self._thresholds = thresholds(model.config)
+        self._rules = rules(model.config)
         self.precision, self.decode, self.max_pixels = precision, decode, max_pixels
         _check_count("max_pixels", max_pixels)
         for name, value, known in (("precision", precision, PRECISIONS), ("decode", decode, DECODES)):
@@ -325,9 +325,10 @@ class Classifier:
         def predictions(order: Iterable[int]) -> tuple[Prediction, ...]:
             return tuple(Prediction(i, names[i] if names else str(i), ids[i] if ids else None, float(probs[i])) for i in order)
 
-        chosen = accepted(probs[None], self._thresholds, self.config.decision.multi_label)[0].nonzero()[0]
-        best_first = chosen[np.argsort(-probs[chosen], kind="stable")].tolist()
-        return Result(predictions(_largest(probs, top_k)), predictions(best_first))
+        chosen = accepted(probs[None], self._rules)[0].nonzero()[0]
+        taken = predictions(chosen[np.argsort(-probs[chosen], kind="stable")].tolist())
+        answered = answers(self.config.decision.groups or (), (p.label for p in taken))
+        return Result(predictions(_largest(probs, top_k)), taken, answered)
 
 
 def _largest(values: np.ndarray, count: int) -> list[int]:
