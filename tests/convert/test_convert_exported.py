@@ -220,6 +220,13 @@ def test_files_that_are_no_graph(tmp_path, data, words):
         convert(tmp_path / "m.ONNX", tmp_path / "out")
 
 
+def test_a_folder_whose_name_ends_like_a_file(folder, tmp_path):
+    config = convert(folder, tmp_path / "out").config
+    for name in ("x.json", "x.pdmodel", "x.onnx", "x.pdiparams"):
+        folder = folder.rename(tmp_path / name)
+        assert convert(folder, tmp_path / "out", overwrite=True).config == config
+
+
 def test_half_a_model(folder, tmp_path):
     (folder / "m.pdiparams").rename(tmp_path / "elsewhere.pdiparams")
     with pytest.raises(ModelFileError, match=r"this is a part of a PaddlePaddle inference graph: give .* the folder with all"):

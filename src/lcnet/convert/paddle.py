@@ -49,7 +49,7 @@ def parts_of(path: Path) -> Parts:
     """The files of the model in a folder, or of the model that a file is part of. Raises `ModelFileError`."""
     parameters = _parameters(path) if path.is_dir() else path.with_suffix(PARAMETERS)
     graphs = [parameters.with_suffix(suffix) for suffix in GRAPHS]
-    graph = path if path.suffix in GRAPHS else next((g for g in graphs if g.is_file()), None)
+    graph = path if path.suffix in GRAPHS and path.is_file() else next((g for g in graphs if g.is_file()), None)
     missing = parameters if not parameters.is_file() else None if graph else graphs[0]
     if graph is None or missing is not None:
         also = f" (or {plain(graphs[1].name)})" if missing in graphs else ""
