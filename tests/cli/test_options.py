@@ -198,7 +198,12 @@ def test_an_old_spelling_works_and_warns_in_one_line(line, result, warning):
 
 def test_the_old_spellings_that_there_are():
     old = {(name, o.opts[0], o.new) for name, command in ALL.items() for o in command.params if isinstance(o, Renamed)}
-    assert old == {("train", "-r", "--recipe"), ("download", "--to", "--output")}
+    assert old == {
+        ("train", "-r", "--recipe"),
+        ("download", "--to", "--output"),
+        ("bench", "--json", "--output"),
+        ("bench", "--plot", "--output"),
+    }
     for command, _, new in old:
         assert new in {long_of(o) for o in options_of(command)}
 
