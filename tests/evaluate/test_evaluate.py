@@ -150,7 +150,7 @@ def test_restricted_answers(model, data):
     assert held.summary["top1"].value == (logits.argmax(axis=1) == data.targets).mean()
     assert "top3" in held.summary and "top5" not in held.summary
     assert free.notes() == [
-        "the data has 4 of the model's 6 classes; answers may be any of them (--restrict: only those of the data)"
+        "the data has 4 of the model's 6 classes; answers may be any of them (restrict: only those of the data)"
     ]
     assert held.notes() == ["answers are restricted to the data's 4 of 6 classes"]
 
@@ -300,7 +300,7 @@ def test_arrays_are_pictures_too(model):
         answer(model, Memory(("cat", "dog"), [0, 1], [blobs[0], blobs[1][:-1]]))
     two = io.BytesIO()
     np.save(two, np.zeros((40, 40, 2), np.uint8))
-    with pytest.raises(ImageError, match=r"m1: an image array is uint8 \[40, 40, 2\].*--skip-unreadable"):
+    with pytest.raises(ImageError, match=r"m1: an image array is uint8 \[40, 40, 2\].*skip_unreadable"):
         answer(model, Memory(("cat", "dog"), [0, 1], [blobs[0], two.getvalue()]))
 
 

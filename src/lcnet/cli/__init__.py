@@ -12,6 +12,7 @@ import click
 from .. import stop
 from ..errors import LcnetError
 from ..text import one_line, plain, reason
+from .advice import advised
 
 COMMANDS = (
     "classify",
@@ -64,7 +65,7 @@ def _told() -> Iterator[None]:
         with _stopped():
             yield
     except LcnetError as error:
-        raise click.ClickException(one_line(str(error))) from None
+        raise click.ClickException(one_line(advised(error))) from None
     except MemoryError:
         raise click.ClickException("there is not enough memory: try fewer --threads, or smaller pictures or inputs") from None
     except BrokenPipeError:

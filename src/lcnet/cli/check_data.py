@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..text import plain, shown
+from .advice import advised
 from .options import columns, json_text, pixels_option, reading_options, say
 from .progress import Progress
 
@@ -76,7 +77,7 @@ def table(report: Report) -> str:
 
 
 def _items(finding: Finding) -> list[str]:
-    lines = [f"  {plain(item_text(item))}" for item in finding.items[:TOLD]]
+    lines = [f"  {plain(advised(item_text(item)))}" for item in finding.items[:TOLD]]
     more = len(finding.items) - TOLD
     return [*lines, f"  ... and {more:,} more: --format json names all"] if more > 0 else lines
 

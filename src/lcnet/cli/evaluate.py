@@ -11,6 +11,7 @@ import click
 from ..errors import InputError
 from ..files import check_target
 from ..text import one_line, plain, shown
+from .advice import advised
 from .options import columns, engine_options, json_text, load_model, reading_options, say
 from .progress import Progress
 
@@ -213,6 +214,6 @@ def table(evaluation: Evaluation, facts: dict[str, Any]) -> str:
         parts.append(columns(decided_rows(evaluation, ROWS), right=range(1, 6)))
     if len(evaluation.slices) > 1:
         parts.append(columns([["shorter side", "pictures", "right", ""], *slice_rows(evaluation)], right=(1, 2, 3)))
-    notes = [f"note: {note}" for note in evaluation.notes()]
+    notes = [f"note: {advised(note)}" for note in evaluation.notes()]
     notes += [f"not read: {one_line(s.name)}: {one_line(s.reason)}" for s in evaluation.answers.skipped]
     return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])

@@ -76,7 +76,7 @@ class Evaluation:
         if absent:
             notes.append(
                 f"the data has {columns - absent} of the model's {columns} classes; answers may be any of them "
-                "(--restrict: only those of the data)"
+                "(restrict: only those of the data)"
             )
         if answers.restricted and columns < answers.config.arch.num_classes:
             notes.append(f"answers are restricted to the data's {columns} of {answers.config.arch.num_classes} classes")

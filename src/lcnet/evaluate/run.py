@@ -119,7 +119,7 @@ def answer(
     The logits of all pictures are kept: 4 bytes a class and picture. The pictures themselves are read as they are needed.
     """
     if real and restrict:
-        raise InputError("ReaL labels are of all classes: leave out --restrict, or --real")
+        raise InputError("ReaL labels are of all classes: restrict and real exclude each other")
     plan = _plan_real(model, dataset, real) if real else _plan(model, dataset, restrict)
     if not len(plan.indices):
         raise InputError("the data set has no pictures")
@@ -195,7 +195,7 @@ def _run(model: Classifier, plan: Answers, skip: bool, workers: int | None, adva
                 good[row] = False
                 bad = Skipped(plain(item.source), one_line(str(item.error).removeprefix(f"{item.source}: ")))
                 if not skip:
-                    raise ImageError(f"{bad.name}: {bad.reason}; --skip-unreadable leaves such pictures out")
+                    raise ImageError(f"{bad.name}: {bad.reason}; mend it, or leave such pictures out (skip_unreadable)")
                 skipped.append(bad)
             advance()
     rows = slice(None) if good.all() else good  # a view, where nothing is left out
