@@ -24,7 +24,7 @@ quick: $(VENV)/.test
 
 # The suite under another interpreter, in an environment of its own: make test-python PYTHON=python3.13
 PYTHON_EXTRAS ?= test
-test-python: version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+test-python: version = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 test-python:
 	$(MAKE) VENV=.venv-$(version) EXTRAS=$(PYTHON_EXTRAS) .venv-$(version)/.test
 	.venv-$(version)/bin/python -m pytest -m alone
