@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..files import check_target
 from ..text import one_line, plain, shown
 from .advice import advised
+from .codes import INCOMPLETE, Misuse
 from .options import columns, engine_options, json_text, load_model, reading_options, say
 from .progress import Progress
 
@@ -76,10 +77,9 @@ def evaluate(
     from ..dataset import open_dataset
     from ..dataset.reading import reading_of
     from ..evaluate import measure
-    from ..evaluate.decisions import parse_spec
     from ..sources.passed import Passed
 
-    spec = None if threshold is None else parse_spec(threshold)
+    spec = None if threshold is None else _spec(threshold)
     deciding = temperature or spec is not None
     storage = _storage(ctx.params, deciding)
     if report is not None:
@@ -107,6 +107,17 @@ def evaluate(
     say(json_text({**facts, **evaluation.to_json()}) if style == "json" else table(evaluation, facts))
     for line in told:
         say(line, err=style == "json")
+    if evaluation.answers.skipped:
+        ctx.exit(INCOMPLETE)
+
+
+def _spec(text: str) -> Spec:
+    from ..evaluate.decisions import parse_spec
+
+    try:
+        return parse_spec(text)
+    except InputError as error:
+        raise Misuse(str(error)) from None
 
 
 def _storage(given: dict[str, Any], deciding: bool) -> Any:
@@ -119,9 +130,9 @@ def _storage(given: dict[str, Any], deciding: bool) -> Any:
         return None
     name = "--in-place" if in_place else "--output"
     if not deciding:
-        raise InputError(f"{name} is where a decision layer is stored: ask for --temperature or --threshold")
+        raise Misuse(f"{name} is where a decision layer is stored: ask for --temperature or --threshold")
     if output is not None and in_place:
-        raise InputError("--output stores what is found in a copy of the model, --in-place in the model: choose one")
+        raise Misuse("--output stores what is found in a copy of the model, --in-place in the model: choose one")
     if output is not None:
         check_target(output, given["overwrite"])
     located = hub.locate(given["model"])
