@@ -484,6 +484,13 @@ def test_mistakes_are_told_before_any_work(path, folder, tmp_path):
     assert "leave out --restrict and --real" in run(path, folder, "--temperature", "--restrict", code=1)
 
 
+def test_options_that_cannot_be_meant_are_misuse(path, folder, tmp_path):
+    from lcnet.cli import main
+
+    for options in (["--threshold", "x"], ["--in-place"], ["--threshold", "1", "--in-place", "-o", str(tmp_path / "y")]):
+        assert CliRunner().invoke(main, ["evaluate", str(path), str(folder), *options]).exit_code == 2
+
+
 def test_the_report_of_the_command(path, folder, tmp_path):
     out = run(path, folder, "--report", tmp_path / "report", "-f", "json")
     assert json.loads(out.stdout)["pictures"] == 28 and "report.html: written" in out.stderr
