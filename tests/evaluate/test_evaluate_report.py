@@ -201,6 +201,7 @@ def test_names_that_look_the_same_once_cut_have_their_numbers(tmp_path):
     write_report(tmp_path / "r", found)
     text = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
     assert f"#0 {names[0]}; #1 {names[1]}; #2 {names[2]}</p>" in text
+    assert plots.labels(evaluation(["crane, bird", "crane, machine", "käfer"]).answers) == ["#0 crane", "#1 crane", "kafer"]
     many = evaluation([f"a name that begins so {k} and that ends like this" for k in range(100)], size=90)
     assert len(plots.drawn(many)) < 60 and set(plots.drawn(many)) == set(
         many.pairs[many.pairs[:, 0] != many.pairs[:, 1]][:30, :2].flat

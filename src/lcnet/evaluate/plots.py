@@ -50,7 +50,7 @@ def labels(answers: Answers) -> list[str]:
     """What the pictures call each column: the first of its names, with its number where that is needed to know it."""
     numbers, short = answers.columns.tolist(), [n.split(",")[0] for n in answers.names]
     written = [writable(name, number) for name, number in zip(short, numbers, strict=True)]
-    shared = Counter(text for text, name in zip(written, short, strict=True) if text != name)
+    shared = Counter(written)
     return [f"#{number} {text}" if shared[text] > 1 else text for text, number in zip(written, numbers, strict=True)]
 
 
