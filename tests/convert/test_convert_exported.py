@@ -227,6 +227,12 @@ def test_a_folder_whose_name_ends_like_a_file(folder, tmp_path):
         assert convert(folder, tmp_path / "out", overwrite=True).config == config
 
 
+def test_a_configuration_that_cannot_be_read(source, folder, tmp_path):
+    for path in (source, folder):
+        with pytest.raises(ModelFileError, match=r"none\.yml cannot be read: there is no such file"):
+            convert(path, tmp_path / "out", config=tmp_path / "none.yml")
+
+
 def test_half_a_model(folder, tmp_path):
     (folder / "m.pdiparams").rename(tmp_path / "elsewhere.pdiparams")
     with pytest.raises(ModelFileError, match=r"this is a part of a PaddlePaddle inference graph: give .* the folder with all"):

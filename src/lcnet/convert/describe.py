@@ -22,7 +22,7 @@ from ..labels import load_labels
 from ..modelfile import infer_arch, parse_config, plain_config
 from ..modelfile.assumed import FIELDS, LABELS, assumptions, noted
 from ..modelfile.description import classes_of
-from ..text import quoted
+from ..text import plain, quoted
 from .checkpoint import Checkpoint, read_bytes
 from .paddle import CONFIGS
 from .paddle_config import PaddleConfig, read_paddle_config
@@ -74,7 +74,18 @@ def said_beside(source: Path, config: str | os.PathLike[str] | None, paddle: boo
         return None
     beside = [source.with_suffix(suffix) for suffix in CONFIGS]
     path = Path(config) if config is not None else next((path for path in beside if path.is_file()), None)
-    return read_paddle_config(path, read_bytes(path)) if path else PaddleConfig()
+    return config_of(path)
+
+
+def config_of(path: Path | None) -> PaddleConfig:
+    """What a YAML file of Paddle's says; nothing if there is none. Raises `ModelFileError` naming the file."""
+    if path is None:
+        return PaddleConfig()
+    try:
+        data = read_bytes(path)
+    except ModelFileError as error:
+        raise ModelFileError(f"{plain(path.name)} {error}") from None
+    return read_paddle_config(path, data)
 
 
 def _decision(decision: Decision, beside: PaddleConfig | None, labels: Labels | None, several: bool | None) -> Decision:

@@ -22,14 +22,14 @@ from ..modelfile import parse_config
 from ..modelfile.assumed import FIELDS, noted
 from ..modelfile.description import METADATA_KEY
 from ..modelfile.kinds import identify, is_onnx
-from ..text import quoted, shown
+from ..text import quoted, reason, shown
 from . import transformers
 from .checkpoint import read_bytes, read_checkpoint
-from .describe import fitted
+from .describe import config_of, fitted
 from .match import Match, match
 from .onnx import read_onnx
 from .paddle import is_part, parts_of, read_paddle
-from .paddle_config import PaddleConfig, read_paddle_config
+from .paddle_config import PaddleConfig
 
 CHARACTERS = "character"  # where RapidAI's tools keep the labels in an ONNX file, a line each
 _LOGITS = "the graph gives logits: softmax is assumed, one class a picture (--multi-label if each stands for itself)"
@@ -49,7 +49,7 @@ class Exported:
 def read_exported(source: Path, config: Path | None) -> Exported | None:
     """Read a source that is an exported network; None: it is another thing. Raises `ModelFileError`."""
     if source.is_dir():
-        if any(is_part(entry) for entry in source.iterdir()):
+        if any(map(is_part, _entries(source))):
             return _paddle(source, config)
         return _transformers(source, config) if transformers.is_transformers(source) else None
     if source.name == transformers.WEIGHTS and transformers.is_transformers(source.parent):
@@ -57,6 +57,13 @@ def read_exported(source: Path, config: Path | None) -> Exported | None:
     if is_part(source):
         return _paddle(source, config)
     return _onnx(source, config) if _is_onnx(source) else None
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise ModelFileError(f"cannot be read: {reason(error)}") from None
 
 
 def _is_onnx(source: Path) -> bool:
@@ -69,17 +76,13 @@ def _is_onnx(source: Path) -> bool:
         return False
 
 
-def _said(path: Path | None) -> PaddleConfig:
-    return read_paddle_config(path, read_bytes(path)) if path else PaddleConfig()
-
-
 def _onnx(source: Path, config: Path | None) -> Exported:
     data = read_bytes(source)
     if not is_onnx(data[:3]) and (told := identify("", io.BytesIO(data), len(data))):
         raise ModelFileError(told)
     found = read_onnx(data, source.parent)
     network = match(found.graph)
-    said, labels = _said(config), found.metadata.get(CHARACTERS)
+    said, labels = config_of(config), found.metadata.get(CHARACTERS)
     if labels:
         said = replace(said, labels=Labels(tuple(labels.removesuffix("\n").split("\n"))))
     description = parse_config(found.metadata[METADATA_KEY]) if METADATA_KEY in found.metadata else None
@@ -99,14 +102,14 @@ def _paddle(source: Path, config: Path | None) -> Exported:
     if beside is not None and config is None:
         named[beside.name] = read_bytes(beside)
     origin = _origin(named, {"format": found.format}, network, len(found.graph.nodes))
-    said = _said(beside)
+    said = config_of(beside)
     return Exported(network, said, origin | ({"source": quoted(said.name)} if said.name else {}))
 
 
 def _transformers(folder: Path, chosen: Path | None) -> Exported:
     config, said = transformers.read_config(folder)
     if chosen is not None:
-        said = replace(said, preprocessing=_said(chosen).preprocessing, notes=())
+        said = replace(said, preprocessing=config_of(chosen).preprocessing, notes=())
     checkpoint = read_checkpoint(folder / transformers.WEIGHTS)
     classes = next((len(v) for k, v in checkpoint.tensors.items() if k in ("head.bias", "fc.bias")), 0)
     arch, factor = transformers.architecture(config, classes)

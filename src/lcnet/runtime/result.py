@@ -61,7 +61,8 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """What becomes JSON wherever a result does: whether it is `known`, the accepted `labels`, and the `top` classes.
 
-        `answers` too, if the model has groups.
+        Each of `top` is a dict of `index` (of the logit), `label`, `id` (None where the model has none) and `probability`,
+        0 to 1; `answers` too, if the model has groups. `lcnet classify -f json` prints this of every picture, beside its name.
         """
         answers = {"answers": self.answers} if self.answered else {}
         return {"known": self.known, "labels": list(self.labels), **answers, "top": [p._asdict() for p in self.top]}
