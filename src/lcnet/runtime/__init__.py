@@ -257,7 +257,12 @@ class Classifier:
         return self._maps(x, [len(self.arch.reductions) - 1])[0]
 
     def forward_head(self, features: np.ndarray, pre_logits: bool = False) -> np.ndarray:
-        """Return logits, or with `pre_logits` the embeddings, of what `forward_features` returned."""
+        """Return logits, or with `pre_logits` the embeddings, of what `forward_features` returned.
+
+        Raises `InputError` where the classifier reads other maps too.
+        """
+        if len(self.arch.pooled_stages) > 1:
+            raise InputError(f"the classifier reads {', '.join(self.arch.classifier_input)}: the last map is not enough")
         features = _float32(features, "features", self.arch.num_features, 1)
         size = self.arch.head_hidden_size if pre_logits else self.arch.num_classes
         out = np.empty((len(features), size), np.float32)
