@@ -112,7 +112,10 @@ def test_needs_that_are_not_met(path, needs, match):
         ({"stem_stride": [[[[1]]]]}, "architecture.stem_stride"),
         ({"stage_strides": [[1, 1]]}, "architecture.stage_strides is .*, expected 6 pairs"),
         ({"stage_strides": {}}, "architecture.stage_strides"),
-        ({"stage_strides": [[1, 1]] * 6, "classifier_input": ["blocks.4"]}, "expected 5 pairs, one for each stage that there is"),
+        (
+            {"stage_strides": [[1, 1]] * 6, "classifier_input": ["blocks.4"]},
+            "expected 5 pairs, one for each stage that there is",
+        ),
         ({"head_channels": 2.5}, "architecture.head_channels is 2.5"),
         ({"head_channels": 5}, "architecture.classifier_input is .*'embeddings'.*as there is a head"),
         ({"activation": "gelu"}, "architecture.activation is 'gelu'"),
