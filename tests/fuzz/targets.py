@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +46,12 @@ ARCH = Arch(0.25, num_classes=3)
 GROUPS = (Group("g", ("a", "b"), "each", otherwise="none"), Group("h", ("c",), at_least_one=True, names=("C",)))
 DECISION = Decision(1.5, {"a": 0.5}, True, groups=GROUPS)
 CONFIG = ModelConfig(ARCH, Preprocessing((3, 32, 32)), Labels(("a", "b", "c")), DECISION)
+# All that a reader must know of the network beyond the first version.
+NEEDY = ModelConfig(
+    Arch(0.25, 3, 3, (1, 2), ((1, 1), (2, 1), (2, 1)), 0, "relu", 0.2, ("blocks.0", "blocks.2")),
+    Preprocessing((3, 32, 64)),
+    Labels(("a", "b", "c")),
+)
 PIXELS = 1 << 22  # of a picture, so that what it may cost is little: by default it is two GiB for a frame of a film
 BEGUN = {"command": "embed"}  # what a run was begun with
 
@@ -70,18 +76,18 @@ def model_bytes() -> list[bytes]:
     return [modelfile.to_bytes(ModelFile(config, random_weights(ARCH))) for config in (CONFIG, plain)]
 
 
-def header() -> list[bytes]:
-    return [data[8 : 8 + struct.unpack("<Q", data[:8])[0]] for data in model_bytes()]
+def header(needy: bool = False) -> list[bytes]:
+    return [data[8 : 8 + struct.unpack("<Q", data[:8])[0]] for data in model_bytes_once(needy)]
 
 
-def with_header(text: bytes) -> bytes:
-    data = model_bytes_once()[0]
+def with_header(text: bytes, needy: bool = False) -> bytes:
+    data = model_bytes_once(needy)[0]
     return struct.pack("<Q", len(text)) + text + data[8 + struct.unpack("<Q", data[:8])[0] :]
 
 
 @cache
-def model_bytes_once() -> list[bytes]:
-    return model_bytes()
+def model_bytes_once(needy: bool) -> list[bytes]:
+    return [modelfile.to_bytes(ModelFile(NEEDY, random_weights(NEEDY.arch)))] if needy else model_bytes()
 
 
 def run_model(path: Path) -> None:
@@ -455,6 +461,7 @@ def _resume(target: Path) -> None:
 PICTURE = (ImageError,)
 MODEL = (ModelFileError,)
 DATA = (InputError, ImageError)
+NEEDY_KEYS = tuple(re.findall(rb'"[\w.]+"', json.dumps(NEEDY.to_json()).encode()))
 KEYS = (
     *re.findall(rb'"\w+"', json.dumps(CONFIG.to_json()).encode()),
     b'"default"',
@@ -467,6 +474,9 @@ KEYS = (
 TARGETS = (
     Target("model", ".safetensors", model_bytes, run_model, MODEL),
     Target("model-header", ".safetensors", header, run_model, MODEL, KEYS, with_header),
+    Target(
+        "model-needs", ".safetensors", partial(header, True), run_model, MODEL, NEEDY_KEYS, partial(with_header, needy=True)
+    ),
     Target("timm-config", ".json", timm_configs, timm_folder, MODEL, (b'"architecture"', b'"label_names"', b'"id2label"')),
     Target("jpeg", ".jpg", still("JPEG", {}, {"progressive": True}), run_decode, PICTURE),
     Target("png", ".png", pngs, run_decode, PICTURE),

@@ -1,8 +1,10 @@
 """Version 2 of the model file: what a reader must know, by name, and only where a model needs it."""
 
 import json
+import re
 import struct
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from stored import ARCH, described, description, refused
@@ -15,6 +17,7 @@ from lcnet.modelfile import ModelFile, parse_config, read, read_config, to_bytes
 from lcnet.modelfile.description import write_config
 from lcnet.needs import NEEDS
 
+SPECIFICATION = Path(__file__).parents[2] / "docs" / "model-file.md"
 LINE = ((1, 1), (2, 1), (2, 1), (2, 1), (1, 1), (2, 1))
 HEADLESS = {"head_channels": 0, "classifier_input": ("blocks.5",)}
 # What differs from timm's network, and what its file lists and has.
@@ -69,7 +72,7 @@ def test_what_could_not_be_read_is_not_written(path):
     """Of classes with few weights a description may be longer than a header can be."""
     arch = Arch(0.25, num_classes=20_000, head_channels=0, classifier_input=("blocks.0",))
     labels = Labels(tuple(f"{i:0500}" for i in range(20_000)))
-    with pytest.raises(ModelFileError, match="its header has .* bytes, expected at most"):
+    with pytest.raises(ModelFileError, match=r"its header has \d+ bytes, expected at most"):
         write(path, ModelFile(ModelConfig(arch, labels=labels), random_weights(arch)))
     assert not path.exists()
 
@@ -89,7 +92,7 @@ def with_architecture(**changes):
 @pytest.mark.parametrize(
     ("needs", "match"),
     [
-        ({"groups": "0.7.0"}, r"the model needs 'groups', which this lcnet does not know: lcnet 0\.7\.0 brings it"),
+        ({"a later one": "0.7.0"}, r"the model needs 'a later one', which this lcnet does not know: lcnet 0\.7\.0 brings it"),
         ({"\x1b[31m": "\u202e"}, r"the model needs '\\x1b\[31m', which .*: lcnet \\u202e brings it"),
         ({"x" * 5000: "y" * 5000}, "the model needs 'xxx"),
         (["strides"], r"needs is \['strides'\], expected an object"),
@@ -112,7 +115,10 @@ def test_needs_that_are_not_met(path, needs, match):
         ({"stem_stride": [[[[1]]]]}, "architecture.stem_stride"),
         ({"stage_strides": [[1, 1]]}, "architecture.stage_strides is .*, expected 6 pairs"),
         ({"stage_strides": {}}, "architecture.stage_strides"),
-        ({"stage_strides": [[1, 1]] * 6, "classifier_input": ["blocks.4"]}, "expected 5 pairs, one for each stage that there is"),
+        (
+            {"stage_strides": [[1, 1]] * 6, "classifier_input": ["blocks.4"]},
+            "expected 5 pairs, one for each stage that there is",
+        ),
         ({"head_channels": 2.5}, "architecture.head_channels is 2.5"),
         ({"head_channels": 5}, "architecture.classifier_input is .*'embeddings'.*as there is a head"),
         ({"activation": "gelu"}, "architecture.activation is 'gelu'"),
@@ -150,6 +156,28 @@ def test_a_reader_of_version_1_refuses_the_file(path):
     data = path.read_bytes()
     header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
     assert json.loads(header["__metadata__"]["lcnet"])["format_version"] != 1
+
+
+def test_the_specification_lists_every_need():
+    section = SPECIFICATION.read_text(encoding="utf-8").partition("## Needs")[2].partition("## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| `([\w.]+)` \| .* \| (.*?) \|$", section, re.M)
+    assert [(need, field) for need, field, _ in rows] == [(n, f) for n, need in sorted_needs() for f in need.fields]
+    usual = json.loads(json.dumps(ModelConfig(Arch(1.0))._to_json()))
+    for _, field, value in rows:
+        part, _, key = field.partition(".")
+        assert usual[part][key] == (1 / 6 if value == "1 / 6" else json.loads(value.strip("`"))), field
+
+
+def sorted_needs():
+    """As the specification has them: what belongs together side by side."""
+    order = ("strides", "head", "classifier_input")
+    return [(n, NEEDS[n]) for n in (*order, *(n for n in NEEDS if n not in order))]
+
+
+def test_the_specification_shows_a_file_of_version_2(path):
+    section = SPECIFICATION.read_text(encoding="utf-8").partition("## Needs")[2]
+    text = re.search(r"```json\n(.*?)```", section, re.S)[1].replace("\n", "")
+    assert write_config(parse_config(text)) == text
 
 
 def test_gates_that_overflow_are_refused(path):

@@ -40,9 +40,7 @@ def made(name, kept=()):
     model = plain_torch.model_file(torch_model, SIZE)
     units = tuple(unit for unit in kept if unit in quantizable_units(arch))
     layers = quantized_layers(model, ready(model, 32), units)
-    config = replace(
-        model.config, arch=replace(arch, hard_sigmoid_slope=1 / 6), quantization=Quantization(float_layers=units)
-    )
+    config = replace(model.config, arch=replace(arch, hard_sigmoid_slope=1 / 6), quantization=Quantization(float_layers=units))
     return model, ModelFile(config, to_weights(layers, arch))
 
 

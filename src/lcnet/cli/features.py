@@ -9,6 +9,7 @@ import click
 
 from ..arch import reduction_name
 from .bulk import Bulk
+from .codes import Misuse
 from .options import model_options, output_options, search_options
 
 
@@ -45,5 +46,5 @@ def features(ctx: click.Context, strides: tuple[str, ...], output: Path, resume:
 def _wanted(names: list[str], strides: tuple[str, ...]) -> list[int]:
     for name in strides:
         if name not in names:
-            raise click.UsageError(f"--stride is {name!r}, expected one of this network's: {', '.join(names)}")
+            raise Misuse(f"--stride is {name!r}, expected one of this network's: {', '.join(names)}")
     return [i for i, name in enumerate(names) if not strides or name in strides]

@@ -125,8 +125,9 @@ def cached(entry: zoo.Entry, cache_dir: str | os.PathLike[str] | None = None) ->
 def download(name: str | os.PathLike[str], to: str | os.PathLike[str], cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """Put a model's weights and a timm `config.json` in folder `to`, for `local-dir:`; returns the path of the weights.
 
-    A network that timm does not have gets no `config.json`: its file describes itself. The cached file is hashed again before it is copied. Raises what `locate` raises, and `ModelFileError` for weights
-    that are no LCNet or files that cannot be written.
+    A network that timm does not have gets no `config.json`: its file describes itself. The cached file is hashed again before
+    it is copied. Raises what `locate` raises, and `ModelFileError` for weights that are no LCNet or files that cannot be
+    written.
     """
     from .. import modelfile
     from ..modelfile.timm_config import to_config_json
