@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ..arch import REDUCTIONS
 from .bulk import Bulk
-from .options import model_options, output_options, search_options
+from .options import given_output, model_options, output_options, rows_option, search_options
 
 
 @click.command()
@@ -23,18 +22,18 @@ from .options import model_options, output_options, search_options
     help="Which feature maps; may be repeated.  [default: all five]",
 )
 @output_options("features.npz")
+@rows_option("jsonl", "json")
 @click.pass_context
-def features(ctx: click.Context, strides: tuple[str, ...], output: Path, resume: bool, overwrite: bool, **_: Any) -> None:
+def features(ctx: click.Context, strides: tuple[str, ...], **_: Any) -> None:
     """Write feature maps of images.
 
     IMAGES are files, folders, patterns in quotes, and zip or tar archives. An .npz file has `paths` [N], `stride_2` ...
-    `stride_32` float32 [N,C,H,W], `error_paths` and `errors`.
+    `stride_32` float32 [N,C,H,W], `milliseconds` [N], `error_paths` and `errors`.
     """
-    from ..results.outputs import check
-    from ..results.rows import Arrays
-
-    check(output, resume, overwrite)
+    path = given_output(ctx.params, "jsonl")
     wanted = [i for i, r in enumerate(REDUCTIONS) if not strides or str(r) in strides]
     bulk = Bulk(ctx, "feature_maps", out_indices=wanted)
-    shapes = bulk.model.arch.feature_shapes(*bulk.model.preprocessing.input_size[1:])
-    bulk.write(output, Arrays({f"stride_{REDUCTIONS[i]}": shapes[i] for i in wanted}), resume, overwrite)
+    if path is not None:
+        bulk.write(path)
+    else:
+        bulk.print_rows(ctx.params["style"])

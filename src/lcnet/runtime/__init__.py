@@ -147,10 +147,14 @@ class Classifier:
         source = short(one_line(str(self.config.provenance.get("source", ""))))
         return f"<lcnet.Classifier {self.arch.name} {source} isa={self.isa} {self.precision} threads={self.threads}>"
 
-    def classify(self, images: Any, top_k: int = 5) -> list[Result]:
-        """Return the `top_k` most probable classes of each image; always a list, one `Result` an image."""
+    def classify(self, images: Any, top_k: int = 5, threshold: float | None = None) -> list[Result]:
+        """Return the `top_k` most probable classes of each image; always a list, one `Result` an image.
+
+        threshold: the least accepted probability, 0 to 1, of every class, in place of the model's own.
+        """
         _check_count("top_k", top_k)
-        return [self._result(row, top_k) for row in self.probs(images)]
+        least = self._least(threshold)
+        return [self._result(row, top_k, least) for row in self.probs(images)]
 
     def logits(self, images: Any) -> np.ndarray:
         """Return the values before softmax, float32 [N, num_classes]."""
@@ -200,6 +204,7 @@ class Classifier:
         batch_size: int | None = None,
         workers: int | None = None,
         frames: str | int = "first",
+        threshold: float | None = None,
     ) -> Generator[Streamed, None, None]:
         """Yield `Streamed(source, value, error, seconds)` for each image, in order, with threads and bounded memory.
 
@@ -209,12 +214,12 @@ class Classifier:
         unreadable image, or `yield` it with its `error`. batch_size: images a worker takes at once at most.
         workers: threads that decode and run, by default as many as the model's; 0 does everything in the caller's. frames:
         of files with several `first`, `all`, or at most so many, evenly spaced; then each is a source of its own, `a.gif/#2`.
-        Closing the iterator stops the threads.
+        threshold: as `classify` takes it. Closing the iterator stops the threads.
         """
         from ..sources import find
         from .stream import stream
 
-        answer = self.answer(kind, top_k, out_indices)
+        answer = self.answer(kind, top_k, out_indices, threshold)
         workers = self.threads if workers is None else workers
         sources = self.expand(find(images, recursive), frames)
         return stream(sources, self.preprocess, answer, errors, batch_size, workers)
@@ -227,7 +232,9 @@ class Classifier:
         check_frames(frames)
         return sources if frames == FIRST else expand(sources, frames, self.preprocessing, self.max_pixels)
 
-    def answer(self, kind: str = "classify", top_k: int = 5, out_indices: Sequence[int] | None = None) -> Answer:
+    def answer(
+        self, kind: str = "classify", top_k: int = 5, out_indices: Sequence[int] | None = None, threshold: float | None = None
+    ) -> Answer:
         """Return the function from ready input, float32 [N,C,H,W], to N values as `stream` yields them for `kind`.
 
         Raises `InputError` for options that are wrong, or that this model cannot serve, now and not when it is called.
@@ -235,10 +242,11 @@ class Classifier:
         if kind not in KINDS:
             raise InputError(f"kind is {kind!r}, expected {' or '.join(map(repr, KINDS))}")
         _check_count("top_k", top_k)
+        self._least(threshold)
         if kind in ("classify", "probs", "logits") and not self.arch.num_classes:
             raise InputError(_NO_CLASSIFIER)
         if kind == "classify":
-            return lambda x: self.classify(x, top_k)
+            return lambda x: self.classify(x, top_k, threshold)
         if kind == "feature_maps":
             _indices(out_indices)
             return lambda x: [list(maps) for maps in zip(*self.feature_maps(x, out_indices), strict=True)]
@@ -309,14 +317,22 @@ class Classifier:
 
         return batch(images, self.preprocessing, self.max_pixels, first, self.decode == "fast", seen)
 
-    def _result(self, probs: np.ndarray, top_k: int) -> Result:
+    def _least(self, threshold: float | None) -> np.ndarray:
+        """The least accepted probability of each class. Raises `InputError`."""
+        if threshold is None:
+            return self._thresholds
+        if not isinstance(threshold, (int, float)) or isinstance(threshold, bool) or not 0 <= threshold <= 1:
+            raise InputError(f"threshold is {threshold!r}, expected a number from 0 to 1")
+        return np.full_like(self._thresholds, threshold)
+
+    def _result(self, probs: np.ndarray, top_k: int, least: np.ndarray) -> Result:
         names = self.labels.names if self.labels else None
         ids = self.labels.ids if self.labels else None
 
         def predictions(order: Iterable[int]) -> tuple[Prediction, ...]:
             return tuple(Prediction(i, names[i] if names else str(i), ids[i] if ids else None, float(probs[i])) for i in order)
 
-        chosen = accepted(probs[None], self._thresholds, self.config.decision.multi_label)[0].nonzero()[0]
+        chosen = accepted(probs[None], least, self.config.decision.multi_label)[0].nonzero()[0]
         best_first = chosen[np.argsort(-probs[chosen], kind="stable")].tolist()
         return Result(predictions(_largest(probs, top_k)), predictions(best_first))
 
