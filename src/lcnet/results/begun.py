@@ -45,6 +45,13 @@ def described(run: str, begun_with: Mapping[str, Any]) -> bytes:
     return json.dumps({"lcnet": VERSION, "run": run, "with": dict(begun_with)}, indent=1).encode()
 
 
+def before(lock: BinaryIO, begun_with: Mapping[str, Any]) -> bytes:
+    """What `FILE.resume` holds of a run that did not end; b"" if that was killed while it wrote just this, before all else."""
+    text = lock.read()
+    torn = any(len(text) < len(d := described(run, begun_with)) and d.startswith(text) for run in (WRITE, UPDATE))
+    return b"" if torn else text
+
+
 def read(path: Path, text: bytes) -> tuple[str, dict[str, Any]]:
     """The kind of a run and what it was begun with. Raises `InputError` if that is of another version, or damaged."""
     try:

@@ -66,7 +66,7 @@ class Output:
                 raise
 
     def _begin(self, begun_with: Mapping[str, Any], resume: bool, overwrite: bool) -> BinaryIO:
-        before = self.lock.read()
+        before = begun.before(self.lock, begun_with)
         if before and not overwrite:
             run, then = begun.read(self.path, before)
             option = "--update" if run == begun.UPDATE else "--resume"

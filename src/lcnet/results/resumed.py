@@ -41,7 +41,7 @@ class Row(NamedTuple):
 def rows_of(ending: str, file: BinaryIO, rows: Rows, start: int, safe: bool = False, quick: bool = False) -> Iterator[Row]:
     """Yield what is whole in a .csv or .jsonl, from `start`. Raises `Unreadable`.
 
-    quick: of a long line of JSON only name and error are read.
+    quick: of a long line of JSON, but for the first, only name and error are read.
     """
     return _csv_rows(file, rows, start, safe) if ending == ".csv" else _json_rows(file, rows, start, quick)
 
@@ -76,7 +76,7 @@ def _json_rows(file: BinaryIO, rows: Rows, start: int, quick: bool) -> Iterator[
     for line in file:
         if not line.endswith(b"\n"):
             return
-        yield json_picture(line, rows, at, at + len(line) - 1, quick)
+        yield json_picture(line, rows, at, at + len(line) - 1, quick and at > start)
         at += len(line)
 
 
@@ -97,7 +97,7 @@ def _members(line: bytes, rows: Rows) -> tuple[Any, Any]:
         raise Older
     if found["error"] is None and {*rows.members, "file", "error", "milliseconds"} != set(found):
         raise Unreadable
-    if "top" in found and len(found["top"]) != rows.shapes["indices"][0]:
+    if found["error"] is None and any(len(found[name]) != count for name, count in rows.counts.items()):
         raise Unreadable
     return found["file"], found["error"]
 

@@ -33,6 +33,7 @@ class Classes:
         self.names = labels.names if labels else tuple(map(str, range(num_classes)))
         self.ids = (labels.ids if labels else None) or (None,) * num_classes
         self.lines = min(top, num_classes)  # rows of CSV for a picture that could be read
+        self.counts = {"top": self.lines}  # elements of members of a JSON object
         self.dtypes = {"indices": np.dtype("<i4"), "probabilities": np.dtype("<f4"), "accepted": np.dtype("?")}
         self.shapes: dict[str, tuple[int, ...]] = dict.fromkeys(self.dtypes, (self.lines,))
         # The most LF that the texts of a row can have, but for the name.
@@ -97,6 +98,7 @@ class Arrays:
         self.dtypes = dict.fromkeys(shapes, np.dtype("<f4"))
         self.extras: dict[str, Sequence[str]] = {}
         self.lines, self.breaks = 1, 0
+        self.counts = {name: shape[0] for name, shape in self.shapes.items()}
 
     @property
     def header(self) -> tuple[str, ...]:

@@ -93,7 +93,8 @@ class Array:
                 if not last.endswith((b"[\n", b",\n")):
                     raise Unreadable
                 whole, last = line.rstrip(b",\n"), line
-                yield resumed.json_picture(whole, self.rows, self.end, self.end + len(whole), quick=True)
+                quick = self.end > len(self._first)
+                yield resumed.json_picture(whole, self.rows, self.end, self.end + len(whole), quick)
                 self.end += len(line)
             if line != self._tail or last.endswith(b",\n") or file.read(1):
                 raise Unreadable

@@ -65,7 +65,7 @@ class Update:
                 raise
 
     def _begin(self) -> None:
-        before = self.lock.read()
+        before = begun.before(self.lock, self.begun_with)
         run = begun.UPDATE
         if before:
             run, then = begun.read(self.path, before)
