@@ -85,7 +85,11 @@ def test_csv_of_classes(tmp_path):
 def test_jsonl(tmp_path):
     complete(tmp_path / "x.jsonl", "classes")
     rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text(encoding="utf-8").split("\n")[:-1]]
-    assert [r["file"] for r in rows] == shown_names() and rows[BAD] == {"file": NAMES[BAD], "error": "it is\\nbroken", "milliseconds": 0.366}
+    assert [r["file"] for r in rows] == shown_names() and rows[BAD] == {
+        "file": NAMES[BAD],
+        "error": "it is\\nbroken",
+        "milliseconds": 0.366,
+    }
     assert rows[1]["top"] == [p._asdict() for p in result(1).top] and rows[1]["error"] is None
     assert [(r["known"], r["labels"]) for r in rows[:2]] == [(False, []), (True, [LABELS.names[1]])]
     complete(tmp_path / "m.jsonl", "maps")

@@ -1,4 +1,4 @@
-"""Files that are kept up to date: against a model of what they must hold, killed at every step, by hand and by two at a time."""
+"""Files that are kept up to date: against a model of what they must hold, killed at every step, by two at a time."""
 
 import csv
 import json
@@ -111,7 +111,7 @@ class Folder:
         os.utime(target, ns=(self.clock, self.clock))
 
     def change(self):
-        names = [b"%02d.png" % i for i in range(8)] + [b"a\n,\".png", b"caf\xe9.png", b"=1.png"]
+        names = [b"%02d.png" % i for i in range(8)] + [b'a\n,".png', b"caf\xe9.png", b"=1.png"]
         for name in self.chance.sample(names, 4):
             target = os.path.join(os.fsencode(self.path), name)
             if os.path.exists(target) and self.chance.random() < 0.4:
@@ -153,8 +153,6 @@ def test_nothing_new_touches_nothing(tmp_path, ending):
     again = run(path, reversed(folder.sources()), prune=True)
     assert again.done == 0 and again.known.taken == {"same": 3}
     assert {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in tmp_path.glob("x*")} == before
-
-
 
 
 def killed_at(step, path, sources, **options):
@@ -220,7 +218,9 @@ def test_killed_at_every_step_nothing_is_lost(tmp_path, ending, first):
         run(path, sources)
         assert table(path) == sorted(whole.items()), steps
         assert {p.name for p in path.parent.iterdir()} - {path.name, f"{path.name}.state"} <= {
-            p.name for p in path.parent.iterdir() if p.name.endswith(".tmp")  # of the killed one, swept after a minute
+            p.name
+            for p in path.parent.iterdir()
+            if p.name.endswith(".tmp")  # of the killed one, swept after a minute
         }
         steps += 1
     assert table(path) == sorted(whole.items()) and steps > 20
@@ -295,7 +295,7 @@ def test_another_model_other_options_and_other_columns_are_refused(tmp_path, end
     assert {p.name: p.read_bytes() for p in tmp_path.glob("x*")} == before
     path.with_name(f"{path.name}.state").unlink()
     for rows in (Arrays({"embeddings": (3,)}), Classes(LABELS, 3, 2)):
-        with pytest.raises(lcnet.InputError, match="other columns|cannot be read as lcnet wrote it"):
+        with pytest.raises(lcnet.InputError, match=r"other columns|cannot be read as lcnet wrote it"):
             Update(path, rows, BEGUN)
     assert path.read_bytes() == before[path.name] and sorted(os.listdir(tmp_path)) == ["p", path.name]
 
@@ -379,7 +379,7 @@ def test_rows_changed_and_taken_out_by_hand(tmp_path):
     for i in range(3):
         folder.put(b"%d.png" % i, b"%d" % i)
     run(path, folder.sources())
-    head, zero, one, two = path.read_text().splitlines(keepends=True)
+    head, _, one, two = path.read_text().splitlines(keepends=True)
     by_hand = f"{tmp_path}/p/9.png,7,8,,\n"
     path.write_text(head + two + one.replace(",1,", ",5,", 1) + by_hand)
     assert run(path, folder.sources()).known.taken == {"new": 1, "same": 2}
@@ -390,7 +390,7 @@ def test_rows_changed_and_taken_out_by_hand(tmp_path):
     with pytest.raises(lcnet.InputError, match="other columns than this run writes, it begins with file,"):
         run(path, folder.sources())
     path.write_bytes(before[: len(before) // 2] + b'"' + before[len(before) // 2 :])
-    with pytest.raises(lcnet.InputError, match="cannot be read as lcnet wrote it. Nothing is changed"):
+    with pytest.raises(lcnet.InputError, match=r"cannot be read as lcnet wrote it\. Nothing is changed"):
         run(path, folder.sources())
     path.unlink()
     path.mkdir()

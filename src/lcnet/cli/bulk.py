@@ -13,13 +13,12 @@ import click
 
 from ..errors import ImageError, InputError
 from ..results.job import Job, rows_for, settle
-from ..results.rows import Rows, csv_cells, json_row, why_not
 from ..sources import count_below, find, find_listed
 from ..sources.found import Found
 from ..sources.passed import Passed, counted
 from ..stop import code
-from ..text import plain, reason, shown
-from .options import csv_text, load_model, say
+from ..text import plain, reason
+from .options import load_model, say
 from .progress import Progress
 from .streams import on_terminal
 
@@ -99,11 +98,13 @@ class Bulk:
 
     def print_rows(self, style: str, safe: bool = False) -> None:
         """Print the rows that a file would have."""
-        printer = {"csv": CsvPrinter, "json": JsonPrinter, "jsonl": LinePrinter}[style](self.rows, safe)
+        from .printed import PRINTERS
+
+        printer = PRINTERS[style](self.rows, safe)
         self.show(printer.image, printer.end, TOLD)
 
     def show(self, each: Callable[[Streamed], None], end: Callable[[], None], told: int) -> None:
-        """Call `each` for every picture, in order, and `end` at the end, however it comes; tell of `told` that are unreadable."""
+        """Call `each` for every picture, in order, and `end` however it ends; tell of at most `told` that are unreadable."""
         progress = Progress(sys.stderr, self.count, draw=not on_terminal(sys.stdout))
         try:
             for item in self.job.results(self.sources):
@@ -171,7 +172,8 @@ class Bulk:
         """What was not taken, a sentence each."""
         yield from filter(None, [self.passed.text(), self._below()])
         if self.job.several:
-            yield f"{counted(self.job.several, 'file')} with several frames, of which the first was taken: --frames all takes all"
+            several = counted(self.job.several, "file")
+            yield f"{several} with several frames, of which the first was taken: --frames all takes all"
 
     def _below(self) -> str:
         below, all_counted = count_below(self.passed.unopened)
@@ -195,59 +197,6 @@ class Bulk:
         if failed:
             progress.say(f"{failed} of {done} images could not be read")
             self.ctx.exit(1)
-
-
-class LinePrinter:
-    """An object a line."""
-
-    def __init__(self, rows: Rows, safe: bool) -> None:
-        self.rows, self.safe = rows, safe
-        self.begin()
-
-    def begin(self) -> None:
-        """Print what comes before all rows."""
-
-    def image(self, item: Streamed) -> None:
-        """Print the row of one picture, or its rows."""
-        self.line(shown(item.source), item.value, why_not(item.source, item.error), 1e3 * item.seconds)
-
-    def line(self, *picture: Any) -> None:
-        """Print name, value, error and milliseconds."""
-        click.echo(json_row(self.rows, *picture))
-
-    def end(self) -> None:
-        """Print what comes after all rows."""
-
-
-class JsonPrinter(LinePrinter):
-    """An array with an object an image, printed as the images are done."""
-
-    separator = "\n"
-
-    def begin(self) -> None:
-        """Open the array."""
-        click.echo("[", nl=False)
-
-    def line(self, *picture: Any) -> None:
-        """Print one element."""
-        click.echo(f"{self.separator}  {json_row(self.rows, *picture)}", nl=False)
-        self.separator = ",\n"
-
-    def end(self) -> None:
-        """Close the array, which may have been interrupted after any element."""
-        click.echo("\n]")
-
-
-class CsvPrinter(LinePrinter):
-    """A row a class, or an image."""
-
-    def begin(self) -> None:
-        """Print the names of the columns."""
-        click.echo(csv_text([self.rows.header]))
-
-    def line(self, *picture: Any) -> None:
-        """Print the rows of one image."""
-        click.echo(csv_text(csv_cells(self.rows, *picture, safe=self.safe)))
 
 
 def _with_input(given: dict[str, Any]) -> list[Any]:

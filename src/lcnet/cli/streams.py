@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 import click
 
+from ..stop import unbroken
 from ..text import reason
 
 READER_GONE = 128 + signal.SIGPIPE
@@ -29,7 +30,9 @@ class _Raw(io.FileIO):
         """Write some of the bytes."""
         try:
             while not self.failed:
-                if (count := super().write(data)) is not None:
+                with unbroken():
+                    count = super().write(data)
+                if count is not None:
                     return count
                 select.select([], [self], [])
         except OSError as error:
