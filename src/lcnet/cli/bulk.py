@@ -103,7 +103,7 @@ class Bulk:
         printer = PRINTERS[style](self.rows, safe)
         self.show(printer.image, printer.end, TOLD)
 
-    def show(self, each: Callable[[Streamed], None], end: Callable[[], None], told: int) -> None:
+    def show(self, each: Callable[[Streamed], None], end: Callable[[], None] | None = None, told: int = sys.maxsize) -> None:
         """Call `each` for every picture, in order, and `end` however it ends; tell of at most `told` that are unreadable."""
         progress = Progress(sys.stderr, self.count, draw=not on_terminal(sys.stdout))
         try:
@@ -114,14 +114,15 @@ class Bulk:
         except KeyboardInterrupt as stopped:
             self._stopped(progress, stopped, self.job.done)
         finally:
-            end()
+            if end is not None:
+                end()
         self._finish(progress, self.job.failed, self.job.done)
 
     def write(self, path: Path) -> None:
         """Write every picture to a file of results, or with --update those that it has not."""
         given = self.ctx.params
         progress = Progress(sys.stderr, self.count)
-        output: Output | Update | None = None
+        output: Any = None  # an `Output` or an `Update`
         try:
             with self._opened(path, progress) as output:
                 self._run(output, progress)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +42,7 @@ def classify(ctx: click.Context, top: int, threshold: float | None, timing: bool
     if path is not None:
         bulk.write(path)
     elif ctx.params["style"] == "table":
-        bulk.show(TablePrinter(timing, bulk.model.config.decision.multi_label).image, str, sys.maxsize)
+        bulk.show(TablePrinter(timing, bulk.model.config.decision.multi_label).image)
     else:
         bulk.print_rows(ctx.params["style"], csv_safe)
 

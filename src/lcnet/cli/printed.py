@@ -64,7 +64,7 @@ class CsvPrinter(LinePrinter):
 
     def line(self, *picture: Any) -> None:
         """Print the rows of one image."""
-        click.echo(csv_text(csv_cells(self.rows, *picture, safe=self.safe)))
+        click.echo(csv_text(csv_cells(self.rows, *picture, self.safe)))
 
 
 PRINTERS = {"csv": CsvPrinter, "json": JsonPrinter, "jsonl": LinePrinter}

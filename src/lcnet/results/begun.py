@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +15,12 @@ from ..errors import InputError
 from ..text import plain
 
 VERSION = 2  # of the columns, and of what lies beside FILE
+Tick = Callable[[str], None]  # told often what is being done
 WRITE, UPDATE = "write", "update"  # what kind of run it was
+
+
+def quietly(_: str) -> None:
+    """Tell nobody."""
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -48,7 +53,8 @@ def described(run: str, begun_with: Mapping[str, Any]) -> bytes:
 def before(lock: BinaryIO, begun_with: Mapping[str, Any]) -> bytes:
     """What `FILE.resume` holds of a run that did not end; b"" if that was killed while it wrote just this, before all else."""
     text = lock.read()
-    torn = any(len(text) < len(d := described(run, begun_with)) and d.startswith(text) for run in (WRITE, UPDATE))
+    torn = any(len(text) < len(d := described(run, begun_with)) and d.startswith(text) for run in (Tick = Callable[[str], None]  # told often what is being done
+WRITE, UPDATE))
     return b"" if torn else text
 
 

@@ -50,13 +50,17 @@ class Job:
         """Answer each source, in order; what cannot be read has its error."""
         yield from self._answered(self.model.expand(sources, self.frames))
 
-    def write(self, sources: Iterable[Any], output: Target, each: Each = id, begin: Callable[[], None] = list) -> None:
+    def write(
+        self, sources: Iterable[Any], output: Target, each: Each | None = None, begin: Callable[[], None] | None = None
+    ) -> None:
         """Answer what `output` has not, and write it there. `begin` is called before the first, `each` after every one."""
         left = output.left(iter(self.model.expand(sources, self.frames)))
-        begin()
+        if begin is not None:
+            begin()
         for item in self._answered(left):
             output.write(item.source, item.value, item.error, item.seconds)
-            each(item)
+            if each is not None:
+                each(item)
 
     def _answered(self, sources: Iterable[Any]) -> Iterator[Streamed]:
         from ..runtime.stream import stream

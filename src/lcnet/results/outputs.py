@@ -9,7 +9,7 @@ model, other options, or pictures other than those that are done.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from ..files import check_target, exists, writing
 from ..formats import csv_text
 from ..text import one_line, plain, shown
 from . import begun, journal, resumed, whole
-from .begun import beside
+from .begun import Tick, beside
 from .resumed import Row
 from .rows import Rows, Wide, csv_rows, json_row, why_not
 
@@ -39,14 +39,14 @@ class Output:
         resume: bool = False,
         overwrite: bool = False,
         safe: bool = False,
-        tick: Callable[[str], None] = str,
+        tick: Tick | None = None,
     ) -> None:
         """Lock the file and decide whether to begin or to go on. Raises `InputError`, `MissingExtraError`.
 
         begun_with: what must be the same to `resume`, as JSON values by the name that a message calls them. safe: text in
         CSV is `formats.guarded`. tick: called often with what is being done, while the file is read or written whole.
         """
-        self.tick = tick
+        self.tick = tick or begun.quietly
         self.path, self.rows, self.format, self.safe = path, rows, path.suffix.lower(), safe
         check(path, resume, overwrite, safe, wide=isinstance(rows, Wide))
         if self.format == ".parquet":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]  # which JSONDecoder itself uses
 from typing import Any, BinaryIO, NamedTuple
 
 from ..formats import csv_text, guarded, unguarded

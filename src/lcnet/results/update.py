@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from ..sources.found import Found
 from ..sources.stamp import Stamp, is_gone, stamp_of
 from ..text import plain, shown
 from . import begun, journal, state, whole
-from .begun import beside
+from .begun import Tick, beside
 from .known import Known
 from .outputs import GROWING, check, encoded
 from .resumed import Unreadable
@@ -39,7 +39,7 @@ class Update:
         begun_with: Mapping[str, Any],
         prune: bool = False,
         safe: bool = False,
-        tick: Callable[[str], None] = str,
+        tick: Tick | None = None,
     ) -> None:
         """Lock the file and read what it has. Raises `InputError`, `MissingExtraError`.
 
@@ -51,7 +51,7 @@ class Update:
         check(path, update=True, safe=safe, wide=isinstance(rows, Wide))
         if self.format == ".parquet":
             whole.pyarrow()
-        self.begun_with, self.tick, self.remarks = dict(begun_with), tick, list[str]()
+        self.begun_with, self.tick, self.remarks = dict(begun_with), tick or begun.quietly, list[str]()
         self.known = Known(prune)
         self.done = self.failed = self.records = 0  # of this run; the last of the journal, with what it had
         self.stamps: deque[tuple[bool, Stamp | None]] = deque()  # of the sources that were given out, in their order

@@ -94,7 +94,7 @@ def _parts(answers: Answers, rows: Rows, column: int, found: Iterable[Record]) -
             yield answers.payload(record, sum(sizes[:column]), sizes[column])
 
 
-def _write_npz(target: BinaryIO, rows: Rows, answers: Answers, before: Npz | None, keep: Keep | None) -> None:
+def _write_npz(target: BinaryIO, rows: Rows, answers: Answers, before: Any, keep: Keep | None) -> None:
     """Write `paths` [N], the arrays [N,...], `milliseconds` [N], and `error_paths` and `errors` [E], as `numpy.savez` would."""
     import zipfile
 
@@ -157,7 +157,7 @@ def pyarrow() -> Any:
     return pyarrow
 
 
-def _write_parquet(target: BinaryIO, rows: Rows, answers: Answers, before: Parquet | None, keep: Keep | None) -> None:
+def _write_parquet(target: BinaryIO, rows: Rows, answers: Answers, before: Any, keep: Keep | None) -> None:
     """Write the columns `file`, `top` or one fixed-size list of float32 an array, null with an error, `error`, `milliseconds`.
 
     The shape of an array is in its field's metadata.
