@@ -53,8 +53,7 @@ def described(run: str, begun_with: Mapping[str, Any]) -> bytes:
 def before(lock: BinaryIO, begun_with: Mapping[str, Any]) -> bytes:
     """What `FILE.resume` holds of a run that did not end; b"" if that was killed while it wrote just this, before all else."""
     text = lock.read()
-    torn = any(len(text) < len(d := described(run, begun_with)) and d.startswith(text) for run in (Tick = Callable[[str], None]  # told often what is being done
-WRITE, UPDATE))
+    torn = any(len(text) < len(d := described(run, begun_with)) and d.startswith(text) for run in (WRITE, UPDATE))
     return b"" if torn else text
 
 
