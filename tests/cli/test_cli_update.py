@@ -109,7 +109,8 @@ def rows_in(path):
     """Everything but the milliseconds, a text a row."""
     if path.suffix == ".csv":
         with open(path, newline="", encoding="utf-8") as file:
-            return [str(row[:-1]) for row in csv.reader(file)][1:][:: 5 if "rank" in path.read_text()[:20] else 1]
+            rows = [row[:-1] for row in csv.reader(file)]
+            return [str(row) for row in rows[1:] if rows[0][1] != "rank" or row[1] in ("", "1")]
     if path.suffix in (".json", ".jsonl"):
         text = path.read_text("utf-8")
         rows = json.loads(text) if path.suffix == ".json" else map(json.loads, text.splitlines())

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .. import formats
-from ..errors import InputError
 from ..sources.formats import MAX_PIXELS
 from ..sources.found import MAX_MEMBER
 from ..text import lines, one_line, plain
+from .codes import Misuse
 from .streams import on_terminal
 
 if TYPE_CHECKING:
@@ -170,29 +170,35 @@ def given_output(given: dict[str, Any], default: str) -> Path | None:
     """
     path, safe, wide = given["output"], given.get("csv_safe", False), given.get("wide", False)
     if given["prune"] and not given["update"]:
-        raise InputError("--prune is about --update, which finds out what is gone: give both, or neither")
+        raise Misuse("--prune is about --update, which finds out what is gone: give both, or neither")
     if path is not None and str(path) != "-":
         _check_file(path, given, safe, wide)
         return Path(path)
     for name in ("resume", "update", "overwrite"):
         if given[name]:
-            raise InputError(f"--{name} is about an --output file: name it")
+            raise Misuse(f"--{name} is about an --output file: name it")
     given["style"] = given["style"] or default
     for name, asked in (("--csv-safe", safe), ("--wide", wide)):
         if asked and given["style"] != "csv":
-            raise InputError(f"{name} is about CSV, and --format is {given['style']}: leave it out, or give --format csv")
+            raise Misuse(f"{name} is about CSV, and --format is {given['style']}: leave it out, or give --format csv")
     return None
 
 
 def _check_file(path: Path, given: dict[str, Any], safe: bool, wide: bool) -> None:
     from ..results.outputs import check
 
-    check(path, given["resume"], given["overwrite"], safe, given["update"], wide)
     style, ending = given["style"], path.suffix.lower()
+    if given["resume"] + given["overwrite"] + given["update"] > 1:
+        raise Misuse("--resume continues a file, --update takes what it has not, and --overwrite replaces it: choose one")
+    if wide and ending != ".csv":
+        raise Misuse(f"{plain(path)}: there is one row a picture already: --wide is about files that end in .csv: leave it out")
+    if safe and ending != ".csv":
+        raise Misuse(f"{plain(path)}: --csv-safe is about files that end in .csv: leave it out")
     if style is not None and f".{style}" != ending:
-        raise InputError(
+        raise Misuse(
             f"--format {style} is about what is printed, and {plain(path)} is written as its ending says: leave --format out"
         )
+    check(path, given["resume"], given["overwrite"], given["update"])
 
 
 def csv_safe_option(command: F) -> F:

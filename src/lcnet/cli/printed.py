@@ -28,9 +28,9 @@ class LinePrinter:
         """Print the row of one picture, or its rows."""
         self.line(shown(item.source), item.value, why_not(item.source, item.error), 1e3 * item.seconds)
 
-    def line(self, *picture: Any) -> None:
-        """Print name, value, error and milliseconds."""
-        click.echo(json_row(self.rows, *picture))
+    def line(self, name: str, value: Any, error: str | None, spent: float) -> None:
+        """Print one picture; `spent` are milliseconds."""
+        click.echo(json_row(self.rows, name, value, error, spent))
 
     def end(self) -> None:
         """Print what comes after all rows."""
@@ -45,9 +45,9 @@ class JsonPrinter(LinePrinter):
         """Open the array."""
         click.echo("[", nl=False)
 
-    def line(self, *picture: Any) -> None:
+    def line(self, name: str, value: Any, error: str | None, spent: float) -> None:
         """Print one element."""
-        click.echo(f"{self.separator}  {json_row(self.rows, *picture)}", nl=False)
+        click.echo(f"{self.separator}  {json_row(self.rows, name, value, error, spent)}", nl=False)
         self.separator = ",\n"
 
     def end(self) -> None:
@@ -62,9 +62,9 @@ class CsvPrinter(LinePrinter):
         """Print the names of the columns."""
         click.echo(csv_text([self.rows.header]))
 
-    def line(self, *picture: Any) -> None:
+    def line(self, name: str, value: Any, error: str | None, spent: float) -> None:
         """Print the rows of one image."""
-        click.echo(csv_text(csv_cells(self.rows, *picture, self.safe)))
+        click.echo(csv_text(csv_cells(self.rows, name, value, error, spent, self.safe)))
 
 
 PRINTERS = {"csv": CsvPrinter, "json": JsonPrinter, "jsonl": LinePrinter}

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import InputError, MissingExtraError
+from ..errors import MissingExtraError
 from ..stop import code
 from ..text import plain
 from ..train.output import CHECKPOINT
+from .codes import INCOMPLETE, Misuse
 from .options import pixels_option, reading_options, say
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def train(
     `torchrun -m lcnet train ...` several processes train together.
     """
     if values["resume"] and values["overwrite"]:
-        raise InputError("--resume and --overwrite contradict each other: give one of them")
+        raise Misuse("--resume and --overwrite contradict each other: give one of them")
     _require_torch()
     from ..train.options import TrainOptions
     from ..train.recipes import recipe as find_recipe
@@ -104,6 +105,8 @@ def train(
     if _first():
         best = ", ".join(f"{name} {value:.4f}" for name, value in done.metrics.items())
         say(f"{plain(done.model)}: epoch {done.best_epoch} of {done.epochs}" + (f": {best}" if best else ""))
+    if done.left_out and "RANK" not in os.environ:  # torchrun takes any other code than 0 for a crash
+        raise click.exceptions.Exit(INCOMPLETE)
 
 
 def _way_on(output: Path, overwrite: bool) -> str:

@@ -22,7 +22,7 @@ from ..text import one_line, plain, shown
 from . import begun, journal, resumed, whole
 from .begun import Tick, beside
 from .resumed import Row
-from .rows import Rows, Wide, csv_rows, json_row, why_not
+from .rows import Rows, csv_rows, json_row, why_not
 
 FORMATS = (".csv", ".json", ".jsonl", ".npz", ".parquet")
 GROWING = (".csv", ".jsonl")  # in place; all others can only be written whole
@@ -48,7 +48,9 @@ class Output:
         """
         self.tick = tick or begun.quietly
         self.path, self.rows, self.format, self.safe = path, rows, path.suffix.lower(), safe
-        check(path, resume, overwrite, safe, wide=isinstance(rows, Wide))
+        if resume and overwrite:
+            raise InputError("to resume a file and to overwrite it are two things: choose one")
+        check(path, resume, overwrite)
         if self.format == ".parquet":
             whole.pyarrow()
         self.working = path if self.format in GROWING else beside(path, ".partial")
@@ -213,19 +215,12 @@ def encoded(ending: str, rows: Rows, name: str, value: Any, error: str | None, m
     return b"" if error is not None else whole.payload(rows, value)
 
 
-def check(
-    path: Path, resume: bool = False, overwrite: bool = False, safe: bool = False, update: bool = False, wide: bool = False
-) -> None:
+def check(path: Path, resume: bool = False, overwrite: bool = False, update: bool = False) -> None:
     """Refuse, before any work, a file that cannot or must not be written. Raises `InputError`."""
-    name, ending = plain(path), path.suffix.lower()
-    if ending not in FORMATS:
+    name = plain(path)
+    if path.suffix.lower() not in FORMATS:
         raise InputError(f"{name}: results go to a file that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-    if ending != ".csv" and (safe or wide):
-        why = "--csv-safe is about" if safe else "there is one row a picture already: --wide is about"
-        raise InputError(f"{name}: {why} files that end in .csv: leave it out")
     check_target(path, overwrite=True)
-    if resume + overwrite + update > 1:
-        raise InputError("--resume continues a file, --update takes what it has not, and --overwrite replaces it: choose one")
     if path.exists() and not (overwrite or update) and not beside(path, ".resume").exists():
         if resume:
             raise InputError(f"{name} is complete, so there is nothing to --resume; --update takes what it has not")

@@ -25,7 +25,7 @@ from .begun import Tick, beside
 from .known import Known
 from .outputs import GROWING, check, encoded
 from .resumed import Unreadable
-from .rows import Rows, Wide, why_not
+from .rows import Rows, why_not
 from .stored import Stored
 
 
@@ -48,7 +48,7 @@ class Update:
         FILE is read or written.
         """
         self.path, self.rows, self.format, self.safe = path, rows, path.suffix.lower(), safe
-        check(path, update=True, safe=safe, wide=isinstance(rows, Wide))
+        check(path, update=True)
         if self.format == ".parquet":
             whole.pyarrow()
         self.begun_with, self.tick, self.remarks = dict(begun_with), tick or begun.quietly, list[str]()
