@@ -351,7 +351,10 @@ def test_the_recipes_night_after_night(tmp_path, recipe):
     assert "begun with command" in bad if mails else bad == 4
 
 
-def test_the_table_of_exit_codes_has_those_of_the_commands():
-    text = (DOCS / "bulk.md").read_text("utf-8")
-    table = text.split("### Exit codes\n", 1)[1].split("\n## ", 1)[0]
-    assert re.findall(r"^\| ([\d, ]+) \|", table, re.M) == ["0", "1", "2", "4", "130, 143", "141"]
+def test_the_example_in_python(photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (code,) = (block for block in blocks("python") if "lcnet.results.job" in block)
+    for shown in ("4 0 Counter({'new': 4})", "0 0 Counter({'same': 4})"):
+        exec(code, {"path": tmp_path / "tags.csv"})
+        assert capsys.readouterr().out == f"{shown}\n"
+    assert answers(tmp_path / "tags.csv") == right(*photos.glob("*.png"))
