@@ -89,7 +89,7 @@ class Known:
 
     def drops(self) -> bool:
         """Whether some row of FILE does not stay."""
-        return any(picture.stored and not self.stays(name) for name, picture in self.pictures.items())
+        return any(picture.stored and not self.stays(name) for name, picture in self._all())
 
     def since(self, name: str) -> int:
         """The number of the first record of a name that counts; of a picture that has gone, one that no record has."""
@@ -98,13 +98,17 @@ class Known:
 
     def unseen(self) -> int:
         """How many pictures have rows and did not come."""
-        return sum(1 for picture in self.pictures.values() if picture.rows and not picture.seen)
+        return sum(1 for _, picture in self._all() if picture.rows and not picture.seen)
 
     def stamps(self) -> Iterator[tuple[str, Stamp]]:
         """The stamps of all pictures that have rows and stay."""
-        for name, picture in self.pictures.items():
+        for name, picture in self._all():
             if picture.stamp is not None and picture.rows and (picture.seen or not self.prune):
                 yield name, picture.stamp
+
+    def _all(self) -> list[tuple[str, Picture]]:
+        """All of them at this moment: sources may still be looked for when a run is stopped."""
+        return list(self.pictures.items())
 
     def _of(self, name: str) -> Picture:
         picture = self.pictures.get(name)

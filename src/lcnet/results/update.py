@@ -55,7 +55,7 @@ class Update:
         self.known = Known(prune)
         self.done = self.failed = self.records = 0  # of this run; the last of the journal, with what it had
         self.stamps: deque[tuple[bool, Stamp | None]] = deque()  # of the sources that were given out, in their order
-        self.exhausted = self.hidden = self.stale = False
+        self.exhausted = self.hidden = self.stale = self.closed = False
         with writing(path):
             self.lock = begun.locked(path)
             try:
@@ -73,8 +73,8 @@ class Update:
         unfinished = run == begun.WRITE
         self.cut = unfinished and self.format in GROWING
         self.stood = stamp_of(self.path)
-        self.before = self._before(base=not unfinished or self.cut)
         self.journal = beside(self.path, ".partial")
+        self.before = self._before(base=not unfinished or self.cut)
         text = begun.described(run, self.begun_with)
         self.fresh = self._read_journal(run)
         if not before:
@@ -105,7 +105,7 @@ class Update:
                 "there is no list of sizes and times beside it that can be read: by which model and options its rows "
                 "are is not known, and they stay as they are where there is a picture of their name"
             )
-        elif old is not None and not old.as_left:
+        elif old is not None and not old.as_left and not self.journal.exists():  # or a run was killed right behind FILE
             self._remark("something else has changed it since: its rows stay as they stand")
         return found
 
@@ -144,6 +144,8 @@ class Update:
     def left(self, sources: Iterable[Any]) -> Iterator[Any]:
         """The sources that are to be answered; `write` is then called once for each, in their order."""
         for source in sources:
+            if self.closed:  # the thread that finds them may be behind the one that ends the run
+                return
             self.hidden |= isinstance(source, Found) and source.hides
             stamp = stamp_of(source)
             again = self.known.wants(shown(source), stamp, stamp is None and is_gone(source))
@@ -174,6 +176,7 @@ class Update:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.closed = True
         try:
             with writing(self.path):
                 self.file.truncate(self.end)
