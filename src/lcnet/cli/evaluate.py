@@ -12,7 +12,8 @@ from ..errors import InputError
 from ..files import check_target
 from ..text import one_line, plain, shown
 from .codes import INCOMPLETE, Misuse
-from .options import columns, engine_options, json_text, load_model, reading_options, say
+from .either import model_place
+from .options import columns, engine_options, json_text, load_model, overwrite_option, reading_options, say, skip_option
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ ROWS = 50  # classes in a table
 
 
 @click.command()
-@click.argument("model")
-@click.argument("data")
+@model_place()
+@click.argument("data", type=click.Path())
 @click.option(
     "--split",
     type=click.Choice(["test", "val", "train", "all"]),
@@ -33,7 +34,7 @@ ROWS = 50  # classes in a table
 )
 @click.option("--restrict", is_flag=True, help="Let only the classes of DATA compete (ImageNet-A, ImageNet-R).")
 @click.option("--real", metavar="FILE", type=click.Path(path_type=Path), help="Measure against the ReaL labels in real.json.")
-@click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read, and list them.")
+@skip_option
 @click.option("--temperature", is_flag=True, help="Fit a temperature and store it in the model file.")
 @click.option(
     "--threshold", metavar="SPEC", help="Find a threshold a class and store them: 'fpr<=X', 'precision>=X', 'recall>=X'."
@@ -47,7 +48,7 @@ ROWS = 50  # classes in a table
 @click.option(
     "--report", metavar="DIR", type=click.Path(path_type=Path), help="Write report.html, its pictures and evaluation.json."
 )
-@click.option("--overwrite", is_flag=True, help="Replace the report's folder and the --output file if they exist.")
+@overwrite_option
 @click.option("--format", "-f", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @reading_options
 @engine_options

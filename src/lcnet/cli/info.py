@@ -10,13 +10,14 @@ import click
 from ..arch import REDUCTIONS
 from ..text import one_line, shown
 from .codes import Misuse
+from .either import model_place
 from .options import columns, json_text, say
 
 RESTS_ON = ("images", "distinct", "classes")  # of a verdict: said before what was measured
 
 
 @click.command()
-@click.argument("model", required=False)
+@model_place(must=False)
 @click.option("--cpu", is_flag=True, help="Show the kernels of this build, which this CPU has, and which would run.")
 @click.option("--format", "-f", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def info(model: str | None, cpu: bool, style: str) -> None:

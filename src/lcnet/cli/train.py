@@ -14,7 +14,9 @@ from ..stop import code
 from ..text import plain
 from ..train.output import CHECKPOINT
 from .codes import INCOMPLETE, Misuse
-from .options import pixels_option, reading_options, say
+from .complete import ModelName, RecipeName
+from .either import renamed_option
+from .options import overwrite_option, pixels_option, reading_options, say, skip_option, threads_option
 
 if TYPE_CHECKING:
     from ..train.events import Events
@@ -28,9 +30,14 @@ if TYPE_CHECKING:
     "-m",
     default="lcnet_050",
     show_default=True,
+    metavar="MODEL",
+    type=ModelName(),
     help="An architecture starts from random weights; a name with a tag, or a file, from trained ones.",
 )
-@click.option("--recipe", "-r", default="quick", show_default=True, help="A name (`lcnet recipes`) or a recipe.json.")
+@click.option(
+    "--recipe", default="quick", show_default=True, type=RecipeName(), help="A name (`lcnet recipes`) or a recipe.json."
+)
+@renamed_option("-r", "--recipe", type=RecipeName())
 @click.option("--set", "-s", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe.")
 @click.option("--freeze", is_flag=True, help="Train the classifier only.")
 @click.option("--in-chans", type=click.IntRange(1), help="Channels of the pictures, if not 3.")
@@ -56,7 +63,7 @@ if TYPE_CHECKING:
     help="Parts in which a process does its share of a step, to save memory.",
 )
 @click.option("--workers", type=click.IntRange(0), help="Processes that decode.  [default: by the processors]")
-@click.option("--threads", type=click.IntRange(1), help="Processors for torch.  [default: all that may be used]")
+@threads_option
 @click.option(
     "--checkpoint-minutes",
     type=click.FloatRange(0),
@@ -64,10 +71,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="Between checkpoints within an epoch.",
 )
-@click.option("--skip-unreadable", is_flag=True, help="Leave unreadable pictures out, and list them.")
+@skip_option
 @click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard too.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
-@click.option("--overwrite", is_flag=True, help="Replace the run in the output folder.")
+@overwrite_option
 @pixels_option
 @reading_options
 def train(
