@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import ImageError, InputError
-from ..results.job import Job, rows_for, settle
 from ..sources import count_below, find, find_listed
 from ..sources.found import Found
 from ..sources.passed import Passed, counted
@@ -42,6 +41,8 @@ class Bulk:
 
     def __init__(self, ctx: click.Context, kind: str, **options: Any) -> None:
         """Find the first picture and load the model. kind and options: as `Classifier.answer` takes them."""
+        from ..results.job import Job, rows_for, settle  # and numpy, which no help needs
+
         self.ctx = ctx
         given = ctx.params
         if not given["images"] and given["files_from"] is None:
