@@ -12,6 +12,7 @@ import click
 from .. import stop
 from ..errors import LcnetError, RefusedError
 from ..text import one_line, plain, reason, suggest
+from .advice import advised
 from .codes import FAILED, REFUSED, USAGE, Failure, Misuse
 
 COMMANDS = (
@@ -116,7 +117,7 @@ def _told() -> Iterator[None]:
         with _stopped():
             yield
     except LcnetError as error:
-        raise Failure(one_line(str(error)), _code(error)) from None
+        raise Failure(one_line(advised(error)), _code(error)) from None
     except MemoryError:
         raise Failure("there is not enough memory: try fewer --threads, or smaller pictures or inputs") from None
     except BrokenPipeError:

@@ -17,6 +17,7 @@ from ..sources.found import Found
 from ..sources.passed import Passed, counted
 from ..stop import code
 from ..text import plain, reason
+from .advice import advised
 from .codes import INCOMPLETE, Misuse
 from .options import load_model, say
 from .progress import Progress
@@ -159,7 +160,7 @@ class Bulk:
 
     def _tell(self, item: Streamed, progress: Progress, most: int) -> None:
         if item.error is not None and self.job.failed <= most:
-            progress.say(str(item.error))
+            progress.say(advised(item.error))
 
     def _sum_up(self, path: Path, update: Update, progress: Progress) -> None:
         """One line of what an update did."""

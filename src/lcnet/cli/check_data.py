@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from ..files import check_target, write_atomically
 from ..text import plain, shown
+from .advice import advised
 from .codes import DONE, INCOMPLETE, Misuse
 from .options import columns, json_text, overwrite_option, pixels_option, reading_options, say
 from .progress import Progress
@@ -97,7 +98,7 @@ def table(report: Report) -> str:
 
 
 def _items(finding: Finding) -> list[str]:
-    lines = [f"  {plain(item_text(item))}" for item in finding.items[:TOLD]]
+    lines = [f"  {plain(advised(item_text(item)))}" for item in finding.items[:TOLD]]
     more = len(finding.items) - TOLD
     return [*lines, f"  ... and {more:,} more: --format json names all"] if more > 0 else lines
 
