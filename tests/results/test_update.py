@@ -252,3 +252,17 @@ def test_a_state_is_text_that_can_be_read(tmp_path):
     stamp = folder.sources()[0].stat()
     assert head["with"] == BEGUN and line == [f"{tmp_path}/p/caf\\xe9\n.png", 5, stamp.st_mtime_ns]
     assert state.read(path).as_left
+
+
+@pytest.mark.parametrize("ending", [".json", ".jsonl"])
+def test_answers_of_groups_are_members_too(tmp_path, ending):
+    (tmp_path / "a.png").write_bytes(b"1")
+    top = tuple(lcnet.Prediction(i, LABELS.names[i], LABELS.ids[i], 0.5) for i in (0, 1))
+    path = tmp_path / f"x{ending}"
+    for night in range(2):
+        with Update(path, Classes(LABELS, 3, 2), BEGUN) as output:
+            for source in output.left(iter([tmp_path / "a.png"])):
+                output.write(source, lcnet.Result(top, (), (("animal", "cat"),)), None)
+        assert output.done == (1 if night == 0 else 0)
+    (row,) = json.loads(path.read_text()) if ending == ".json" else [json.loads(path.read_text())]
+    assert row["answers"] == {"animal": "cat"} and row["error"] is None

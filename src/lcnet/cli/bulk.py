@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..runtime import Classifier
     from ..runtime.stream import Streamed
 
+Options = Callable[["Classifier"], dict[str, Any]]
 TOLD = 10  # unreadable pictures that are told one by one when rows name them all
 # Options that change no result, or that the file of results does not depend on: the pictures are compared one by one.
 FREE = frozenset("images recursive files_from threads output resume update prune overwrite style timing isa model".split())
@@ -40,8 +41,8 @@ KINDS = {"new": "new", "changed": "changed", "failed": "tried again", "same": "a
 class Bulk:
     """One run of a command over the pictures that its options name."""
 
-    def __init__(self, ctx: click.Context, kind: str, **options: Any) -> None:
-        """Find the first picture and load the model. kind and options: as `Classifier.answer` takes them."""
+    def __init__(self, ctx: click.Context, kind: str, options: Options = lambda _: {}) -> None:
+        """Find the first picture and load the model. kind and options: as `Classifier.answer` takes them, of that model."""
         from ..results.job import Job, rows_for, settle  # and numpy, which no help needs
 
         self.ctx = ctx
@@ -52,8 +53,9 @@ class Bulk:
         self.passed, self.listed = Passed(), 0  # what was not taken; how many names the list had so far
         self.sources: Any = settle(self._found(), look)
         self.model: Classifier = load_model(given)
-        self.job = Job(self.model, kind, given["frames"], look, **options)
-        top, indices = options.get("top_k", 1), options.get("out_indices")
+        asked = options(self.model)
+        self.job = Job(self.model, kind, given["frames"], look, **asked)
+        top, indices = asked.get("top_k", 1), asked.get("out_indices")
         self.rows = rows_for(self.model, kind, top, indices, given.get("wide", False))
 
     def _found(self) -> Iterator[Any]:

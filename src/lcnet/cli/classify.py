@@ -13,6 +13,7 @@ from .options import csv_safe_option, given_output, model_options, output_option
 
 if TYPE_CHECKING:
     from ..runtime import Prediction, Result
+    from ..runtime.decision import Answer
     from ..runtime.stream import Streamed
 
 
@@ -38,7 +39,7 @@ def classify(ctx: click.Context, top: int, threshold: float | None, timing: bool
     IMAGES are files, folders, patterns in quotes, and zip or tar archives.
     """
     path = given_output(ctx.params, "table")
-    bulk = Bulk(ctx, "classify", top_k=top, threshold=threshold)
+    bulk = Bulk(ctx, "classify", lambda _: {"top_k": top, "threshold": threshold})
     if path is not None:
         bulk.write(path)
     elif ctx.params["style"] == "table":
@@ -51,8 +52,14 @@ def _percents(classes: Iterable[Prediction]) -> str:
     return "   ".join(f"{one_line(p.label.split(',')[0])} {100 * p.probability:.1f}%" for p in classes)
 
 
+def _answer(group: tuple[str, Answer]) -> str:
+    name, answer = group
+    texts = (answer,) if isinstance(answer, str) else answer or ("-",)
+    return one_line(f"{name}: {', '.join(texts)}")
+
+
 class TablePrinter:
-    """A line an image: file, classes with percent; in brackets after the answer those that are not accepted."""
+    """A line an image: file, answers of groups, classes with percent; in brackets those that are not accepted."""
 
     def __init__(self, timing: bool, multi_label: bool) -> None:
         self.timing, self.multi_label, self.width = timing, multi_label, 0
@@ -68,7 +75,8 @@ class TablePrinter:
         click.echo(f"{name:<{self.width}}  {time_text}{classes}")
 
     def _classes(self, result: Result) -> str:
-        if result.known and not self.multi_label:
+        if result.accepted == result.top[:1] and not self.multi_label:
             return _percents(result.top)
         others = _percents(p for p in result.top if p not in result.accepted)
-        return f"{_percents(result.accepted) or 'unknown'}{others and f' ({others})'}"
+        taken = [*map(_answer, result.answers.items()), _percents(result.accepted) or "unknown" * (not result.known)]
+        return f"{'   '.join(filter(None, taken))}{others and f' ({others})'}"

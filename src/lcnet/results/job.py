@@ -13,7 +13,7 @@ from itertools import chain, islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..arch import REDUCTIONS
+from ..arch import reduction_name
 from ..errors import InputError
 from .rows import Arrays, Classes, Rows, Wide
 
@@ -92,8 +92,9 @@ def rows_for(model: Classifier, kind: str, top_k: int = 5, out_indices: list[int
     if kind != "feature_maps":
         raise InputError(f"kind is {kind!r}, expected 'classify', 'embeddings' or 'feature_maps'")
     shapes = arch.feature_shapes(*model.preprocessing.input_size[1:])
-    wanted = range(len(REDUCTIONS)) if out_indices is None else out_indices
-    return Arrays({f"stride_{REDUCTIONS[i]}": shapes[i] for i in wanted})
+    names = list(map(reduction_name, arch.reductions))
+    wanted = range(len(names)) if out_indices is None else out_indices
+    return Arrays({f"stride_{names[i]}": shapes[i] for i in wanted})
 
 
 def settle(sources: Iterator[Any], look: int) -> Any:
