@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import InputError, MissingExtraError
+from ..errors import ImageError, InputError, MissingExtraError
 from ..stop import code
 from ..text import plain
 from ..train.output import CHECKPOINT
+from .convert import Size
 from .options import pixels_option, reading_options, say
+from .train_keys import SHORTCUTS, TrainCommand, changes
 
 if TYPE_CHECKING:
     from ..train.events import Events
+    from ..train.recipe import Recipe
+    from ..train.resuming import Stored
+    from .train_screen import Screen
 
 
-@click.command()
-@click.argument("data", type=click.Path())
+@click.command(cls=TrainCommand)
+@click.argument("data", type=click.Path(), required=False)
 @click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="Folder for what comes of it.")
 @click.option(
     "--model",
@@ -29,8 +34,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="An architecture starts from random weights; a name with a tag, or a file, from trained ones.",
 )
-@click.option("--recipe", "-r", default="quick", show_default=True, help="A name (`lcnet recipes`) or a recipe.json.")
+@click.option(
+    "--recipe",
+    help="A name (`lcnet recipes`) or a recipe.json.  [default: finetune for trained weights, quick for random ones]",
+)
+@click.option("-r", "old_recipe", hidden=True)
 @click.option("--set", "-s", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe.")
+@click.option("--epochs", type=click.IntRange(1), help="The recipe's epochs.")
+@click.option("--batch-size", type=click.IntRange(2), help="The recipe's pictures a step.")
+@click.option("--lr", type=click.FloatRange(0), help="The recipe's learning rate.")
+@click.option("--input-size", type=Size(), metavar="HxW", help="The recipe's pixels.  [default: the trained weights' own]")
 @click.option("--freeze", is_flag=True, help="Train the classifier only.")
 @click.option("--in-chans", type=click.IntRange(1), help="Channels of the pictures, if not 3.")
 @click.option(
@@ -46,7 +59,7 @@ if TYPE_CHECKING:
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, or another that torch knows.")
 @click.option("--amp", type=click.Choice(["none", "bf16", "fp16"]), default="none", show_default=True, help="Mixed precision.")
 @click.option("--channels-last/--channels-first", default=True, show_default=True, help="Memory layout.")
-@click.option("--compile", "compiled", is_flag=True, help="Compile the network first.")
+@click.option("--compile", is_flag=True, help="Compile the network first.")
 @click.option(
     "--accumulate",
     type=click.IntRange(1),
@@ -65,52 +78,118 @@ if TYPE_CHECKING:
 )
 @click.option("--skip-unreadable", is_flag=True, help="Leave unreadable pictures out, and list them.")
 @click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard too.")
-@click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
+@click.option("--resume", is_flag=True, help="Go on with the run in the output folder, by its recipe.json.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in the output folder.")
 @pixels_option
 @reading_options
+@click.pass_context
 def train(
-    data: str,
+    ctx: click.Context,
+    data: str | None,
     output: Path,
-    recipe: str,
+    recipe: str | None,
+    old_recipe: str | None,
     settings: tuple[str, ...],
     freeze: bool,
-    compiled: bool,
     tensorboard: bool,
     **values: Any,
 ) -> None:
     """Train a network on your own pictures; the result is a model file.
 
     DATA is a folder with a folder of pictures a class (also below train/ and val/), a zip of such, a CSV or TSV table of
-    path,label[,split], a PaddleClas list, or WebDataset shards. `lcnet check-data` looks it over first. Under
-    `torchrun -m lcnet train ...` several processes train together.
+    path,label[,split], a PaddleClas list, or WebDataset shards. `lcnet check-data` looks it over first. With --resume it may be
+    left out, as may everything but --output. Under `torchrun -m lcnet train ...` several processes train together.
     """
     if values["resume"] and values["overwrite"]:
         raise InputError("--resume and --overwrite contradict each other: give one of them")
+    if old_recipe is not None:
+        say("lcnet: warning: -r will mean --recursive, as everywhere: say --recipe", err=True)
+        recipe = recipe or old_recipe
+    asked = changes(settings, {name: values.pop(name) for name in SHORTCUTS})
+    if freeze:
+        asked |= {"freeze": "trunk", "freeze_epochs": 0}
     _require_torch()
+    from .train_screen import Screen
+
+    screen = Screen()
+    try:
+        screen.doing("loading torch")
+        _train(ctx, screen, data, output, recipe, asked, tensorboard, values)
+    finally:
+        screen.clear()
+
+
+def _train(
+    ctx: click.Context,
+    screen: Screen,
+    data: str | None,
+    output: Path,
+    recipe: str | None,
+    asked: dict[str, Any],
+    tensorboard: bool,
+    values: dict[str, Any],
+) -> None:
     from ..train.options import TrainOptions
-    from ..train.recipes import recipe as find_recipe
+    from ..train.resuming import stored
     from ..train.training import fit
 
-    chosen = find_recipe(recipe, settings)
-    if freeze:
-        chosen = chosen.change({"freeze": "trunk", "freeze_epochs": 0})
-    options = TrainOptions(compile=compiled, **values)
+    before = stored(output) if values["resume"] else None
+    if before:
+        values |= {name: value for name, value in before.options.items() if not _is_given(ctx, name)}
+    place = _place(ctx, data, output, before)
+    options = TrainOptions(**values)
+    chosen = _recipe(recipe, options.model, before).change(asked)
     try:
-        done = fit(data, chosen, output, options=options, events=_watchers(output, tensorboard))
+        done = fit(place, chosen, output, options=options, events=_watchers(screen, output, tensorboard))
     except KeyboardInterrupt as stopped:
-        say(f"\nlcnet: stopped; {_way_on(output, options.overwrite)}", err=True)
+        screen.clear()
+        say(f"lcnet: stopped; {_way_on(output, options.overwrite)}", err=True)
         raise click.exceptions.Exit(code(stopped)) from None
+    except ImageError as error:
+        raise ImageError(
+            f"{error}; --skip-unreadable leaves such pictures out, `lcnet check-data {plain(place)}` lists them"
+        ) from None
     if _first():
         best = ", ".join(f"{name} {value:.4f}" for name, value in done.metrics.items())
-        say(f"{plain(done.model)}: epoch {done.best_epoch} of {done.epochs}" + (f": {best}" if best else ""))
+        kept = (
+            f"epoch {done.best_epoch} of {done.epochs}" if done.best_epoch else f"as it was, better than {done.epochs} epochs"
+        )
+        say(f"{plain(done.model)}: {kept}" + (f": {best}" if best else ""))
+
+
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) not in (None, click.core.ParameterSource.DEFAULT)
+
+
+def _place(ctx: click.Context, data: str | None, output: Path, before: Stored | None) -> str:
+    """Where the pictures are: as it is said, or as the run had them."""
+    if data is not None:
+        return data
+    if before is None:
+        if ctx.params["resume"]:
+            raise InputError(f"{plain(output)}: there is no recipe.json of a run in it: give DATA, and leave out --resume")
+        raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
+    if not os.path.lexists(before.data) and not any(c in before.data for c in "*?[{"):
+        raise InputError(
+            f"{plain(before.data)}: the pictures of this run are not there any more: say where they are now, "
+            f"`lcnet train DATA --resume --output {plain(output)}`"
+        )
+    return before.data
+
+
+def _recipe(name: str | None, model: str, before: Stored | None) -> Recipe:
+    from ..train.recipes import default_for
+    from ..train.recipes import recipe as find_recipe
+
+    return before.recipe if before and name is None else find_recipe(name or default_for(model))
 
 
 def _way_on(output: Path, overwrite: bool) -> str:
     if not (output / CHECKPOINT).exists():
         return "nothing of it was written yet"
-    instead = "with --resume in place of --overwrite" if overwrite else "with --resume"
-    return f"the same command {instead} goes on from {plain(output / CHECKPOINT)}"
+    if overwrite:
+        return f"`lcnet train --resume --output {plain(output)}` goes on from {CHECKPOINT}, if it is of this run"
+    return f"`lcnet train --resume --output {plain(output)}` goes on from {CHECKPOINT}"
 
 
 def _first() -> bool:
@@ -122,13 +201,10 @@ def _require_torch() -> None:
         raise MissingExtraError("training needs torch, which is not installed: pip install 'lcnet[train]'")
 
 
-def _watchers(output: Path, tensorboard: bool) -> Events:
-    from ..train.events import Both
-    from .train_screen import Screen
-
-    screen = Screen()
+def _watchers(screen: Screen, output: Path, tensorboard: bool) -> Events:
     if not (tensorboard and _first()):
         return screen
     from ..train.board import Board
+    from ..train.events import Both
 
     return Both(screen, Board(output))

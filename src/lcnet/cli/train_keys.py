@@ -1,0 +1,60 @@
+"""A recipe's keys on the command line of `lcnet train`: as --set, as options of their own, and as options there are none of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import click
+
+from ..text import suggest
+from ..train.recipe import Recipe, parse_settings
+
+SHORTCUTS = ("epochs", "batch_size", "lr", "input_size")
+KEYS = tuple(field.name for field in fields(Recipe))
+
+
+def changes(settings: Sequence[str], shortcuts: dict[str, Any]) -> dict[str, Any]:
+    """The keys that --set and the options for keys give. Raises `InputError`, and `UsageError` for a key that both give."""
+    values = parse_settings(settings)
+    for key, value in shortcuts.items():
+        if value is None:
+            continue
+        if key in values:
+            raise click.UsageError(f"--{key.replace('_', '-')} and --set {key}=... are the same: give one of them")
+        values[key] = value
+    return values
+
+
+class TrainCommand(click.Command):
+    """Says of a recipe's key that was written as an option how to set it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hint = _hint(error.option_name, given)
+            if not hint or error.possibilities:
+                raise
+            raise click.UsageError(f"No such option: {error.option_name}{hint}", ctx) from None
+
+
+def _hint(option: str, given: list[str]) -> str:
+    key = option.lstrip("-").replace("-", "_")
+    if key in KEYS:
+        return f"; it is a key of the recipe: --set {key}={_value(option, given)}"
+    near = suggest(key, KEYS)
+    return f"{near} Keys of the recipe are set as in --set epochs=30" if near else ""
+
+
+def _value(option: str, given: list[str]) -> str:
+    """What stands behind an option."""
+    for place, word in enumerate(given):
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+        if word == option and given[place + 1 :] and not given[place + 1].startswith("--"):
+            return given[place + 1]
+    return "VALUE"
