@@ -89,4 +89,4 @@ def test_an_int8_file_runs_alone(tmp_path):
 def test_nonsense_is_named():
     for option in (["--threads", "0"], ["--size", "big"], ["--batch", "two"]):
         result = CliRunner().invoke(main, ["bench", "-m", "lcnet_050.cifar10", *option])
-        assert result.exit_code == 1 and "no whole number above 0" in result.output
+        assert result.exit_code == 2 and "no whole number above 0" in result.output

@@ -395,9 +395,12 @@ def test_the_table(path, folder):
 
 def test_json_and_skipping(path, damaged):
     assert "empty" in run(path, damaged, code=1) or "broken" in run(path, damaged, code=1)
-    found = json.loads(run(path, damaged, "--skip-unreadable", "-f", "json").stdout)
+    options = [str(path), str(damaged), "--threads", "1", "--skip-unreadable"]
+    done = CliRunner().invoke(command, [*options, "-f", "json"])
+    assert done.exit_code == 1
+    found = json.loads(done.stdout)
     assert found["pictures"] == 26 and len(found["skipped"]) == 2 and found["split"] == "all"
-    assert "not read: " in run(path, damaged, "--skip-unreadable").stdout
+    assert "not read: " in CliRunner().invoke(command, options).stdout
 
 
 def test_parts(path, folder, tmp_path):

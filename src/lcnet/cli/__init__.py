@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from .. import stop
-from ..errors import LcnetError
+from ..errors import LcnetError, RefusedError
 from ..text import one_line, plain, reason
+from .codes import FAILED, REFUSED, USAGE, Failure, Misuse
 
 COMMANDS = (
     "classify",
@@ -33,7 +34,7 @@ COMMANDS = (
 
 
 class Commands(click.Group):
-    """Imports a command's module when the command is asked for, and turns lcnet's errors into one line and exit code 1."""
+    """Imports a command's module when the command is asked for, and turns errors into one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name all commands, in the order of use."""
@@ -64,17 +65,23 @@ def _told() -> Iterator[None]:
         with _stopped():
             yield
     except LcnetError as error:
-        raise click.ClickException(one_line(str(error))) from None
+        raise Failure(one_line(str(error)), _code(error)) from None
     except MemoryError:
-        raise click.ClickException("there is not enough memory: try fewer --threads, or smaller pictures or inputs") from None
+        raise Failure("there is not enough memory: try fewer --threads, or smaller pictures or inputs") from None
     except BrokenPipeError:
         raise
     except OSError as error:  # a disk that is full, a file that is gone meanwhile: nobody's mistake, and no bug
         name = f"{plain(error.filename)}: " if error.filename else ""
-        raise click.ClickException(one_line(f"{name}{reason(error)}")) from None
+        raise Failure(one_line(f"{name}{reason(error)}")) from None
     except click.ClickException as error:
         error.message = one_line(error.message)  # type: ignore[misc]  # final for click, which has no other place
         raise
+
+
+def _code(error: LcnetError) -> int:
+    if isinstance(error, RefusedError):
+        return REFUSED
+    return USAGE if isinstance(error, Misuse) else FAILED
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .codes import Misuse
 from .options import columns, json_text, say
 
 
@@ -93,10 +94,8 @@ def settings(model: Any, threads: str, batch: str, precision: str, size: str) ->
 
 
 def _whole(text: str) -> int:
-    from ..errors import InputError
-
     if not text.strip().isdigit() or int(text) == 0:
-        raise InputError(f"{text!r} is no whole number above 0")
+        raise Misuse(f"{text!r} is no whole number above 0")
     return int(text)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..text import plain, shown
+from .codes import DONE, INCOMPLETE
 from .options import columns, json_text, pixels_option, reading_options, say
 from .progress import Progress
 
@@ -49,7 +50,7 @@ def check_data(ctx: click.Context, data: str, style: str, output: Path | None, m
         from ..files import write_atomically
 
         write_atomically(output, f"{text}\n".encode())
-    ctx.exit(1 if report.stops_training else 0)
+    ctx.exit(INCOMPLETE if report.stops_training else DONE)
 
 
 def plain_names(value: Any) -> Any:

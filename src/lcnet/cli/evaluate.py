@@ -11,6 +11,7 @@ import click
 from ..errors import InputError
 from ..files import check_target
 from ..text import one_line, plain, shown
+from .codes import INCOMPLETE, Misuse
 from .options import columns, engine_options, json_text, load_model, reading_options, say
 from .progress import Progress
 
@@ -99,6 +100,8 @@ def evaluate(
     say(json_text({**facts, **evaluation.to_json()}) if style == "json" else table(evaluation, facts))
     for line in told:
         say(line, err=style == "json")
+    if evaluation.answers.skipped:
+        ctx.exit(INCOMPLETE)
 
 
 def _storage(given: dict[str, Any], deciding: bool) -> Any:
@@ -109,7 +112,7 @@ def _storage(given: dict[str, Any], deciding: bool) -> Any:
     output = given["output"]
     if not deciding:
         if output is not None:
-            raise InputError("--output is where a decision layer is stored: ask for --temperature or --threshold")
+            raise Misuse("--output is where a decision layer is stored: ask for --temperature or --threshold")
         return None
     if output is not None:
         check_target(output, given["overwrite"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ..text import plain
+from .codes import Misuse
 from .options import say
 
 
@@ -17,11 +18,10 @@ from .options import say
 def export(model: str, output: Path, overwrite: bool) -> None:
     """Write MODEL (a name or a file) as ONNX for other engines, checked against our runtime before it is kept."""
     from .. import hub, modelfile
-    from ..errors import InputError
     from ..export.onnx import export_onnx
 
     if output.suffix != ".onnx":
-        raise InputError(f"{output}: the export is ONNX, expected a name that ends in .onnx")
+        raise Misuse(f"{output}: the export is ONNX, expected a name that ends in .onnx")
     found = hub.locate(model)
     difference = export_onnx(modelfile.read(found.path, found.config), output, overwrite)
     size = output.stat().st_size / 1e6

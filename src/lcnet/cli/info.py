@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from ..arch import REDUCTIONS
-from ..errors import InputError
 from ..text import one_line, shown
+from .codes import Misuse
 from .options import columns, json_text, say
 
 RESTS_ON = ("images", "distinct", "classes")  # of a verdict: said before what was measured
@@ -22,7 +22,7 @@ RESTS_ON = ("images", "distinct", "classes")  # of a verdict: said before what w
 def info(model: str | None, cpu: bool, style: str) -> None:
     """Show one model in full: layers, shapes, preprocessing, labels, where it comes from. Downloads nothing."""
     if cpu == bool(model):
-        raise InputError("name a MODEL, or ask for --cpu: one of the two")
+        raise Misuse("name a MODEL, or ask for --cpu: one of the two")
     facts = cpu_facts() if cpu else model_facts(str(model))
     if style == "json":
         click.echo(json_text(facts))

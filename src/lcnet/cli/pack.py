@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from ..errors import InputError
 from ..text import plain
+from .codes import INCOMPLETE, Misuse
 from .options import pixels_option, reading_options, say
 from .progress import Progress
 
@@ -47,7 +47,8 @@ class Size(click.ParamType):
 @click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read, and name them.")
 @pixels_option
 @reading_options
-def pack(data: str, out: Path, overwrite: bool, **options: Any) -> None:
+@click.pass_context
+def pack(ctx: click.Context, data: str, out: Path, overwrite: bool, **options: Any) -> None:
     """Scale all pictures of DATA once and write them to tar shards in the folder OUT, which train as DATA does.
 
     DATA is what `lcnet train` takes; so is OUT then, with the same classes, splits and order.
@@ -60,7 +61,7 @@ def pack(data: str, out: Path, overwrite: bool, **options: Any) -> None:
 
     check_target(out, overwrite)
     if Path(data).resolve() in out.resolve().parents:
-        raise InputError(f"{plain(out)} is inside {plain(data)}, where it would become a part of the data")
+        raise Misuse(f"{plain(out)} is inside {plain(data)}, where it would become a part of the data")
     passed = Passed()
     reading = reading_of(options)
     splits = open_dataset(data, passed=passed, **reading)
@@ -76,3 +77,4 @@ def pack(data: str, out: Path, overwrite: bool, **options: Any) -> None:
     say(f"{plain(out)}: {parts} in {packed.shards} shards, {packed.bytes / 1e6:,.1f} MB")
     if packed.skipped:
         progress.say(f"{len(packed.skipped):,} pictures could not be read and were left out")
+        ctx.exit(INCOMPLETE)

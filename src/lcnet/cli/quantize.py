@@ -9,9 +9,8 @@ import click
 
 from ..files import check_target
 from ..text import one_line, plain
+from .codes import REFUSED
 from .options import json_text, pixels_option, reading_options, say
-
-REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; nothing was written
 
 
 @click.command()

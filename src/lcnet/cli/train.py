@@ -13,6 +13,7 @@ from ..errors import ImageError, InputError, MissingExtraError
 from ..stop import code
 from ..text import plain
 from ..train.output import CHECKPOINT
+from .codes import INCOMPLETE, Misuse
 from .convert import Size
 from .options import pixels_option, reading_options, say
 from .train_keys import SHORTCUTS, TrainCommand, changes
@@ -101,7 +102,7 @@ def train(
     left out, as may everything but --output. Under `torchrun -m lcnet train ...` several processes train together.
     """
     if values["resume"] and values["overwrite"]:
-        raise InputError("--resume and --overwrite contradict each other: give one of them")
+        raise Misuse("--resume and --overwrite contradict each other: give one of them")
     if old_recipe is not None:
         say("lcnet: warning: -r will mean --recursive, as everywhere: say --recipe", err=True)
         recipe = recipe or old_recipe
@@ -155,6 +156,8 @@ def _train(
             f"epoch {done.best_epoch} of {done.epochs}" if done.best_epoch else f"as it was, better than {done.epochs} epochs"
         )
         say(f"{plain(done.model)}: {kept}" + (f": {best}" if best else ""))
+    if done.left_out and "RANK" not in os.environ:  # torchrun takes any other code than 0 for a crash
+        raise click.exceptions.Exit(INCOMPLETE)
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:

@@ -10,19 +10,20 @@ import click
 
 from ..text import suggest
 from ..train.recipe import Recipe, parse_settings
+from .codes import Misuse
 
 SHORTCUTS = ("epochs", "batch_size", "lr", "input_size")
 KEYS = tuple(field.name for field in fields(Recipe))
 
 
 def changes(settings: Sequence[str], shortcuts: dict[str, Any]) -> dict[str, Any]:
-    """The keys that --set and the options for keys give. Raises `InputError`, and `UsageError` for a key that both give."""
+    """The keys that --set and the options for keys give. Raises `InputError`, and `Misuse` for a key that both give."""
     values = parse_settings(settings)
     for key, value in shortcuts.items():
         if value is None:
             continue
         if key in values:
-            raise click.UsageError(f"--{key.replace('_', '-')} and --set {key}=... are the same: give one of them")
+            raise Misuse(f"--{key.replace('_', '-')} and --set {key}=... are the same: give one of them")
         values[key] = value
     return values
 

@@ -56,6 +56,7 @@ class Fit:
     epochs: int
     best_epoch: int
     metrics: dict[str, float] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()  # pictures that could not be read
 
 
 def fit(
@@ -303,7 +304,7 @@ class _Training:
 
     def _finish(self, run: Run) -> Fit:
         best = run.place.best_epoch
-        done = Fit(self.output.model, run.place.epoch, best)
+        done = Fit(self.output.model, run.place.epoch, best, left_out=tuple(self.skipped))
         if self.group.first:
             row = next(row for row in self.rows if row["epoch"] == best)
             done = replace(done, metrics={k.removeprefix("val_"): v for k, v in row.items() if k.startswith("val_")})
