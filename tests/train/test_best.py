@@ -5,17 +5,16 @@ import pytest
 
 pytest.importorskip("torch")
 
-from lcnet.train.best import better, beyond_doubt
+from lcnet.train.best import better, beyond_doubt, keep_start
 from lcnet.train.checkpoint import Place
 from lcnet.train.validation import Measured, losses
 
 
-def kept(metric, epochs, pictures, start=None):
-    """The epoch that is kept of (metric, loss) an epoch; with `start`, losses of the pictures an epoch, the first is epoch 0."""
-    place = Place()
-    for number, (value, loss) in enumerate(epochs, start is None):
-        found = Measured({metric: value, "loss": loss}, np.zeros(pictures) if start is None else start[number])
-        better(place, number, metric, found, None if start is None else start[0])
+def kept(metric, epochs, pictures, floor=None):
+    """The epoch that is kept of (metric, loss) an epoch; `floor` is the metric of the start."""
+    place = Place(floor=floor)
+    for number, (value, loss) in enumerate(epochs, 1):
+        better(place, number, metric, Measured({metric: value, "loss": loss}, np.zeros(pictures)))
     return place.best_epoch
 
 
@@ -49,16 +48,26 @@ def test_without_validation_the_last_epoch_is_kept():
     assert all(better(place, epoch, "top1", None) for epoch in (1, 2)) and place.best_epoch == 2
 
 
-def test_the_start_stays_unless_an_epoch_is_better_beyond_doubt():
+def test_epochs_with_a_lower_metric_than_the_start_come_last():
+    assert kept("top1", [(0.80, 0.5), (0.85, 0.6), (0.82, 0.4)], 100, floor=0.84) == 2
+    assert kept("top1", [(0.80, 0.5), (0.82, 0.4)], 100, floor=0.84) == 2
+
+
+def test_the_start_stays_unless_training_has_bettered_it_beyond_doubt():
     rng = np.random.default_rng(1)
     start = rng.gamma(0.5, 1.0, 100)
     little, much = start - rng.normal(0.01, 0.3, 100), start - rng.normal(0.3, 0.3, 100)
-    epochs = [(0.80, start.mean()), (0.85, little.mean()), (0.84, much.mean())]
-    assert kept("top1", epochs[:2], 100, [start, little]) == 0
-    assert kept("top1", epochs, 100, [start, little, much]) == 2
-    lower = [(0.80, start.mean()), (0.79, much.mean())]
-    assert kept("top1", lower, 100, [start, much]) == 0  # however small its loss, it has a lower metric
-    assert kept("loss", [(x[1], x[1]) for x in epochs], 100, [start, little, much]) == 2
+    for metric, last, best, stays in (
+        ("top1", much, 0.84, False),
+        ("top1", little, 0.84, True),
+        ("top1", start + 0.3, 0.9, True),
+        ("top1", much, 0.79, True),  # however small its loss, it has a lower metric
+        ("loss", much, 0.7, False),
+        ("loss", much, 0.9, True),
+    ):
+        place = Place(floor=0.8, best=best, best_loss=0.3, best_epoch=3)
+        assert keep_start(place, metric, start, last) == stays
+        assert (place.best_epoch, place.best) == ((0, 0.8) if stays else (3, best))
 
 
 def test_a_paired_test_finds_what_is_the_same_for_all_pictures():

@@ -65,7 +65,11 @@ def test_trained_weights_bring_their_preprocessing_and_the_recipe_finetune(folde
     [
         (["input_size=40"], {"input_size": (3, 40, 40)}, "input_size 40x40, the weights were trained for input_size 48x64"),
         (["input_size=48x40"], {"input_size": (3, 48, 40)}, "input_size 48x40, the weights"),
-        (["crop_pct=1"], {"crop_pct": 1.0}, "crop_pct 1, the weights were trained for crop_pct 0.9: --set crop_pct=0 takes theirs"),
+        (
+            ["crop_pct=1"],
+            {"crop_pct": 1.0},
+            "crop_pct 1, the weights were trained for crop_pct 0.9: --set crop_pct=0 takes theirs",
+        ),
         (["input_size=40", "test_size=48x64"], {}, None),
         (["crop=shifted"], {}, None),
     ],
@@ -159,5 +163,5 @@ def test_names_of_starts_mean_the_same_from_every_folder(tmp_path, monkeypatch):
 def test_sizes_that_no_recipe_has(size):
     from lcnet.train.recipes import recipe
 
-    with pytest.raises(InputError, match="input_size is .* expected 32 to 4096 pixels, a number or HxW, or 0"):
+    with pytest.raises(InputError, match=r"input_size is .* expected 32 to 4096 pixels, a number or HxW, or 0"):
         recipe("quick", [f"input_size={size}"])

@@ -12,7 +12,7 @@ import click
 from ..errors import ImageError, InputError, MissingExtraError
 from ..stop import code
 from ..text import plain
-from ..train.output import CHECKPOINT
+from ..train.output import CHECKPOINT, LAST
 from .codes import INCOMPLETE, Misuse
 from .convert import Size
 from .options import pixels_option, reading_options, say
@@ -50,9 +50,7 @@ if TYPE_CHECKING:
 @click.option(
     "--val-fraction",
     type=click.FloatRange(0, 1, max_open=True),
-    default=0.1,
-    show_default=True,
-    help="Share of the training pictures for validation, where the data has none.",
+    help="For validation, where the data has none.  [default: 0.1; for trained weights up to 0.25 of few pictures]",
 )
 @click.option("--metric", default="", help="Picks the best epoch.  [default: top1, or mAP]")
 @click.option("--patience", type=click.IntRange(0), default=0, help="Stop after so many epochs without a better one.")
@@ -140,11 +138,12 @@ def _train(
     place = _place(ctx, data, output, before)
     options = TrainOptions(**values)
     chosen = _recipe(recipe, options.model, before).change(asked)
+    earlier = _state(output)
     try:
         done = fit(place, chosen, output, options=options, events=_watchers(screen, output, tensorboard))
     except KeyboardInterrupt as stopped:
         screen.clear()
-        say(f"lcnet: stopped; {_way_on(output, options.overwrite)}", err=True)
+        say(f"lcnet: stopped; {_way_on(output, _state(output) != earlier or options.resume)}", err=True)
         raise click.exceptions.Exit(code(stopped)) from None
     except ImageError as error:
         raise ImageError(
@@ -152,12 +151,13 @@ def _train(
         ) from None
     if _first():
         best = ", ".join(f"{name} {value:.4f}" for name, value in done.metrics.items())
-        kept = (
-            f"epoch {done.best_epoch} of {done.epochs}" if done.best_epoch else f"as it was, better than {done.epochs} epochs"
-        )
+        kept = f"epoch {done.best_epoch} of {done.epochs}" if done.best_epoch else _AS_IT_WAS
         say(f"{plain(done.model)}: {kept}" + (f": {best}" if best else ""))
     if done.left_out and "RANK" not in os.environ:  # torchrun takes any other code than 0 for a crash
         raise click.exceptions.Exit(INCOMPLETE)
+
+
+_AS_IT_WAS = f"the weights as they came, which training has not bettered beyond doubt ({LAST} has its last epoch)"
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:
@@ -171,7 +171,7 @@ def _place(ctx: click.Context, data: str | None, output: Path, before: Stored | 
     if before is None:
         if ctx.params["resume"]:
             raise InputError(f"{plain(output)}: there is no recipe.json of a run in it: give DATA, and leave out --resume")
-        raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
+        raise click.MissingParameter(ctx=ctx, param_hint="'DATA'", param_type="argument")
     if not os.path.lexists(before.data) and not any(c in before.data for c in "*?[{"):
         raise InputError(
             f"{plain(before.data)}: the pictures of this run are not there any more: say where they are now, "
@@ -187,12 +187,16 @@ def _recipe(name: str | None, model: str, before: Stored | None) -> Recipe:
     return before.recipe if before and name is None else find_recipe(name or default_for(model))
 
 
-def _way_on(output: Path, overwrite: bool) -> str:
-    if not (output / CHECKPOINT).exists():
+def _way_on(output: Path, begun: bool) -> str:
+    if not begun:
         return "nothing of it was written yet"
-    if overwrite:
-        return f"`lcnet train --resume --output {plain(output)}` goes on from {CHECKPOINT}, if it is of this run"
     return f"`lcnet train --resume --output {plain(output)}` goes on from {CHECKPOINT}"
+
+
+def _state(output: Path) -> int | None:
+    """When the checkpoint in a folder was written: an earlier run's stays until there is one of this run."""
+    path = output / CHECKPOINT
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def _first() -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any
 
 import click
 
-from ..text import suggest
 from ..train.recipe import Recipe, parse_settings
 from .codes import Misuse
 
@@ -37,18 +37,20 @@ class TrainCommand(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            hint = _hint(error.option_name, given)
-            if not hint or error.possibilities:
+            hint = _hint(error.option_name, given, [option for param in self.params for option in param.opts])
+            if not hint:
                 raise
             raise click.UsageError(f"No such option: {error.option_name}{hint}", ctx) from None
 
 
-def _hint(option: str, given: list[str]) -> str:
+def _hint(option: str, given: list[str], options: list[str]) -> str:
     key = option.lstrip("-").replace("-", "_")
     if key in KEYS:
         return f"; it is a key of the recipe: --set {key}={_value(option, given)}"
-    near = suggest(key, KEYS)
-    return f"{near} Keys of the recipe are set as in --set epochs=30" if near else ""
+    near = get_close_matches(key, [*KEYS, *(name.lstrip("-").replace("-", "_") for name in options)], n=1)
+    if not near or f"--{near[0].replace('_', '-')}" in options:
+        return ""
+    return f"; did you mean the recipe's key {near[0]!r}? Say --set {near[0]}={_value(option, given)}"
 
 
 def _value(option: str, given: list[str]) -> str:

@@ -2,7 +2,8 @@
 
 Of 48 pictures one more or less right says nothing, and the loss says more. So a metric counts as the best as long as it lies
 within the 95% interval of the highest so far, and of such epochs the loss decides. The weights that a run starts from are an
-epoch too, number 0, where they know every class: what takes their place has no lower metric and is better beyond doubt.
+epoch too, number 0, where they know every class, and are kept in the end unless training has bettered them: looked at once, by
+its last epoch, because of many epochs one is better by chance.
 """
 
 from __future__ import annotations
@@ -15,34 +16,39 @@ from ..evaluate.metrics import share
 from .checkpoint import Place
 from .validation import METRICS, Measured
 
-DOUBT = 2.576  # standard errors of a mean difference: 99%
+DOUBT = 1.282  # standard errors of a mean difference, which chance exceeds one time in ten
 
 
-def better(place: Place, epoch: int, metric: str, found: Measured | None, start: np.ndarray | None = None) -> bool:
+def better(place: Place, epoch: int, metric: str, found: Measured | None) -> bool:
     """Whether an epoch is to be kept in place of the one in `place`, which is told of it.
 
-    found: of the validation pictures; without any the last epoch is kept. start: the losses of epoch 0.
+    found: of the validation pictures; without any the last epoch is kept.
     """
     value, loss = (found.metrics[metric], _finite(found.metrics["loss"], math.inf)) if found else (None, None)
-    kept = found is None or place.best is None or _beats(place, metric, found, start)
+    kept = found is None or place.best is None or _beats(place, metric, found)
     if METRICS[metric][0] and value is not None:
         place.top = max(_finite(value, 0.0), place.top or 0.0)
     if kept:
         place.best, place.best_loss, place.best_epoch = value, loss, epoch
-    if not epoch:
-        place.floor = value
     return kept
 
 
-def _beats(place: Place, metric: str, found: Measured, start: np.ndarray | None) -> bool:
-    value, loss = found.metrics[metric], _finite(found.metrics["loss"], math.inf)
-    smaller = loss < _finite(place.best_loss, math.inf)
-    if place.best_epoch == 0 and start is not None:
-        smaller &= beyond_doubt(start, found.losses)
+def _beats(place: Place, metric: str, found: Measured) -> bool:
+    value, smaller = found.metrics[metric], _finite(found.metrics["loss"], math.inf) < _finite(place.best_loss, math.inf)
     if not METRICS[metric][0]:
         return smaller
-    low = max(_low(max(_finite(value, 0.0), place.top or 0.0), len(found.losses)), _finite(place.floor, 0.0))
+    top = max(_finite(value, 0.0), place.top or 0.0)
+    low = max(_low(top, len(found.losses)), min(_finite(place.floor, 0.0), top))
     return value >= low and (smaller or _finite(place.best, 0.0) < low)
+
+
+def keep_start(place: Place, metric: str, start: np.ndarray, last: np.ndarray) -> bool:
+    """Whether the start is to be kept after all, of which `place` is told. start, last: what `losses` says of both."""
+    larger, floor, best = METRICS[metric][0], _finite(place.floor, 0.0), _finite(place.best, 0.0)
+    if beyond_doubt(start, last) and (best >= floor if larger else best <= floor):
+        return False
+    place.best, place.best_loss, place.best_epoch = place.floor, None, 0
+    return True
 
 
 def beyond_doubt(before: np.ndarray, after: np.ndarray) -> bool:

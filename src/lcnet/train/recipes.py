@@ -97,7 +97,7 @@ _PADDLE = Recipe(
     dropout=0.2,
 )
 _FINETUNE = Recipe(
-    epochs=20,
+    epochs=12,
     batch_size=64,
     optimizer="adamw",
     lr=1e-3,

@@ -26,7 +26,7 @@ from ..hub import HUB_PREFIXES
 from ..modelfile.description import write_config
 from ..text import plain, shown
 from . import checkpoint, resuming
-from .best import better
+from .best import better, keep_start
 from .distributed import joined
 from .events import Events
 from .loader import LoaderOptions, Normalize, TrainLoader, whole_workers
@@ -112,7 +112,7 @@ class _Training:
             self.notes.insert(0, begins(options.model, data, output.folder, len(self.train)))
         self.rows: list[dict[str, Any]] = []
         self.losses: np.ndarray | None = None  # of the start on the validation pictures
-        self.unwritten: nn.Module | None = None  # the start, which is kept so far, as long as nothing is written
+        self.first = deepcopy(self.start.model) if self.start.complete else None  # as it comes, if that may be kept
         self.begun = False  # whether anything is
         self.identity = {
             "recipe": self.recipe.to_json(),
@@ -163,6 +163,8 @@ class _Training:
         with checkpoint.restoring(path):
             run.restore(saved.place, saved.parts)
             self.losses = self._losses(saved.parts["start"])
+        if run.place.best_epoch == 0 and not self._over(run):  # it ended with the start: the next epoch is the best so far
+            run.place.best = None
         self.rows = self.output.rows(range(0 if self.losses is not None else 1, run.place.epoch + 1))
         if longer:
             self.notes.insert(0, longer)
@@ -210,27 +212,28 @@ class _Training:
             lr = run.schedule.lr(run.place.updates - 1)  # the last step's: the first may be at the bottom of a warm-up
             row: dict[str, Any] = {"epoch": run.place.epoch, "lr": lr, "train_loss": loss}
             found = validation(served) if validation else None
-            kept = self._finish_epoch(run, row, began, found)
-            self._write(run, served, kept)
+            self._complete(row, began, found)
+            kept = better(run.place, row["epoch"], self.metric, found)
+            self._write(run, served, kept, found)
             saved = time.monotonic()
             self.events.epoch(run, row, kept)
         if by := stop():
             raise by
 
     def _measure_start(self, run: Run, validation: Validation) -> None:
-        """Measure the weights as they come, and hold them until something is written."""
+        """Measure the weights as they come."""
         self.events.doing("measuring the weights that it starts from")
         began, found = time.monotonic(), validation(run.model)
-        self.losses, self.unwritten = found.losses, deepcopy(run.model)
+        self.losses, run.place.floor = found.losses, found.metrics[self.metric]
         row = {"epoch": 0, "lr": 0.0, "train_loss": None}
-        self.events.epoch(run, row, self._finish_epoch(run, row, began, found))
+        self._complete(row, began, found)
+        self.events.epoch(run, row, False)
 
-    def _finish_epoch(self, run: Run, row: dict[str, Any], began: float, found: Measured | None) -> bool:
-        """Complete the row and take it down; return whether the epoch is to be kept."""
+    def _complete(self, row: dict[str, Any], began: float, found: Measured | None) -> None:
+        """Complete an epoch's row and take it down."""
         row |= {f"val_{name}": value for name, value in found.metrics.items()} if found else {}
         row["seconds"] = round(time.monotonic() - began, 3)
         self.rows.append(row)
-        return better(run.place, row["epoch"], self.metric, found, self.losses)
 
     def _validation(self, loaders: LoaderOptions) -> Validation | None:
         if self.val is None or not len(self.val):
@@ -252,27 +255,32 @@ class _Training:
             and run.place.epoch - max(run.place.best_epoch, 0) >= self.options.patience
         )
 
-    def _write(self, run: Run, network: nn.Module, kept: bool) -> None:
+    def _write(self, run: Run, network: nn.Module, kept: bool, found: Measured | None) -> None:
         """Write the network, the rows, and last the checkpoint, which vouches for both."""
+        back = found is not None and self._back(run, found)
         if self.group.first:
-            self._begin(run)
+            self._begin()
             config = self._describe(run, metrics=self.rows[-1])
-            for path in (self.output.model, self.output.last) if kept else (self.output.last,):
+            for path in (self.output.model, self.output.last) if kept and not back else (self.output.last,):
                 write_model(path, network, config)
+            if back:
+                write_model(self.output.model, self.first, self._describe(run, metrics=self.rows[0]))
             self.output.write_rows(self.rows)
         self._save(run)
 
-    def _begin(self, run: Run) -> None:
-        """Before the first thing is written: what an earlier run left goes, and the weights that it starts from come."""
+    def _back(self, run: Run, found: Measured) -> bool:
+        """Whether, at the end, the weights are kept as they came."""
+        ended = self.first is not None and self.losses is not None and self._over(run)
+        return ended and keep_start(run.place, self.metric, self.losses, found.losses)
+
+    def _begin(self) -> None:
+        """Before the first thing is written what an earlier run left goes."""
         if self.begun:
             return
         self.begun = True
         self.output.clear()
         self.output.write_recipe(self._recipe_json())
         self.output.write_rows(self.rows)
-        if self.unwritten is not None:
-            write_model(self.output.model, self.unwritten, self._describe(run, metrics=self.rows[0]))
-            self.unwritten = None
 
     def _describe(self, run: Run, **more: Any) -> ModelConfig:
         return describe(run.model, self.train, self.start.preprocessing, {**self._origin, **more})
@@ -280,7 +288,7 @@ class _Training:
     def _save(self, run: Run) -> None:
         if not self.group.first:
             return
-        self._begin(run)
+        self._begin()
         place, parts = run.snapshot()
         parts["start"] = None if self.losses is None else torch.from_numpy(self.losses)
         checkpoint.save(self.output.checkpoint, self.identity, place, parts, write_config(self._describe(run)))
