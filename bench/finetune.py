@@ -125,7 +125,8 @@ def renamed(folder: Path) -> str:
 def against_random(pictures: Pictures, folder: Path, seed: int) -> dict[str, Any]:
     """One row: from weights that do not know the names, and from random ones."""
     folder.mkdir(parents=True)
-    photos, row = pictures.write(folder / "photos"), {"held_out": len(pictures.bytes)}
+    photos = pictures.write(folder / "photos")
+    row: dict[str, Any] = {"held_out": len(pictures.bytes)}
     for name, model in (("finetune", renamed(folder)), ("random", "lcnet_050")):
         told = trained(photos, folder / name, model, seed)
         row |= {name: pictures.top1(folder / name / "model.safetensors"), f"{name}_seconds": told["seconds"]}

@@ -157,7 +157,7 @@ def _train(
         raise click.exceptions.Exit(INCOMPLETE)
 
 
-_AS_IT_WAS = f"the weights as they came, which training has not bettered beyond doubt ({LAST} has its last epoch)"
+_AS_IT_WAS = f"the weights as they came, which training has not clearly bettered ({LAST} has its last epoch)"
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:

@@ -2,8 +2,8 @@
 
 Of 48 pictures one more or less right says nothing, and the loss says more. So a metric counts as the best as long as it lies
 within the 95% interval of the highest so far, and of such epochs the loss decides. The weights that a run starts from are an
-epoch too, number 0, where they know every class, and are kept in the end unless training has bettered them: looked at once, by
-its last epoch, because of many epochs one is better by chance.
+epoch too, number 0, where they know every class, and are kept in the end unless training has bettered them. That is looked at
+once, in the last epoch: of many epochs some are better by chance, and the last ones show best what a run comes to.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..evaluate.metrics import share
 from .checkpoint import Place
 from .validation import METRICS, Measured
 
-DOUBT = 1.282  # standard errors of a mean difference, which chance exceeds one time in ten
+CHANCE = 0.674  # standard errors of a mean difference, which chance exceeds one time in four
 
 
 def better(place: Place, epoch: int, metric: str, found: Measured | None) -> bool:
@@ -45,16 +45,16 @@ def _beats(place: Place, metric: str, found: Measured) -> bool:
 def keep_start(place: Place, metric: str, start: np.ndarray, last: np.ndarray) -> bool:
     """Whether the start is to be kept after all, of which `place` is told. start, last: what `losses` says of both."""
     larger, floor, best = METRICS[metric][0], _finite(place.floor, 0.0), _finite(place.best, 0.0)
-    if beyond_doubt(start, last) and (best >= floor if larger else best <= floor):
+    if bettered(start, last) and (best >= floor if larger else best <= floor):
         return False
     place.best, place.best_loss, place.best_epoch = place.floor, None, 0
     return True
 
 
-def beyond_doubt(before: np.ndarray, after: np.ndarray) -> bool:
-    """Whether the same pictures, float [N] each, have a smaller loss after than before, by a paired test."""
+def bettered(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether the same pictures, float [N] each, have a smaller loss after than before by more than chance: a paired test."""
     gain = before.astype(np.float64) - after
-    return len(gain) > 1 and bool(gain.mean() > DOUBT * gain.std(ddof=1) / math.sqrt(len(gain)))
+    return len(gain) > 1 and bool(gain.mean() > CHANCE * gain.std(ddof=1) / math.sqrt(len(gain)))
 
 
 def _low(value: float, pictures: int) -> float:

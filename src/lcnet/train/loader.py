@@ -212,7 +212,7 @@ class TrainLoader:
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield uint8 [n,C,H,W] and targets, one part of a step after another. Raises `ImageError`."""
         self.batches.epoch, self.batches.first_step = epoch, first_step
-        return whole(self.loader)
+        return whole(iter(self.loader))  # which draws from torch's generator: now, before the step has seeded it
 
 
 def whole(batches: Iterable[tuple[Tensor, Tensor] | LcnetError]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -25,7 +25,6 @@ from .recipe import Recipe
 from .sampler import ONE_LABEL
 from .validation import METRICS
 
-
 SHARE, LARGEST_SHARE = 0.1, 0.25  # of the pictures, for validation
 ENOUGH = 200  # pictures of validation
 

@@ -263,15 +263,14 @@ class _Training:
             config = self._describe(run, metrics=self.rows[-1])
             for path in (self.output.model, self.output.last) if kept and not back else (self.output.last,):
                 write_model(path, network, config)
-            if back:
+            if back and self.first:
                 write_model(self.output.model, self.first, self._describe(run, metrics=self.rows[0]))
             self.output.write_rows(self.rows)
         self._save(run)
 
     def _back(self, run: Run, found: Measured) -> bool:
         """Whether, at the end, the weights are kept as they came."""
-        ended = self.first is not None and self.losses is not None and self._over(run)
-        return ended and keep_start(run.place, self.metric, self.losses, found.losses)
+        return self.losses is not None and self._over(run) and keep_start(run.place, self.metric, self.losses, found.losses)
 
     def _begin(self) -> None:
         """Before the first thing is written what an earlier run left goes."""
