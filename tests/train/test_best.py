@@ -1,4 +1,4 @@
-"""Which epoch is kept: the metric where it says something, else the loss; and the start, unless it is beaten beyond doubt."""
+"""Which epoch is kept: the metric where it says something, else the loss; and the start, unless training has bettered it."""
 
 import numpy as np
 import pytest
