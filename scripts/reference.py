@@ -19,7 +19,7 @@ from lcnet.cli.codes import MEANINGS
 
 DOCS = Path(__file__).parents[1] / "docs"
 # The modules that the documentation imports from, beside what `lcnet` itself has.
-MODULES = ("arch", "config", "data", "dataset", "errors", "evaluate", "image", "modelfile", "nn", "train", "zoo")
+MODULES = ("arch", "config", "data", "dataset", "errors", "evaluate", "groups", "image", "modelfile", "nn", "train", "zoo")
 WRITTEN = "written by `python scripts/reference.py`; a test compares.\n"
 
 
@@ -32,7 +32,28 @@ def commands_page() -> str:
         assert command is not None
         context = click.Context(command, info_name=f"lcnet {name}", max_content_width=100, terminal_width=100)
         parts.append(f"## lcnet {name}\n\n```\n{command.get_help(context)}\n```\n")
-    return "\n".join([*parts, exit_codes()])
+    return "\n".join([*parts, family(), exit_codes()])
+
+
+def family() -> str:
+    """The options that three commands or more have in the same words."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name in COMMANDS:
+        command = main.get_command(click.Context(main), name)
+        assert command is not None
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden and option.help:
+                found.setdefault((", ".join(sorted(option.opts, key=len)), option.help), []).append(name)
+    rows = [f"| `{names}` | {said.replace('|', chr(92) + '|')} |" for (names, said), of in sorted(found.items()) if len(of) > 2]
+    head = [
+        "## Options of several commands",
+        "",
+        "They mean the same wherever they are.",
+        "",
+        "| option | meaning |",
+        "|---|---|",
+    ]
+    return "\n".join([*head, *rows, ""])
 
 
 def exit_codes() -> str:

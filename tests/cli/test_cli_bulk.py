@@ -297,7 +297,7 @@ def test_one_picture_imports_nothing_for_many(folder):
         "pyarrow",
     }
     code = (
-        "import sys\nbefore = set(sys.modules)\nfrom lcnet.cli import main\n"
+        "import sys, pathlib\nbefore = set(sys.modules)\nfrom lcnet.cli import main\n"
         "import threading\nthreading.Thread.start = None\n"
         f"main(['classify', {str(folder / '00.png')!r}, '-m', 'lcnet_050.cifar10'], standalone_mode=False)\n"
         "print(*(set(sys.modules) - before))"

@@ -167,7 +167,7 @@ def test_max_pixels_on_every_command_that_decodes(tmp_path):
     for name in ("cat/a.png", "dog/a.png"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_bytes(encoded(picture(seed=len(name)), "PNG"))
-    limit, words = ["--max-pixels", "863"], "more than max_pixels = 863"
+    limit, words = ["--max-pixels", "863"], "more than --max-pixels 863"
     one = tmp_path / "cat" / "a.png"
     assert words in run("classify", one, *MODEL, *limit, code=1).stderr
     assert words in run("embed", one, *MODEL, *limit, "-o", tmp_path / "e.npz", code=1).stderr

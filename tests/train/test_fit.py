@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -298,3 +299,25 @@ def test_a_damaged_checkpoint_is_refused(trained, folder, fit, tmp_path):
     (copy / "last.ckpt").write_bytes(data[: len(data) // 2])
     with pytest.raises(ModelFileError, match="no checkpoint of this training run"):
         fit(folder, "quick", copy, SETTINGS, resume=True, val_fraction=0.25, model=START)
+
+
+def test_a_network_that_is_not_timms_trains_and_stays_what_it_is(fit, folder, tmp_path):
+    import plain_torch
+    from weights import pictures
+
+    from lcnet.modelfile import read, write
+
+    arch = plain_torch.NETWORKS["first release"]
+    network = plain_torch.plain_network(arch, plain_torch.varied(pictures(12, 64, 96)))
+    write(tmp_path / "start.safetensors", plain_torch.model_file(network, (80, 160)))
+    done = fit(
+        folder,
+        "quick",
+        tmp_path / "out",
+        small(epochs=1, lr=0.01),
+        val_fraction=0.25,
+        model=str(tmp_path / "start.safetensors"),
+    )
+    model = read(tmp_path / "out" / "model.safetensors")
+    assert model.config.arch == replace(arch, num_classes=model.config.arch.num_classes) != arch
+    assert model.config.bn_eps == plain_torch.EPS and math.isfinite(done.metrics["loss"])

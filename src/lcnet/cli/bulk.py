@@ -20,6 +20,7 @@ from ..sources.found import Found
 from ..sources.passed import Passed, counted
 from ..stop import code
 from ..text import plain, reason
+from .advice import advised
 from .codes import INCOMPLETE, Misuse
 from .options import load_model, say
 from .progress import Progress
@@ -122,7 +123,7 @@ class Bulk:
                 if item.error is not None:
                     self.failed += 1
                     if self.failed <= told:
-                        progress.say(str(item.error))
+                        progress.say(advised(item.error))
                 yield item
                 self.done += 1
                 progress.advance()

@@ -16,6 +16,7 @@ from .options import csv_safe_option, csv_text, format_option, model_options, ou
 
 if TYPE_CHECKING:
     from ..runtime import Prediction, Result
+    from ..runtime.decision import Answer
     from ..runtime.stream import Streamed
 
 
@@ -66,6 +67,12 @@ def _percents(classes: Iterable[Prediction]) -> str:
     return "   ".join(f"{one_line(p.label.split(',')[0])} {100 * p.probability:.1f}%" for p in classes)
 
 
+def _answer(group: tuple[str, Answer]) -> str:
+    name, answer = group
+    texts = (answer,) if isinstance(answer, str) else answer or ("-",)
+    return one_line(f"{name}: {', '.join(texts)}")
+
+
 def _printer(style: str, timing: bool, multi_label: bool, safe: bool) -> Any:
     if style == "csv":
         return CsvPrinter(timing, safe)
@@ -73,7 +80,7 @@ def _printer(style: str, timing: bool, multi_label: bool, safe: bool) -> Any:
 
 
 class TablePrinter:
-    """A line an image: file, classes with percent; in brackets after the answer those that are not accepted."""
+    """A line an image: file, answers of groups, classes with percent; in brackets those that are not accepted."""
 
     def __init__(self, timing: bool, multi_label: bool) -> None:
         self.timing, self.multi_label, self.width = timing, multi_label, 0
@@ -87,10 +94,11 @@ class TablePrinter:
         click.echo(f"{name:<{self.width}}  {time_text}{classes}")
 
     def _classes(self, result: Result) -> str:
-        if result.known and not self.multi_label:
+        if result.accepted == result.top[:1] and not self.multi_label:
             return _percents(result.top)
         others = _percents(p for p in result.top if p not in result.accepted)
-        return f"{_percents(result.accepted) or 'unknown'}{others and f' ({others})'}"
+        taken = [*map(_answer, result.answers.items()), _percents(result.accepted) or "unknown" * (not result.known)]
+        return f"{'   '.join(filter(None, taken))}{others and f' ({others})'}"
 
     def end(self) -> None:
         """Nothing closes a table."""

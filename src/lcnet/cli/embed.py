@@ -18,7 +18,7 @@ from .options import csv_safe_option, model_options, output_options, search_opti
 @csv_safe_option
 @click.pass_context
 def embed(ctx: click.Context, output: Path, resume: bool, overwrite: bool, csv_safe: bool, **_: Any) -> None:
-    """Write the embeddings of images, 1280 values each.
+    """Write the embeddings of images: what the classifier reads, 1280 values each unless the network has another head.
 
     IMAGES are files, folders, patterns in quotes, and zip or tar archives. An .npz file has `paths` [N], `embeddings`
     float32 [N,1280], `error_paths` and `errors`.

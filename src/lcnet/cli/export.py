@@ -8,13 +8,14 @@ import click
 
 from ..text import plain
 from .codes import Misuse
-from .options import say
+from .either import model_place, output_place
+from .options import overwrite_option, say
 
 
 @click.command()
-@click.argument("model")
-@click.argument("output", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
+@model_place()
+@output_place("The ONNX file, which ends in .onnx.")
+@overwrite_option
 def export(model: str, output: Path, overwrite: bool) -> None:
     """Write MODEL (a name or a file) as ONNX for other engines, checked against our runtime before it is kept."""
     from .. import hub, modelfile

@@ -10,11 +10,12 @@ import click
 from ..files import check_target
 from ..text import one_line, plain
 from .codes import REFUSED
-from .options import json_text, pixels_option, reading_options, say
+from .either import model_place
+from .options import json_text, overwrite_option, pixels_option, reading_options, say
 
 
 @click.command()
-@click.argument("model")
+@model_place()
 @click.option(
     "--data",
     "-d",
@@ -57,7 +58,7 @@ from .options import json_text, pixels_option, reading_options, say
     is_flag=True,
     help="Write the file whatever the measurements say, even of near-copies, such as frames of one scene; it carries them.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the output files if they exist.")
+@overwrite_option
 @pixels_option
 @reading_options
 def quantize(model: str, data: tuple[str, ...], output: Path | None, overwrite: bool, **given: Any) -> None:

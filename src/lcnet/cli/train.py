@@ -14,8 +14,10 @@ from ..stop import code
 from ..text import plain
 from ..train.output import CHECKPOINT, LAST
 from .codes import INCOMPLETE, Misuse
+from .complete import ModelName, RecipeName
 from .convert import Size
-from .options import pixels_option, reading_options, say
+from .either import renamed_option
+from .options import overwrite_option, pixels_option, reading_options, say, skip_option, threads_option
 from .train_keys import SHORTCUTS, TrainCommand, changes
 
 if TYPE_CHECKING:
@@ -33,13 +35,16 @@ if TYPE_CHECKING:
     "-m",
     default="lcnet_050",
     show_default=True,
+    metavar="MODEL",
+    type=ModelName(),
     help="An architecture starts from random weights; a name with a tag, or a file, from trained ones.",
 )
 @click.option(
     "--recipe",
+    type=RecipeName(),
     help="A name (`lcnet recipes`) or a recipe.json.  [default: finetune for trained weights, quick for random ones]",
 )
-@click.option("-r", "old_recipe", hidden=True)
+@renamed_option("-r", "--recipe", type=RecipeName())
 @click.option("--set", "-s", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe.")
 @click.option("--epochs", type=click.IntRange(1), help="The recipe's epochs.")
 @click.option("--batch-size", type=click.IntRange(2), help="The recipe's pictures a step.")
@@ -67,7 +72,7 @@ if TYPE_CHECKING:
     help="Parts in which a process does its share of a step, to save memory.",
 )
 @click.option("--workers", type=click.IntRange(0), help="Processes that decode.  [default: by the processors]")
-@click.option("--threads", type=click.IntRange(1), help="Processors for torch.  [default: all that may be used]")
+@threads_option
 @click.option(
     "--checkpoint-minutes",
     type=click.FloatRange(0),
@@ -75,10 +80,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="Between checkpoints within an epoch.",
 )
-@click.option("--skip-unreadable", is_flag=True, help="Leave unreadable pictures out, and list them.")
+@skip_option
 @click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard too.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder, by its recipe.json.")
-@click.option("--overwrite", is_flag=True, help="Replace the run in the output folder.")
+@overwrite_option
 @pixels_option
 @reading_options
 @click.pass_context
@@ -87,7 +92,6 @@ def train(
     data: str | None,
     output: Path,
     recipe: str | None,
-    old_recipe: str | None,
     settings: tuple[str, ...],
     freeze: bool,
     tensorboard: bool,
@@ -101,9 +105,6 @@ def train(
     """
     if values["resume"] and values["overwrite"]:
         raise Misuse("--resume and --overwrite contradict each other: give one of them")
-    if old_recipe is not None:
-        say("lcnet: warning: -r will mean --recursive, as everywhere: say --recipe", err=True)
-        recipe = recipe or old_recipe
     asked = changes(settings, {name: values.pop(name) for name in SHORTCUTS})
     if freeze:
         asked |= {"freeze": "trunk", "freeze_epochs": 0}

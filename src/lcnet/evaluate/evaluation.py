@@ -34,6 +34,15 @@ class Slice(NamedTuple):
     right: Estimate
 
 
+class GroupRow(NamedTuple):
+    """A group of labels: in how many pictures any of them is there, any is accepted, and exactly the right ones are."""
+
+    name: str
+    support: int
+    predicted: int
+    right: Estimate
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """How good a model is on a data set. `summary` has the measures by name; the rest says where they come from."""
@@ -49,6 +58,7 @@ class Evaluation:
     slices: tuple[Slice, ...]
     mistakes: tuple[Mistake, ...]  # the most confident first
     wrong: int
+    groups: tuple[GroupRow, ...] = ()
 
     @property
     def pictures(self) -> int:
@@ -60,15 +70,23 @@ class Evaluation:
         """Whether each label was decided by itself."""
         return self.decision.multi_label
 
+    def seen_text(self) -> str:
+        """How many of the pictures the model was trained on; "" if none, or if that is not known."""
+        seen = self.answers.seen
+        if not seen or not seen.pictures:
+            return ""
+        share = f"of the {self.pictures}" if seen.compared == self.pictures else f"of {seen.compared} compared"
+        return f"{seen.pictures} {share} pictures are of those that the model was trained on: expect less of it on others"
+
     def notes(self) -> list[str]:
         """What one must know to read the numbers."""
         answers, columns = self.answers, len(self.answers.columns)
         absent = columns - int(answers.present.sum())
-        notes = []
+        notes = [self.seen_text()] if self.seen_text() else []
         if absent:
             notes.append(
                 f"the data has {columns - absent} of the model's {columns} classes; answers may be any of them "
-                "(--restrict: only those of the data)"
+                "(restrict: only those of the data)"
             )
         if answers.restricted and columns < answers.config.arch.num_classes:
             notes.append(f"answers are restricted to the data's {columns} of {answers.config.arch.num_classes} classes")
@@ -85,13 +103,15 @@ class Evaluation:
             "pictures": self.pictures,
             "task": "real" if answers.real else "multi-label" if self.multi_label else "single-label",
             "restricted": answers.restricted,
-            "decision": {"temperature": self.decision.temperature, "thresholds": self.decision.thresholds},
+            "decision": {key: getattr(self.decision, key) for key in ("temperature", "thresholds", "default")},
             "notes": self.notes(),
             "skipped": [s._asdict() for s in answers.skipped],
+            "trained_on": answers.seen._asdict() if answers.seen else None,
             **{name: _estimate(e) for name, e in self.summary.items()},
             "calibration": [{k: _plain(v) for k, v in b._asdict().items()} for b in self.calibration],
             "slices": [{**s._asdict(), "right": _estimate(s.right)} for s in self.slices],
             "classes": list(self._class_rows()) if table else None,
+            "groups": [{**g._asdict(), "right": _estimate(g.right)} for g in self.groups],
             "confusions": self._confusions(),
             "mistakes": [m._asdict() for m in self.mistakes],
         }

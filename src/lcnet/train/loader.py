@@ -66,7 +66,7 @@ class TrainTransform:
     @cached_property
     def randaugment(self) -> randaugment.RandAugment:
         """The ops; what comes into view is filled with the mean colour."""
-        fill = tuple(min(max(round(255 * m), 0), 255) for m in self.preprocessing.mean)
+        fill = tuple(min(max(round(255 * m), 0), 255) for m in self.preprocessing.mean[self.preprocessing.order])
         return randaugment.RandAugment(self.recipe.randaugment, fill, self.recipe.interpolation)
 
     def __call__(self, dataset: Dataset, index: int, seed: int) -> np.ndarray:
@@ -266,7 +266,10 @@ def whole_workers() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Normalize:
-    """uint8 batches to float32, on their device: (x - 255 mean) / (255 std), as timm's prefetcher does."""
+    """uint8 batches to float32, on their device: (x - 255 mean) / (255 std), as timm's prefetcher does.
+
+    Colours change from RGB to the order that the network takes.
+    """
 
     preprocessing: Preprocessing
 
@@ -276,7 +279,8 @@ class Normalize:
             torch.tensor(values, device=images.device).mul(255)[:, None, None]
             for values in (self.preprocessing.mean, self.preprocessing.std)
         )
-        return images.float().sub_(mean).div_(std)
+        ordered = images.flip(1) if self.preprocessing.channel_order == "bgr" else images
+        return ordered.float().sub_(mean).div_(std)
 
 
 def for_training(preprocessing: Preprocessing, recipe: Recipe) -> Preprocessing:

@@ -35,6 +35,7 @@ class Pictures(NamedTuple):
     train: Dataset
     val: Dataset | None
     skipped: list[str]
+    fraction: float  # that was set aside where the data has no pictures for validation
 
 
 def open_pictures(data: str, options: TrainOptions, note: Callable[[str], None]) -> Pictures:
@@ -55,7 +56,7 @@ def open_pictures(data: str, options: TrainOptions, note: Callable[[str], None])
     fraction = _val_fraction(len(train), options)
     if val is None and fraction:
         train, val = split(train, fraction, options.seed)
-    return Pictures(train, val, skipped)
+    return Pictures(train, val, skipped, fraction)
 
 
 def _val_fraction(pictures: int, options: TrainOptions) -> float:

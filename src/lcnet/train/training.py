@@ -22,6 +22,7 @@ from torch import nn
 from ..config import ModelConfig
 from ..cpus import usable_cpus
 from ..dataset.reading import given, reading_of
+from ..dataset.sketch import sketch
 from ..hub import HUB_PREFIXES
 from ..modelfile.description import write_config
 from ..text import plain, shown
@@ -97,7 +98,7 @@ class _Training:
         self.events = events if self.group.first else Events()
         self.notes: list[str] = []  # told once nothing is refused any more: a mistake is one line
         self.events.doing(f"reading {plain(data)}")
-        self.train, self.val, self.skipped = self.group.from_first(
+        self.train, self.val, self.skipped, self.fraction = self.group.from_first(
             open_pictures(data, options, self.notes.append) if self.group.first else None
         )
         self.asked = recipe
@@ -123,6 +124,7 @@ class _Training:
             "metric": self.metric,
             "validation": fingerprint(self.val) if self.val else None,  # what the best so far was measured on
         }
+        self.sketch = sketch(self.train) if self.group.first else None
         kept = {k: v for k, v in asdict(options).items() if k not in ("resume", "overwrite")}
         self.description = {"data": str(Path(data).absolute()), **kept}
 
@@ -300,7 +302,9 @@ class _Training:
             "data": shown(Path(self.description["data"]).name),
             "started_from": _shown(self.options.model),
             "seed": self.options.seed,
+            "val_fraction": self.fraction,
             **self._counts,
+            **({"train_sketch": self.sketch.to_json()} if self.sketch else {}),
             "recipe": self.recipe.to_json(),
             **given(self.options),
         }
@@ -328,7 +332,8 @@ class _Training:
 
         self.events.note("evaluating the model file with the native engine")
         model = load(self.output.model, max_pixels=self.options.max_pixels)
-        write_report(self.output.report, evaluate(model, self.val), self.val, history=self.rows, overwrite=True)
+        title = f"{plain(self.output.model)} on val of {plain(Path(self.description['data']).name)}"
+        write_report(self.output.report, evaluate(model, self.val), self.val, title=title, history=self.rows, overwrite=True)
 
     def _recipe_json(self) -> dict[str, Any]:
         """What repeats the run on this machine, paths as they were given: the run's own record, not for handing on."""
