@@ -16,6 +16,7 @@ from ..errors import WeightsError
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+_GIT = re.compile(r"[0-9a-f]{40}")
 _NAME = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _TRUE = ("1", "ON", "YES", "TRUE")
 
@@ -57,6 +58,34 @@ def sha256(data: bytes) -> str:
     import hashlib
 
     return hashlib.sha256(data).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """That of a file, whatever its size. Raises `OSError`."""
+    import hashlib
+
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_digest(name: str) -> bool:
+    """Whether an ETag is a hash of the content: a sha256 of large files (LFS, xet), git's of the others."""
+    return bool(SHA256.fullmatch(name) or _GIT.fullmatch(name))
+
+
+def digest(data: bytes, like: str) -> tuple[str, str]:
+    """The kind of a hash such as `like`, and that of `data`."""
+    if len(like) == 64:
+        return "sha256", sha256(data)
+    import hashlib
+
+    return "git hash", hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def promised(path: Path) -> str | None:
+    """The sha256 that names a snapshot's blob, where the cache has links."""
+    name = path.readlink().name if path.is_symlink() else ""
+    return name if SHA256.fullmatch(name) else None
 
 
 def has(folder: Path, name: str) -> bool:
