@@ -241,12 +241,7 @@ def test_unknown_names(name, match):
         zoo.find(name)
 
 
-PADDLEOCR = [
-    "PP-LCNet_x0_25_textline_ori",
-    "PP-LCNet_x1_0_doc_ori",
-    "PP-LCNet_x1_0_table_cls",
-    "PP-LCNet_x1_0_textline_ori",
-]
+PADDLEOCR = ["PP-LCNet_x0_25_textline_ori", "PP-LCNet_x1_0_doc_ori", "PP-LCNet_x1_0_table_cls", "PP-LCNet_x1_0_textline_ori"]
 ELSEWHERE = ("lcnet_025", "lcnet_200", "lcnet_250")  # widths that timm has not
 
 
@@ -306,7 +301,12 @@ def test_search():
     assert {e.name for e in zoo.search("ssld")} == {f"lcnet_{w}.paddle_ssld_in1k" for w in ("025", "050", "100", "250")}
     assert [e.name for e in zoo.search("*_15?.un*")] == ["lcnet_150.untrained"]
     pretrained = {e.name for e in zoo.search(pretrained=True)}
-    assert pretrained - set(PADDLEOCR) == {"lcnet_050.ra2_in1k", "lcnet_075.ra2_in1k", "lcnet_100.ra2_in1k", "lcnet_050.cifar10"}
+    assert pretrained - set(PADDLEOCR) == {
+        "lcnet_050.ra2_in1k",
+        "lcnet_075.ra2_in1k",
+        "lcnet_100.ra2_in1k",
+        "lcnet_050.cifar10",
+    }
     assert zoo.search("lcnet_999") == []
 
 

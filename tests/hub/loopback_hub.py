@@ -64,7 +64,8 @@ class Repo:
 class Hub:
     """The state of the server: `send` puts the bytes of weights on the wire, `requests` lists (method, path).
 
-    `stated`: hashes of files that are not theirs. `alter` changes the headers of an answer; with `moved` a file is elsewhere, and its headers are in a redirect.
+    `stated`: hashes that are stated of files instead of theirs. `alter` changes the headers of an answer; with `moved` a file
+    is elsewhere, and its headers are in a redirect.
     """
 
     def __init__(self, url: str) -> None:

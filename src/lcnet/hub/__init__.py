@@ -92,15 +92,16 @@ def cached(entry: zoo.Entry, cache_dir: str | os.PathLike[str] | None = None) ->
         return None
     want = _entry_file(entry, _cache(cache_dir), offline=True)
     if entry.paddle:
-        return (converted.cached_parts(want) or [None])[0]
+        parts = converted.cached_parts(want)
+        return parts[0] if parts else None
     return want.sound()
 
 
 def download(name: str | os.PathLike[str], to: str | os.PathLike[str], cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """Put a model's weights in folder `to`, for `local-dir:`, and a `config.json` if timm has such a network.
 
-    Returns the path of the weights.     The cached file is hashed again before it is copied. Raises what `locate` raises, and `ModelFileError` for weights
-    that are no LCNet or files that cannot be written.
+    Returns the path of the weights. The cached file is hashed again before it is copied. Raises what `locate` raises, and
+    `ModelFileError` for weights that are no LCNet or files that cannot be written.
     """
     from .. import modelfile
     from ..modelfile.timm_config import is_timms, to_config_json

@@ -74,7 +74,9 @@ def parts_in(folder: Path, names: Iterable[str]) -> list[Path]:
     """Every file of a folder that may belong to the model in it. Raises `WeightsError` for more than a model has."""
     paths = [path for name in sorted(names) if name.endswith(_KINDS) and (path := folder / name).is_file()]
     if len(paths) > _MAX_FILES:
-        raise WeightsError(f"{folder} has {len(paths)} files that could be a Paddle model's: put the model into a folder of its own")
+        raise WeightsError(
+            f"{folder} has {len(paths)} files that could be a Paddle model's: put the model into a folder of its own"
+        )
     return paths
 
 
