@@ -81,3 +81,40 @@ def test_an_existing_file_is_not_replaced_unasked(tmp_path):
     assert (tmp_path / "m.onnx").read_bytes() == b"precious"
     result = CliRunner().invoke(main, ["export", "lcnet_050.cifar10", str(tmp_path / "m.txt")])
     assert result.exit_code == 2 and ".onnx" in result.output
+
+
+@pytest.mark.parametrize("name", ["line", "first release", "relu", "fine", "probe", "pooled"])
+def test_networks_that_are_not_timms(tmp_path, torch, name):
+    """Strides by axis, no head, several pooled maps, ReLU and slopes: ONNX Runtime against plain torch."""
+    ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    import plain_torch
+
+    from lcnet.export.onnx import export_onnx
+
+    arch = plain_torch.NETWORKS[name]
+    network = plain_torch.plain_network(arch, plain_torch.varied(pictures(12, 64, 96, arch.in_chans)))
+    export_onnx(plain_torch.model_file(network, (80, 160)), tmp_path / "m.onnx")
+    x = plain_torch.varied(pictures(3, 80, 160, arch.in_chans, seed=4))
+    logits, embeddings, _ = network.results(x)
+    expected = embeddings if logits is None else logits
+    (found,) = ort.InferenceSession(tmp_path / "m.onnx").run(None, {"input": x})
+    assert np.abs(found - expected).max() < 1e-5 * np.ptp(expected)
+
+
+@pytest.mark.parametrize("name", ["line", "first release", "relu", "fine", "probe"])
+def test_ncnn_computes_the_same(torch, name):
+    engine = pytest.importorskip("ncnn", reason="ncnn, the test-only peer, is not installed")
+    import plain_torch
+
+    from lcnet.export.ncnn import write_ncnn
+
+    arch = plain_torch.NETWORKS[name]
+    network = plain_torch.plain_network(arch, plain_torch.varied(pictures(12, 64, 96, arch.in_chans)))
+    net = engine.Net()
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    write_ncnn(plain_torch.model_file(network, (80, 160)), net)
+    (x,) = plain_torch.varied(pictures(1, 80, 160, arch.in_chans, seed=4))
+    extractor = net.create_extractor()
+    extractor.input("input", engine.Mat(x))
+    expected = network.results(x[None])[0][0]
+    assert np.abs(np.array(extractor.extract("logits")[1]) - expected).max() < 1e-4 * np.ptp(expected)

@@ -13,9 +13,10 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,14 +39,23 @@ from lcnet.groups import Group
 from lcnet.image.pixels import decode
 from lcnet.labels.lists import read_label_list
 from lcnet.modelfile import ModelFile
+from lcnet.results import begun
 from lcnet.results.outputs import Output
 from lcnet.results.rows import Arrays
+from lcnet.results.update import Update
+from lcnet.results.whole import stored
 from lcnet.sources import read_list
 
 ARCH = Arch(0.25, num_classes=3)
 GROUPS = (Group("g", ("a", "b"), "each", otherwise="none"), Group("h", ("c",), at_least_one=True, names=("C",)))
 DECISION = Decision(1.5, {"a": 0.5}, True, groups=GROUPS)
 CONFIG = ModelConfig(ARCH, Preprocessing((3, 32, 32)), Labels(("a", "b", "c")), DECISION)
+# All that a reader must know of the network beyond the first version.
+NEEDY = ModelConfig(
+    Arch(0.25, 3, 3, (1, 2), ((1, 1), (2, 1), (2, 1)), 0, "relu", 0.2, ("blocks.0", "blocks.2")),
+    Preprocessing((3, 32, 64)),
+    Labels(("a", "b", "c")),
+)
 PIXELS = 1 << 22  # of a picture, so that what it may cost is little: by default it is two GiB for a frame of a film
 BEGUN = {"command": "embed"}  # what a run was begun with
 
@@ -70,18 +80,18 @@ def model_bytes() -> list[bytes]:
     return [modelfile.to_bytes(ModelFile(config, random_weights(ARCH))) for config in (CONFIG, plain)]
 
 
-def header() -> list[bytes]:
-    return [data[8 : 8 + struct.unpack("<Q", data[:8])[0]] for data in model_bytes()]
+def header(needy: bool = False) -> list[bytes]:
+    return [data[8 : 8 + struct.unpack("<Q", data[:8])[0]] for data in model_bytes_once(needy)]
 
 
-def with_header(text: bytes) -> bytes:
-    data = model_bytes_once()[0]
+def with_header(text: bytes, needy: bool = False) -> bytes:
+    data = model_bytes_once(needy)[0]
     return struct.pack("<Q", len(text)) + text + data[8 + struct.unpack("<Q", data[:8])[0] :]
 
 
 @cache
-def model_bytes_once() -> list[bytes]:
-    return model_bytes()
+def model_bytes_once(needy: bool) -> list[bytes]:
+    return [modelfile.to_bytes(ModelFile(NEEDY, random_weights(NEEDY.arch)))] if needy else model_bytes()
 
 
 def run_model(path: Path) -> None:
@@ -430,7 +440,7 @@ def run_resume(ending: str) -> Callable[[Path], None]:
         for old in path.parent.glob("out*"):
             old.unlink()
         (target if ending in (".csv", ".jsonl") else target.with_name(f"out{ending}.partial")).write_bytes(path.read_bytes())
-        target.with_name(f"out{ending}.resume").write_text(json.dumps(BEGUN))
+        target.with_name(f"out{ending}.resume").write_bytes(begun.described(begun.WRITE, BEGUN))
         _resume(target)
 
     return read
@@ -452,9 +462,47 @@ def _resume(target: Path) -> None:
     assert output.done == len(NAMES) and target.stat().st_size
 
 
+def updated(part: str) -> Callable[[], list[bytes]]:
+    """What an update that was killed has left: `part` is the end of a name, of FILE or of what lies beside it."""
+
+    def seeds() -> list[bytes]:
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory() as folder:
+            path = Path(folder, f"out.{part.split('.')[1]}")
+            _update(path, NAMES[:2])
+            with suppress(ZeroDivisionError):
+                _update(path, NAMES, killed=True)
+            return [Path(folder, f"out{part}").read_bytes()]
+
+    return seeds
+
+
+def _update(path: Path, names: Sequence[str], killed: bool = False) -> None:
+    with Update(path, ROWS, BEGUN) as output:
+        for i, name in enumerate(output.left(names)):
+            output.write(name, np.full(4, i, np.float32), ValueError("odd") if i == 1 else None)
+        if killed:
+            raise ZeroDivisionError
+
+
+def run_update(part: str) -> Callable[[Path], None]:
+    def read(path: Path) -> None:
+        target = path.parent / f"out.{part.split('.')[1]}"
+        for old in path.parent.glob("out*"):
+            old.unlink()
+        _update(target, NAMES[:2])
+        target.with_name(f"out{part}").write_bytes(path.read_bytes())
+        _update(target, NAMES)
+        assert {name for name, _ in stored(target, ROWS).pictures()} >= set(NAMES)
+
+    return read
+
+
 PICTURE = (ImageError,)
 MODEL = (ModelFileError,)
 DATA = (InputError, ImageError)
+NEEDY_KEYS = tuple(re.findall(rb'"[\w.]+"', json.dumps(NEEDY.to_json()).encode()))
 KEYS = (
     *re.findall(rb'"\w+"', json.dumps(CONFIG.to_json()).encode()),
     b'"default"',
@@ -467,6 +515,9 @@ KEYS = (
 TARGETS = (
     Target("model", ".safetensors", model_bytes, run_model, MODEL),
     Target("model-header", ".safetensors", header, run_model, MODEL, KEYS, with_header),
+    Target(
+        "model-needs", ".safetensors", partial(header, True), run_model, MODEL, NEEDY_KEYS, partial(with_header, needy=True)
+    ),
     Target("timm-config", ".json", timm_configs, timm_folder, MODEL, (b'"architecture"', b'"label_names"', b'"id2label"')),
     Target("jpeg", ".jpg", still("JPEG", {}, {"progressive": True}), run_decode, PICTURE),
     Target("png", ".png", pngs, run_decode, PICTURE),
@@ -507,5 +558,11 @@ TARGETS = (
     Target("resume-csv", ".csv", working(".csv"), run_resume(".csv"), (InputError,), (b'"', b",", b"a.png", b"error")),
     Target("resume-jsonl", ".jsonl", working(".jsonl"), run_resume(".jsonl"), (InputError,), (b'"file"', b'"error"', b"null")),
     Target("resume-npz", ".partial", working(".npz"), run_resume(".npz"), (InputError,)),
-    Target("resume-begun", ".resume", lambda: (json.dumps(BEGUN).encode(),), run_companion, (InputError,), (b'"command"',)),
+    Target(
+        "resume-begun", ".resume", lambda: (begun.described(begun.WRITE, BEGUN),), run_companion, (InputError,), (b'"command"',)
+    ),
+    *(
+        Target(f"update{ending.replace('.', '-')}", ending, updated(ending), run_update(ending), (InputError,))
+        for ending in (".csv", ".json", ".jsonl", ".npz", ".csv.partial", ".npz.partial", ".csv.state")
+    ),
 )

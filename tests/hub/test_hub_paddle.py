@@ -3,7 +3,6 @@
 import hashlib
 import json
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -318,19 +317,9 @@ def test_a_copy_needs_neither_paddle_nor_a_conversion(cache, parts, tmp_path, no
     fill(cache, REPO, parts)
     to = tmp_path / "copy"
     hub.download("textline_ori_025", to)
-    assert [path.name for path in to.iterdir()] == ["model.safetensors"]  # timm has no network with such strides
+    assert [path.name for path in to.iterdir()] == ["model.safetensors"]  # timm has no such network
     found = hub.locate(f"local-dir:{to}")
     assert not found.converted and found.path.read_bytes() == hub.locate("textline_ori_025").path.read_bytes()
-
-
-def test_a_copy_of_a_network_that_timm_has_is_described_to_it(cache, tmp_path, no_network):
-    arch = zoo.find("doc_ori").arch
-    labels = b"label_list: ['0', '90', '180', '270']"
-    files = made(arch=replace(arch, width=0.25))
-    files["inference.yml"] = files["inference.yml"].replace(b"label_list: [0_degree, 180_degree]", labels)
-    path = hub.download(put(tmp_path / "pages", files), tmp_path / "copy")
-    described = json.loads((path.parent / "config.json").read_text())
-    assert (described["architecture"], described["num_classes"]) == ("lcnet_025", 4)
 
 
 # Everywhere that a name does

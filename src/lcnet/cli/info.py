@@ -65,6 +65,7 @@ def model_facts(name: str) -> dict[str, Any]:
         "name": shown(name),
         "file": path,
         "architecture": {**asdict(arch), "name": arch.name, "bn_eps": config.bn_eps},
+        "needs": config.to_json().get("needs", {}),
         "parameters": arch.parameters,
         "macs": arch.macs(height, width),
         "preprocessing": asdict(config.preprocessing),

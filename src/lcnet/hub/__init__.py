@@ -100,11 +100,12 @@ def cached(entry: zoo.Entry, cache_dir: str | os.PathLike[str] | None = None) ->
 def download(name: str | os.PathLike[str], to: str | os.PathLike[str], cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """Put a model's weights in folder `to`, for `local-dir:`, and a `config.json` if timm has such a network.
 
-    Returns the path of the weights. The cached file is hashed again before it is copied. Raises what `locate` raises, and
-    `ModelFileError` for weights that are no LCNet or files that cannot be written.
+    Returns the path of the weights; their own description is all that another network has. The cached file is hashed again
+    before it is copied. Raises what `locate` raises, and `ModelFileError` for weights that are no LCNet or files that cannot
+    be written.
     """
     from .. import modelfile
-    from ..modelfile.timm_config import is_timms, to_config_json
+    from ..modelfile.timm_config import to_config_json
 
     found, folder = locate(name, cache_dir), _expand(to)
     if found.sha256:
@@ -116,7 +117,7 @@ def download(name: str | os.PathLike[str], to: str | os.PathLike[str], cache_dir
     except OSError as error:
         raise WeightsError(f"cannot copy {found.path} to {folder}: {reason(error)}") from None
     # Weights last: a folder that has them has all.
-    if is_timms(config.arch):
+    if config.arch.usual:
         write_atomically(folder / CONFIG, to_config_json(config).encode())
     write_atomically(folder / WEIGHTS, data)
     return folder / WEIGHTS
@@ -204,7 +205,7 @@ def _locate_entry(entry: zoo.Entry, cache: Path, offline: bool) -> Located:
             f"{entry.name} is published for PaddlePaddle only: download {entry.url}, run `lcnet convert "
             f"{entry.url.rpartition('/')[2]} {entry.name}.safetensors`, and give that path"
         )
-    have = [e.name for e in zoo.ENTRIES if e.pretrained]
+    have = [e.name for e in zoo.ENTRIES if e.pretrained and not e.paddle]
     paddle = [e.name for e in zoo.ENTRIES if e.url and e.arch_name == entry.arch_name]
     also = f"; {', '.join(paddle)} can be had through `lcnet convert`" if paddle else ""
     raise WeightsError(f"{entry.name} has no published weights: expected one of {', '.join(have)}{also}")

@@ -86,8 +86,8 @@ def resize_crop(image: np.ndarray, preprocessing: Preprocessing = DEFAULT) -> np
     """Scale and crop one picture as timm 1.0.31's evaluation transform does: uint8 [H,W,C] to uint8 [height,width,C].
 
     With `resize` "opencv" as PaddleClas does. Each channel is scaled by itself; their order stays, whatever `channel_order`
-    says. Raises `InputError` for another dtype or shape, `ImageError` if
-    the scaled picture would have no pixels (timm fails there too) or a side of more than `MAX_SIDE`.
+    says. Raises `InputError` for another dtype or shape, `ImageError` if the scaled picture would have no pixels (timm fails
+    there too) or a side of more than `MAX_SIDE`.
     """
     _check(image, preprocessing)
     crop = _crop(image, preprocessing)

@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..arch import BN_EPS, HARD_SIGMOID_SLOPE, STEM_CHANNELS, WIDTHS, Arch
+from ..arch import BN_EPS, STEM_CHANNELS, WIDTHS, Arch
 from ..config import Labels, ModelConfig, Preprocessing
 from ..errors import ModelFileError
 from ..labels import load_labels
@@ -214,11 +213,6 @@ def pretrained_cfg(arch: Arch, pre: Preprocessing) -> dict[str, Any]:
         "first_conv": "conv_stem",
         "classifier": "classifier",
     }
-
-
-def is_timms(arch: Arch) -> bool:
-    """Whether timm can build a network: its strides, head and activation are the usual ones. A slope of Paddle's is as good."""
-    return replace(arch, hard_sigmoid_slope=HARD_SIGMOID_SLOPE) == Arch(arch.width, arch.in_chans, arch.num_classes)
 
 
 def to_config_json(config: ModelConfig) -> str:

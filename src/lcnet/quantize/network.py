@@ -58,8 +58,8 @@ def layers_in_order(arch: Arch) -> list[Layer]:
     for name, block in arch.blocks():
         gated = bool(block.se_channels)
         out.append(Layer(f"{name}.conv_dw", "depthwise", name, factor, block.strides, act, gated=gated))
-        pooled = {"pooled": name == last, "read": name in read}
-        out.append(Layer(f"{name}.conv_pw", "pointwise", name, factor, activation=act, **pooled))
+        ends, goes_on = name == last, name in read
+        out.append(Layer(f"{name}.conv_pw", "pointwise", name, factor, activation=act, pooled=ends, read=goes_on))
     if arch.head_channels:
         out.append(Layer(HEAD, "linear", HEAD, 1, activation=act))
     if arch.num_classes:

@@ -55,7 +55,8 @@ def _int8_layers(model: ModelFile) -> _native.Int8Layers:
             *before, *(array for layer in found for array in quantized.fields_of(layer))
         )
 
-    layers.stem(*(*quantized.fields_of(by_name[quantized.STEM]), mean.astype(np.float32), model.config.arch.stem_stride))
+    stem: list[Any] = [*quantized.fields_of(by_name[quantized.STEM]), mean.astype(np.float32), model.config.arch.stem_stride]
+    layers.stem(*stem)
     for name, block in model.config.arch.blocks():
         add("block", quantized.layers_of(name), block.strides)
         if block.se_channels:

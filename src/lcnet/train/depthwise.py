@@ -41,9 +41,7 @@ class _Depthwise(torch.autograd.Function):
 def _input_gradient(x: Tensor, weight: Tensor, dy: Tensor, strides: Stride) -> Tensor:
     pad, channels = weight.shape[2] // 2, weight.shape[0]
     one, mask = [1, 1], [True, False, False]
-    return torch.ops.aten.convolution_backward(
-        dy, x, weight, None, strides, [pad] * 2, one, False, [0, 0], channels, mask
-    )[0]
+    return torch.ops.aten.convolution_backward(dy, x, weight, None, strides, [pad] * 2, one, False, [0, 0], channels, mask)[0]
 
 
 def _weight_gradient(x: Tensor, weight: Tensor, dy: Tensor, strides: Stride) -> Tensor:
@@ -70,7 +68,12 @@ class DepthwiseConv2d(nn.Conv2d):
 
 
 def _fits(layer: nn.Conv2d, x: Tensor) -> bool:
-    plain = max(layer.stride) <= 2 and layer.dilation == (1, 1) and layer.kernel_size in ((3, 3), (5, 5)) and layer.weight.requires_grad
+    plain = (
+        max(layer.stride) <= 2
+        and layer.dilation == (1, 1)
+        and layer.kernel_size in ((3, 3), (5, 5))
+        and layer.weight.requires_grad
+    )
     return (
         plain
         and x.device.type == "cpu"
