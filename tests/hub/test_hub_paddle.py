@@ -177,6 +177,30 @@ def test_files_that_are_not_what_the_hub_states_are_refused(server, cache, parts
     assert "path" in run(server, cache, NAME)["results"][0]
 
 
+def test_damaged_sources_are_not_converted(server, cache, parts):
+    snapshot = fill(cache, REPO, parts)
+    (snapshot / PARAMETERS).write_bytes(parts[PARAMETERS][:-1] + b"x")
+    with pytest.raises(WeightsError, match="not the file that was promised"):
+        hub.locate(NAME, offline=True)
+    assert models(cache) == [] and not (snapshot / PARAMETERS).exists()
+    assert "path" in run(server, cache, NAME)["results"][0]
+    assert server.count("GET", PARAMETERS) == 1
+
+
+def test_links_do_not_lead_conversions_out_of_the_cache(cache, parts, no_network, tmp_path):
+    snapshot = fill(cache, REPO, parts)
+    (tmp_path / "mine").mkdir()
+    (snapshot.parents[1] / "lcnet").symlink_to(tmp_path / "mine")
+    with pytest.raises(WeightsError, match="leads out of"):
+        hub.locate(NAME)
+    assert not list((tmp_path / "mine").iterdir())
+
+
+def test_other_files_of_the_repository_do_not_matter(cache, parts, no_network):
+    snapshot = fill(cache, REPO, {**parts, "other.pdiparams": b"x", "config.json": b"{}", "a.yml": b"- x"})
+    assert hub.locate(NAME).source == f"{NAME}@{snapshot.name}"
+
+
 @pytest.mark.parametrize("send", [half, altered])
 def test_a_transfer_that_fails_leaves_nothing(server, cache, send):
     server.send = send

@@ -19,7 +19,7 @@ from ..errors import InputError, WeightsError
 from ..files import write_atomically
 from ..text import reason
 from . import converted, store
-from .transfer import CONFIG, WEIGHTS, NoSuchFile, Remote, compare, fetch, instead
+from .transfer import CONFIG, WEIGHTS, NoSuchFile, Remote, fetch, instead, verify
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
 HUB_PREFIXES = ("hf-hub:", "hf_hub:")
@@ -109,7 +109,7 @@ def download(name: str | os.PathLike[str], to: str | os.PathLike[str], cache_dir
 
     found, folder = locate(name, cache_dir), _expand(to)
     if found.sha256:
-        _verify(os.fspath(name), found.path, found.sha256)
+        verify(os.fspath(name), found.path, found.sha256)
     config = modelfile.read_config(found.path, found.config)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -173,7 +173,7 @@ def _locate_folder(folder: Path, place: Path) -> Located:
     if models:
         raise WeightsError(f"{folder} has no {WEIGHTS} but {', '.join(models)}: give the path of the one you mean")
     if converted.is_paddle(names):
-        path, sha256 = converted.model_of(converted.parts_in(folder, names), place)
+        path, sha256 = converted.model_of(folder, converted.parts_in(folder, names), place)
         return Located(path, None, f"{FOLDER_PREFIX}{folder}", sha256, converted=True)
     from ..modelfile.kinds import SUFFIXES, identify_folder
 
@@ -242,8 +242,9 @@ def _locate_repo(want: Remote) -> Located:
 
 def _converted(want: Remote) -> Located:
     """A repository of Paddle's: its files, and what they become, which lies in its folder of the cache and goes with it."""
-    paths = converted.fetched_parts(want)
-    path, sha256 = converted.model_of(paths, want.folder / "lcnet")
+    paths, place = converted.fetched_parts(want), want.folder / "lcnet"
+    store.check_inside(want.folder, place / WEIGHTS)
+    path, sha256 = converted.model_of(paths[0], paths, place)
     return Located(path, None, f"{HUB_PREFIXES[0]}{want.repo}@{paths[0].parent.name}", sha256, converted=True)
 
 
@@ -255,16 +256,3 @@ def _describes_itself(path: Path) -> bool:
     with suppress(SafetensorError, OSError), safe_open(path, framework="numpy") as file:
         return METADATA_KEY in (file.metadata() or {})
     return True  # no description helps a damaged file: its reader says what is wrong
-
-
-def _verify(what: str, path: Path, expected: str) -> None:
-    """Raise `WeightsError` and remove the cached file unless its sha256 is `expected`."""
-    try:
-        data = path.read_bytes()
-        try:
-            compare(what, data, expected, "It is removed from the cache")
-        except WeightsError:
-            store.remove(path, store.sha256(data))
-            raise
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read or removed: {reason(error)}") from None

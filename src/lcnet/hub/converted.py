@@ -19,7 +19,7 @@ from ..errors import LcnetError, WeightsError
 from ..files import held, sweep
 from ..text import reason
 from . import store
-from .transfer import NoSuchFile, Remote, fetch
+from .transfer import NoSuchFile, Remote, fetch, verify
 
 FORMAT = 1  # of what `lcnet.convert` makes of a Paddle model: one more whenever that changes
 GRAPHS = ("inference.json", "inference.pdmodel")  # the newer first
@@ -80,17 +80,22 @@ def parts_in(folder: Path, names: Iterable[str]) -> list[Path]:
     return paths
 
 
-def model_of(paths: list[Path], place: Path) -> tuple[Path, str]:
-    """The model file of a Paddle model in one folder, and its sha256: from `place`, or made and put there.
+def model_of(source: Path, paths: list[Path], place: Path) -> tuple[Path, str]:
+    """The model file of a Paddle model, and its sha256: from `place`, or made and put there.
 
-    Raises `WeightsError` where it cannot be put there, and what `lcnet.convert.convert` raises for the files.
+    `source`: the graph, or the folder of it and all that may go with it; `paths`: the files. Raises `WeightsError` where it
+    cannot be put there or a cached file is damaged, and what `lcnet.convert.convert` raises for the files.
     """
-    folder = paths[0].parent
     try:
         key = _key(paths)
     except OSError as error:
-        raise WeightsError(f"{folder} cannot be read: {reason(error)}") from None
-    there = _find(place, key) or _make(folder, place, key)
+        raise WeightsError(f"{source} cannot be read: {reason(error)}") from None
+    there = _find(place, key)
+    if there is None:
+        for path in paths:
+            if sha256 := store.promised(path):
+                verify(str(path), path, sha256)
+        there = _make(source, place, key)
     return there, there.stem.partition("-")[2]
 
 
@@ -114,7 +119,7 @@ def _has(path: Path, sha256: str) -> bool:
     return False
 
 
-def _make(folder: Path, place: Path, key: str) -> Path:
+def _make(source: Path, place: Path, key: str) -> Path:
     """Convert into a folder beside the place, and put what came of it there: two processes at once put the same."""
     from tempfile import TemporaryDirectory
 
@@ -125,13 +130,13 @@ def _make(folder: Path, place: Path, key: str) -> Path:
         sweep(place, re.compile(r"\.incomplete-\w+"))
         with TemporaryDirectory(prefix=".incomplete-", dir=place) as staging, held(Path(staging)):
             made = Path(staging, "model.safetensors")
-            convert(folder, made)
+            convert(source, made)
             return made.replace(place / f"{key}-{store.sha256_of(made)}.safetensors")
     except LcnetError:
         raise
     except OSError as error:
         raise WeightsError(
-            f"{folder} is a Paddle model, which is converted once, and what it becomes cannot be written to {place} "
-            f"({reason(error)}): run `lcnet convert {folder} OUT.safetensors` and give that path, or set HF_HOME to a folder "
+            f"{source} is a Paddle model, which is converted once, and what it becomes cannot be written to {place} "
+            f"({reason(error)}): run `lcnet convert {source} OUT.safetensors` and give that path, or set HF_HOME to a folder "
             "that can be written"
         ) from None

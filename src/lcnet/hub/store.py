@@ -105,7 +105,7 @@ def put(folder: Path, commit: str, file: str, name: str, staging: Path, fresh: P
 
     entry, blob = folder / "snapshots" / commit / file, folder / "blobs" / name
     for path in (entry, blob):
-        _check_inside(folder, path)
+        check_inside(folder, path)
         path.parent.mkdir(parents=True, exist_ok=True)
     wanted = fresh is None or _is_free(blob, fresh)
     link = _link(staging / "link", os.path.relpath(blob, entry.parent)) if wanted else None
@@ -122,7 +122,7 @@ def point(folder: Path, revision: str, commit: str) -> None:
 
     path = folder / "refs" / revision
     if revision != commit:
-        _check_inside(folder, path)
+        check_inside(folder, path)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, commit.encode())
 
@@ -134,7 +134,7 @@ def remove(entry: Path, content: str) -> None:
     Raises `OSError`, `WeightsError` if the entry lies outside of its repository's folder.
     """
     folder = entry.parents[2]
-    _check_inside(folder, entry)
+    check_inside(folder, entry)
     blob = entry.parent / entry.readlink() if entry.is_symlink() else None
     entry.unlink()
     ours = blob is not None and blob.parent.resolve() == folder.resolve() / "blobs"
@@ -142,7 +142,8 @@ def remove(entry: Path, content: str) -> None:
         blob.unlink(missing_ok=True)
 
 
-def _check_inside(folder: Path, path: Path) -> None:
+def check_inside(folder: Path, path: Path) -> None:
+    """Raise `WeightsError` if links lead a file of the repository's folder out of it."""
     if not path.parent.resolve().is_relative_to(folder.resolve()):
         raise WeightsError(
             f"{path} leads out of {folder}, where nothing is written or removed: remove the link on the way, and try again"

@@ -148,6 +148,19 @@ def compare(what: str, data: bytes, expected: str, done: str) -> None:
         )
 
 
+def verify(what: str, path: Path, expected: str) -> None:
+    """Raise `WeightsError` and remove the cached file unless its sha256 is `expected`."""
+    try:
+        data = path.read_bytes()
+        try:
+            compare(what, data, expected, "It is removed from the cache")
+        except WeightsError:
+            store.remove(path, store.sha256(data))
+            raise
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read or removed: {reason(error)}") from None
+
+
 def _explain(want: Remote, error: Exception) -> WeightsError:
     """Say in one message why the transfer failed: by the hub's status and error code, else by the error's words."""
     response: Any = getattr(error, "response", None)
