@@ -22,8 +22,8 @@
 #include "slots.h"
 
 using lcnet::Activation;
-using lcnet::StemRow;
 using lcnet::Kernels;
+using lcnet::StemRow;
 
 static const char* context = "";
 
