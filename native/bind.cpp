@@ -148,7 +148,8 @@ static void prepare(const Pixels& image, const Scaled& scaled, const Box& box, c
   require(table.shape(0) == planes && table.shape(1) == 256, "the table is not [C,256]");
   const lcnet::Kernels& kernels = lcnet::select_kernels(isa);
   const Released released;
-  const auto plane = static_cast<size_t>(out.stride(0)), pitch = static_cast<size_t>(out.stride(1));
+  const auto plane = static_cast<ptrdiff_t>(out.stride(0));
+  const auto pitch = static_cast<size_t>(out.stride(1));
   lcnet::PlaneSink sink({out.data(), width, planes, in.channels, plane, pitch}, table.data());
   lcnet::resize(kernels, in, to, sink);
 }

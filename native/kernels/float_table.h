@@ -47,6 +47,8 @@ constexpr lcnet::Kernels float_table(const char* isa, const lcnet::Bf16Kernels* 
       .int8 = int8,
       .u8_resize_rows = u8_resize_rows,
       .u8_resize_columns = u8_resize_columns,
+      .u8_lerp_rows = u8_lerp_rows,
+      .i16_lerp_columns = i16_lerp_columns,
   };
 }
 

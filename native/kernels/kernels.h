@@ -163,6 +163,29 @@ using U8ResizeRows = void(const uint8_t* const* in, const ResizeTaps* taps, cons
 //   out   [bytes]; in all rows, up to the next multiple of 64 bytes may be read and written
 using U8ResizeColumns = void(const uint8_t* const* in, const int16_t* k, size_t count, uint8_t* out, size_t bytes);
 
+// Bilinear sampling of bytes in OpenCV's arithmetic, each output pixel from two by two however far it shrinks: coefficients are
+// fixed-point numbers with 11 bits after the point, two of them from 0 to 2048 that add up to at most 2049, and
+//   across  t = (p0 * k0 + p1 * k1) >> 4                    a pixel with 7 bits after the point, at most 32655
+//   down    out = ((t0 * k0 >> 16) + (t1 * k1 >> 16) + 2) >> 2
+
+// One output pixel along a row: of the input pixels `first` and `first` + 1.
+struct LerpTap {
+  uint32_t first;
+  int16_t k[2];
+};
+
+// Four rows made narrower or wider.
+//   in    [4] rows of pixels [channels]; up to 15 bytes beyond a row's end are read, without an effect as k[1] of its last
+//         pixel is 0
+//   taps  [width]
+//   out   [4] rows [width][channels], channels <= 4; up to 3 numbers beyond a row's end are written. Rows may be the same
+//         twice, if their inputs are.
+using U8LerpRows = void(const uint8_t* const* in, const LerpTap* taps, int16_t* const* out, size_t width, size_t channels);
+
+// One row out of two.
+//   in    [2] rows [bytes], k [2], out [bytes]; in all rows, up to the next multiple of 64 numbers may be read and written
+using I16LerpColumns = void(const int16_t* const* in, const int16_t* k, uint8_t* out, size_t bytes);
+
 // int8: u8 activations, s8 weights, sums in int32, everything between two sums in float. All of it
 // is exact to the bit: every ISA gives the numbers of the scalar kernels, which are the specification.
 //
@@ -306,6 +329,8 @@ struct Kernels {
   const Int8Kernels* int8;  // may be those of a lesser ISA
   U8ResizeRows* u8_resize_rows;
   U8ResizeColumns* u8_resize_columns;
+  U8LerpRows* u8_lerp_rows;
+  I16LerpColumns* i16_lerp_columns;
 };
 
 }  // namespace lcnet

@@ -45,6 +45,8 @@ constexpr Kernels scalar_table() {
       .int8 = &int8_kernels__scalar,
       .u8_resize_rows = u8_resize_rows__scalar,
       .u8_resize_columns = u8_resize_columns__scalar,
+      .u8_lerp_rows = u8_lerp_rows__scalar,
+      .i16_lerp_columns = i16_lerp_columns__scalar,
   };
 }
 

@@ -29,6 +29,11 @@ NEEDS = {
     "activation": Need("0.1.0", ("architecture.activation",)),
     "hard_sigmoid": Need("0.1.0", ("architecture.hard_sigmoid_slope",)),
     "classifier_input": Need("0.1.0", ("architecture.classifier_input",)),
+    "resize": Need("0.1.0", ("preprocessing.resize",)),
+    "alpha": Need("0.1.0", ("preprocessing.alpha",)),
+    "channel_order": Need("0.1.0", ("preprocessing.channel_order",)),
+    "default": Need("0.1.0", ("decision.default",)),
+    "groups": Need("0.1.0", ("decision.groups",)),
 }
 _NEED_OF = {field: name for name, need in NEEDS.items() for field in need.fields}
 

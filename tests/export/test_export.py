@@ -1,6 +1,7 @@
 """ONNX exports against our runtime and against torch, with ONNX Runtime as the judge where it is installed."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from weights import pictures, random_weights, reacting_weights
 import lcnet
 from lcnet.arch import Arch
 from lcnet.cli import main
-from lcnet.config import ModelConfig, Preprocessing
+from lcnet.config import Labels, ModelConfig, Preprocessing
+from lcnet.convert.decisions import TASKS
 from lcnet.modelfile import ModelFile
 
 onnx = pytest.importorskip("onnx", reason="onnx (extra: export) is not installed")
@@ -41,6 +43,17 @@ def test_description_travels_in_the_metadata(tmp_path):
     description = json.loads({p.key: p.value for p in graph.metadata_props}["lcnet"])
     assert description["labels"]["names"][3] == "cat" and description["preprocessing"]["crop_mode"] == "squash"
     assert [d.dim_param or d.dim_value for d in graph.graph.input[0].type.tensor_type.shape.dim] == ["batch", 3, 128, 128]
+
+
+def test_decisions_travel_in_the_metadata(tmp_path):
+    from lcnet.export.onnx import to_onnx
+    from lcnet.modelfile import parse_config
+
+    task = TASKS["vehicle_attribute"]
+    made = model(Arch(0.25, num_classes=len(task.labels)))
+    config = replace(made.config, labels=Labels(task.labels), decision=task.decision())
+    graph = to_onnx(replace(made, config=config))
+    assert parse_config({p.key: p.value for p in graph.metadata_props}["lcnet"]) == config
 
 
 def test_no_classifier_gives_embeddings_and_one_channel_works(tmp_path):

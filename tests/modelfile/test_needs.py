@@ -92,7 +92,7 @@ def with_architecture(**changes):
 @pytest.mark.parametrize(
     ("needs", "match"),
     [
-        ({"groups": "0.7.0"}, r"the model needs 'groups', which this lcnet does not know: lcnet 0\.7\.0 brings it"),
+        ({"a later one": "0.7.0"}, r"the model needs 'a later one', which this lcnet does not know: lcnet 0\.7\.0 brings it"),
         ({"\x1b[31m": "\u202e"}, r"the model needs '\\x1b\[31m', which .*: lcnet \\u202e brings it"),
         ({"x" * 5000: "y" * 5000}, "the model needs 'xxx"),
         (["strides"], r"needs is \['strides'\], expected an object"),

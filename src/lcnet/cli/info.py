@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from textwrap import wrap
 from typing import Any
 
 import click
@@ -48,6 +50,8 @@ def cpu_text(facts: dict[str, Any]) -> str:
 
 def model_facts(name: str) -> dict[str, Any]:
     """Describe a model by its file, or by the zoo's entry if the weights are not here."""
+    from ..labels.limits import limits_of
+
     config, path = _describe(name)
     arch = config.arch
     height, width = config.preprocessing.input_size[1:]
@@ -65,6 +69,7 @@ def model_facts(name: str) -> dict[str, Any]:
         "preprocessing": asdict(config.preprocessing),
         "labels": asdict(config.labels) if config.labels else None,
         "decision": asdict(config.decision),
+        "limits": limits_of(config.labels.names) if config.labels else None,
         "provenance": config.provenance,
         "quantization": asdict(config.quantization) if config.quantization else None,
         "layers": layers,
@@ -107,6 +112,8 @@ def _describe(name: str) -> tuple[Any, str | None]:
 
 def model_text(facts: dict[str, Any]) -> str:
     """Format `model_facts`."""
+    from .decision_text import decision_lines
+
     pre, labels, arch = facts["preprocessing"], facts["labels"], facts["architecture"]
     exif = "honoured" if pre["exif"] else "ignored"
     size = " x ".join(map(str, pre["input_size"]))
@@ -128,24 +135,23 @@ def model_text(facts: dict[str, Any]) -> str:
             f"parameters     {facts['parameters']:,}",
             f"MACs           {facts['macs']:,} at {size}",
             f"feature maps   {maps}",
-            f"input          {size}, {pre['interpolation']}, crop {pre['crop_pct']:g} {pre['crop_mode']}",
-            f"normalise      mean {_numbers(pre['mean'])}, std {_numbers(pre['std'])}",
-            f"pixels         EXIF orientation {exif}, background {_numbers(pre['background'])}",
+            f"input          {size}, {pre['interpolation']}{_of_whom(pre)}, crop {pre['crop_pct']:g} {pre['crop_mode']}",
+            f"normalise      {pre['channel_order'].upper()}, mean {_numbers(pre['mean'])}, std {_numbers(pre['std'])}",
+            f"pixels         EXIF orientation {exif}, {_alpha(pre)}",
             f"labels         {len(labels['names'])}: {first}{', ...' if len(labels['names']) > 5 else ''}"
             if labels
             else f"labels         none stored for {arch['num_classes']} classes",
-            f"decision       {_decision(facts['decision'])}",
+            *_titled("decision", decision_lines(facts["decision"], labels["names"] if labels else ())),
+            *_titled("limits", wrap(facts["limits"] or "", 100)),
             *(f"{one_line(k):<14} {one_line(_short(v))}" for k, v in facts["provenance"].items()),
             *([f"int8           {one_line(verdict_text(quantized['verdict']))}"] if quantized else []),
         ]
     )
 
 
-def _decision(decision: dict[str, Any]) -> str:
-    temperature, thresholds = decision["temperature"], decision["thresholds"]
-    kind = "every label by itself" if decision["multi_label"] else "one label"
-    held = f"{len(thresholds)} from {min(thresholds.values()):.3g} to {max(thresholds.values()):.3g}" if thresholds else "none"
-    return f"{kind}, temperature {temperature or 'none'}, thresholds {held}"
+def _titled(title: str, texts: Iterable[str]) -> Iterator[str]:
+    """Lines of text, the first with a title."""
+    return (f"{'' if i else title:<14} {one_line(text)}" for i, text in enumerate(texts))
 
 
 def _short(value: Any) -> str:
@@ -183,6 +189,14 @@ def _rests_on(part: Any) -> str:
     of = f", {part['distinct']} distinct" if "distinct" in part else ", copies perhaps counted"
     classes = f", with answers of {part['classes']} classes" if "classes" in part else ""
     return f" on {part['images']} pictures{of}{classes}" if "images" in part else ""
+
+
+def _of_whom(pre: dict[str, Any]) -> str:
+    return " of OpenCV" if pre["resize"] == "opencv" else ""
+
+
+def _alpha(pre: dict[str, Any]) -> str:
+    return "alpha dropped" if pre["alpha"] == "drop" else f"background {_numbers(pre['background'])}"
 
 
 def _numbers(values: Any) -> str:

@@ -158,4 +158,5 @@ def _overlaid(source: ModelSource, given: Mapping[str, Any]) -> ModelSource:
 
 
 def _cfg(arch: Arch, pre: Preprocessing) -> dict[str, Any]:
-    return {"architecture": arch.name, **pretrained_cfg(arch, pre)}
+    cfg = pretrained_cfg(arch, pre)
+    return {"architecture": arch.name, **cfg, **pre.departures(*cfg)}  # ours behind timm's fields

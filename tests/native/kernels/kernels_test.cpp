@@ -15,17 +15,14 @@
 #include <vector>
 
 #include "../../../native/dispatch.h"
-#include "../../../native/resize/resize.h"
 #include "../../../native/kernels/tables.h"
 #include "guarded.h"
 #include "../isas.h"
+#include "resize_cases.h"
 #include "slots.h"
 
 using lcnet::Activation;
-using lcnet::Kernels;
 using lcnet::StemRow;
-
-static const char* context = "";
 
 // The sum that hswish6 was given, for sums that are not negative.
 static double before_hswish6(double y) { return y >= 18 ? y / 6 : (std::sqrt(9 + 4 * y) - 3) / 2; }
@@ -270,94 +267,6 @@ static void peak(const Kernels& fast, const Kernels&) {
   if (count == 0 || count % (rounds * fast.lanes)) std::printf("%s: counts %zu\n", context, count), std::exit(1);
 }
 
-static void equal(const uint8_t* found, const uint8_t* expected, size_t n) {
-  for (size_t i = 0; i < n; ++i)
-    if (found[i] != expected[i]) {
-      std::printf("%s: byte %zu of %zu is %d, expected %d\n", context, i, n, found[i], expected[i]);
-      std::exit(1);
-    }
-}
-
-// Any coefficients, also such as no filter has: sums that overflow wrap everywhere alike.
-static void append_coefficients(std::vector<int16_t>& k, size_t count) {
-  for (size_t pair = 0; pair < count; pair += 2) {
-    const bool odd = pair + 1 == count;
-    const int low[] = {static_cast<int>(pick(0, 32767)), static_cast<int>(pick(0, 32767))};
-    const int high[] = {static_cast<int>(pick(0, 300)) - 150, static_cast<int>(pick(0, 300)) - 150};
-    for (const int* half : {low, high})
-      k.push_back(static_cast<int16_t>(half[0])), k.push_back(static_cast<int16_t>(odd ? 0 : half[1]));
-  }
-}
-
-// Rows may be read 15 bytes beyond their end and written 3; with fewer than four, the last is given again.
-static void resize_rows(const Kernels& fast, const Kernels& scalar) {
-  const size_t channels = pick(1, 4), width = pick(1, 60), from = pick(1, 300), rows = pick(1, 4);
-  std::vector<lcnet::ResizeTaps> taps;
-  std::vector<int16_t> k;
-  for (size_t x = 0; x < width; ++x) {
-    const size_t first = pick(0, from - 1), count = pick(1, pick(0, 9) ? std::min<size_t>(from - first, 12) : from - first);
-    taps.push_back({static_cast<uint32_t>(first), static_cast<uint32_t>(count)});
-    append_coefficients(k, count);
-  }
-  std::vector<std::unique_ptr<GuardedBytes>> in, found, expected;
-  const uint8_t* in_rows[4];
-  uint8_t *found_rows[4], *expected_rows[4];
-  for (size_t r = 0; r < 4; ++r) {
-    if (r < rows) {
-      in.push_back(std::make_unique<GuardedBytes>(from * channels + 15));
-      found.push_back(std::make_unique<GuardedBytes>(width * channels + 3));
-      expected.push_back(std::make_unique<GuardedBytes>(width * channels + 3));
-    }
-    in_rows[r] = in.back()->data, found_rows[r] = found.back()->data, expected_rows[r] = expected.back()->data;
-  }
-  use(fast.u8_resize_rows)(in_rows, taps.data(), k.data(), found_rows, width, channels);
-  scalar.u8_resize_rows(in_rows, taps.data(), k.data(), expected_rows, width, channels);
-  for (size_t r = 0; r < 4; ++r) equal(found_rows[r], expected_rows[r], width * channels);
-}
-
-static void resize_columns(const Kernels& fast, const Kernels& scalar) {
-  const size_t bytes = pick(1, 300), whole = (bytes + 63) / 64 * 64, count = pick(1, pick(0, 9) ? 12 : 600);
-  std::vector<int16_t> k;
-  append_coefficients(k, count);
-  std::vector<std::unique_ptr<GuardedBytes>> in;
-  std::vector<const uint8_t*> rows;
-  for (size_t t = 0; t < (count + 1) / 2 * 2; ++t) {
-    if (t < 16) in.push_back(std::make_unique<GuardedBytes>(whole));
-    rows.push_back(in[t % 16]->data);
-  }
-  GuardedBytes found(whole), expected(whole);
-  use(fast.u8_resize_columns)(rows.data(), k.data(), count, found.data, bytes);
-  scalar.u8_resize_columns(rows.data(), k.data(), count, expected.data, bytes);
-  equal(found.data, expected.data, bytes);
-}
-
-struct Rows final : lcnet::RowSink {
-  explicit Rows(size_t n) : bytes(n) {}
-  void row(size_t, const uint8_t* pixels) override { all.insert(all.end(), pixels, pixels + bytes); }
-  size_t bytes;
-  std::vector<uint8_t> all;
-};
-
-// A whole picture whose memory ends with its last pixel, through both orders of passes.
-static void resize_picture(const Kernels& fast, const Kernels& scalar) {
-  const size_t height = pick(1, 90), width = pick(1, 90), channels = pick(1, 4);
-  const size_t to_height = pick(1, 90), to_width = pick(0, 5) ? pick(1, 90) : width;
-  const size_t left = pick(0, to_width - 1), top = pick(0, to_height - 1);
-  const lcnet::Resize to{to_height,
-                         to_width,
-                         left,
-                         top,
-                         pick(left + 1, to_width),
-                         pick(top + 1, to_height),
-                         static_cast<lcnet::Filter>(pick(0, 5))};
-  const GuardedBytes pixels(height * width * channels);
-  Rows found(to.columns() * channels), expected(to.columns() * channels);
-  lcnet::resize(fast, {pixels.data, height, width, channels}, to, found);
-  lcnet::resize(scalar, {pixels.data, height, width, channels}, to, expected);
-  if (found.all.size() != to.rows() * found.bytes) std::printf("%s: rows are missing\n", context), std::exit(1);
-  equal(found.all.data(), expected.all.data(), found.all.size());
-}
-
 // NaN in, NaN out, through every activation: vector minima and maxima would swallow it in the wrong order of operands.
 static void nan_stays(const Kernels& k) {
   const size_t L = k.lanes;
@@ -386,6 +295,8 @@ constexpr Test kTests[] = {
     {"peak", peak},
     {"resize_rows", resize_rows},
     {"resize_columns", resize_columns},
+    {"lerp_rows", lerp_rows},
+    {"lerp_columns", lerp_columns},
     {"resize_picture", resize_picture},
 };
 constexpr Test kBf16Tests[] = {
