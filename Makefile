@@ -9,7 +9,7 @@ BESIDE := -n auto --dist loadfile --no-loadscope-reorder
 IMAGES ?=
 
 .NOTPARALLEL:
-.PHONY: demo test quick fuzz check stub sanitize sanitize-threads clean
+.PHONY: demo test test-python quick fuzz check stub sanitize sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
 
@@ -21,6 +21,15 @@ test: check
 quick: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(PYTEST) -m 'not alone and not slow' $(BESIDE)
+
+# The suite under another interpreter, in an environment of its own: make test-python PYTHON=python3.13
+PYTHON_EXTRAS ?= test
+test-python: version = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+test-python:
+	$(MAKE) VENV=.venv-$(version) EXTRAS=$(PYTHON_EXTRAS) .venv-$(version)/.test
+	.venv-$(version)/bin/python -m pytest -m alone
+	.venv-$(version)/bin/python -m pytest -m 'not alone' $(BESIDE)
+	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD), extras $(PYTHON_EXTRAS)" > results/test-python-$(version).txt
 
 # A room with needs of its own, in its own environment, and the date on which it passed.
 test-%:

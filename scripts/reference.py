@@ -15,6 +15,7 @@ import click
 
 import lcnet
 from lcnet.cli import COMMANDS, main
+from lcnet.cli.codes import MEANINGS
 
 DOCS = Path(__file__).parents[1] / "docs"
 # The modules that the documentation imports from, beside what `lcnet` itself has.
@@ -31,7 +32,34 @@ def commands_page() -> str:
         assert command is not None
         context = click.Context(command, info_name=f"lcnet {name}", max_content_width=100, terminal_width=100)
         parts.append(f"## lcnet {name}\n\n```\n{command.get_help(context)}\n```\n")
-    return "\n".join(parts)
+    return "\n".join([*parts, family(), exit_codes()])
+
+
+def family() -> str:
+    """The options that three commands or more have in the same words."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name in COMMANDS:
+        command = main.get_command(click.Context(main), name)
+        assert command is not None
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden and option.help:
+                found.setdefault((", ".join(sorted(option.opts, key=len)), option.help), []).append(name)
+    rows = [f"| `{names}` | {said.replace('|', chr(92) + '|')} |" for (names, said), of in sorted(found.items()) if len(of) > 2]
+    head = [
+        "## Options of several commands",
+        "",
+        "They mean the same wherever they are.",
+        "",
+        "| option | meaning |",
+        "|---|---|",
+    ]
+    return "\n".join([*head, *rows, ""])
+
+
+def exit_codes() -> str:
+    """What a script can go by."""
+    rows = [f"| {code} | {meaning.replace('|', chr(92) + '|')} |" for code, meaning in MEANINGS.items()]
+    return "\n".join(["## Exit codes", "", "The same of every command.", "", "| code | meaning |", "|---|---|", *rows, ""])
 
 
 def api_page() -> str:

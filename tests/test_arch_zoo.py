@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+import lcnet
 from lcnet import zoo
 from lcnet.arch import WIDTHS, Arch, conv_size, round_channels
 from lcnet.config import Preprocessing
@@ -236,6 +237,53 @@ def test_preprocessing_is_timms(timm):
 def test_unknown_names(name, match):
     with pytest.raises(InputError, match=match):
         zoo.find(name)
+
+
+ELSEWHERE = ("lcnet_025", "lcnet_200", "lcnet_250")  # widths that timm has not
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["lcnet_*", "lcnet_0*", "*_050", "lcnet_050.*", "lcnet_???.ra2*", "LCNET*", "lcnet_100.", ["lcnet_05*", "lcnet_100*"]],
+)
+def test_names_of_models_are_listed_as_timm_lists_them(timm, pattern):
+    """In timm's order; what it has not is the bundled checkpoint, and PaddleClas's widths and weights."""
+
+    def same(theirs, ours):
+        known = [n for n in ours if not n.startswith(ELSEWHERE) and "paddle" not in n and "cifar10" not in n]
+        assert known == [n for n in theirs if n.startswith("lcnet_")]
+
+    for options in ({}, {"pretrained": True}, {"include_tags": True}, {"pretrained": True, "include_tags": False}):
+        same(timm.list_models(pattern, **options), lcnet.list_models(pattern, **options))
+    for excluded in ("*_100", "*_100.*", ["*_075", "lcnet_050*"], "", None, "none"):
+        options = {"exclude_filters": excluded}
+        same(timm.list_pretrained(pattern, **options), lcnet.list_pretrained(pattern, **options))
+
+
+def test_names_of_models_and_of_weights():
+    assert lcnet.list_models() == sorted(zoo.WIDTHS) and lcnet.list_models("resnet*") == lcnet.list_pretrained("resnet*") == []
+    assert lcnet.list_models("lcnet_0*", exclude_filters=["*_0?5"]) == ["lcnet_050"]
+    weights = ["lcnet_050.cifar10", "lcnet_050.ra2_in1k", "lcnet_075.ra2_in1k", "lcnet_100.ra2_in1k"]
+    assert lcnet.list_pretrained() == lcnet.list_models(pretrained=True) == weights
+    assert (
+        lcnet.list_pretrained("lcnet_050") == weights[:2] and lcnet.list_pretrained(exclude_filters="lcnet_050") == weights[2:]
+    )
+    assert all(zoo.find(name).pretrained and lcnet.is_model(name) for name in weights)
+    assert lcnet.list_models(pretrained=True, include_tags=False) == ["lcnet_050", "lcnet_075", "lcnet_100"]
+
+
+def test_names_are_models_where_timm_says_so(timm):
+    names = (
+        "lcnet_050",
+        "lcnet_050.ra2_in1k",
+        "lcnet_050.nothing",
+        "lcnet_0",
+        "",
+        "hf-hub:timm/lcnet_050.ra2_in1k",
+        "LCNET_050",
+    )
+    assert [lcnet.is_model(n) for n in names] == [timm.is_model(n) for n in names]
+    assert lcnet.is_model("lcnet_250") and not lcnet.is_model("resnet50")
 
 
 def test_search():

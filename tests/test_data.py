@@ -56,7 +56,7 @@ def test_a_timm_model_resolves(timm):
     assert resolve_model_data_config(model) == timm.data.resolve_model_data_config(model)
 
 
-def test_a_runtime_models_preprocessing_survives():
+def test_a_runtime_models_preprocessing_survives(torch):
     own = Preprocessing((3, 96, 64), "bilinear", 0.9, "squash", (0.5,) * 3, (0.25,) * 3)
     config = resolve_model_data_config(SimpleNamespace(preprocessing=own))
     assert config == resolve_data_config(pretrained_cfg={k: getattr(own, k) for k in config})

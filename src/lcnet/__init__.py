@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from .runtime import Prediction as Prediction
     from .runtime import Result as Result
     from .runtime import load as load
+    from .zoo import is_model as is_model
     from .zoo import list_models as list_models
+    from .zoo import list_pretrained as list_pretrained
 
 _HOMES = {
     "load": "runtime",
@@ -35,7 +37,9 @@ _HOMES = {
     "Prediction": "runtime",
     "Result": "runtime",
     "create_model": "nn",
+    "is_model": "zoo",
     "list_models": "zoo",
+    "list_pretrained": "zoo",
     "create_transform": "data",
     "resolve_data_config": "data",
     "resolve_model_data_config": "data",

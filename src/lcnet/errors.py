@@ -8,8 +8,9 @@ LcnetError
 ├── WeightsError                     weights that cannot be had
 ├── TrainingError                    training that cannot go on
 ├── MissingExtraError (ImportError)  a package that is not installed
-├── ExportError (lcnet.export)       an export that computes something else
-└── GateError (lcnet.quantize)       an int8 model that is not good enough to be kept
+└── RefusedError                     what was made, and is not good enough to be kept
+    ├── ExportError (lcnet.export)     an export that computes something else
+    └── GateError (lcnet.quantize)     an int8 model that is less accurate than allowed, or no faster
 """
 
 
@@ -35,6 +36,10 @@ class WeightsError(LcnetError):
 
 class TrainingError(LcnetError):
     """Training that cannot go on: the loss is no number any more, or a process that decodes has died. Says what to try."""
+
+
+class RefusedError(LcnetError):
+    """A result that was made, measured and found not good enough: nothing is written."""
 
 
 class MissingExtraError(LcnetError, ImportError):

@@ -6,6 +6,7 @@ Rows of data. Sources: timm 1.0.31's registry and result tables, PaddleClas's PP
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -191,11 +192,48 @@ def search(pattern: str = "*", pretrained: bool = False) -> list[Entry]:
     return [e for e in rows if fnmatch.fnmatch(e.name, wanted) and (e.pretrained or not pretrained)]
 
 
-def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
-    """Return the names of architectures, or with `pretrained` of the weights that `load` can get (timm's function)."""
-    if pretrained:
-        return [e.name for e in search(pattern, pretrained=True)]
-    return sorted({e.arch_name for e in search()} & set(fnmatch.filter(WIDTHS, pattern)))
+def list_models(
+    filter: str | Iterable[str] = "",
+    *,
+    pretrained: bool = False,
+    exclude_filters: str | Iterable[str] = "",
+    include_tags: bool | None = None,
+) -> list[str]:
+    """Return the names of architectures, or with `pretrained` of the weights that `load` can get, as timm's function does.
+
+    filter, exclude_filters: shell patterns, one or several; one without a tag is for every tag. include_tags: names with
+    their tags, by default with `pretrained`; without them an architecture stands for its default weights. Sorted by name.
+    """
+    tagged = pretrained if include_tags is None else include_tags
+    known = {e.name for e in ENTRIES} if tagged else {*WIDTHS}
+    wanted = _matched(known, filter, tagged) if filter else known
+    left = wanted - _matched(wanted, exclude_filters, tagged) if exclude_filters else wanted
+    return sorted(name for name in left if not pretrained or _has_weights(name))
+
+
+def list_pretrained(filter: str | Iterable[str] = "", exclude_filters: str | Iterable[str] = "") -> list[str]:
+    """Return the names of the weights that `load` can get: timm's function, with its patterns."""
+    return list_models(filter, pretrained=True, exclude_filters=exclude_filters, include_tags=True)
+
+
+def is_model(model_name: str) -> bool:
+    """Whether a name is that of an architecture, whatever tag it has: timm's function."""
+    return model_name.partition(".")[0] in WIDTHS
+
+
+def _matched(names: set[str], patterns: str | Iterable[str], tagged: bool) -> set[str]:
+    several = [patterns] if isinstance(patterns, str) else patterns
+    return {name for pattern in several for name in names if fnmatch.fnmatchcase(name, _whole(pattern, tagged))}
+
+
+def _whole(pattern: str, tagged: bool) -> str:
+    """The pattern of names with tags, where they have some: timm's rule."""
+    arch, _, tag = pattern.partition(".")
+    return f"{arch}.*" if tagged and not tag else pattern
+
+
+def _has_weights(name: str) -> bool:
+    return ("." in name or name in DEFAULT_TAGS) and find(name).pretrained
 
 
 def _names() -> list[str]:

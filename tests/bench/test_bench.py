@@ -64,7 +64,7 @@ def test_command_writes_table_json_and_plot(tmp_path):
         "1",
         "--size",
         "32,33x47",
-        "--json",
+        "-o",
         str(tmp_path / "r.json"),
     ]
     result = CliRunner().invoke(main, arguments)
@@ -73,7 +73,7 @@ def test_command_writes_table_json_and_plot(tmp_path):
     saved = json.loads((tmp_path / "r.json").read_text())
     assert [row["width"] for row in saved["timings"]] == [32, 47] and saved["machine"]["cpu"]
     pytest.importorskip("matplotlib", reason="matplotlib (extra: bench) is not installed")
-    assert CliRunner().invoke(main, [*arguments, "--plot", str(tmp_path / "r.png")]).exit_code == 0
+    assert CliRunner().invoke(main, [*arguments, "--overwrite", "-o", str(tmp_path / "r.png")]).exit_code == 0
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -89,4 +89,4 @@ def test_an_int8_file_runs_alone(tmp_path):
 def test_nonsense_is_named():
     for option in (["--threads", "0"], ["--size", "big"], ["--batch", "two"]):
         result = CliRunner().invoke(main, ["bench", "-m", "lcnet_050.cifar10", *option])
-        assert result.exit_code == 1 and "no whole number above 0" in result.output
+        assert result.exit_code == 2 and "no whole number above 0" in result.output

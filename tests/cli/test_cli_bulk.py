@@ -124,22 +124,22 @@ def test_mistakes_are_one_line_and_leave_nothing(folder, tmp_path):
     (tmp_path / "e.list").write_text("\n\n")
     before = sorted(p for p in tmp_path.rglob("*"))
     out = tmp_path / "x.csv"
-    for arguments, words in (
-        (["classify"], "name IMAGES"),
-        (["embed", tmp_path / "empty", "-o", out], "no images"),
-        (["embed", "-r", tmp_path / "empty", "--files-from", tmp_path / "e.list", "-o", out], "no images"),
-        (["classify", "--files-from", tmp_path / "gone.list"], "gone.list: there is no such file"),
-        (["classify", "--files-from", tmp_path], "Is a directory"),
-        (["classify", folder, "-o", tmp_path / "x.txt"], ".csv, .jsonl, .npz or .parquet"),
-        (["classify", folder, "-o", tmp_path / "no" / "x.csv"], "there is no folder"),
-        (["classify", folder, "--resume"], "--output"),
-        (["classify", folder, "--overwrite"], "--output"),
-        (["classify", folder, "-o", out, "--timing"], "about what is printed"),
-        (["classify", folder, "-o", out, "-f", "csv"], "about what is printed"),
-        (["classify", folder, "-o", out, "--resume", "--overwrite"], "choose one"),
-        (["features", folder, "-o", out], "do not fit into a CSV"),
+    for code, arguments, words in (
+        (2, ["classify"], "name IMAGES"),
+        (4, ["embed", tmp_path / "empty", "-o", out], "no images"),
+        (4, ["embed", "-r", tmp_path / "empty", "--files-from", tmp_path / "e.list", "-o", out], "no images"),
+        (4, ["classify", "--files-from", tmp_path / "gone.list"], "gone.list: there is no such file"),
+        (4, ["classify", "--files-from", tmp_path], "Is a directory"),
+        (4, ["classify", folder, "-o", tmp_path / "x.txt"], ".csv, .jsonl, .npz or .parquet"),
+        (4, ["classify", folder, "-o", tmp_path / "no" / "x.csv"], "there is no folder"),
+        (2, ["classify", folder, "--resume"], "--output"),
+        (2, ["classify", folder, "--overwrite"], "--output"),
+        (2, ["classify", folder, "-o", out, "--timing"], "about what is printed"),
+        (2, ["classify", folder, "-o", out, "-f", "csv"], "about what is printed"),
+        (4, ["classify", folder, "-o", out, "--resume", "--overwrite"], "choose one"),
+        (4, ["features", folder, "-o", out], "do not fit into a CSV"),
     ):
-        result = run(*arguments, *MODEL, code=1)
+        result = run(*arguments, *MODEL, code=code)
         assert words in result.output and result.output.startswith("Error: ") and result.output.count("\n") == 1
         assert sorted(p for p in tmp_path.rglob("*")) == before
 
@@ -215,8 +215,8 @@ def test_a_signal_leaves_a_valid_file_and_resume_the_same_as_one_run(folder, tmp
     part, whole = tmp_path / f"part{ending}", tmp_path / f"whole{ending}"
     run(command, *paths[:6], *MODEL, "-o", part, code=1)
     assert out.read_bytes() == part.read_bytes()
-    assert "did not end" in run(command, *paths, *MODEL, "-o", out, code=1).output
-    assert "now the list has" in run(command, *paths[1:], *MODEL, "-o", out, "--resume", code=1).output
+    assert "did not end" in run(command, *paths, *MODEL, "-o", out, code=4).output
+    assert "now the list has" in run(command, *paths[1:], *MODEL, "-o", out, "--resume", code=4).output
     assert out.read_bytes() == part.read_bytes()
     assert "1 of 9 images" in run(command, *paths, *MODEL, "-o", out, "--resume", code=1).stderr
     run(command, *paths, *MODEL, "-o", whole, code=1)
@@ -241,16 +241,16 @@ def test_resume_refuses_other_options(folder, tmp_path):
     paths = [folder / f"{i:02}.png" for i in range(4)]
     out = tmp_path / "x.jsonl"
     Interrupted("classify", "-o", out, "-k", 2).stop(paths[:2], lambda: pictures_in(out) == 2)
-    assert "begun with --top 2, now it is 3" in run("classify", *paths, *MODEL, "-o", out, "-k", 3, "--resume", code=1).output
-    assert "--max-member" in run("classify", *paths, *MODEL, "-o", out, "-k", 2, "--max-member", 9, "--resume", code=1).output
-    assert "begun with command" in run("embed", *paths, *MODEL, "-o", out, "--resume", code=1).output
+    assert "begun with --top 2, now it is 3" in run("classify", *paths, *MODEL, "-o", out, "-k", 3, "--resume", code=4).output
+    assert "--max-member" in run("classify", *paths, *MODEL, "-o", out, "-k", 2, "--max-member", 9, "--resume", code=4).output
+    assert "begun with command" in run("embed", *paths, *MODEL, "-o", out, "--resume", code=4).output
     source = lcnet.load("lcnet_050.cifar10")
-    isa = run("classify", *paths, *MODEL, "-o", out, "-k", 2, "--isa", "scalar", "--resume", code=1).output
+    isa = run("classify", *paths, *MODEL, "-o", out, "-k", 2, "--isa", "scalar", "--resume", code=4).output
     assert f'begun with isa "{source.isa}", now it is "scalar"' in isa or source.isa == "scalar"
     stored = modelfile.read(hub.locate("lcnet_050.cifar10").path)
     config = replace(source.config, decision=Decision(temperature=2.0))
     modelfile.write(tmp_path / "m.safetensors", modelfile.ModelFile(config, stored.weights))
-    other = run("classify", *paths, "-m", tmp_path / "m.safetensors", "-o", out, "-k", 2, "--resume", code=1).output
+    other = run("classify", *paths, "-m", tmp_path / "m.safetensors", "-o", out, "-k", 2, "--resume", code=4).output
     assert "begun with model" in other
     run("classify", *paths, *MODEL, "--threads", 1, "-o", out, "-k", 2, "--resume")
     assert len(rows_of(out.read_text())) == 4
@@ -297,7 +297,7 @@ def test_one_picture_imports_nothing_for_many(folder):
         "pyarrow",
     }
     code = (
-        "import sys\nbefore = set(sys.modules)\nfrom lcnet.cli import main\n"
+        "import sys, pathlib\nbefore = set(sys.modules)\nfrom lcnet.cli import main\n"
         "import threading\nthreading.Thread.start = None\n"
         f"main(['classify', {str(folder / '00.png')!r}, '-m', 'lcnet_050.cifar10'], standalone_mode=False)\n"
         "print(*(set(sys.modules) - before))"
@@ -393,14 +393,14 @@ def test_csv_safe_is_for_spreadsheets_and_remembered(tmp_path):
 @pytest.mark.parametrize("command", ["classify", "embed"])
 def test_csv_safe_is_about_csv_and_resumed_only_with_itself(folder, tmp_path, command):
     out = tmp_path / "x.csv"
-    run(command, folder / "00.png", *MODEL, "-o", tmp_path / "x.jsonl", "--csv-safe", code=1)
+    run(command, folder / "00.png", *MODEL, "-o", tmp_path / "x.jsonl", "--csv-safe", code=4)
     run(command, folder / "00.png", *MODEL, "-o", out, "--csv-safe")
     whole = out.read_bytes()
     begun = {"command": command, "model": "m", "isa": "x", "--csv-safe": True}
     (tmp_path / "x.csv.resume").write_text(json.dumps(begun))
-    told = run(command, folder / "00.png", *MODEL, "-o", out, "--resume", code=1)
+    told = run(command, folder / "00.png", *MODEL, "-o", out, "--resume", code=4)
     assert "begun with" in told.stderr and out.read_bytes() == whole
-    assert "--csv-safe" in run("classify", folder / "00.png", *MODEL, "--csv-safe", code=1).stderr
+    assert "--csv-safe" in run("classify", folder / "00.png", *MODEL, "--csv-safe", code=2).stderr
 
 
 @pytest.mark.parametrize("options", [[], ["--csv-safe"]])

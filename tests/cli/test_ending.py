@@ -34,20 +34,20 @@ def shell(redirection, *arguments):
 @pytest.mark.parametrize(("redirection", "why"), [(">/dev/full", "No space left"), (">&-", "Bad file descriptor")])
 def test_output_that_cannot_be_written_is_one_line(arguments, redirection, why):
     done = shell(redirection, *arguments)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (4, "")
     assert re.fullmatch(rf"Error: standard output cannot be written: {why}.*\n", done.stderr), done.stderr
 
 
 @pytest.mark.parametrize("style", ["table", "json"])
 def test_output_that_cannot_be_written_ends_the_work(pictures, style):
     done = shell(">/dev/full", "classify", pictures, *MODEL, "--format", style)
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
 
 
 def test_what_was_written_to_a_file_is_whole_though_nobody_can_be_told(pictures):
     done = shell(">&- 2>&-", "classify", pictures, *MODEL, "--top", 1, "-o", pictures / "o.jsonl")
     text = (pictures / "o.jsonl").read_text()
-    assert done.returncode == 1 and text.count("\n") == 40 and "lcnet" not in text
+    assert done.returncode == 4 and text.count("\n") == 40 and "lcnet" not in text
     assert not (pictures / "o.jsonl.resume").exists()
 
 
@@ -76,7 +76,7 @@ def test_without_a_home_and_a_network_what_needs_them_says_so_in_one_line(pictur
         return subprocess.run([*LCNET, *map(str, arguments)], capture_output=True, text=True, timeout=60, env=kept)
 
     done = run("download", "lcnet_050")
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1) and done.stderr.startswith("Error: cannot get")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1) and done.stderr.startswith("Error: cannot get")
     assert "\\n" not in done.stderr and "local-dir:DIR" in done.stderr
     done = run("classify", pictures / "00.png", *MODEL)
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)

@@ -173,7 +173,7 @@ def test_the_command_prints_the_note_and_takes_every_option(save, tmp_path):
     (tmp_path / "names.txt").write_text("0 cat\n1 dog\n2 cow\n")
     labels = ("--labels", tmp_path / "names.txt")
     code, said = run(path, tmp_path / "x", *labels)
-    assert code == 1 and "preprocessing.interpolation is 'random', expected nearest or" in said
+    assert code == 4 and "preprocessing.interpolation is 'random', expected nearest or" in said
     code, said = run(path, tmp_path / "out", *labels, "--interpolation", "bicubic")
     assert code == 0 and "3 classes, labelled" in said
     assert f"note: assumed, as nothing says otherwise: {', '.join(NOTE[k] for k in FIELDS[2:])}\n" in said

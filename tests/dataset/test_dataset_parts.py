@@ -265,7 +265,7 @@ def run(*arguments, code=0):
 
 
 def test_check_data_says_what_is_wrong(named):
-    output = run("check-data", named, code=1).output
+    output = run("check-data", named, code=4).output
     assert output.startswith(f"Error: {named}: 'train' and 'test' are parts, not classes") and len(output) < 600
     found = json.loads(run("check-data", named, "--labels-from-names", "auto", "--format", "json").stdout)
     assert found["classes"] == [{"name": "cat", "train": 12}, {"name": "dog", "train": 12}]
@@ -282,7 +282,7 @@ def test_evaluate_and_quantize_take_the_rule(named):
     model = "lcnet_050.cifar10"
     found = json.loads(run("evaluate", model, named, *words, "--format", "json").stdout)
     assert found["pictures"] == 24 and found["split"] == "all"
-    error = run("quantize", model, "--data", named, "--eval", named, code=1).output
+    error = run("quantize", model, "--data", named, "--eval", named, code=4).output
     assert "are parts, not classes" in error
     from lcnet.hub import locate
     from lcnet.quantize.pictures import labeled

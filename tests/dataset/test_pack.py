@@ -186,7 +186,7 @@ def test_unreadable_pictures(data, tmp_path):
     message = refused(data, tmp_path / "out")
     assert "train/cat/bad.png: it is not a picture" in message and "--skip-unreadable" in message
     assert os.listdir(tmp_path) == ["data"]
-    result = run(data, tmp_path / "out", "--skip-unreadable")
+    result = run(data, tmp_path / "out", "--skip-unreadable", code=1)
     assert "12 of train, 11 of val" in result.output and "train/cat/bad.png" in result.output
     assert "2 pictures could not be read and were left out" in result.output
     after = open_dataset(tmp_path / "out")

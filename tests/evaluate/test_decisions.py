@@ -161,6 +161,9 @@ def test_temperatures_that_do_not_exist(rng):
         (" precision >= 95% ", Spec("precision", 0.95)),
         ("recall>=1", Spec("recall", 1)),
         ("fpr<=1e-3", Spec("fpr", 0.001)),
+        ("0.5", Spec("fixed", 0.5)),
+        (" 85 % ", Spec("fixed", 0.85)),
+        ("0", Spec("fixed", 0)),
     ],
 )
 def test_specifications(text, spec):
@@ -169,10 +172,25 @@ def test_specifications(text, spec):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "fpr", "fpr>=0.1", "recall<=0.5", "precision>=1.5", "fpr<=-1", "fpr<=x", "fpr<=.", "f1>=0.5", "fpr<=0.1 ; x"]
+    "text",
+    [
+        "",
+        "fpr",
+        "fpr>=0.1",
+        "recall<=0.5",
+        "precision>=1.5",
+        "fpr<=-1",
+        "fpr<=x",
+        "fpr<=.",
+        "f1>=0.5",
+        "fpr<=0.1 ; x",
+        "<=0.5",
+        "1.5",
+        "-1",
+    ],
 )
 def test_wrong_specifications(text):
-    with pytest.raises(InputError, match="is none of fpr<=X, precision>=X and recall>=X"):
+    with pytest.raises(InputError, match=r"is none of fpr<=X, precision>=X, recall>=X \(.*\) and X, with X from 0 to 1"):
         parse_spec(text)
 
 
@@ -263,6 +281,14 @@ def test_thresholds_of_a_multi_label_model_are_of_each_label_alone(rng):
     for k, name in enumerate(NAMES):
         assert there[probs[:, k] >= decision.thresholds[name], k].mean() >= 0.9
         assert there[probs[:, k] >= decision.thresholds[name] - 0.05, k].mean() < 0.93
+
+
+def test_a_number_is_the_threshold_of_every_label(blurred):
+    decision, found = choose(blurred, False, Spec("fixed", 0.85))
+    assert decision.thresholds == dict.fromkeys(NAMES, 0.85) and not found.missed and not found.unmeasured
+    confidence = decide.probabilities(blurred.logits, decision).max(axis=1)
+    assert measure(blurred, decision).summary["answered"].value == (confidence >= 0.85).mean()
+    assert Spec("fixed", 0.5).fitted is False and Spec("fpr", 0.5).fitted is True
 
 
 def test_classes_of_one_name_share_the_safer_threshold(blurred):

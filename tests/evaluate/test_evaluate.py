@@ -150,7 +150,7 @@ def test_restricted_answers(model, data):
     assert held.summary["top1"].value == (logits.argmax(axis=1) == data.targets).mean()
     assert "top3" in held.summary and "top5" not in held.summary
     assert free.notes() == [
-        "the data has 4 of the model's 6 classes; answers may be any of them (--restrict: only those of the data)"
+        "the data has 4 of the model's 6 classes; answers may be any of them (restrict: only those of the data)"
     ]
     assert held.notes() == ["answers are restricted to the data's 4 of 6 classes"]
 
@@ -300,7 +300,7 @@ def test_arrays_are_pictures_too(model):
         answer(model, Memory(("cat", "dog"), [0, 1], [blobs[0], blobs[1][:-1]]))
     two = io.BytesIO()
     np.save(two, np.zeros((40, 40, 2), np.uint8))
-    with pytest.raises(ImageError, match=r"m1: an image array is uint8 \[40, 40, 2\].*--skip-unreadable"):
+    with pytest.raises(ImageError, match=r"m1: an image array is uint8 \[40, 40, 2\].*skip_unreadable"):
         answer(model, Memory(("cat", "dog"), [0, 1], [blobs[0], two.getvalue()]))
 
 
@@ -395,9 +395,12 @@ def test_the_table(path, folder):
 
 def test_json_and_skipping(path, damaged):
     assert "empty" in run(path, damaged, code=1) or "broken" in run(path, damaged, code=1)
-    found = json.loads(run(path, damaged, "--skip-unreadable", "-f", "json").stdout)
+    options = [str(path), str(damaged), "--threads", "1", "--skip-unreadable"]
+    done = CliRunner().invoke(command, [*options, "-f", "json"])
+    assert done.exit_code == 1
+    found = json.loads(done.stdout)
     assert found["pictures"] == 26 and len(found["skipped"]) == 2 and found["split"] == "all"
-    assert "not read: " in run(path, damaged, "--skip-unreadable").stdout
+    assert "not read: " in CliRunner().invoke(command, options).stdout
 
 
 def test_parts(path, folder, tmp_path):
@@ -413,6 +416,7 @@ def test_parts(path, folder, tmp_path):
 
     assert split() == ("test", 27) and split("--split", "val") == ("val", 28) and split("--split", "all") == ("all", 83)
     assert split("--threshold", "fpr<=0.5") == ("val", 28), "what is fitted is not fitted on the test pictures"
+    assert split("--threshold", "0.5") == ("test", 27), "nothing is fitted"
     assert "no part 'val': it has train" in run(path, folder, "--split", "val", code=1)
 
 
@@ -427,8 +431,23 @@ def test_the_decision_layer_is_found_and_stored(path, folder, tmp_path):
     found = json.loads(run(copy, folder, "-f", "json").stdout)
     assert all(row["decided"]["fpr"] <= 0.1 for row in found["classes"])
     assert "exists: choose another name" in run(path, folder, "--threshold", "fpr<=0.1", "-o", copy, code=1)
-    run(path, folder, "--threshold", "recall>=0.5")
-    assert modelfile.read_config(path).decision.thresholds is not None
+    out = run(path, folder, "--threshold", "recall>=0.5", "--in-place").stdout
+    assert f"{path}: decision layer stored" in out and modelfile.read_config(path).decision.thresholds is not None
+
+
+def test_nothing_is_stored_unless_it_is_said_where(path, folder):
+    before = path.read_bytes()
+    out = run(path, folder, "--threshold", "0.5").stdout
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
+    assert "with thresholds" in out and "threshold 0.5 for all 6 labels" in out
+    assert "nothing is stored: the same with -o FILE stores it in a copy of the model, with --in-place in" in out
+    done = run(path, folder, "--threshold", "0.5", "-f", "json")
+    assert json.loads(done.stdout)["decision"]["thresholds"] == dict.fromkeys(NAMES, 0.5)
+    assert "nothing is stored" in done.stderr and path.read_bytes() == before
+    assert json.loads(run(path, folder, "-f", "json").stdout)["decision"]["thresholds"] is None
+    run(path, folder, "--threshold", "0.5", "--in-place")
+    config = modelfile.read_config(path)
+    assert config.decision.thresholds == dict.fromkeys(NAMES, 0.5) and config.provenance["decision"]["thresholds"] == "0.5"
 
 
 def test_a_temperature_is_fitted_in_place(cifar10_test, tmp_path):
@@ -438,14 +457,14 @@ def test_a_temperature_is_fitted_in_place(cifar10_test, tmp_path):
         for file in sorted((cifar10_test / name).iterdir())[:60]:
             (few / name / file.name).symlink_to(file)
     model = tmp_path / "m.safetensors"
-    assert "is shared (bundled" in run("lcnet_050.cifar10", few, "--temperature", code=1)
+    assert "is shared (bundled" in run("lcnet_050.cifar10", few, "--temperature", "--in-place", code=1)
     out = run("lcnet_050.cifar10", few, "--temperature", "-o", model).stdout
     assert "log loss" in out and "decision layer stored" in out
     first = modelfile.read_config(model).decision.temperature
     before = json.loads(run("lcnet_050.cifar10", few, "-f", "json").stdout)
     after = json.loads(run(model, few, "-f", "json").stdout)
     assert after["loss"]["value"] < before["loss"]["value"] and after["top1"] == before["top1"]
-    run(model, few, "--temperature")
+    run(model, few, "--temperature", "--in-place")
     assert modelfile.read_config(model).decision.temperature == first
 
 
@@ -454,13 +473,22 @@ def test_mistakes_are_told_before_any_work(path, folder, tmp_path):
     (tmp_path / "full" / "x").write_text("")
     for options, words in (
         (("--threshold", "f1>=1"), "is none of fpr<=X"),
-        (("-o", tmp_path / "y"), "ask for --temperature or --threshold"),
+        (("-o", tmp_path / "y"), "--output is where a decision layer is stored: ask for --temperature or --threshold"),
+        (("--in-place",), "--in-place is where a decision layer is stored: ask for --temperature or --threshold"),
+        (("--threshold", "0.5", "-o", tmp_path / "y", "--in-place"), "choose one"),
         (("--temperature", "-o", tmp_path / "no" / "y"), "there is no folder"),
         (("--report", tmp_path / "full"), "exists: choose another name"),
         (("--report", tmp_path / "full", "--overwrite"), "is no report"),
     ):
         assert words in run(path, folder, *options, code=1)
     assert "leave out --restrict and --real" in run(path, folder, "--temperature", "--restrict", code=1)
+
+
+def test_options_that_cannot_be_meant_are_misuse(path, folder, tmp_path):
+    from lcnet.cli import main
+
+    for options in (["--threshold", "x"], ["--in-place"], ["--threshold", "1", "--in-place", "-o", str(tmp_path / "y")]):
+        assert CliRunner().invoke(main, ["evaluate", str(path), str(folder), *options]).exit_code == 2
 
 
 def test_the_report_of_the_command(path, folder, tmp_path):

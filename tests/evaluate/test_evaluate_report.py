@@ -191,7 +191,47 @@ def test_the_matrix_shades_the_share_of_the_row():
 
 def test_names_that_the_font_lacks():
     assert plots.writable("Käfer, é") == "Kafer, e" and plots.writable("犬", 7) == "#7"
-    assert plots.writable("x" * 40) == "x" * 27 + "…" and plots.writable("a犬") == "a?"
+    assert plots.writable("x" * 20 + "y" * 20) == "x" * 13 + "…" + "y" * 14 and plots.writable("a犬") == "a?"
+
+
+def test_names_that_look_the_same_once_cut_have_their_numbers(tmp_path):
+    names = [f"a name that begins so {k} and that ends like this" for k in "xyz"] + ["short", "#1"]
+    found = evaluation(names)
+    assert plots.labels(found.answers) == [*(f"#{k} a name that b…ends like this" for k in range(3)), "short", "#1"]
+    write_report(tmp_path / "r", found)
+    text = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
+    assert f"#0 {names[0]}; #1 {names[1]}; #2 {names[2]}</p>" in text
+    assert plots.labels(evaluation(["crane, bird", "crane, machine", "käfer"]).answers) == ["#0 crane", "#1 crane", "kafer"]
+    many = evaluation([f"a name that begins so {k} and that ends like this" for k in range(100)], size=90)
+    assert len(plots.drawn(many)) < 60 and set(plots.drawn(many)) == set(
+        many.pairs[many.pairs[:, 0] != many.pairs[:, 1]][:30, :2].flat
+    )
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 1.0])
+def test_legends_lie_on_nothing(accuracy):
+    """Above the frame of every drawing the picture is the same whatever is drawn in it."""
+    bins = [metrics.Bin(k / 15, (k + 1) / 15, 10, (k + 0.5) / 15, accuracy) for k in range(15)]
+    free = [metrics.Bin(k / 15, (k + 1) / 15, 0, 0.0, 0.0) for k in range(15)]
+    top = 33 * plots.UNIT
+    assert np.array_equal(np.asarray(plots.reliability(bins))[:top], np.asarray(plots.reliability(free))[:top])
+    high = [{"epoch": k, "val_top1": 1.0 if k % 2 else 0.0} for k in range(1, 40)]
+    low = [{"epoch": k, "val_top1": 1.0 if k == 1 else 0.0} for k in range(1, 40)]
+    drawn = [np.asarray(plots.curves(part))[: 28 * plots.UNIT, 80 * plots.UNIT :] for part in (high, low)]
+    assert np.array_equal(*drawn) and (drawn[0] < 100).any()
+
+
+def test_the_title_names_the_model(tmp_path):
+    from dataclasses import replace
+
+    found = evaluation(NASTY, size=20)
+    config = replace(found.answers.config, provenance={"source": "lcnet train", "data": "photos"})
+    for answers, words in (
+        (found.answers, "<h1>lcnet_025, measured on 20 pictures</h1>"),
+        (replace(found.answers, config=config), "<h1>lcnet_025 trained on photos, measured on 20 pictures</h1>"),
+    ):
+        write_report(tmp_path / "r", measure(answers), overwrite=True)
+        assert words in (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("low, high", [(0, 1), (0.3, 0.31), (-5, 1e6), (1e-7, 3e-7), (7, 9)])

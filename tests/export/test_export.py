@@ -64,7 +64,7 @@ def test_a_wrong_export_is_not_kept(tmp_path, monkeypatch):
 def test_an_existing_file_is_not_replaced_unasked(tmp_path):
     (tmp_path / "m.onnx").write_bytes(b"precious")
     result = CliRunner().invoke(main, ["export", "lcnet_050.cifar10", str(tmp_path / "m.onnx")])
-    assert result.exit_code == 1 and "exists" in result.output
+    assert result.exit_code == 4 and "exists" in result.output
     assert (tmp_path / "m.onnx").read_bytes() == b"precious"
     result = CliRunner().invoke(main, ["export", "lcnet_050.cifar10", str(tmp_path / "m.txt")])
-    assert result.exit_code == 1 and ".onnx" in result.output
+    assert result.exit_code == 2 and ".onnx" in result.output

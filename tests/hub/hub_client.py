@@ -21,7 +21,7 @@ ARCH = Arch(0.35, 3, 10)
 NAMES = tuple(f"class {i}" for i in range(10))
 REPO = "owner/small"
 NAME = f"hf-hub:{REPO}"
-WAYS_OUT = ("lcnet download", "local-dir:DIR", "HF_HOME", "--model PATH", "lcnet_050.cifar10")
+WAYS_OUT = ("lcnet download", "local-dir:DIR", "HF_HOME", "the path of a model file", "lcnet_050.cifar10")
 TIMM_CONFIG = {
     "architecture": "lcnet_035",
     "num_classes": 10,

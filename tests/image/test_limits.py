@@ -66,7 +66,7 @@ def test_more_pixels_may_be_allowed(monkeypatch):
     monkeypatch.setattr(limits, "PILLOW_PIXELS", 400)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)  # as if it were Pillow's default
     assert decode(encoded(picture(), "PNG"), max_pixels=864).shape == (24, 36, 3)
-    with pytest.raises(ImageError, match="allow more \\(--max-pixels\\)"):
+    with pytest.raises(ImageError, match=r"max_pixels = .*allow more if"):
         decode(encoded(picture(), "PNG"), max_pixels=863)
 
 

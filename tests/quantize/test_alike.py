@@ -236,9 +236,9 @@ def test_the_command_refuses_copies_and_forces_frames(tmp_path):
         return CliRunner().invoke(main, ["quantize", str(model), "-o", str(target), *map(str, words)])
 
     copied = command("--data", copies(tmp_path / "copies", 48), "--force")
-    assert (copied.exit_code, target.exists()) == (1, False)
+    assert (copied.exit_code, target.exists()) == (4, False)
     assert "distinct pictures: 1 of 48" in copied.output
-    assert command("--data", frames(tmp_path / "frames", 48)).exit_code == 1
+    assert command("--data", frames(tmp_path / "frames", 48)).exit_code == 4
     forced = command("--data", tmp_path / "frames", "--force")
     assert forced.exit_code == 0, forced.output
     assert "48 looked at, 1 distinct" in forced.output

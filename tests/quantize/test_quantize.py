@@ -199,7 +199,7 @@ def test_a_quantized_model_is_refused(data, tmp_path):
     path = tmp_path / "m.int8.safetensors"
     modelfile.write(path, quantized_model(32))
     result = command(path, "--data", data, "-o", tmp_path / "again.safetensors")
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert "the model is quantised already" in result.output
 
 
@@ -234,7 +234,7 @@ def test_outputs_that_cannot_be_written_are_refused_before_the_work(data, tmp_pa
     assert "there is no folder" in command(float_file, "--data", data, "-o", missing).output
     monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)
     result = command(float_file, "--data", data, "-o", tmp_path / "new.safetensors")
-    assert (result.exit_code, "this folder cannot be written to" in result.output) == (1, True)
+    assert (result.exit_code, "this folder cannot be written to" in result.output) == (4, True)
 
 
 def test_the_model_itself_is_never_the_output(data, tmp_path):

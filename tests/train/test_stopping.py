@@ -96,7 +96,7 @@ def test_a_killed_worker_is_one_clear_line(folder, tmp_path):
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[0]), signal.SIGKILL)
     said = process.communicate(timeout=60)[1]
-    assert process.returncode == 1 and "Traceback" not in said, said
+    assert process.returncode == 4 and "Traceback" not in said, said
     last = said.strip().splitlines()[-1]
     assert last.startswith("Error: a process that decodes pictures ended: DataLoader worker (pid"), said
     assert last.endswith("try fewer --workers, or 0; the same command with --resume goes on")

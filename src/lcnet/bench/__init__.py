@@ -1,6 +1,7 @@
 """Engines side by side on this machine: the same weights, the same input, rounds in turn, medians with their spread.
 
-Owns the measuring and what is reported of it; `peers` knows the other engines. Every engine's logits are compared with ours
+Owns the measuring and what is reported of it; `peers` knows the other engines, `apart` measures in another process,
+`conditions` says what stands in the way. Every engine's logits are compared with ours
 before it is timed: a wrong engine's time means nothing.
 """
 
@@ -8,7 +9,6 @@ from __future__ import annotations
 
 import os
 import platform
-import signal
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,10 +22,11 @@ import numpy as np
 from ..errors import InputError
 from ..modelfile import ModelFile
 from ..runtime import kernels
-from ..text import suggest
+from ..text import one_line, suggest
 from .peers import PEERS, Run, Unavailable, ours
 
 OURS = "lcnet"
+ERROR = 200  # characters of an engine's own words
 TOLERANCE = {"fp32": 1e-3, "bf16": 0.1, "int8": 0.0}  # of the range of the logits: far above rounding, far below a mistake
 
 
@@ -71,15 +72,16 @@ def compare(
     rounds: int = 15,
     round_seconds: float = 0.15,
     report: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> list[Timing]:
     """Time engines in turn, `rounds` times `round_seconds` each; ours first. Engines that cannot run are reported and left out.
 
-    Raises `InputError` for an unknown engine.
+    progress: is told what is being done at the moment. Raises `InputError` for an unknown engine.
     """
     x = np.random.default_rng(0).normal(size=(setting.batch, 3, setting.height, setting.width)).astype(np.float32)
     with _affinity(setting.threads):
-        runs = _ready(model, engines, setting, x, report)
-        samples = _sample({engine: run for engine, (run, _, _) in runs.items()}, x, rounds, round_seconds)
+        runs = _ready(model, engines, setting, x, report, progress)
+        samples = _sample({engine: run for engine, (run, _, _) in runs.items()}, x, rounds, round_seconds, progress)
         peak = kernels.fma_peak(0.05) * setting.threads if setting.precision == "fp32" else None
     ours_median = statistics.median(samples[OURS]) if OURS in samples else None
     macs = model.config.arch.macs(setting.height, setting.width) * setting.batch
@@ -107,51 +109,6 @@ def compare(
     return rows
 
 
-def compare_apart(
-    model: ModelFile, name: str, engines: Sequence[str], setting: Setting, rounds: int, report: Callable[[str], None]
-) -> list[Timing]:
-    """Do what `compare` does in a process of its own: engines look at the processors once, when they are first used."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process, _killed_with_us():
-        with _deaf():
-            answer = process.submit(_compare_and_tell, model, name, engines, setting, rounds)
-        rows, said = answer.result()
-    for text in said:
-        report(text)
-    return rows
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Keep Ctrl-C, which a terminal sends to all, from the processes that begin here: they would print where it met them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _killed_with_us() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        from multiprocessing import active_children
-
-        for process in active_children():
-            process.kill()
-        raise
-
-
-def _compare_and_tell(
-    model: ModelFile, name: str, engines: Sequence[str], setting: Setting, rounds: int
-) -> tuple[list[Timing], list[str]]:
-    said: list[str] = []
-    return compare(model, name, engines, setting, rounds, report=said.append), said
-
-
 def known_engines() -> list[str]:
     """Ours and every peer that we know how to run."""
     return [OURS, *PEERS]
@@ -171,7 +128,12 @@ def machine() -> dict[str, Any]:
 
 
 def _ready(
-    model: ModelFile, engines: Sequence[str], setting: Setting, x: np.ndarray, report: Callable[[str], None]
+    model: ModelFile,
+    engines: Sequence[str],
+    setting: Setting,
+    x: np.ndarray,
+    report: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> dict[str, tuple[Run, str, float]]:
     """Build the engines that can run and agree with our fp32 logits: name -> (run, version, difference)."""
     expected = ours(model, Setting(1, setting.batch, "fp32", setting.height, setting.width))[0](x)
@@ -183,11 +145,17 @@ def _ready(
             report(f"{engine}: left out, it does not run our int8 files: give the float model to compare engines")
             continue
         try:
+            progress(f"{engine} gets ready")
             run, version = (ours if engine == OURS else PEERS[engine])(model, setting)
+            difference = float(np.abs(run(x) - expected).max() / np.ptp(expected))
         except Unavailable as error:
             report(f"{engine}: left out, {error}")
             continue
-        difference = float(np.abs(run(x) - expected).max() / np.ptp(expected))
+        except Exception as error:
+            if engine == OURS:
+                raise
+            report(f"{engine}: left out, it failed: {type(error).__name__}: {one_line(str(error))[:ERROR]}")
+            continue
         if not difference <= TOLERANCE[setting.precision]:
             report(f"{engine}: left out, its logits differ from ours by {difference:.1e} of their range")
             continue
@@ -195,10 +163,13 @@ def _ready(
     return ready
 
 
-def _sample(runs: dict[str, Run], x: np.ndarray, rounds: int, round_seconds: float) -> dict[str, list[float]]:
+def _sample(
+    runs: dict[str, Run], x: np.ndarray, rounds: int, round_seconds: float, progress: Callable[[str], None]
+) -> dict[str, list[float]]:
     """Seconds of every call. The engines take turns, so that a slow spell of the machine meets all of them."""
     samples: dict[str, list[float]] = {engine: [] for engine in runs}
     for number in range(rounds + 1):
+        progress(f"round {number} of {rounds}" if number else "warms up")
         for engine, run in runs.items():
             times = list(_calls(run, x, round_seconds))
             if number:  # the first round warms up

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingExtraError
+from ..files import replacing
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """Draw what `lcnet bench --json` writes. Needs matplotlib (extra: bench)."""
+    """Draw what `lcnet bench -o FILE.json` writes, as the suffix of `path` says. Needs matplotlib (extra: bench)."""
     try:
         import matplotlib
 
@@ -31,7 +32,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
     axis.set_title(f"{result['machine']['cpu']}, {result['machine']['date'][:10]}", fontsize=9)
     axis.legend(fontsize=8)
     figure.tight_layout()
-    figure.savefig(path, dpi=150)
+    with replacing(path) as file:
+        figure.savefig(file, format=path.suffix[1:], dpi=150)
     plt.close(figure)
 
 

@@ -10,8 +10,10 @@ from typing import Any
 import click
 
 from .. import stop
-from ..errors import LcnetError
-from ..text import one_line, plain, reason
+from ..errors import LcnetError, RefusedError
+from ..text import one_line, plain, reason, suggest
+from .advice import advised
+from .codes import FAILED, REFUSED, USAGE, Failure, Misuse
 
 COMMANDS = (
     "classify",
@@ -31,9 +33,36 @@ COMMANDS = (
     "bench",
 )
 
+_TRAINED = "train DATA --recipe finetune -m MODEL"
+# What other programs call it, and the words that do it here.
+ELSEWHERE = {
+    **dict.fromkeys(("predict", "infer", "inference", "detect", "label", "tag", "run"), "classify"),
+    **dict.fromkeys(("embedding", "embeddings", "encode"), "embed"),
+    **dict.fromkeys(("feature", "extract"), "features"),
+    **dict.fromkeys(("val", "validate", "validation", "test", "eval", "score"), "evaluate"),
+    **dict.fromkeys(("finetune", "fine-tune", "fine_tune", "tune", "transfer"), _TRAINED),
+    **dict.fromkeys(("fit", "training"), "train"),
+    **dict.fromkeys(("check", "verify", "check_data", "lint"), "check-data"),
+    **dict.fromkeys(("recipe", "configs"), "recipes"),
+    **dict.fromkeys(("list", "ls", "zoo", "model", "search"), "models"),
+    **dict.fromkeys(("show", "describe", "summary", "inspect", "cpu"), "info"),
+    **dict.fromkeys(("get", "fetch", "pull"), "download"),
+    **dict.fromkeys(("import", "load"), "convert"),
+    **dict.fromkeys(("onnx", "to-onnx"), "export"),
+    **dict.fromkeys(("quantise", "quant", "int8"), "quantize"),
+    **dict.fromkeys(("benchmark", "speed", "time"), "bench"),
+    **dict.fromkeys(("shard", "shards", "tar"), "pack"),
+    "help": "--help",
+    "version": "--version",
+}
+ABSENT = {
+    "serve": "lcnet has no server of its own: `lcnet.load` in a FastAPI application makes one of a dozen lines",
+    "annotate": "lcnet takes labels that are there: a folder for each class, or a table",
+}
+
 
 class Commands(click.Group):
-    """Imports a command's module when the command is asked for, and turns lcnet's errors into one line and exit code 1."""
+    """Imports a command's module when the command is asked for, and turns errors into one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name all commands, in the order of use."""
@@ -46,6 +75,20 @@ class Commands(click.Group):
         module = name.replace("-", "_")
         return getattr(import_module(f".{module}", __package__), module)
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the command, and say what a name from elsewhere is called here, and which a mistyped one may be."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(f"no such command {name!r}{_instead(name)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Complete a command's name, whose module is not imported for it; options as click does."""
+        from click.shell_completion import CompletionItem
+
+        names = [CompletionItem(name) for name in COMMANDS if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         with _told(), stop.raised():
@@ -57,6 +100,16 @@ class Commands(click.Group):
             return super().make_context(*args, **options)
 
 
+def _instead(name: str) -> str:
+    """What to do about a command that is not there."""
+    known = name.lower()
+    if known in ABSENT:
+        return f": {ABSENT[known]}"
+    if known in ELSEWHERE:
+        return f": here it is `lcnet {ELSEWHERE[known]}`"
+    return suggest(known, COMMANDS) or ": `lcnet --help` lists all"
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """Make errors printable: they quote arguments, which may be names of files by other hands."""
@@ -64,17 +117,23 @@ def _told() -> Iterator[None]:
         with _stopped():
             yield
     except LcnetError as error:
-        raise click.ClickException(one_line(str(error))) from None
+        raise Failure(one_line(advised(error)), _code(error)) from None
     except MemoryError:
-        raise click.ClickException("there is not enough memory: try fewer --threads, or smaller pictures or inputs") from None
+        raise Failure("there is not enough memory: try fewer --threads, or smaller pictures or inputs") from None
     except BrokenPipeError:
         raise
     except OSError as error:  # a disk that is full, a file that is gone meanwhile: nobody's mistake, and no bug
         name = f"{plain(error.filename)}: " if error.filename else ""
-        raise click.ClickException(one_line(f"{name}{reason(error)}")) from None
+        raise Failure(one_line(f"{name}{reason(error)}")) from None
     except click.ClickException as error:
         error.message = one_line(error.message)  # type: ignore[misc]  # final for click, which has no other place
         raise
+
+
+def _code(error: LcnetError) -> int:
+    if isinstance(error, RefusedError):
+        return REFUSED
+    return USAGE if isinstance(error, Misuse) else FAILED
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from ..sources.found import Found
 from ..sources.passed import Passed, counted
 from ..stop import code
 from ..text import plain, reason
+from .advice import advised
+from .codes import INCOMPLETE, Misuse
 from .options import load_model, say
 from .progress import Progress
 from .streams import on_terminal
@@ -42,7 +44,7 @@ class Bulk:
         self.ctx, self.kind, self.options = ctx, kind, options
         given = ctx.params
         if not given["images"] and given["files_from"] is None:
-            raise InputError("name IMAGES (files, folders, patterns, archives), or a list of them with --files-from")
+            raise Misuse("name IMAGES (files, folders, patterns, archives), or a list of them with --files-from")
         self.look = 0 if given["files_from"] == "-" else 2  # how far to look ahead: standard input may be slow
         self.passed, self.several = Passed(), 0  # what was not taken; how many files have frames beside the first
         found = _settle(self._found(), self.look)
@@ -121,7 +123,7 @@ class Bulk:
                 if item.error is not None:
                     self.failed += 1
                     if self.failed <= told:
-                        progress.say(str(item.error))
+                        progress.say(advised(item.error))
                 yield item
                 self.done += 1
                 progress.advance()
@@ -161,14 +163,14 @@ class Bulk:
             progress.say(text)
         if self.failed:
             progress.say(f"{self.failed} of {self.done} images could not be read")
-            self.ctx.exit(1)
+            self.ctx.exit(INCOMPLETE)
 
 
 def _with_input(given: dict[str, Any]) -> list[Any]:
     """The images, with standard input in place of -."""
     images = list(given["images"])
     if images.count("-") + (given["files_from"] == "-") > 1:
-        raise InputError("- is named twice: standard input is one picture, or one list with --files-from")
+        raise Misuse("- is named twice: standard input is one picture, or one list with --files-from")
     return [Found("-", _standard_input) if image == "-" else image for image in images]
 
 

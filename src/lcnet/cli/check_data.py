@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from ..files import check_target, write_atomically
 from ..text import plain, shown
-from .options import columns, json_text, pixels_option, reading_options, say
+from .advice import advised
+from .codes import DONE, INCOMPLETE, Misuse
+from .options import columns, json_text, overwrite_option, pixels_option, reading_options, say
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -21,11 +25,19 @@ TOLD = 5  # items of a finding in a table
 @click.command(name="check-data")
 @click.argument("data", type=click.Path())
 @click.option("--format", "-f", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to a file.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file for the report: JSON where it ends in .json, the table where in .txt.",
+)
+@overwrite_option
 @pixels_option
 @reading_options
 @click.pass_context
-def check_data(ctx: click.Context, data: str, style: str, output: Path | None, max_pixels: int, **given: Any) -> None:
+def check_data(
+    ctx: click.Context, data: str, style: str, output: Path | None, overwrite: bool, max_pixels: int, **given: Any
+) -> None:
     """Look at every picture and label of DATA: damaged files, copies, leaks between train and val, odd labels.
 
     DATA is what `lcnet train` takes. The exit code is 1 if training would stop, else 0, whatever else is found.
@@ -35,6 +47,9 @@ def check_data(ctx: click.Context, data: str, style: str, output: Path | None, m
     from ..dataset.reading import reading_of
     from ..sources.passed import Passed
 
+    if output is not None:
+        check_target(output, overwrite)
+        style = _style(ctx, output)
     passed = Passed()
     splits = open_dataset(data, passed=passed, **reading_of(given))
     progress = Progress(sys.stderr, lambda: sum(map(len, splits.parts().values())))
@@ -46,10 +61,17 @@ def check_data(ctx: click.Context, data: str, style: str, output: Path | None, m
     if output is None:
         say(text)
     else:
-        from ..files import write_atomically
-
         write_atomically(output, f"{text}\n".encode())
-    ctx.exit(1 if report.stops_training else 0)
+    ctx.exit(INCOMPLETE if report.stops_training else DONE)
+
+
+def _style(ctx: click.Context, output: Path) -> str:
+    """How a file is written: as its name ends, or, where that says nothing, as --format says."""
+    asked = ctx.params["style"]
+    by_name = {".json": "json", ".txt": "table"}.get(output.suffix, asked)
+    if asked != by_name and ctx.get_parameter_source("style") is ParameterSource.COMMANDLINE:
+        raise Misuse(f"--format {asked} is not what {plain(output)} ends in: leave one of them out")
+    return by_name
 
 
 def plain_names(value: Any) -> Any:
@@ -76,7 +98,7 @@ def table(report: Report) -> str:
 
 
 def _items(finding: Finding) -> list[str]:
-    lines = [f"  {plain(item_text(item))}" for item in finding.items[:TOLD]]
+    lines = [f"  {plain(advised(item_text(item)))}" for item in finding.items[:TOLD]]
     more = len(finding.items) - TOLD
     return [*lines, f"  ... and {more:,} more: --format json names all"] if more > 0 else lines
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import InputError
 from ..formats import json_text
 from ..text import one_line, plain, shown
 from .bulk import Bulk
+from .codes import Misuse
 from .options import csv_safe_option, csv_text, format_option, model_options, output_options, search_options
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def classify(
     """
     if output is None:
         if resume or overwrite:
-            raise InputError("--resume and --overwrite are about an --output file: name it")
+            raise Misuse("--resume and --overwrite are about an --output file: name it")
         if csv_safe and style != "csv":
-            raise InputError(f"--csv-safe is about CSV, and --format is {style}: leave it out, or give --format csv")
+            raise Misuse(f"--csv-safe is about CSV, and --format is {style}: leave it out, or give --format csv")
         bulk = Bulk(ctx, "classify", top_k=top)
         printer = _printer(style, timing, bulk.model.config.decision.multi_label, csv_safe)
         bulk.show(printer.image, printer.end)
@@ -56,7 +56,7 @@ def classify(
     from ..results.rows import Classes
 
     if timing or style != "table":
-        raise InputError("--format and --timing are about what is printed: the ending of --output says what is written")
+        raise Misuse("--format and --timing are about what is printed: the ending of --output says what is written")
     check(output, resume, overwrite, csv_safe)
     bulk = Bulk(ctx, "classify", top_k=top)
     bulk.write(output, Classes(bulk.model.labels, bulk.model.arch.num_classes, top), resume, overwrite)

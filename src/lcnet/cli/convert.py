@@ -9,7 +9,8 @@ import click
 
 from ..config import CROP_MODES, INTERPOLATIONS
 from ..text import one_line, plain
-from .options import say
+from .either import output_place
+from .options import overwrite_option, say
 
 
 class Size(click.ParamType):
@@ -40,7 +41,7 @@ class Numbers(click.ParamType):
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
+@output_place("The model file to write.")
 @click.option("--name", help="The model it is (`lcnet models`): takes labels and preprocessing from there.")
 @click.option(
     "--labels",
@@ -57,10 +58,10 @@ class Numbers(click.ParamType):
 @click.option(
     "--no-dropout-scale", is_flag=True, help="For a PaddleClas network that was trained with dropout 0 (some SSLD students)."
 )
-@click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
+@overwrite_option
 def convert(
     source: Path,
-    target: Path,
+    output: Path,
     name: str | None,
     labels: Path | None,
     no_ema: bool,
@@ -81,7 +82,7 @@ def convert(
     chosen = {key: value for key, value in preprocessing.items() if value is not None}
     model = run(
         source,
-        target,
+        output,
         name=name,
         labels=labels,
         use_ema=not no_ema,
@@ -91,6 +92,6 @@ def convert(
     )
     config = model.config
     labeled = f"{config.arch.num_classes} classes, {'labelled' if config.labels else 'without labels'}"
-    say(f"{plain(target)}: {config.arch.name}, {labeled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB")
+    say(f"{plain(output)}: {config.arch.name}, {labeled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB")
     if note := config.provenance.get("note"):
         say(f"note: {one_line(str(note))}", err=True)

@@ -9,18 +9,22 @@ from pathlib import Path
 import click
 
 from ..text import plain
+from .either import model_place, renamed_option
 from .options import say
 from .streams import on_terminal
 
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
 
 @click.command()
-@click.argument("name")
-@click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="A folder to carry elsewhere.")
-def download(name: str, to: Path | None) -> None:
-    """Fetch a model's weights into the cache, or with --to into a folder that `--model local-dir:FOLDER` loads."""
+@model_place()
+@click.option("--output", "-o", type=FOLDER, help="A folder to write them to, and to carry elsewhere.")
+@renamed_option("--to", "--output", type=FOLDER)
+def download(model: str, output: Path | None) -> None:
+    """Fetch a model's weights into the cache, or into the folder --output, which `--model local-dir:FOLDER` loads."""
     from .. import hub
 
-    path = hub.download(name, to) if to else hub.locate(name).path
+    path = hub.download(model, output) if output else hub.locate(model).path
     if on_terminal(sys.stdout):
         say(plain(path))
     else:

@@ -8,21 +8,22 @@ from typing import Any
 import click
 
 from ..arch import REDUCTIONS
-from ..errors import InputError
 from ..text import one_line, shown
+from .codes import Misuse
+from .either import model_place
 from .options import columns, json_text, say
 
 RESTS_ON = ("images", "distinct", "classes")  # of a verdict: said before what was measured
 
 
 @click.command()
-@click.argument("model", required=False)
+@model_place(must=False)
 @click.option("--cpu", is_flag=True, help="Show the kernels of this build, which this CPU has, and which would run.")
 @click.option("--format", "-f", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def info(model: str | None, cpu: bool, style: str) -> None:
     """Show one model in full: layers, shapes, preprocessing, labels, where it comes from. Downloads nothing."""
     if cpu == bool(model):
-        raise InputError("name a MODEL, or ask for --cpu: one of the two")
+        raise Misuse("name a MODEL, or ask for --cpu: one of the two")
     facts = cpu_facts() if cpu else model_facts(str(model))
     if style == "json":
         click.echo(json_text(facts))

@@ -6,19 +6,23 @@ from typing import Any
 
 import click
 
+from .. import zoo
+from ..errors import InputError
+from ..zoo import SETS
+from .complete import ModelName
 from .options import columns, csv_safe_option, csv_text, format_option, json_text, say
+
+IMAGENET = "imagenet"
 
 
 @click.command()
-@click.argument("pattern", default="*")
+@click.argument("pattern", default="*", type=ModelName())
 @click.option("--pretrained", is_flag=True, help="Only weights that can be loaded by name.")
+@click.option("--wide", is_flag=True, help="Show the accuracy on every set of test pictures, however wide that is.")
 @format_option
 @csv_safe_option
-def models(pattern: str, pretrained: bool, style: str, csv_safe: bool) -> None:
-    """List models: size, cost, published accuracy on every test set, and whether the weights are here."""
-    from .. import zoo
-    from ..errors import InputError
-
+def models(pattern: str, pretrained: bool, wide: bool, style: str, csv_safe: bool) -> None:
+    """List models: size, cost, published accuracy, and whether the weights are here. CSV and JSON have all that is known."""
     rows = [row(entry) for entry in zoo.search(pattern, pretrained)]
     if not rows:
         raise InputError(f"no model matches {pattern!r}: `lcnet models` lists all")
@@ -27,14 +31,12 @@ def models(pattern: str, pretrained: bool, style: str, csv_safe: bool) -> None:
     elif style == "csv":
         click.echo(csv_text([flat(rows[0]).keys(), *(flat(r).values() for r in rows)], csv_safe))
     else:
-        say(table(rows))
+        say(table(rows, wide))
 
 
 def row(entry: Any) -> dict[str, Any]:
     """Describe one set of weights in full."""
-    from .. import zoo
-
-    accuracy = {s: dict(zip(("top1", "top5"), entry.accuracy.get(s, (None, None)), strict=True)) for s in zoo.SETS}
+    accuracy = {s: dict(zip(("top1", "top5"), entry.accuracy.get(s, (None, None)), strict=True)) for s in SETS}
     return {
         "name": entry.name,
         "parameters": entry.arch.parameters,
@@ -67,34 +69,45 @@ def flat(row: dict[str, Any]) -> dict[str, Any]:
     return {**{k: v for k, v in row.items() if k != "accuracy"}, "input_size": size, **accuracy}
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: list[dict[str, Any]], wide: bool) -> str:
     """Align what fits a terminal; JSON and CSV have the rest."""
-    from .. import zoo
-
-    sets = [s for s in zoo.SETS if any(r["accuracy"][s]["top1"] is not None for r in rows) and not s.endswith("_clean")]
-    head = ["model", "params", "MACs", "file", "weights", *sets]
-    lines = [
-        [
-            r["name"],
-            f"{r['parameters'] / 1e6:.2f} M",
-            f"{r['macs_224'] / 1e6:.1f} M",
-            megabytes(r["file_bytes"]),
-            r["weights"],
-            *(top1_top5(r["accuracy"][s]) for s in sets),
-        ]
-        for r in rows
-    ]
-    notes = [f"{s}: {zoo.SETS[s]}" for s in sets]
+    head, cells, notes = _every_set(rows) if wide else _first_set(rows)
+    lines = [[*facts(row), *accuracy] for row, accuracy in zip(rows, cells, strict=True)]
     sources = sorted({f"{r['source']}" for r in rows if r["source"]})
     return "\n".join(
         [
-            columns([head, *lines], right=(1, 2, 3)),
+            columns([["model", "params", "MACs", "file", "weights", *head], *lines], right=(1, 2, 3)),
             "",
             "Accuracy: top-1 / top-5 in percent, as published; MACs at 224 x 224.",
             *notes,
             *(f"from: {s}" for s in sources),
         ]
     )
+
+
+def facts(row: dict[str, Any]) -> list[str]:
+    """What a row begins with."""
+    macs = f"{row['macs_224'] / 1e6:.1f} M"
+    return [row["name"], f"{row['parameters'] / 1e6:.2f} M", macs, megabytes(row["file_bytes"]), row["weights"]]
+
+
+def _every_set(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]], list[str]]:
+    """A column for each set of test pictures that some row has numbers of: heads, cells, notes."""
+    sets = [s for s in SETS if any(r["accuracy"][s]["top1"] is not None for r in rows) and not s.endswith("_clean")]
+    return sets, [[top1_top5(r["accuracy"][s]) for s in sets] for r in rows], [f"{s}: {SETS[s]}" for s in sets]
+
+
+def _first_set(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]], list[str]]:
+    """One column, of the first set that a row has numbers of; what is not ImageNet is marked."""
+    firsts = [next((s for s in SETS if r["accuracy"][s]["top1"] is not None), None) for r in rows]
+    others = [s for s in dict.fromkeys(firsts) if s not in (None, IMAGENET)]
+    marks = {s: f" [{number}]" for number, s in enumerate(others, 1)}
+    cells = [
+        [f"{top1_top5(row['accuracy'][first])}{marks.get(first, '')}" if first else ""]
+        for row, first in zip(rows, firsts, strict=True)
+    ]
+    notes = [f"{mark.strip()} {SETS[str(s)]}" for s, mark in marks.items()]
+    return ["top-1 / top-5"], cells, [*notes, "--wide shows every set of test pictures that there are numbers of."]
 
 
 def megabytes(size: int | None) -> str:

@@ -14,6 +14,7 @@ from .. import formats
 from ..sources.formats import MAX_PIXELS
 from ..sources.found import MAX_MEMBER
 from ..text import lines, one_line
+from .complete import ModelName
 from .streams import on_terminal
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_MODEL = "lcnet_050"
+MODEL_HELP = "A name (`lcnet models`) or a file."
 
 
 class Frames(click.ParamType):
@@ -62,13 +64,31 @@ def engine_options(command: F) -> F:
         "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True, help="bf16 where the CPU has it."
     )(command)
     command = click.option("--isa", help="Kernels to use; `lcnet info --cpu` lists them.")(command)
-    return click.option("--threads", type=int, help="Processors to use.  [default: all that may be used]")(command)
+    return threads_option(command)
+
+
+def threads_option(command: F) -> F:
+    """Add --threads."""
+    kind = click.IntRange(1)
+    return click.option("--threads", type=kind, help="Processors to use.  [default: all that may be used]")(command)
+
+
+def skip_option(command: F) -> F:
+    """Add --skip-unreadable."""
+    text = "Leave out pictures that cannot be read, and list them; the exit code is 1 then."
+    return click.option("--skip-unreadable", is_flag=True, help=text)(command)
+
+
+def overwrite_option(command: F) -> F:
+    """Add --overwrite."""
+    return click.option("--overwrite", is_flag=True, help="Replace what stands where the output goes.")(command)
 
 
 def model_options(command: F) -> F:
     """Add --model and the engine's options."""
     command = engine_options(command)
-    return click.option("--model", "-m", default=DEFAULT_MODEL, show_default=True, help="A name or a file.")(command)
+    named: dict[str, Any] = {"metavar": "MODEL", "type": ModelName(), "help": MODEL_HELP}
+    return click.option("--model", "-m", default=DEFAULT_MODEL, show_default=True, **named)(command)
 
 
 def search_options(command: F) -> F:

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from ..errors import InputError
 from ..text import plain
-from .options import pixels_option, reading_options, say
+from .codes import INCOMPLETE, Misuse
+from .either import output_place
+from .options import overwrite_option, pixels_option, reading_options, say, skip_option
 from .progress import Progress
 
 UNITS = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -32,7 +33,7 @@ class Size(click.ParamType):
 
 @click.command()
 @click.argument("data", type=click.Path())
-@click.argument("out", type=click.Path(path_type=Path))
+@output_place("The folder to write.", dir_okay=True)
 @click.option(
     "--shorter",
     default=288,
@@ -43,14 +44,15 @@ class Size(click.ParamType):
 )
 @click.option("--quality", default=95, show_default=True, type=click.IntRange(1, 100), help="Of JPEG.")
 @click.option("--shard-size", default="256MiB", show_default=True, type=Size(), help="Of one archive, at most.")
-@click.option("--overwrite", is_flag=True, help="Replace OUT if it is a pack.")
-@click.option("--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read, and name them.")
+@overwrite_option
+@skip_option
 @pixels_option
 @reading_options
-def pack(data: str, out: Path, overwrite: bool, **options: Any) -> None:
-    """Scale all pictures of DATA once and write them to tar shards in the folder OUT, which train as DATA does.
+@click.pass_context
+def pack(ctx: click.Context, data: str, output: Path, overwrite: bool, **options: Any) -> None:
+    """Scale all pictures of DATA once and write them to tar shards in the folder OUTPUT, which train as DATA does.
 
-    DATA is what `lcnet train` takes; so is OUT then, with the same classes, splits and order.
+    DATA is what `lcnet train` takes; so is OUTPUT then, with the same classes, splits and order.
     """
     from ..dataset import open_dataset
     from ..dataset.pack import Watcher, check_target
@@ -58,9 +60,9 @@ def pack(data: str, out: Path, overwrite: bool, **options: Any) -> None:
     from ..dataset.reading import reading_of
     from ..sources.passed import Passed
 
-    check_target(out, overwrite)
-    if Path(data).resolve() in out.resolve().parents:
-        raise InputError(f"{plain(out)} is inside {plain(data)}, where it would become a part of the data")
+    check_target(output, overwrite)
+    if Path(data).resolve() in output.resolve().parents:
+        raise Misuse(f"{plain(output)} is inside {plain(data)}, where it would become a part of the data")
     passed = Passed()
     reading = reading_of(options)
     splits = open_dataset(data, passed=passed, **reading)
@@ -69,10 +71,11 @@ def pack(data: str, out: Path, overwrite: bool, **options: Any) -> None:
     if passed.text():
         progress.say(passed.text())
     try:
-        packed = write(splits, out, overwrite=overwrite, watcher=Watcher(progress.advance, progress.say), **options)
+        packed = write(splits, output, overwrite=overwrite, watcher=Watcher(progress.advance, progress.say), **options)
     finally:
         progress.clear()
     parts = ", ".join(f"{count:,} of {part}" for part, count in packed.pictures.items())
-    say(f"{plain(out)}: {parts} in {packed.shards} shards, {packed.bytes / 1e6:,.1f} MB")
+    say(f"{plain(output)}: {parts} in {packed.shards} shards, {packed.bytes / 1e6:,.1f} MB")
     if packed.skipped:
         progress.say(f"{len(packed.skipped):,} pictures could not be read and were left out")
+        ctx.exit(INCOMPLETE)

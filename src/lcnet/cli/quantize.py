@@ -9,13 +9,13 @@ import click
 
 from ..files import check_target
 from ..text import one_line, plain
-from .options import json_text, pixels_option, reading_options, say
-
-REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; nothing was written
+from .codes import REFUSED
+from .either import model_place
+from .options import json_text, overwrite_option, pixels_option, reading_options, say
 
 
 @click.command()
-@click.argument("model")
+@model_place()
 @click.option(
     "--data",
     "-d",
@@ -58,7 +58,7 @@ REFUSED = 3  # exit code: the int8 model is worse than allowed, or no faster; no
     is_flag=True,
     help="Write the file whatever the measurements say, even of near-copies, such as frames of one scene; it carries them.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the output files if they exist.")
+@overwrite_option
 @pixels_option
 @reading_options
 def quantize(model: str, data: tuple[str, ...], output: Path | None, overwrite: bool, **given: Any) -> None:

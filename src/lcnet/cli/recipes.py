@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .complete import RecipeName
 from .options import columns, json_text, say
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=RecipeName())
 @click.option("--format", "-f", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def recipes(name: str | None, style: str) -> None:
     """List the training recipes, or print all keys of the one called NAME and where they come from."""

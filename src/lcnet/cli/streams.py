@@ -1,6 +1,6 @@
 """Standard output and error of a process that is `lcnet`: what becomes of a command whose words nobody can take.
 
-Output that cannot be written ends the command: with one line and exit code 1, or, if the reader of a pipe has gone, silently
+Output that cannot be written ends the command: with one line and exit code 4, or, if the reader of a pipe has gone, silently
 and with 141, as it ends other programs. Messages that cannot be written are lost; the exit code still tells.
 """
 
@@ -9,15 +9,13 @@ from __future__ import annotations
 import io
 import os
 import select
-import signal
 import sys
 from typing import Any, TextIO
 
 import click
 
 from ..text import reason
-
-READER_GONE = 128 + signal.SIGPIPE
+from .codes import READER_GONE, Failure
 
 
 class _Raw(io.FileIO):
@@ -46,7 +44,7 @@ class _Output(_Raw):
         """End the command."""
         if isinstance(error, BrokenPipeError):
             raise click.exceptions.Exit(READER_GONE)
-        raise click.ClickException(f"standard output cannot be written: {reason(error)}")
+        raise Failure(f"standard output cannot be written: {reason(error)}")
 
 
 def own() -> None:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import InputError, MissingExtraError
+from ..errors import MissingExtraError
 from ..stop import code
 from ..text import plain
 from ..train.output import CHECKPOINT
-from .options import pixels_option, reading_options, say
+from .codes import INCOMPLETE, Misuse
+from .complete import ModelName, RecipeName
+from .either import renamed_option
+from .options import overwrite_option, pixels_option, reading_options, say, skip_option, threads_option
 
 if TYPE_CHECKING:
     from ..train.events import Events
@@ -27,9 +30,14 @@ if TYPE_CHECKING:
     "-m",
     default="lcnet_050",
     show_default=True,
+    metavar="MODEL",
+    type=ModelName(),
     help="An architecture starts from random weights; a name with a tag, or a file, from trained ones.",
 )
-@click.option("--recipe", "-r", default="quick", show_default=True, help="A name (`lcnet recipes`) or a recipe.json.")
+@click.option(
+    "--recipe", default="quick", show_default=True, type=RecipeName(), help="A name (`lcnet recipes`) or a recipe.json."
+)
+@renamed_option("-r", "--recipe", type=RecipeName())
 @click.option("--set", "-s", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe.")
 @click.option("--freeze", is_flag=True, help="Train the classifier only.")
 @click.option("--in-chans", type=click.IntRange(1), help="Channels of the pictures, if not 3.")
@@ -55,7 +63,7 @@ if TYPE_CHECKING:
     help="Parts in which a process does its share of a step, to save memory.",
 )
 @click.option("--workers", type=click.IntRange(0), help="Processes that decode.  [default: by the processors]")
-@click.option("--threads", type=click.IntRange(1), help="Processors for torch.  [default: all that may be used]")
+@threads_option
 @click.option(
     "--checkpoint-minutes",
     type=click.FloatRange(0),
@@ -63,10 +71,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="Between checkpoints within an epoch.",
 )
-@click.option("--skip-unreadable", is_flag=True, help="Leave unreadable pictures out, and list them.")
+@skip_option
 @click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard too.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the output folder.")
-@click.option("--overwrite", is_flag=True, help="Replace the run in the output folder.")
+@overwrite_option
 @pixels_option
 @reading_options
 def train(
@@ -86,7 +94,7 @@ def train(
     `torchrun -m lcnet train ...` several processes train together.
     """
     if values["resume"] and values["overwrite"]:
-        raise InputError("--resume and --overwrite contradict each other: give one of them")
+        raise Misuse("--resume and --overwrite contradict each other: give one of them")
     _require_torch()
     from ..train.options import TrainOptions
     from ..train.recipes import recipe as find_recipe
@@ -104,6 +112,8 @@ def train(
     if _first():
         best = ", ".join(f"{name} {value:.4f}" for name, value in done.metrics.items())
         say(f"{plain(done.model)}: epoch {done.best_epoch} of {done.epochs}" + (f": {best}" if best else ""))
+    if done.left_out and "RANK" not in os.environ:  # torchrun takes any other code than 0 for a crash
+        raise click.exceptions.Exit(INCOMPLETE)
 
 
 def _way_on(output: Path, overwrite: bool) -> str:

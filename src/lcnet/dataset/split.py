@@ -59,8 +59,8 @@ def _refined(groups: np.ndarray, facet: Callable[[int], bytes]) -> np.ndarray:
     alike = np.flatnonzero(np.bincount(groups, minlength=len(groups))[groups] > 1)
     refined = np.arange(len(groups))
     if len(alike):
-        digests = _digests(facet, alike)
-        keys = (digests[:, 1], digests[:, 0], groups[alike])
+        marks = digests(facet, alike)
+        keys = (marks[:, 1], marks[:, 0], groups[alike])
         order = np.lexsort(keys)  # stable: the first of each run has the lowest index
         new = np.any([np.diff(key[order]) != 0 for key in keys], axis=0)
         firsts = np.flatnonzero(np.concatenate([[True], new]))
@@ -69,8 +69,8 @@ def _refined(groups: np.ndarray, facet: Callable[[int], bytes]) -> np.ndarray:
     return refined
 
 
-def _digests(facet: Callable[[int], bytes], indices: np.ndarray) -> np.ndarray:
-    """uint64 [M,2]: the first half of the SHA-256 of each."""
+def digests(facet: Callable[[int], bytes], indices: np.ndarray) -> np.ndarray:
+    """Return uint64 [M,2]: the first half of the SHA-256 of what `facet` gives for each; of unreadable ones any."""
 
     def work(start: int) -> bytes:
         return b"".join(_digest(facet, int(i)) for i in indices[start : start + _CHUNK])

@@ -9,7 +9,7 @@ probability is at least t; with a multi-label model, if that probability is at l
 
 `fpr<=X` and `precision>=X` take the smallest t that holds the bound, so that as much as possible is answered;
 `recall>=X` takes the largest. Where no t holds it, the class gets the strictest one (1; for `recall` the laxest, 0) and is
-told of. A class on which nothing can be measured gets no threshold.
+told of. A class on which nothing can be measured gets no threshold. A number is every label's threshold, whatever comes of it.
 """
 
 from __future__ import annotations
@@ -35,32 +35,38 @@ if TYPE_CHECKING:
 WIDEST = 100.0  # temperatures are 1 / WIDEST to WIDEST
 STEPS = 60
 ROUNDING = 1e-6  # of a picture: 0.29 of 100 is 29, whatever floating point makes of it
-_SPEC = re.compile(r"\s*(fpr|precision|recall)\s*(<=|>=)\s*([0-9.eE+-]+)\s*(%?)\s*")
+FIXED = "fixed"
+_SPEC = re.compile(r"\s*(?:(fpr|precision|recall)\s*(<=|>=))?\s*([0-9.eE+-]+)\s*(%?)\s*")
 
 
 class Spec(NamedTuple):
-    """What thresholds must hold: `kind` is `fpr`, `precision` or `recall`, `bound` from 0 to 1."""
+    """What thresholds must hold: `kind` is `fpr`, `precision` or `recall`, `bound` 0 to 1; or `fixed`, and the threshold."""
 
     kind: str
     bound: float
 
     def __str__(self) -> str:
-        return f"{self.kind}{KINDS[self.kind].sign}{self.bound:g}"
+        return f"{self.kind}{KINDS[self.kind].sign}{self.bound:g}" if self.kind != FIXED else f"{self.bound:g}"
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the thresholds depend on the pictures."""
+        return self.kind != FIXED
 
 
 def parse_spec(text: str) -> Spec:
-    """Read `fpr<=0.01`, `precision>=0.95` or `recall>=90%`. Raises `InputError`."""
+    """Read `fpr<=0.01`, `precision>=0.95`, `recall>=90%`, or a number from 0 to 1. Raises `InputError`."""
     match = _SPEC.fullmatch(text)
     try:
-        assert match is not None and match[2] == KINDS[match[1]].sign
+        assert match is not None and (not match[1] or match[2] == KINDS[match[1]].sign)
         bound = float(match[3]) / (100 if match[4] else 1)
         assert 0 <= bound <= 1
     except (AssertionError, ValueError):
         raise InputError(
-            f"the threshold {text!r} is none of fpr<=X, precision>=X and recall>=X, with X from 0 to 1 "
-            "(in quotes, as < and > mean something to the shell)"
+            f"the threshold {text!r} is none of fpr<=X, precision>=X, recall>=X (in quotes, as < and > mean something to "
+            "the shell) and X, with X from 0 to 1"
         ) from None
-    return Spec(match[1], bound)
+    return Spec(match[1] or FIXED, bound)
 
 
 def fit_temperature(answers: Answers) -> float:
@@ -120,6 +126,8 @@ def find_thresholds(answers: Answers, decision: Decision, spec: Spec) -> Thresho
     """
     if answers.config.labels is None:
         raise InputError("thresholds are stored by label, and this model has no labels")
+    if not spec.fitted:
+        return Thresholds(dict.fromkeys(answers.config.labels.names, spec.bound), (), ())
     by_label: dict[str, float] = {}
     missed, unmeasured = [], []
     safer = max if KINDS[spec.kind].most else min
@@ -234,15 +242,14 @@ def choose(answers: Answers, temperature: bool, spec: Spec | None) -> tuple[Deci
 
 
 def target(located: Located, output: Path | None) -> Path:
-    """Where a decision layer is to be stored: `output`, or the model's own file if it is the user's. Raises `InputError`."""
+    """Where a decision layer is to be stored: `output`, or in place, if the model's file is the user's. Raises `InputError`."""
     from ..hub import BUNDLED, cache_folder
 
     path = located.path.resolve()
     ours = any(path.is_relative_to(folder.resolve()) for folder in (BUNDLED, cache_folder()))
     if output is None and (ours or located.source.startswith("hf-hub:")):
-        raise InputError(
-            f"{located.path} is shared (bundled, or in the download cache) and is not changed: name a file with --output"
-        )
+        shared = "is shared (bundled, or in the download cache) and is not changed"
+        raise InputError(f"{located.path} {shared}: name a file with --output")
     if output is not None:
         check_target(output, overwrite=True)
     return output or path

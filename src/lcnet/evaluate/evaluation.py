@@ -60,15 +60,23 @@ class Evaluation:
         """Whether each label was decided by itself."""
         return self.decision.multi_label
 
+    def seen_text(self) -> str:
+        """How many of the pictures the model was trained on; "" if none, or if that is not known."""
+        seen = self.answers.seen
+        if not seen or not seen.pictures:
+            return ""
+        share = f"of the {self.pictures}" if seen.compared == self.pictures else f"of {seen.compared} compared"
+        return f"{seen.pictures} {share} pictures are of those that the model was trained on: expect less of it on others"
+
     def notes(self) -> list[str]:
         """What one must know to read the numbers."""
         answers, columns = self.answers, len(self.answers.columns)
         absent = columns - int(answers.present.sum())
-        notes = []
+        notes = [self.seen_text()] if self.seen_text() else []
         if absent:
             notes.append(
                 f"the data has {columns - absent} of the model's {columns} classes; answers may be any of them "
-                "(--restrict: only those of the data)"
+                "(restrict: only those of the data)"
             )
         if answers.restricted and columns < answers.config.arch.num_classes:
             notes.append(f"answers are restricted to the data's {columns} of {answers.config.arch.num_classes} classes")
@@ -88,6 +96,7 @@ class Evaluation:
             "decision": {"temperature": self.decision.temperature, "thresholds": self.decision.thresholds},
             "notes": self.notes(),
             "skipped": [s._asdict() for s in answers.skipped],
+            "trained_on": answers.seen._asdict() if answers.seen else None,
             **{name: _estimate(e) for name, e in self.summary.items()},
             "calibration": [{k: _plain(v) for k, v in b._asdict().items()} for b in self.calibration],
             "slices": [{**s._asdict(), "right": _estimate(s.right)} for s in self.slices],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
 UNIT = 2  # pixels of a picture for one on the page
 INK, FAINT, GRID = (32, 33, 36), (110, 114, 120), (225, 227, 230)
 BLUE, ORANGE, GREEN = (31, 100, 180), (214, 110, 20), (30, 140, 90)
+BARS = (150, 185, 225)  # a lighter blue, on which lines are seen
 MATRIX = 40  # classes up to which a matrix is drawn; beyond, the most confused pairs
 PAIRS = 30
 CUT = 20  # times the third quartile, above which a curve leaves its panel: no ordinary loss falls so far in a quarter of a run
+LETTERS = 28  # of a name; of a longer one the middle is left out, as similar names differ at either end
 TILE = 128  # pixels of the page that a thumbnail has at most
 
 
@@ -37,15 +40,18 @@ def _font(size: int) -> Any:
 def writable(text: str, number: int | None = None) -> str:
     """Text in the letters that the built-in font has, ASCII, without accents; or else `#number`."""
     bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    short = bare if len(bare) <= 28 else bare[:27] + "…"
+    short = bare if len(bare) <= LETTERS else f"{bare[: LETTERS // 2 - 1].rstrip()}…{bare[-LETTERS // 2 :].lstrip()}"
     if all(" " <= c <= "~" or c == "…" for c in short):
         return short
     return f"#{number}" if number is not None else "".join(c if " " <= c <= "~" else "?" for c in short)
 
 
 def labels(answers: Answers) -> list[str]:
-    """What the pictures call each column: the first of its names, or the number of its class."""
-    return [writable(n.split(",")[0], int(c)) for n, c in zip(answers.names, answers.columns, strict=True)]
+    """What the pictures call each column: the first of its names, with its number where that is needed to know it."""
+    numbers, short = answers.columns.tolist(), [n.split(",")[0] for n in answers.names]
+    written = [writable(name, number) for name, number in zip(short, numbers, strict=True)]
+    shared = Counter(written)
+    return [f"#{number} {text}" if shared[text] > 1 else text for text, number in zip(written, numbers, strict=True)]
 
 
 class Canvas:
@@ -93,9 +99,10 @@ def matrix(pairs: np.ndarray, labels: Sequence[str]) -> Image.Image:
     counts = np.zeros((count, count), np.int64)
     counts[pairs[:, 0], pairs[:, 1]] = pairs[:, 2]
     cell = 34 if count <= 20 else 16
-    left = top = width_of(labels) + 24
-    canvas = Canvas(left + count * cell + 10, top + count * cell + 10)
-    canvas.text(6, 6, "true \\ answer", fill=FAINT)
+    left, top = width_of([*labels, "true"]) + 24, width_of(labels) + 42
+    canvas = Canvas(left + max(count * cell, width_of(["answer"])) + 10, top + count * cell + 10)
+    canvas.text(left, 6, "answer", fill=FAINT)
+    canvas.text(left - 6, top - 6, "true", "rd", fill=FAINT)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     for row in range(count):
         canvas.text(left - 6, top + (row + 0.5) * cell, labels[row], "rm")
@@ -132,6 +139,18 @@ def bars(rows: Sequence[tuple[str, float, str]], color: Any = ORANGE) -> Image.I
     return canvas.image
 
 
+def drawn(evaluation: Evaluation) -> list[int]:
+    """The columns that `confusion` or `precisions` names."""
+    count, pairs = len(evaluation.answers.names), evaluation.pairs
+    if pairs is None or count <= MATRIX:
+        return list(range(count))
+    return np.unique(_confused(pairs)[:, :2]).tolist()
+
+
+def _confused(pairs: np.ndarray) -> np.ndarray:
+    return pairs[pairs[:, 0] != pairs[:, 1]][:PAIRS]
+
+
 def confusion(evaluation: Evaluation) -> Image.Image | None:
     """Draw the matrix, or of many classes the pairs that are confused most; None if there is nothing to show."""
     answers, pairs = evaluation.answers, evaluation.pairs
@@ -139,11 +158,12 @@ def confusion(evaluation: Evaluation) -> Image.Image | None:
         return None
     if len(answers.names) <= MATRIX:
         return matrix(pairs, labels(answers))
-    wrong = pairs[pairs[:, 0] != pairs[:, 1]][:PAIRS]
+    wrong = _confused(pairs)
     if not len(wrong):
         return None
     names, support = labels(answers), evaluation.classes.support
-    return bars([(f"{names[t]} as {names[p]}", n / support[t], f"{n} of {support[t]}") for t, p, n in wrong.tolist()])
+    most = max(n / support[t] for t, _, n in wrong.tolist())
+    return bars([(f"{names[t]} as {names[p]}", n / support[t] / most, f"{n} of {support[t]}") for t, p, n in wrong.tolist()])
 
 
 def precisions(evaluation: Evaluation) -> Image.Image | None:
@@ -158,22 +178,30 @@ def precisions(evaluation: Evaluation) -> Image.Image | None:
 
 def reliability(bins: Sequence[Bin]) -> Image.Image:
     """Draw the share that is right over the confidence, and below how many pictures have that confidence."""
-    side, left, top, low = 300, 46, 14, 70
-    canvas = Canvas(left + side + 14, top + side + low + 40)
+    side, left, top, low = 300, 46, 34, 70
+    canvas = Canvas(left + side + 24, top + side + low + 56)
     most = max(1, *(b.pictures for b in bins))
+    _legend(canvas, left, 8, [("share that is right", BARS), ("mean confidence", ORANGE)])
     _axes(canvas, (left, top, side, side), (0, 1), (0, 1), lambda v: f"{100 * v:.0f}%", lambda v: f"{100 * v:.0f}%")
     for b in bins:
         x, width = left + side * b.low, side * (b.high - b.low) - 1
         if b.pictures:
-            canvas.box(x, top + side * (1 - b.accuracy), width, max(1.0, side * b.accuracy), (150, 185, 225))
+            canvas.box(x, top + side * (1 - b.accuracy), width, max(1.0, side * b.accuracy), BARS)
             canvas.box(x, top + side * (1 - b.confidence) - 1, width, 2, ORANGE)
         height = low * b.pictures / most
-        canvas.box(x, top + side + 34 + low - height, width, height, GRID)
+        canvas.box(x, top + side + 50 + low - height, width, height, FAINT if b.pictures else None)
     canvas.line([(left, top + side), (left + side, top)], FAINT, 1)
-    canvas.text(left + 8, top + 8, "right", fill=BLUE)
-    canvas.text(left + 8, top + 24, "confidence", fill=ORANGE)
-    canvas.text(left, top + side + 20, f"pictures (at most {most})", fill=FAINT, size=10)
+    canvas.text(left + side / 2, top + side + 20, "confidence", "ma", FAINT, 10)
+    canvas.text(left, top + side + 34, f"how many have it, up to {most}", fill=FAINT, size=10)
     return canvas.image
+
+
+def _legend(canvas: Canvas, left: float, y: float, names: Sequence[tuple[str, Any]]) -> None:
+    """Write names in a line that nothing is drawn on, each behind a patch of its colour."""
+    for name, color in names:
+        canvas.box(left, y + 2, 12, 9, color)
+        canvas.text(left + 17, y, name)
+        left += 17 + width_of([name]) + 18
 
 
 def _axes(
@@ -215,10 +243,11 @@ def curves(history: Sequence[dict[str, Any]]) -> Image.Image | None:
     panels = [panel for panel in panels if panel]
     if not panels:
         return None
-    width, height, gap = 460, 190, 44
-    canvas = Canvas(70 + width + 16, 16 + (height + gap) * len(panels))
+    width, height, gap = 460, 190, 58
+    canvas = Canvas(70 + width + 16, (height + gap) * len(panels) + 18)
     for number, panel in enumerate(panels):
-        _panel(canvas, (70, 16 + (height + gap) * number, width, height), panel)
+        _panel(canvas, (70, 30 + (height + gap) * number, width, height), panel)
+    canvas.text(70 + width / 2, canvas.image.height / UNIT - 18, "epoch", "ma", FAINT, 10)
     return canvas.image
 
 
@@ -243,12 +272,11 @@ def _panel(canvas: Canvas, frame: tuple[float, float, float, float], panel: list
     def place(x: float, y: float) -> tuple[float, float]:
         return left + width * (x - xs[0]) / (xs[1] - xs[0]), top + height * (1 - (y - ys[0]) / (ys[1] - ys[0]))
 
-    for number, (name, color, points) in enumerate(panel):
+    for _, color, points in panel:
         canvas.line([place(x, min(y, ys[1])) for x, y in points], color)
-        canvas.text(left + width - 4, top + 4 + 16 * number, name.replace("_", " "), "ra", color)
+    _legend(canvas, left, top - 22, [(name.replace("_", " "), color) for name, color, _ in panel])
     if cut:
-        text = f"{len(cut)} above the top, up to {max(cut):.2g}"
-        canvas.text(left + width - 4, top + 4 + 16 * len(panel), text, "ra", FAINT, 10)
+        canvas.text(left + width, top - 22, f"{len(cut)} above the top, up to {max(cut):.2g}", "ra", FAINT, 10)
 
 
 def _within(values: Sequence[float]) -> tuple[list[float], list[float]]:

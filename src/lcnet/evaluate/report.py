@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 PAGE = "report.html"
 TILES = 24  # mistakes that are shown
 CLASSES = 100  # rows of the table of classes; of more the worst
+CALIBRATION = "Where a bar ends above its mean confidence, more answers are right than the model says; below, fewer."
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #202124; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -64,20 +65,28 @@ def write_report(
     evaluation: Evaluation,
     dataset: LabeledPictures | None = None,
     *,
-    title: str = "Evaluation",
+    title: str = "",
     history: Sequence[dict[str, Any]] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write the report of an evaluation, under a temporary name and then renamed.
 
-    dataset: what the mistakes are read from, by default what was measured; its pictures must be in the same order.
-    history: what training wrote an epoch, with any of `epoch`, `train_loss`, `val_loss`, `val_top1` and `lr`; drawn as
-    learning curves. Raises `InputError` for a folder that exists, unless it is a report and `overwrite` is given.
+    dataset: what the mistakes are read from, by default what was measured; its pictures must be in the same order. title: by
+    default what the model says of itself. history: what training wrote an epoch, with any of `epoch`, `train_loss`,
+    `val_loss`, `val_top1` and `lr`; drawn as learning curves. Raises `InputError` for a folder that exists, unless it is a
+    report and `overwrite` is given.
     """
     target = Path(folder)
     check(target, overwrite)
     with replacing_folder(target) as temporary:
-        _fill(temporary, evaluation, dataset or evaluation.answers.dataset, title, history or ())
+        _fill(temporary, evaluation, dataset or evaluation.answers.dataset, title or _title(evaluation), history or ())
+
+
+def _title(evaluation: Evaluation) -> str:
+    config = evaluation.answers.config
+    source, data = (config.provenance.get(key) for key in ("source", "data"))
+    name = f"{config.arch.name} trained on {data}" if data else str(source or config.arch.name)
+    return f"{name}, measured on {evaluation.pictures:,} pictures"
 
 
 def _fill(
@@ -134,16 +143,21 @@ def _encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 def _page(evaluation: Evaluation, title: str, images: dict[str, bytes], tiles: list[Tile]) -> str:
     parts = [f"<h1>{escape(title)}</h1>", f"<p>{evaluation.pictures:,} pictures. Intervals are 95%.</p>"]
-    parts += [f'<p class="note">{escape(note)}</p>' for note in evaluation.notes()]
+    parts += map(_caption, evaluation.notes())
     parts.append(_table([["measure", "value", "interval"], *summary_rows(evaluation)]))
     if "curves" in images:
         parts += ["<h2>Training</h2>", _image(images["curves"], "learning curves")]
     if "confusion" in images:
-        parts += ["<h2>Confusions</h2>", _image(images["confusion"], "confusion matrix, or the most confused pairs")]
+        parts += ["<h2>Confusions</h2>", _caption(_confusion_text(evaluation))]
+        parts.append(_image(images["confusion"], "confusion matrix, or the most confused pairs"))
         parts += _numbered(evaluation)
     if "precisions" in images:
         parts += ["<h2>Average precision, the lowest first</h2>", _image(images["precisions"], "average precisions")]
-    parts += ["<h2>Calibration</h2>", _image(images["reliability"], "share that is right, by confidence")]
+    parts += [
+        "<h2>Calibration</h2>",
+        _caption(CALIBRATION),
+        _image(images["reliability"], "share that is right, by confidence"),
+    ]
     if evaluation.classes is not None:
         parts += ["<h2>Classes</h2>", _table(class_rows(evaluation, CLASSES))]
     if evaluation.decided is not None:
@@ -159,13 +173,29 @@ def _page(evaluation: Evaluation, title: str, images: dict[str, bytes], tiles: l
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
 
 
-def _numbered(evaluation: Evaluation) -> list[str]:
-    """The names that the pictures cannot write."""
-    from .plots import labels
+def _confusion_text(evaluation: Evaluation) -> str:
+    from .plots import MATRIX
 
-    names = zip(labels(evaluation.answers), evaluation.answers.names, strict=True)
-    odd = [f"{label} {name}" for label, name in names if label.startswith("#") and label != name]
-    return [f'<p class="note">{escape("; ".join(odd[:CLASSES]))}</p>'] if odd else []
+    if len(evaluation.answers.names) <= MATRIX:
+        return "A row is a true class, a column an answer: the darker a field, the larger its share of the row."
+    return "The pairs that are confused most, the true class first: the longer a bar, the larger their share of the true class."
+
+
+def _caption(text: str) -> str:
+    return f'<p class="note">{escape(text)}</p>'
+
+
+def _numbered(evaluation: Evaluation) -> list[str]:
+    """The names that the pictures cannot write, or not whole."""
+    from .plots import drawn, labels
+
+    names, written = evaluation.answers.names, labels(evaluation.answers)
+    odd = [
+        f"{written[k].split(' ')[0]} {names[k]}"
+        for k in drawn(evaluation)
+        if written[k].startswith("#") and written[k] != names[k]
+    ]
+    return [_caption("; ".join(odd[:CLASSES]))] if odd else []
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -17,13 +17,15 @@ import numpy as np
 
 from ..config import ModelConfig
 from ..dataset import array_of
-from ..dataset.arrays import MAGIC, is_array
+from ..dataset.arrays import is_array
+from ..dataset.sketch import Sketch
 from ..errors import ImageError, InputError
 from ..image.pixels import quiet_and_strict
 from ..image.reading import opened
 from ..sources.found import Found
 from ..text import one_line, plain
 from .align import align, read_real
+from .trained import sketch_of
 
 if TYPE_CHECKING:
     from ..runtime import Classifier
@@ -61,6 +63,13 @@ class Skipped(NamedTuple):
     reason: str
 
 
+class Seen(NamedTuple):
+    """How many of the pictures the model was trained on, of those that could be compared with what it was trained on."""
+
+    pictures: int
+    compared: int
+
+
 @dataclass(frozen=True, eq=False)
 class Answers:
     """The logits of N pictures and what they should have been. C columns: the model's classes, or the data's if restricted.
@@ -80,6 +89,7 @@ class Answers:
     unlabeled: int = 0  # pictures without ReaL labels, which are left out
     restricted: bool = False
     real: bool = False
+    seen: Seen | None = None  # None: the model does not say what it was trained on
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -109,7 +119,7 @@ def answer(
     The logits of all pictures are kept: 4 bytes a class and picture. The pictures themselves are read as they are needed.
     """
     if real and restrict:
-        raise InputError("ReaL labels are of all classes: leave out --restrict, or --real")
+        raise InputError("ReaL labels are of all classes: restrict and real exclude each other")
     plan = _plan_real(model, dataset, real) if real else _plan(model, dataset, restrict)
     if not len(plan.indices):
         raise InputError("the data set has no pictures")
@@ -172,17 +182,20 @@ def _run(model: Classifier, plan: Answers, skip: bool, workers: int | None, adva
     count = len(plan.indices)
     logits = np.empty((count, len(plan.columns)), np.float32)
     sides, good = np.zeros(count, np.int64), np.ones(count, bool)
+    sketch, seen = sketch_of(plan.config), []
     skipped = []
-    with closing(model.stream(_samples(plan), "logits", errors="yield", workers=workers)) as items:
+    with closing(model.stream(_samples(plan, sketch), "logits", errors="yield", workers=workers)) as items:
         for row, item in enumerate(items):
             sides[row] = item.source.side
+            if item.source.known is not None:
+                seen.append(item.source.known)
             if item.error is None:
                 logits[row] = item.value[plan.columns]
             else:
                 good[row] = False
                 bad = Skipped(plain(item.source), one_line(str(item.error).removeprefix(f"{item.source}: ")))
                 if not skip:
-                    raise ImageError(f"{bad.name}: {bad.reason}; --skip-unreadable leaves such pictures out")
+                    raise ImageError(f"{bad.name}: {bad.reason}; mend it, or leave such pictures out (skip_unreadable)")
                 skipped.append(bad)
             advance()
     rows = slice(None) if good.all() else good  # a view, where nothing is left out
@@ -193,29 +206,33 @@ def _run(model: Classifier, plan: Answers, skip: bool, workers: int | None, adva
         indices=plan.indices[rows],
         sides=sides[rows],
         skipped=tuple(skipped),
+        seen=Seen(sum(seen), len(seen)) if sketch else None,
     )
 
 
-def _samples(plan: Answers) -> Iterator[Sample]:
-    return (Sample(plan.dataset, int(index)) for index in plan.indices)
+def _samples(plan: Answers, sketch: Sketch | None) -> Iterator[Sample]:
+    return (Sample(plan.dataset, int(index), sketch) for index in plan.indices)
 
 
 class Sample(Found):
-    """One picture of a data set; `side` is known once it has been opened."""
+    """One picture of a data set. Once it has been opened, its `side` is known, and whether the sketch has it: `known`."""
 
-    __slots__ = ("side",)
+    __slots__ = ("known", "side", "sketch")
 
-    def __init__(self, dataset: LabeledPictures, index: int) -> None:
+    def __init__(self, dataset: LabeledPictures, index: int, sketch: Sketch | None = None) -> None:
         super().__init__(dataset.names[index], partial(dataset.read, index))
-        self.side = 0
+        self.side, self.sketch = 0, sketch
+        self.known: bool | None = None
 
     def open(self) -> Any:
         """Return the encoded picture as a binary file with a name, or what a .npy file holds. Raises `ImageError`."""
         file = super().open()
-        start = file.read(len(MAGIC))
+        data = file.read()
         file.seek(0)
-        if is_array(start):
-            pixels = array_of(file.read(), self.name)
+        if self.sketch:
+            self.known = self.sketch.knows(data)
+        if is_array(data):
+            pixels = array_of(data, self.name)
             self.side = min(pixels.shape[:2])
             return pixels
         self.side = _short_side(file)

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..errors import LcnetError
+from ..errors import RefusedError
 from ..modelfile import ModelFile
 
 TOLERANCE = 1e-4  # of the range of the outputs
 
 
-class ExportError(LcnetError):
+class ExportError(RefusedError):
     """An export whose result differs from our runtime's: nothing is written."""
 
 

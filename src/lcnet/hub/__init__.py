@@ -391,7 +391,7 @@ def _no_such_file(want: _Remote) -> str:
 def _unreachable(want: _Remote, reason: str) -> WeightsError:
     return WeightsError(
         f"cannot get {want}: it is not in the cache {want.cache}, and {reason}. Ways out: "
-        f"(1) with a network, `lcnet download {want.asked} --to DIR`, copy DIR here and use `--model local-dir:DIR`; "
-        "(2) set HF_HOME to the folder of another cache that has it; (3) give a model file that you have, `--model PATH`. "
+        f"(1) with a network, `lcnet download {want.asked} --to DIR`, copy DIR here and load `local-dir:DIR`; "
+        "(2) set HF_HOME to the folder of another cache that has it; (3) give the path of a model file that you have. "
         "`lcnet_050.cifar10` is bundled and needs no download."
     )

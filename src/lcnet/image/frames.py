@@ -83,7 +83,7 @@ class Film:
         if self.pixels > MAX_TIMES * self.max_pixels:
             raise ImageError(
                 f"its frames up to here have more than {MAX_TIMES} times max_pixels = {self.max_pixels} pixels: "
-                "take fewer, or allow more (--max-pixels) if it can be trusted"
+                "take fewer, or allow more if it can be trusted"
             )
 
     def close(self) -> None:

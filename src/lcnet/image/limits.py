@@ -50,7 +50,7 @@ def check_size(image: Image.Image, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise ImageError(
             f"it has {width} x {height} pixels, more than max_pixels = {max_pixels}: make it smaller, "
-            "or allow more (--max-pixels) if it can be trusted"
+            "or allow more if it can be trusted"
         )
     own = Image.MAX_IMAGE_PIXELS
     if own and own != PILLOW_PIXELS and width * height > 2 * own:  # somebody has set it

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..config import Quantization
 from ..dataset.reading import reading_of
-from ..errors import InputError, LcnetError
+from ..errors import InputError, RefusedError
 from ..modelfile import ModelFile
 from ..modelfile.fold import fold
 from ..modelfile.quantized import Layers, layers_of, to_weights
@@ -31,7 +31,7 @@ SENSITIVITY_IMAGES = 32
 __getattr__ = renamed(__name__, {"Options": "QuantizeOptions"})
 
 
-class GateError(LcnetError):
+class GateError(RefusedError):
     """A quantised model that is not good enough to be kept. `outcome` is what was made and measured."""
 
     def __init__(self, outcome: Outcome) -> None:

@@ -49,5 +49,9 @@ class Result:
         return self.top[0].probability
 
     def to_dict(self) -> dict[str, Any]:
-        """What becomes JSON wherever a result does: whether it is `known`, the accepted `labels`, and the `top` classes."""
+        """What becomes JSON wherever a result does: whether it is `known`, the accepted `labels`, and the `top` classes.
+
+        Each of `top` is a dict of `index` (of the logit), `label`, `id` (None where the model has none) and `probability`,
+        0 to 1. `lcnet classify -f json` prints this of every picture, beside its name.
+        """
         return {"known": self.known, "labels": list(self.labels), "top": [p._asdict() for p in self.top]}

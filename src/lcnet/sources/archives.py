@@ -56,7 +56,7 @@ def _read(file: Any, limit: int) -> bytes:
 
 
 def _too_large(size: int, limit: int) -> str:
-    return f"it has {size} bytes or more, the limit for a picture in an archive is {limit}: --max-member allows more"
+    return f"it has {size} bytes or more, the limit for a picture in an archive is {limit} (max_member)"
 
 
 def _zip_members(path: str, limit: int, passed: Passed) -> Iterator[Found]:

@@ -19,9 +19,10 @@ from torch import nn
 from ..config import ModelConfig
 from ..cpus import usable_cpus
 from ..dataset.reading import given, reading_of
+from ..dataset.sketch import sketch
 from ..hub import HUB_PREFIXES
 from ..modelfile.description import write_config
-from ..text import shown
+from ..text import plain, shown
 from . import checkpoint, resuming
 from .distributed import joined
 from .events import Events
@@ -48,6 +49,7 @@ class Fit:
     epochs: int
     best_epoch: int
     metrics: dict[str, float] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()  # pictures that could not be read
 
 
 def fit(
@@ -103,6 +105,7 @@ class _Training:
             "metric": self.metric,
             "validation": fingerprint(self.val) if self.val else None,  # what the best so far was measured on
         }
+        self.sketch = sketch(self.train) if self.group.first else None
         self.description = {"data": data, **{k: v for k, v in asdict(options).items() if k not in ("resume", "overwrite")}}
 
     def run(self) -> Fit:
@@ -235,7 +238,9 @@ class _Training:
             "data": shown(Path(self.description["data"]).name),
             "started_from": _shown(self.options.model),
             "seed": self.options.seed,
+            "val_fraction": self.options.val_fraction,
             **self._counts,
+            **({"train_sketch": self.sketch.to_json()} if self.sketch else {}),
             "recipe": self.recipe.to_json(),
             **given(self.options),
         }
@@ -246,7 +251,7 @@ class _Training:
 
     def _finish(self, run: Run, rows: list[dict[str, Any]]) -> Fit:
         best = run.place.best_epoch
-        done = Fit(self.output.model, run.place.epoch, best)
+        done = Fit(self.output.model, run.place.epoch, best, left_out=tuple(self.skipped))
         if self.group.first:
             row = rows[best - 1]
             done = replace(done, metrics={k.removeprefix("val_"): v for k, v in row.items() if k.startswith("val_")})
@@ -263,7 +268,8 @@ class _Training:
 
         self.events.note("evaluating the model file with the native engine")
         model = load(self.output.model, max_pixels=self.options.max_pixels)
-        write_report(self.output.report, evaluate(model, self.val), self.val, history=rows, overwrite=True)
+        title = f"{plain(self.output.model)} on val of {plain(Path(self.description['data']).name)}"
+        write_report(self.output.report, evaluate(model, self.val), self.val, title=title, history=rows, overwrite=True)
 
     def _recipe_json(self) -> dict[str, Any]:
         """What repeats the run on this machine, paths as they were given: the run's own record, not for handing on."""
