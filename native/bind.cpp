@@ -37,7 +37,7 @@ static Outputs outputs(const Interface& net, size_t images, const std::optional<
     out.logits = logits->data();
   }
   if (embeddings) {
-    require(embeddings->shape(0) == images && embeddings->shape(1) == net.head_features && net.head_features,
+    require(embeddings->shape(0) == images && embeddings->shape(1) == net.embedding,
             "embeddings do not fit");
     out.embedding = embeddings->data();
   }
@@ -68,17 +68,19 @@ static void run_head(Engine& engine, const In<4>& features, const std::optional<
                      const std::optional<Out<2>>& embeddings) {
   const size_t images = features.shape(0), height = features.shape(2), width = features.shape(3);
   const Interface net = engine.any->interface();
+  require(net.pooled == 1, "the network pools other maps too");
   require(features.shape(1) == net.features && height > 0 && width > 0, "the feature map does not fit");
   const Outputs out = outputs(net, images, logits, embeddings);
   const Released released;
   engine.any->run_head(features.data(), images, height, width, out);
 }
 
-// dw [k,k,C] of a depthwise conv with k/2 zeros around: x [N,H,W,C], dy [N,H/stride,W/stride,C], sizes rounded up.
-static void dwgrad(lcnet::Pool& pool, const In<4>& x, const In<4>& dy, size_t stride, const Out<3>& dw,
+// dw [k,k,C] of a depthwise conv with k/2 zeros around: x [N,H,W,C], dy [N,H/down,W/across,C], sizes rounded up.
+static void dwgrad(lcnet::Pool& pool, const In<4>& x, const In<4>& dy, const Strides& strides, const Out<3>& dw,
                    const std::string& isa) {
-  const lcnet::DwgradShape s{x.shape(0), x.shape(1), x.shape(2), x.shape(3), dw.shape(0), stride};
-  require(lcnet::has_geometry(s.kernel, s.stride) && dw.shape(1) == s.kernel && dw.shape(2) == s.channels,
+  const lcnet::DwgradShape s{x.shape(0), x.shape(1), x.shape(2), x.shape(3), dw.shape(0), stride(strides)};
+  const bool rows = s.stride.h == 1 || s.stride.h == 2;
+  require(rows && lcnet::has_geometry(s.kernel, s.stride.w) && dw.shape(1) == s.kernel && dw.shape(2) == s.channels,
           "the weights do not fit");
   require(dy.shape(0) == s.images && dy.shape(1) == s.out_height() && dy.shape(2) == s.out_width() && dy.shape(3) == s.channels,
           "the output's gradient does not fit");
@@ -147,7 +149,8 @@ static void prepare(const Pixels& image, const Scaled& scaled, const Box& box, c
   require(table.shape(0) == planes && table.shape(1) == 256, "the table is not [C,256]");
   const lcnet::Kernels& kernels = lcnet::select_kernels(isa);
   const Released released;
-  const auto plane = static_cast<size_t>(out.stride(0)), pitch = static_cast<size_t>(out.stride(1));
+  const auto plane = static_cast<ptrdiff_t>(out.stride(0));
+  const auto pitch = static_cast<size_t>(out.stride(1));
   lcnet::PlaneSink sink({out.data(), width, planes, in.channels, plane, pitch}, table.data());
   lcnet::resize(kernels, in, to, sink);
 }
@@ -179,6 +182,14 @@ template <class L>
 static void feature_maps(L& layers, const std::vector<size_t>& after_blocks) {
   layers.feature_maps(after_blocks);
 }
+template <class L>
+static void pooled(L& layers, const std::vector<size_t>& after_blocks) {
+  layers.pooled(after_blocks);
+}
+template <class L>
+static void activation(L& layers, const std::string& name) {
+  layers.activation(name);
+}
 
 #if defined(__clang__)
 #define LCNET_COMPILER "clang " __clang_version__
@@ -192,7 +203,9 @@ NB_MODULE(_native, m) {
   nb::class_<Layers>(m, "Layers")
       .def(nb::init<>())
       .def("feature_maps", &feature_maps<Layers>, arg("after_blocks"))
-      .def("stem", &Layers::stem, arg("w"), arg("b"))
+      .def("pooled", &pooled<Layers>, arg("after_blocks"))
+      .def("activation", &activation<Layers>, arg("name"))
+      .def("stem", &Layers::stem, arg("w"), arg("b"), arg("strides") = Strides{2, 2})
       .def("block", &Layers::block, arg("strides"), arg("dw_w"), arg("dw_b"), arg("pw_w"), arg("pw_b"))
       .def("squeeze_excite", &Layers::squeeze_excite, arg("reduce_w"), arg("reduce_b"), arg("expand_w"), arg("expand_b"))
       .def("head", &Layers::head, arg("w"), arg("b"))
@@ -201,7 +214,10 @@ NB_MODULE(_native, m) {
   nb::class_<Int8Layers>(m, "Int8Layers")
       .def(nb::init<>())
       .def("feature_maps", &feature_maps<Int8Layers>, arg("after_blocks"))
-      .def("stem", &Int8Layers::stem, arg("w"), arg("scale"), arg("b"), arg("in_scale"), arg("in_zero"), arg("mean_255"))
+      .def("pooled", &pooled<Int8Layers>, arg("after_blocks"))
+      .def("activation", &activation<Int8Layers>, arg("name"))
+      .def("stem", &Int8Layers::stem, arg("w"), arg("scale"), arg("b"), arg("in_scale"), arg("in_zero"), arg("mean_255"),
+           arg("strides") = Strides{2, 2})
       .def("block", &Int8Layers::block, arg("strides"), arg("dw_w"), arg("dw_scale"), arg("dw_b"), arg("dw_in_scale"),
            arg("dw_in_zero"), arg("pw_w"), arg("pw_scale"), arg("pw_b"), arg("pw_in_scale"), arg("pw_in_zero"))
       .def("float_block", &Int8Layers::float_block, arg("strides"), arg("dw_w"), arg("dw_b"), arg("pw_w"), arg("pw_b"))
@@ -238,7 +254,7 @@ NB_MODULE(_native, m) {
       .def("run_head", &run_head, arg("features"), arg("logits").none(), arg("embeddings").none());
 
   nb::class_<lcnet::Pool>(m, "Pool").def(nb::init<size_t>(), arg("threads"));
-  m.def("dwgrad", &dwgrad, arg("pool"), arg("x").noconvert(), arg("dy").noconvert(), arg("stride"), arg("dw").noconvert(),
+  m.def("dwgrad", &dwgrad, arg("pool"), arg("x").noconvert(), arg("dy").noconvert(), arg("strides"), arg("dw").noconvert(),
         arg("isa"));
   m.def("resize", &resize, arg("image"), arg("scaled"), arg("box"), arg("filter"), arg("out").noconvert(), arg("isa"));
   m.def("prepare", &prepare, arg("image"), arg("scaled"), arg("box"), arg("filter"), arg("table"), arg("out").noconvert(),

@@ -19,9 +19,9 @@ void add_image(F32Dwgrad* kernel, const DwgradShape& s, const float* in, const f
   for (size_t y = 0; y < s.height; ++y) {
     std::memcpy(row + pad * s.channels, in + y * line, line * sizeof(float));
     for (size_t ky = 0; ky < s.kernel; ++ky) {
-      const size_t above = y + pad - ky;  // stride times the output row that sees row y under its weights ky
-      if (y + pad < ky || above % s.stride || above / s.stride >= s.out_height()) continue;
-      kernel(row, grad + above / s.stride * out_line, sums + ky * s.kernel * s.channels, s.out_width(), s.channels);
+      const size_t above = y + pad - ky;  // the stride down times the output row that sees row y under its weights ky
+      if (y + pad < ky || above % s.stride.h || above / s.stride.h >= s.out_height()) continue;
+      kernel(row, grad + above / s.stride.h * out_line, sums + ky * s.kernel * s.channels, s.out_width(), s.channels);
     }
   }
 }
@@ -34,7 +34,7 @@ void add(float* to, const float* from, size_t count) {
 
 void dwgrad(const Kernels& wanted, Pool& pool, const DwgradShape& s, const float* in, const float* grad, float* out) {
   const Kernels& kernels = s.channels % wanted.lanes ? kernels__scalar : wanted;
-  F32Dwgrad* const kernel = of_geometry(kernels.f32_dwgrad, s.kernel, s.stride);
+  F32Dwgrad* const kernel = of_geometry(kernels.f32_dwgrad, s.kernel, s.stride.w);
   const size_t sums = s.kernel * s.kernel * s.channels, shares = std::min(kShares, s.images);
   // Sums of an image apart from those of its share: short sums round less.
   std::vector<float> partial(2 * shares * sums);

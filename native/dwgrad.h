@@ -10,10 +10,11 @@ namespace lcnet {
 
 // A batch and its conv, of one of the geometries in kernels.h, with K/2 zeros around. Dense NHWC.
 struct DwgradShape {
-  size_t images, height, width, channels, kernel, stride;
+  size_t images, height, width, channels, kernel;
+  Stride stride;
 
-  size_t out_height() const { return strided(height, stride); }
-  size_t out_width() const { return strided(width, stride); }
+  size_t out_height() const { return strided(height, stride.h); }
+  size_t out_width() const { return strided(width, stride.w); }
 };
 
 // out [K][K][channels] = the sum over all images and output pixels of grad [images][out_height][out_width][channels] times the

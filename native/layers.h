@@ -6,6 +6,7 @@
 #include <nanobind/ndarray.h>
 
 #include <stdexcept>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -43,12 +44,22 @@ Block& add_squeeze_excite(std::vector<Block>& blocks, const Dense& reduce, const
   return block;
 }
 
+// Of the rows and of the columns.
+using Strides = std::tuple<size_t, size_t>;
+inline lcnet::Stride stride(const Strides& s) { return {std::get<0>(s), std::get<1>(s)}; }
+
 // What both kinds of layers need: how wide the trunk is so far, and arrays kept alive until they are packed.
 template <class Source>
 class KeptLayers {
  public:
   // After how many blocks each feature map is: ascending, from 1.
   void feature_maps(const std::vector<size_t>& after_blocks) { source_.feature_maps = after_blocks; }
+  // The same of the maps whose means head or classifier read, side by side; by default the last block's. Known before either.
+  void pooled(const std::vector<size_t>& after_blocks) { source_.pooled = after_blocks; }
+  void activation(const std::string& name) {
+    require(name == "hard_swish" || name == "relu", "there is no such activation");
+    source_.activation = name == "relu" ? lcnet::Activation::relu : lcnet::Activation::hswish6;
+  }
 
  protected:
   size_t trunk_channels() const { return source_.blocks.empty() ? source_.stem.channels : source_.blocks.back().pointwise.out; }
@@ -58,11 +69,33 @@ class KeptLayers {
   }
   void check() const {
     require(source_.stem.w && !source_.blocks.empty(), "a stem and a block are needed");
+    check_order(source_.feature_maps, "feature maps come after blocks, in their order");
+    check_order(source_.pooled, "pooled maps come after blocks, in their order");
+  }
+  void check_order(const std::vector<size_t>& after_blocks, const char* what) const {
     size_t last = 0;
-    for (size_t index : source_.feature_maps) {
-      require(last < index && index <= source_.blocks.size(), "feature maps come after blocks, in their order");
+    for (size_t index : after_blocks) {
+      require(last < index && index <= source_.blocks.size(), what);
       last = index;
     }
+  }
+  void stem_stride(const Strides& s) {
+    source_.stem_stride = stride(s);
+    const auto good = [](size_t n) { return n == 1 || n == 2; };
+    require(good(source_.stem_stride.h) && good(source_.stem_stride.w), "the stem's strides are 1 or 2");
+  }
+  // Channels that the layer behind the pooling reads.
+  size_t pooled_channels() const {
+    if (source_.pooled.empty()) return trunk_channels();
+    check_order(source_.pooled, "pooled maps come after blocks, in their order");
+    size_t channels = 0;
+    for (size_t index : source_.pooled) channels += source_.blocks[index - 1].pointwise.out;
+    return channels;
+  }
+  void check_head() const { require(source_.head.in == pooled_channels(), "the head does not fit what is pooled"); }
+  void check_classifier() const {
+    const size_t in = source_.head.out ? source_.head.out : pooled_channels();
+    require(source_.classifier.in == in, "the classifier does not fit the layer before it");
   }
 
   Source source_{};
@@ -71,16 +104,15 @@ class KeptLayers {
   std::vector<nb::object> kept_;
 };
 
-// Of the rows and of the columns.
-using Strides = std::tuple<size_t, size_t>;
-inline lcnet::Stride stride(const Strides& s) { return {std::get<0>(s), std::get<1>(s)}; }
-
 // The folded layers of one network, handed over in its order.
 class Layers : KeptLayers<lcnet::NetworkSource> {
  public:
+  using KeptLayers::activation;
   using KeptLayers::feature_maps;
-  void stem(const In<4>& w, const In<1>& b) {
+  using KeptLayers::pooled;
+  void stem(const In<4>& w, const In<1>& b, const Strides& strides) {
     source_.stem = spatial(w, b);
+    stem_stride(strides);
     require(source_.stem.kernel == 3, "the stem is a 3x3 conv");
     keep(w, b);
   }
@@ -100,12 +132,12 @@ class Layers : KeptLayers<lcnet::NetworkSource> {
   }
   void head(const In<2>& w, const In<1>& b) {
     source_.head = dense(w, b);
-    require(source_.head.in == trunk_channels(), "the head does not fit the last block");
+    check_head();
     keep(w, b);
   }
   void classifier(const In<2>& w, const In<1>& b) {
     source_.classifier = dense(w, b);
-    require(source_.classifier.in == source_.head.out, "the classifier does not fit the head");
+    check_classifier();
     keep(w, b);
   }
   const lcnet::NetworkSource& source() const {
@@ -120,9 +152,12 @@ using Zeros = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::
 // The same of a quantised network.
 class Int8Layers : KeptLayers<lcnet::Int8NetworkSource> {
  public:
+  using KeptLayers::activation;
   using KeptLayers::feature_maps;
+  using KeptLayers::pooled;
   void stem(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale, const Zeros& in_zero,
-            const In<1>& mean_255) {
+            const In<1>& mean_255, const Strides& strides) {
+    stem_stride(strides);
     source_.stem = int8_spatial(w, scale, b, in_scale, in_zero);
     require(source_.stem.kernel == 3, "the stem is a 3x3 conv");
     require(in_scale.shape(0) == source_.stem.in_chans && mean_255.shape(0) == source_.stem.in_chans,
@@ -161,13 +196,13 @@ class Int8Layers : KeptLayers<lcnet::Int8NetworkSource> {
   void float_head(const In<2>& w, const In<1>& b) {
     source_.float_head = ::dense(w, b);
     source_.head.in = source_.float_head.in, source_.head.out = source_.float_head.out;
-    require(source_.head.in == trunk_channels(), "the head does not fit the last block");
+    check_head();
     keep(w, b);
   }
   void float_classifier(const In<2>& w, const In<1>& b) {
     source_.float_classifier = ::dense(w, b);
     source_.classifier.in = source_.float_classifier.in, source_.classifier.out = source_.float_classifier.out;
-    require(source_.classifier.in == source_.head.out, "the classifier does not fit the head");
+    check_classifier();
     keep(w, b);
   }
   void squeeze_excite(const In<2>& reduce_w, const In<1>& reduce_b, const In<2>& expand_w, const In<1>& expand_b) {
@@ -177,12 +212,12 @@ class Int8Layers : KeptLayers<lcnet::Int8NetworkSource> {
   }
   void head(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale, const Zeros& in_zero) {
     source_.head = int8_dense(w, scale, b, in_scale, in_zero);
-    require(source_.head.in == trunk_channels(), "the head does not fit the last block");
+    check_head();
     keep(w, scale, b, in_scale, in_zero);
   }
   void classifier(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale, const Zeros& in_zero) {
     source_.classifier = int8_dense(w, scale, b, in_scale, in_zero);
-    require(source_.classifier.in == source_.head.out, "the classifier does not fit the head");
+    check_classifier();
     keep(w, scale, b, in_scale, in_zero);
   }
   const lcnet::Int8NetworkSource& source() const {

@@ -31,7 +31,8 @@ def path(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"format_version": 2}, "format_version is 2, expected 1: a newer lcnet"),
+        ({"format_version": 3}, "format_version is 3, expected 1 or 2: a newer lcnet"),
+        ({"format_version": 0}, "format_version is 0"),
         ({"format_version": True}, "format_version is True"),
         ({"format_version": ...}, "format_version is None"),
         ({"weights": {}}, r"unknown key 'weights' \(known: architecture"),
@@ -109,6 +110,46 @@ def test_channels_that_the_network_does_not_have(path, weights):
     gray = {"input_size": [1, 224, 224], "mean": [0.5], "std": [0.5]}
     described(path, weights, description(preprocessing=gray))
     refused(path, r"preprocessing\.input_size is \(1, 224, 224\), expected 3 channels as the network has")
+
+
+PADDLE = {"interpolation": "bilinear", "resize": "opencv", "alpha": "drop", "channel_order": "bgr"}
+NEEDED = {"resize": "0.1.0", "alpha": "0.1.0", "channel_order": "0.1.0"}
+
+
+def test_preprocessing_of_a_later_reader_is_written_where_it_is_needed(path, weights):
+    plain = ModelConfig(ARCH, Preprocessing())
+    assert not {*NEEDED} & {*plain.to_json()["preprocessing"]} and "needs" not in plain.to_json()
+    for fields in ({"alpha": "drop"}, {"channel_order": "bgr"}, PADDLE):
+        config = ModelConfig(ARCH, Preprocessing(**fields))
+        said = config.to_json()
+        assert said["needs"] == {name: release for name, release in NEEDED.items() if name in fields}
+        assert said["preprocessing"] == plain.to_json()["preprocessing"] | fields
+        write(path, ModelFile(config, weights))
+        assert read(path).config == config
+
+
+@pytest.mark.parametrize(
+    ("fields", "match"),
+    [
+        ({"resize": "cv2"}, "preprocessing.resize is 'cv2', expected pillow or opencv"),
+        (
+            {"resize": "opencv", "interpolation": "bicubic"},
+            "preprocessing.interpolation is 'bicubic', expected 'bilinear', since",
+        ),
+        ({"resize": "opencv"}, "preprocessing.interpolation is 'bicubic'"),
+        ({"alpha": True}, "preprocessing.alpha is True, expected composite or drop"),
+        ({"channel_order": "rbg"}, "preprocessing.channel_order is 'rbg', expected rgb or bgr"),
+    ],
+)
+def test_refused_preprocessing_of_a_later_reader(path, weights, fields, match):
+    described(path, weights, description(format_version=2, needs=NEEDED, preprocessing=fields))
+    refused(path, match)
+
+
+def test_only_three_channels_have_another_order():
+    with pytest.raises(ModelFileError, match="channel_order is 'bgr', expected 'rgb', since the network takes 1 channels"):
+        Preprocessing((1, 224, 224), mean=(0.5,), std=(0.5,), channel_order="bgr")
+    assert Preprocessing(channel_order="bgr").with_channels(1).channel_order == "rgb"
 
 
 def test_misspelt_preprocessing(path, weights):

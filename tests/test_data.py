@@ -12,6 +12,7 @@ from PIL import Image
 from lcnet.config import Preprocessing
 from lcnet.data import create_transform, resolve_data_config, resolve_model_data_config
 from lcnet.errors import ImageError, InputError, MissingExtraError
+from lcnet.image import prepare
 
 CFG = {
     "input_size": (3, 192, 160),
@@ -65,6 +66,9 @@ def test_a_runtime_models_preprocessing_survives(torch):
     config = resolve_model_data_config(SimpleNamespace(preprocessing=other))
     assert create_transform(**config).preprocessing == other
     assert "exif" not in resolve_model_data_config(SimpleNamespace(preprocessing=other), pretrained_cfg=CFG)
+    paddle = Preprocessing(interpolation="bilinear", resize="opencv", alpha="drop", channel_order="bgr")
+    config = resolve_model_data_config(SimpleNamespace(preprocessing=paddle))
+    assert create_transform(**config).preprocessing == paddle
 
 
 def test_resolving_can_be_logged(caplog):
@@ -130,6 +134,15 @@ def test_the_background_is_a_choice():
     clear = np.zeros((8, 8, 4), np.uint8)
     transform = create_transform(8, mean=(0,) * 3, std=(1,) * 3, background=(255, 0, 51), output="numpy")
     np.testing.assert_allclose(transform(clear)[:, 0, 0], [1, 0, 0.2])
+
+
+def test_the_pixels_of_paddle_are_a_choice():
+    config = {"interpolation": "bilinear", "resize": "opencv", "alpha": "drop", "channel_order": "bgr"}
+    pixels = np.random.default_rng(0).integers(0, 256, (130, 170, 4), dtype=np.uint8)
+    expected = prepare(pixels[:, :, :3].copy(), Preprocessing(**config))
+    np.testing.assert_array_equal(create_transform(**config, output="numpy")(encoded(pixels, "PNG")), expected)
+    with pytest.raises(InputError, match="interpolation is 'bicubic', expected 'bilinear'"):
+        create_transform(**config | {"interpolation": "bicubic"})
 
 
 def test_the_number_of_channels_comes_from_the_size_or_the_mean():

@@ -40,9 +40,10 @@ def reacting_weights(arch: Arch, seed: int = 0) -> dict[str, np.ndarray]:
     """
     import torch
 
-    from lcnet.nn import create_model
+    from lcnet.nn import LCNet
+    from lcnet.nn.layers import Style
 
-    model = create_model(arch.name, num_classes=arch.num_classes, in_chans=arch.in_chans)
+    model = LCNet(arch, Style.of(arch))
     state = {k: torch.from_numpy(v) for k, v in random_weights(arch, seed).items()}
     model.load_state_dict(state, strict=False)
     for module in model.modules():

@@ -84,13 +84,13 @@ EngineOf<Parts>::EngineOf(Network network, size_t threads) : network_(std::move(
 template <class Parts>
 Interface EngineOf<Parts>::interface() const {
   const Network& n = network_;
-  return {n.kernels.isa, n.in_chans, n.features, n.head_features, n.classes, n.feature_maps.size()};
+  return {n.kernels.isa, n.in_chans, n.features, n.embedding_channels(), n.classes, n.feature_maps.size(), n.pooled.size()};
 }
 
 template <class Parts>
 MapShape EngineOf<Parts>::feature_map(size_t number, size_t height, size_t width) const {
   const size_t blocks = network_.feature_maps[number];
-  const Stride total = total_stride(network_.blocks, blocks);
+  const Stride total = total_stride(network_, blocks);
   return {network_.blocks[blocks - 1].out_channels, strided(height, total.h), strided(width, total.w)};
 }
 
@@ -107,7 +107,7 @@ template <class Parts>
 Outputs EngineOf<Parts>::outputs_of(const Outputs& out, size_t image) const {
   Outputs one = out;
   one.image = image;
-  if (out.embedding) one.embedding += image * network_.head_features;
+  if (out.embedding) one.embedding += image * network_.embedding_channels();
   if (out.logits) one.logits += image * network_.classes;
   return one;
 }
@@ -187,7 +187,7 @@ template <class Parts>
 void EngineOf<Parts>::run_head(const float* features, size_t images, size_t height, size_t width, const Outputs& out) {
   std::atomic<size_t> next{0};
   const size_t floats = network_.features * height * width;
-  const Stride trunk = total_stride(network_.blocks, network_.blocks.size());
+  const Stride trunk = total_stride(network_, network_.blocks.size());
   each_member(images, height * trunk.h, width * trunk.w, [&](Lease& lease, Team& alone) {
     Heads heads(network_, lease.plan(), lease.arena());
     for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < images;) {

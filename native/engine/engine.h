@@ -15,7 +15,7 @@ namespace lcnet {
 // What a caller needs to know to size inputs and outputs.
 struct Interface {
   const char* isa;
-  size_t in_chans, features, head_features, classes, feature_maps;
+  size_t in_chans, features, embedding, classes, feature_maps, pooled;  // channels, and how many maps
 };
 struct MapShape {
   size_t channels, height, width;
@@ -30,7 +30,8 @@ class AnyEngine {
   // says, the others follow without gaps.
   virtual void run(const float* x, size_t images, size_t height, size_t width, const Outputs& out) = 0;
 
-  // Embeddings and logits from the last block's output, [images][features][height][width] in its own size.
+  // Embeddings and logits from the last block's output, [images][features][height][width] in its own size. Of a network that
+  // pools no other.
   virtual void run_head(const float* features, size_t images, size_t height, size_t width, const Outputs& out) = 0;
 
   virtual Interface interface() const = 0;

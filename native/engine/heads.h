@@ -15,7 +15,7 @@ class HeadsOf {
   HeadsOf(const Network& net, const Plan& plan, std::byte* arena) : net_(net), plan_(plan), arena_(arena) {}
 
   // Where the pooled values of the next image go; they are in `add`'s hands from then on.
-  float* next() { return at(plan_.pooled, net_.head.in, images_); }
+  float* next() { return at(plan_.pooled, net_.pooled_size, images_); }
   // Computes what is waiting as soon as there are Plan::kHeads.
   void add(const Outputs& out) {
     outputs_[images_++] = out;
@@ -45,13 +45,15 @@ void Heads::dense(const PackedDense& d, Place<float> from, Place<float> to, Acti
 template <class Network, class Plan>
 void HeadsOf<Network, Plan>::flush() {
   if (images_ == 0) return;
-  dense(net_.head, plan_.pooled, plan_.embeddings, Activation::hswish6);
+  const bool head = net_.head.out;
+  const Place<float> embeddings = head ? plan_.embeddings : plan_.pooled;
+  if (head) dense(net_.head, plan_.pooled, embeddings, net_.activation);
   if (std::any_of(outputs_, outputs_ + images_, [](const Outputs& out) { return out.logits; }))
-    dense(net_.classifier, plan_.embeddings, plan_.all_logits, Activation::none);
+    dense(net_.classifier, embeddings, plan_.all_logits, Activation::none);
   for (size_t i = 0; i < images_; ++i) {
-    const float *embedding = at(plan_.embeddings, net_.head.out, i), *logits = at(plan_.all_logits, net_.classifier.out, i);
-    if (float* out = outputs_[i].embedding)
-      std::transform(embedding, embedding + net_.head_features, out, [](float x) { return x * kSixth; });
+    const float* embedding = at(embeddings, head ? net_.head.out : net_.pooled_size, i);
+    const float* logits = at(plan_.all_logits, net_.classifier.out, i);
+    if (float* out = outputs_[i].embedding) net_.copy_embedding(embedding, out, net_.embedding_scale());
     if (outputs_[i].logits) std::copy(logits, logits + net_.classes, outputs_[i].logits);
   }
   images_ = 0;

@@ -76,22 +76,56 @@ void check_geometry(size_t kernel, Stride stride) {
     throw std::invalid_argument("no depthwise kernel of this size and stride");
 }
 
+size_t Ends::embedding_channels() const {
+  size_t channels = 0;
+  for (const Part& part : embedding) channels += part.channels;
+  return channels;
+}
+
+void Ends::copy_embedding(const float* from, float* to, float scale) const {
+  for (const Part& part : embedding)
+    to = std::transform(from + part.offset, from + part.offset + part.channels, to, [=](float x) { return x * scale; });
+}
+
+std::vector<size_t> Ends::pooled_places() const {
+  std::vector<size_t> places;
+  for (const Part& part : pooled)
+    for (size_t c = 0; c < part.channels; ++c) places.push_back(part.offset + c);
+  return places;
+}
+
+std::vector<float> spread(const Dense& d, const std::vector<size_t>& places, size_t in) {
+  std::vector<float> w(d.out * in);
+  for (size_t o = 0; o < d.out; ++o)
+    for (size_t i = 0; i < d.in; ++i) w[o * in + places[i]] = d.w[o * d.in + i];
+  return w;
+}
+
+// A layer on what is pooled.
+static PackedDense pack_pooled(const Network& net, const Dense& d, float scale) {
+  const std::vector<size_t> places = net.pooled_places();
+  if (in_place(places)) return pack_large(net, d, scale);
+  const std::vector<float> w = spread(d, places, net.pooled_size);
+  return pack_large(net, {w.data(), d.b, net.pooled_size, d.out}, scale);
+}
+
 static Block pack_block(const Network& net, const BlockSource& s) {
   check_geometry(s.depthwise.kernel, s.stride);
   Block b;
   const size_t L = net.kernels.lanes;
-  b.depthwise = pack_spatial(s.depthwise, L, L, in_order(s.depthwise.kernel * s.depthwise.kernel), kSixth);
+  const float unit = unit_of(net.activation);
+  b.depthwise = pack_spatial(s.depthwise, L, L, in_order(s.depthwise.kernel * s.depthwise.kernel), unit);
   b.f32_dwconv = of_geometry(net.kernels.f32_dwconv, s.depthwise.kernel, s.stride.w);
   if (net.precision == Precision::bf16) b.bf16_dwconv = of_geometry(net.kernels.bf16->dwconv, s.depthwise.kernel, s.stride.w);
   b.kernel = s.depthwise.kernel;
   b.stride = s.stride;
   b.se = s.se;
   if (s.se) {
-    b.reduce = pack_dense(net, s.reduce, kSixth);
+    b.reduce = pack_dense(net, s.reduce, unit);
     b.expand = pack_dense(net, s.expand, 1.0f);
   }
-  // Behind squeeze-and-excite the values carry two sixes: hard-swish's and the gate's.
-  b.pointwise = pack_large(net, s.pointwise, s.se ? kSixth * kSixth : kSixth);
+  // Behind squeeze-and-excite the values carry the gate's six too.
+  b.pointwise = pack_large(net, s.pointwise, s.se ? unit * kSixth : unit);
   b.out_channels = s.pointwise.out;
   return b;
 }
@@ -100,35 +134,40 @@ static Block pack_block(const Network& net, const BlockSource& s) {
 static Block pack_planes(const Network& net, const BlockSource& s) {
   Block b;
   b.planes = true;
-  b.depthwise = pack_spatial(s.depthwise, 1, kPlanes, in_order(9), kSixth);
+  b.depthwise = pack_spatial(s.depthwise, 1, kPlanes, in_order(9), unit_of(net.activation));
   b.kernel = s.depthwise.kernel;
   b.stride = s.stride;
-  b.pointwise = pack_panels(s.pointwise, net.kernels.lanes, net.kernels.panel, kPlanes, kSixth);
+  b.pointwise = pack_panels(s.pointwise, net.kernels.lanes, net.kernels.panel, kPlanes, unit_of(net.activation));
   b.out_channels = s.pointwise.out;
   return b;
 }
 
-// To the first block that leaves no more than a pixel of each 16 x 16 of the image's. Squeeze-and-excite looks at whole maps.
-static size_t front_blocks(const std::vector<Block>& blocks) {
-  for (size_t i = 0; i < blocks.size(); ++i) {
-    if (blocks[i].se) return i;
-    const Stride total = total_stride(blocks, i + 1);
+// To the first block that leaves no more than a pixel of each 16 x 16 of the image's, and not into a 5x5 without a stride, which
+// follows there in networks whose rows and columns shrink alike: bands of a team would share most of their rows, and two threads
+// take 1.4 times as long for a line of text. Squeeze-and-excite looks at whole maps, and so does the pooling.
+static size_t front_blocks(const Network& net) {
+  const size_t most = net.pooled.empty() ? net.blocks.size() : net.pooled.front().map;
+  for (size_t i = 0; i < most; ++i) {
+    if (net.blocks[i].se || (net.blocks[i].kernel == 5 && net.blocks[i].stride == Stride{1, 1})) return i;
+    const Stride total = total_stride(net, i + 1);
     if (total.h * total.w >= 16 * 16) return i + 1;
   }
-  return blocks.size();
+  return most;
 }
 
 Network::Network(const Kernels& k, const NetworkSource& s, Precision p)
-    : kernels(k), precision(p), in_chans(s.stem.in_chans), feature_maps(s.feature_maps),
-      features(s.blocks.empty() ? 0 : s.blocks.back().pointwise.out), head_features(s.head.out), classes(s.classifier.out) {
+    : Ends(s, k.lanes), kernels(k), precision(p), activation(s.activation), stem_stride(s.stem_stride),
+      in_chans(s.stem.in_chans), feature_maps(s.feature_maps),
+      features(s.blocks.empty() ? 0 : s.blocks.back().pointwise.out), classes(s.classifier.out) {
   stem = pack_spatial(s.stem, kPlanes, kPlanes, stem_order(in_chans), 1.0f);
   for (const BlockSource& block : s.blocks) {
     const bool first = stem.channels && blocks.empty();
     blocks.push_back(first && runs_on_planes(block) ? pack_planes(*this, block) : pack_block(*this, block));
   }
-  front = front_blocks(blocks);
-  if (head_features) head = pack_large(*this, s.head, kSixth);
-  if (classes) classifier = pack_large(*this, s.classifier, kSixth);
+  front = front_blocks(*this);
+  const float unit = unit_of(activation);
+  if (s.head.out) head = pack_pooled(*this, s.head, unit);
+  if (classes) classifier = s.head.out ? pack_large(*this, s.classifier, unit) : pack_pooled(*this, s.classifier, unit);
 }
 
 }  // namespace lcnet

@@ -34,8 +34,15 @@ struct NetworkSource {
   Spatial stem;
   std::vector<BlockSource> blocks;
   std::vector<size_t> feature_maps;  // after how many blocks each is, ascending, from 1
-  Dense head, classifier;            // `out` 0: none; a classifier needs a head
+  Dense head, classifier;            // `out` 0: none
+  Stride stem_stride = {2, 2};
+  Activation activation = Activation::hswish6;  // or relu
+  std::vector<size_t> pooled;  // as feature_maps: whose means head or classifier read, side by side; empty: the last block's
 };
+
+// What a stored value must be multiplied by to be the true one, and the other way round.
+inline float unit_of(Activation act) { return act == Activation::hswish6 ? kSixth : 1.0f; }
+inline float times_of(Activation act) { return act == Activation::hswish6 ? 6.0f : 1.0f; }
 
 inline size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
@@ -54,6 +61,9 @@ struct PackedDense {
 // [out][in] -> panels of float [in][panel * L], `out` padded to whole vectors and `in` to a multiple of `unit`; see F32Gemm.
 PackedDense pack_panels(const Dense& d, size_t lanes, size_t panel, size_t unit, float scale);
 
+// A layer's weights with its inputs at their places among `in`, and zeros at the others; empty if they follow each other.
+std::vector<float> spread(const Dense& d, const std::vector<size_t>& places, size_t in);
+
 // Calls work(first output, outputs) for each weight panel of `out` outputs: full ones, then vectors by themselves.
 template <class Work>
 void for_panels(size_t lanes, size_t panel, size_t out, Work work) {
@@ -66,6 +76,45 @@ void for_panels(size_t lanes, size_t panel, size_t out, Work work) {
 
 // Throws std::invalid_argument if there is no depthwise kernel of this size and stride.
 void check_geometry(size_t kernel, Stride stride);
+
+// Channels that follow each other without gaps in a vector padded to whole vectors of lanes: the means of a map, or all of a
+// head's outputs.
+struct Part {
+  size_t map;       // after how many blocks it is
+  size_t offset;    // of its first channel
+  size_t channels;  // without padding
+};
+
+// What is pooled, and what the classifier reads.
+struct Ends {
+  std::vector<Part> pooled, embedding;
+  size_t pooled_size = 0;  // with padding
+
+  template <class Source>
+  Ends(const Source& s, size_t lanes);
+  size_t embedding_channels() const;  // without padding
+  // The embedding without padding, multiplied.
+  void copy_embedding(const float* from, float* to, float scale) const;
+  // For each input of a layer on what is pooled, its place there.
+  std::vector<size_t> pooled_places() const;
+};
+
+template <class Source>
+Ends::Ends(const Source& s, size_t lanes) {
+  std::vector<size_t> maps = s.pooled;
+  if (maps.empty() && !s.blocks.empty()) maps.push_back(s.blocks.size());
+  for (size_t map : maps) {
+    const size_t channels = s.blocks[map - 1].pointwise.out;
+    pooled.push_back({map, pooled_size, channels});
+    pooled_size += round_up(channels, lanes);
+  }
+  if (s.head.out)
+    embedding.push_back({0, 0, s.head.out});
+  else
+    embedding = pooled;
+}
+
+inline bool in_place(const std::vector<size_t>& places) { return places.empty() || places.back() + 1 == places.size(); }
 
 // Whether a network's first block runs on planes, as the stem makes them: 3x3, stride 1, without squeeze-and-excite.
 template <class Block>
@@ -89,11 +138,13 @@ struct Block {
   size_t out_channels = 0;  // without padding
 };
 
-struct Network {
+struct Network : Ends {
   Network(const Kernels& kernels, const NetworkSource& source, Precision precision = Precision::f32);
 
   const Kernels& kernels;
   const Precision precision;
+  const Activation activation;
+  const Stride stem_stride;
   size_t in_chans;
   PackedSpatial stem;  // planes
   std::vector<Block> blocks;
@@ -102,8 +153,9 @@ struct Network {
   // Later blocks run one after the other over whole shared maps: there the weights outgrow the rows.
   size_t front;
   PackedDense head, classifier;
-  size_t features, head_features, classes;  // without padding
+  size_t features, classes;  // without padding
 
+  float embedding_scale() const { return unit_of(activation); }
   size_t padded(size_t channels) const { return round_up(channels, kernels.lanes); }
 };
 

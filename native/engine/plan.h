@@ -33,6 +33,9 @@ struct Tile {
 // About `pixels` output pixels a piece: whole rows if one fits.
 Tile choose_tile(size_t height, size_t width, size_t pixels);
 
+// Of rows of the stem's input, for an image of that width. They end with a vector of border behind the last output's taps.
+StemRow stem_row_of(Stride stride, size_t width, size_t lanes);
+
 // What a team goes through at most: three phases a block (squeeze-and-excite), one before them, one for feature maps, three for
 // head and classifier.
 constexpr size_t phases_of(size_t blocks) { return 3 * blocks + 5; }
@@ -48,13 +51,13 @@ struct Plan {
   std::vector<Tile> tiles;  // [i]: of block i
 
   // In each thread's part of the arena.
-  Place<float> stem_rows, dense_tile, sums, squeezed;
+  Place<float> stem_rows, dense_tile, sums, squeezed, row_sums;
   Place<float> stem_planes;  // a row, where the first block does not run on planes
   Place<size_t> rows_done;   // [front]: of each private map
   Place<const float*> stem_pointers;
   Place<float*> pixel_pointers;
   Place<BF16> narrow;
-  size_t stem_half;
+  StemRow stem_row;
   // In the shared part.
   Place<Team::Phase> phases;  // in plans for several threads only
   Place<float> depthwise_map, gate, embedding, logits;

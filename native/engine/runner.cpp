@@ -1,6 +1,7 @@
 #include "runner.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "../kernels/bf16.h"
 
@@ -32,24 +33,31 @@ void Runner::point(size_t map, size_t y, size_t x0, size_t columns, float** out)
   for (size_t x = 0; x < columns; ++x) out[x] = first + x * step;
 }
 
+// Channel c of the next image row as the stem reads it.
+void Runner::image_row(size_t c, float* out) const {
+  const float* in = image_ + (c * plan_.height + image_rows_) * plan_.width;
+  if (net_.stem_stride.w == 1)
+    std::copy(in, in + plan_.width, out + plan_.stem_row.center);
+  else
+    net_.kernels.f32_split(in, out, plan_.width, plan_.stem_row.center);
+}
+
 // Row y of map 0.
 void Runner::stem_row(size_t y) {
-  const size_t C = net_.in_chans, half = plan_.stem_half, floats = 2 * half;
-  const size_t ky0 = y == 0 ? 1 : 0, ky1 = std::min<size_t>(3, plan_.height + 1 - 2 * y);
+  const size_t C = net_.in_chans, floats = plan_.stem_row.pitch, top = net_.stem_stride.h * y;  // the row of the centre
+  const size_t ky0 = y == 0 ? 1 : 0, ky1 = std::min<size_t>(3, plan_.height + 1 - top);
   float* rows = own(plan_.stem_rows);  // [3][in_chans][floats]; image row r is in slot r % 3
-  for (image_rows_ = std::max(image_rows_, 2 * y + ky0 - 1); image_rows_ < 2 * y + ky1 - 1; ++image_rows_)
-    for (size_t c = 0; c < C; ++c)
-      net_.kernels.f32_split(image_ + (c * plan_.height + image_rows_) * plan_.width, rows + (image_rows_ % 3 * C + c) * floats,
-                             plan_.width, half);
+  for (image_rows_ = std::max(image_rows_, top + ky0 - 1); image_rows_ < top + ky1 - 1; ++image_rows_)
+    for (size_t c = 0; c < C; ++c) image_row(c, rows + (image_rows_ % 3 * C + c) * floats);
 
   const float** in = own(plan_.stem_pointers);
   for (size_t ky = ky0; ky < ky1; ++ky)
-    for (size_t c = 0; c < C; ++c) in[ky * C + c] = rows + ((2 * y + ky - 1) % 3 * C + c) * floats;
+    for (size_t c = 0; c < C; ++c) in[ky * C + c] = rows + ((top + ky - 1) % 3 * C + c) * floats;
   const Map& m = plan_.maps[0];
   const bool planes = net_.blocks[0].planes;
   float* out = planes ? row(0, y) + m.pad : own(plan_.stem_planes);
-  net_.kernels.f32_stem_3x3s2(in, half, net_.stem.w.data(), net_.stem.b.data(), out, m.width,
-                              planes ? m.pitch : net_.padded(m.width), C, net_.stem.channels, ky0, ky1);
+  net_.kernels.f32_stem_3x3(in, plan_.stem_row, net_.stem.w.data(), net_.stem.b.data(), out, m.width,
+                            planes ? m.pitch : net_.padded(m.width), C, net_.stem.channels, ky0, ky1, net_.activation);
   if (!planes) blocked_row(y, out);
 }
 
@@ -71,11 +79,11 @@ void Runner::planes(size_t y, size_t x0, size_t columns) {
   for (size_t ky = ky0; ky < ky1; ++ky) in[ky] = row(0, y + ky - 1) + m.pad + x0;
   float* dense = own(plan_.dense_tile);
   net_.kernels.f32_dwconv_planes_3x3s1(in, b.depthwise.w.data(), b.depthwise.b.data(), dense, columns, m.pitch, pitch,
-                                       m.channels, ky0, ky1);
+                                       m.channels, ky0, ky1, net_.activation);
   float** out = own(plan_.pixel_pointers);
   point(1, y, x0, columns, out);
   net_.kernels.f32_gemm_planes(dense, pitch, b.pointwise.w.data(), b.pointwise.b.data(), out, columns, b.pointwise.in,
-                               b.pointwise.out, block_stride(1));
+                               b.pointwise.out, block_stride(1), net_.activation);
 }
 
 // `columns` output pixels from x0 of output row y of block i's depthwise layer; out: dense, float or bfloat16.
@@ -87,15 +95,15 @@ void Runner::depthwise_row(size_t i, size_t y, size_t x0, size_t columns, Dwconv
   const size_t ky0 = top < pad ? pad - top : 0, ky1 = std::min(b.kernel, m.height + pad - top);
   const float* in[kMaxKernel] = {};
   for (size_t ky = ky0; ky < ky1; ++ky) in[ky] = row(i, top + ky - pad) + x0 * b.stride.w * net_.kernels.lanes;
-  kernel(in, b.depthwise.w.data(), b.depthwise.b.data(), out, columns, m.pitch, m.channels, ky0, ky1);
+  kernel(in, b.depthwise.w.data(), b.depthwise.b.data(), out, columns, m.pitch, m.channels, ky0, ky1, net_.activation);
 }
 
 // A pointwise layer on dense input, which is bfloat16 where the layer's weights are.
 void Runner::gemm(const PackedDense& d, const float* x, float* const* out, size_t pixels, size_t block_stride) {
-  net_.kernels.f32_gemm(x, d.panel(0), d.b.data(), out, pixels, d.in, d.out, block_stride, Activation::hswish6);
+  net_.kernels.f32_gemm(x, d.panel(0), d.b.data(), out, pixels, d.in, d.out, block_stride, net_.activation);
 }
 void Runner::gemm(const PackedDense& d, const BF16* x, float* const* out, size_t pixels, size_t block_stride) {
-  net_.kernels.bf16->gemm(x, d.bf16_panel(0), d.b.data(), out, pixels, d.in, d.out, block_stride, Activation::hswish6);
+  net_.kernels.bf16->gemm(x, d.bf16_panel(0), d.b.data(), out, pixels, d.in, d.out, block_stride, net_.activation);
 }
 
 template <class In, class Dwconv>
@@ -160,7 +168,7 @@ void Runner::front(size_t band) {
     for (size_t y = begin; y < end; ++y) stem_row(y);
 }
 
-// The gates of squeeze-and-excite, [channels], six times too large.
+// The gates of squeeze-and-excite, [channels], six times too large whatever the activation.
 void Runner::gate(const Block& b, const float* x, size_t pixels) {
   float *sums = own(plan_.sums), *squeezed = own(plan_.squeezed), *gate = shared(plan_.gate);
   const Kernels& k = net_.kernels;
@@ -205,10 +213,11 @@ void Runner::export_rows(size_t map, size_t y0, size_t y1) {
   if (!out) return;
   const Map& m = plan_.maps[map];
   const size_t L = net_.kernels.lanes, channels = net_.blocks[map - 1].out_channels, stride = block_stride(map);
+  const float unit = unit_of(net_.activation);
   for (size_t y = y0; y < y1; ++y)
     for (size_t c = 0; c < channels; ++c)
       for (size_t x = 0; x < m.width; ++x)
-        out[(c * m.height + y) * m.width + x] = pixel(map, y, x)[c / L * stride + c % L] * kSixth;
+        out[(c * m.height + y) * m.width + x] = pixel(map, y, x)[c / L * stride + c % L] * unit;
 }
 
 // A dense layer of one pixel; `copied` of its outputs also go to `copy`, scaled, if that is wanted.
@@ -232,15 +241,32 @@ void Runner::dense_columns(const PackedDense& d, const float* x, float* out, Act
 }
 
 void Runner::pool(float* out) {
-  const Map& m = plan_.maps.back();
-  const size_t pixels = m.height * m.width;
-  net_.kernels.f32_channel_sum(pixel(plan_.maps.size() - 1, 0, 0), out, pixels, m.channels, 1.0f / static_cast<float>(pixels));
+  for (const Part& part : net_.pooled) means(part.map, out + part.offset);
+}
+
+// The means of a shared map's channels. Of blocked rows each is added up before they are.
+void Runner::means(size_t map, float* out) {
+  const Map& m = plan_.maps[map];
+  const size_t L = net_.kernels.lanes, pixels = m.height * m.width;
+  const float scale = 1.0f / static_cast<float>(pixels);
+  if (map + 1 == plan_.maps.size()) return net_.kernels.f32_channel_sum(pixel(map, 0, 0), out, pixels, m.channels, scale);
+  float* sums = own(plan_.row_sums);  // [height][channels]
+  for (size_t y = 0; y < m.height; ++y)
+    for (size_t c = 0; c < m.channels; c += L)
+      net_.kernels.f32_channel_sum(pixel(map, y, 0) + c / L * block_stride(map), sums + y * m.channels + c, m.width, L, 1.0f);
+  net_.kernels.f32_channel_sum(sums, out, m.height, m.channels, scale);
 }
 
 void Runner::head() {
-  float *pooled = own(plan_.sums), *embedding = shared(plan_.embedding);
-  pool(pooled);  // every member for itself: that is quicker than a phase of its own
-  dense(net_.head, pooled, embedding, Activation::hswish6, out_.embedding, net_.head_features, kSixth);
+  float* embedding = own(plan_.sums);
+  pool(embedding);  // every member for itself: that is quicker than a phase of its own
+  const float scale = net_.embedding_scale();
+  if (net_.head.out) {
+    float* const pooled = std::exchange(embedding, shared(plan_.embedding));
+    dense(net_.head, pooled, embedding, net_.activation, out_.embedding, net_.embedding_channels(), scale);
+  } else if (out_.embedding) {
+    share(1, [&](size_t) { net_.copy_embedding(embedding, out_.embedding, scale); });
+  }
   if (out_.logits) dense(net_.classifier, embedding, shared(plan_.logits), Activation::none, out_.logits, net_.classes, 1.0f);
 }
 
@@ -274,7 +300,7 @@ void Runner::load_trunk(const float* features) {
   const size_t pixels = m.height * m.width;
   float* dense = pixel(plan_.maps.size() - 1, 0, 0);
   for (size_t c = 0; c < net_.features; ++c)
-    for (size_t p = 0; p < pixels; ++p) dense[p * m.channels + c] = features[c * pixels + p] * 6.0f;
+    for (size_t p = 0; p < pixels; ++p) dense[p * m.channels + c] = features[c * pixels + p] * times_of(net_.activation);
 }
 
 }  // namespace lcnet

@@ -12,7 +12,7 @@ namespace lcnet {
 struct Outputs {
   float* const* maps = nullptr;  // [feature maps], each null or [images][channels][height][width]
   size_t image = 0;              // the one at hand in the maps; the others point at it
-  float* embedding = nullptr;    // [head_features]
+  float* embedding = nullptr;    // [embedding_channels]
   float* logits = nullptr;       // [classes]
 
   bool head() const { return embedding || logits; }
@@ -69,7 +69,7 @@ class Runner : Member<Network, Plan> {
   void run(const float* image, const Outputs& out);
 
   // In two parts, for a team of one whose heads others compute: everything before the pooling, by either of the first two; then
-  // the means of the last map's channels, [channels].
+  // the means of the pooled maps' channels, [pooled_size].
   void trunk(const float* image, const Outputs& out);
   void load_trunk(const float* features);  // the last block's output, [features][height][width], from outside
   void pool(float* out);
@@ -77,6 +77,7 @@ class Runner : Member<Network, Plan> {
  private:
   void front(size_t band);
   void stem_row(size_t y);
+  void image_row(size_t c, float* out) const;
   void blocked_row(size_t y, const float* planes);
   void planes(size_t y, size_t x0, size_t columns);
   void demand(size_t map, size_t rows);
@@ -92,6 +93,7 @@ class Runner : Member<Network, Plan> {
   void gate(const Block& b, const float* x, size_t pixels);
   void gated_pixels(size_t i, float* x, const float* gates, size_t begin, size_t n);
   void export_rows(size_t map, size_t y0, size_t y1);
+  void means(size_t map, float* out);
   void head();
   void dense(const PackedDense& d, const float* x, float* out, Activation act, float* copy, size_t copied, float scale);
   void dense_columns(const PackedDense& d, const float* x, float* out, Activation act, size_t begin, size_t end);

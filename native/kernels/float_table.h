@@ -32,7 +32,7 @@ constexpr lcnet::Kernels float_table(const char* isa, const lcnet::Bf16Kernels* 
       .lanes = Vec::L,
       .panel = T.panel,
       .f32_split = f32_split,
-      .f32_stem_3x3s2 = f32_stem<T.stem_vectors, T.stem_channels>,
+      .f32_stem_3x3 = f32_stem<T.stem_vectors, T.stem_channels>,
       .f32_dwconv_planes_3x3s1 = dwconv_planes<T.planes_vectors>,
       .f32_gemm_planes = gemm_planes<T.gemm_pixels, T.panel>,
       .f32_dwconv = {{dwconv<3, 1, T.dwconv_pixels, float>, dwconv<3, 2, T.dwconv_pixels, float>},
@@ -47,6 +47,8 @@ constexpr lcnet::Kernels float_table(const char* isa, const lcnet::Bf16Kernels* 
       .int8 = int8,
       .u8_resize_rows = u8_resize_rows,
       .u8_resize_columns = u8_resize_columns,
+      .u8_lerp_rows = u8_lerp_rows,
+      .i16_lerp_columns = i16_lerp_columns,
   };
 }
 

@@ -12,7 +12,8 @@
 //                                         pitch is a multiple of L.
 //
 // hswish6(x) = x * clamp(x + 3, 0, 6) is six times hard-swish. The 1/6 is folded into the weights of whichever layer comes
-// next, which saves a multiply per value; what leaves the network (feature maps, embeddings) is divided on the way out.
+// next, which saves a multiply per value; what leaves the network (feature maps, embeddings) is divided on the way out. `act` is
+// the activation of the whole trunk, hswish6 or relu, unless a contract allows others too.
 //
 // No kernel allocates, throws, or keeps state. Pointers need the alignment of float only. Buffers do not overlap.
 #pragma once
@@ -45,31 +46,39 @@ constexpr size_t kPlanes = 8;  // every LCNet's stem has a multiple of eight cha
 // and right of the image are not written: `out` is zero there from the start.  half > width / 2
 using F32Split = void(const float* in, float* out, size_t width, size_t half);
 
-// One output row of the stem: 3x3, stride 2, all input channels, then hswish6.
-//   in    [3][in_chans] rows as F32Split makes them: in[ky * in_chans + ci]; half is at least width, rounded up to a multiple
-//         of L, plus one. Rows with ky outside [ky0, ky1) lie above or below the image and are not read.
+// Where the taps of pixel x are in a row of the stem's input: at x, center + x and right + x. With a stride of 2 across, rows are
+// as F32Split makes them, center is its half, at least width, rounded up to a multiple of L, plus one, and right is 1. With a
+// stride of 1 they are the image's with the border before and behind, center is 1 and right is 2. A channel's row, or in int8 a
+// unit plane, has `pitch` columns.
+struct StemRow {
+  size_t center, right, pitch;
+};
+
+// One output row of the stem: 3x3, all input channels, then act.
+//   in    [3][in_chans] rows: in[ky * in_chans + ci]. Those with ky outside [ky0, ky1) lie above or below the image and are not
+//         read.
 //   w     [channels/kPlanes][3 ky][in_chans][3 kx][kPlanes]      bias  [channels]
 //   out   planes: pixels 0 .. width-1 of each, then zeros up to a multiple of L
-using F32Stem = void(const float* const* in, size_t half, const float* w, const float* bias, float* out, size_t width,
-                     size_t pitch, size_t in_chans, size_t channels, size_t ky0, size_t ky1);
+using F32Stem = void(const float* const* in, StemRow row, const float* w, const float* bias, float* out, size_t width,
+                     size_t pitch, size_t in_chans, size_t channels, size_t ky0, size_t ky1, Activation act);
 
-// One output row of the depthwise conv behind the stem: 3x3, stride 1, then hswish6.
+// One output row of the depthwise conv behind the stem: 3x3, stride 1, then act.
 //   in    [3] rows of planes: in[ky] points at the first output's centre; a whole vector is read before it, and one behind the
 //         last one. Rows with ky outside [ky0, ky1) are not read.
 //   w     [channels][9]                               bias  [channels]
 //   out   planes of `pitch`: width pixels, and on to a multiple of L whatever comes
 using F32DwconvPlanes = void(const float* const* in, const float* w, const float* bias, float* out, size_t width,
-                             size_t in_pitch, size_t pitch, size_t channels, size_t ky0, size_t ky1);
+                             size_t in_pitch, size_t pitch, size_t channels, size_t ky0, size_t ky1, Activation act);
 
-// One output row of a depthwise conv, K x K with stride S, then hswish6.
+// One output row of a depthwise conv, K x K with stride S, then act.
 //   in    [K] blocked rows; in[ky] points at the pixel K/2 left of the first output's centre and holds, from there,
 //         S * (width - 1) + K pixels of each channel block. Rows with ky outside [ky0, ky1) are not read.
 //   w     [channels/L][K * K][L]                      bias  [channels]
 //   out   dense [width][channels]
 using F32Dwconv = void(const float* const* in, const float* w, const float* bias, float* out, size_t width, size_t in_pitch,
-                       size_t channels, size_t ky0, size_t ky1);
+                       size_t channels, size_t ky0, size_t ky1, Activation act);
 
-// A pointwise conv over a list of pixels: out = act(a * w + bias).
+// A pointwise conv over a list of pixels: out = act(a * w + bias); also `none`.
 //   a     dense [pixels][depth]
 //   w     panels of `panel` vectors: [depth][panel * L] each; leftover channel blocks form panels of one vector: [depth][L]
 //   bias  [channels]
@@ -77,11 +86,12 @@ using F32Dwconv = void(const float* const* in, const float* w, const float* bias
 using F32Gemm = void(const float* a, const float* w, const float* bias, float* const* out, size_t pixels, size_t depth,
                      size_t channels, size_t block_stride, Activation act);
 
-// The same with hswish6 on planes: a [depth][pitch].
+// The same on planes: a [depth][pitch].
 using F32GemmPlanes = void(const float* a, size_t pitch, const float* w, const float* bias, float* const* out, size_t pixels,
-                           size_t depth, size_t channels, size_t block_stride);
+                           size_t depth, size_t channels, size_t block_stride, Activation act);
 
-// The same as F32Gemm for one pixel and a dense result, with enough accumulators to hide the latency of the multiply-add.
+// The same as F32Gemm for one pixel and a dense result, with enough accumulators to hide the latency of the multiply-add; any
+// activation.
 //   x     [depth]     w, bias as F32Gemm     out  [channels]
 using F32Gemv = void(const float* x, const float* w, const float* bias, float* out, size_t depth, size_t channels,
                      Activation act);
@@ -98,7 +108,7 @@ using BF16 = uint16_t;
 
 // As F32Dwconv, with a dense result in bfloat16.
 using Bf16Dwconv = void(const float* const* in, const float* w, const float* bias, BF16* out, size_t width, size_t in_pitch,
-                        size_t channels, size_t ky0, size_t ky1);
+                        size_t channels, size_t ky0, size_t ky1, Activation act);
 
 // As F32Gemm and F32Gemv; w in panels of pairs along the depth: [depth/2][panel * L][2].
 using Bf16Gemm = void(const BF16* a, const BF16* w, const float* bias, float* const* out, size_t pixels, size_t depth,
@@ -153,6 +163,29 @@ using U8ResizeRows = void(const uint8_t* const* in, const ResizeTaps* taps, cons
 //   out   [bytes]; in all rows, up to the next multiple of 64 bytes may be read and written
 using U8ResizeColumns = void(const uint8_t* const* in, const int16_t* k, size_t count, uint8_t* out, size_t bytes);
 
+// Bilinear sampling of bytes in OpenCV's arithmetic, each output pixel from two by two however far it shrinks: coefficients are
+// fixed-point numbers with 11 bits after the point, two of them from 0 to 2048 that add up to at most 2049, and
+//   across  t = (p0 * k0 + p1 * k1) >> 4                    a pixel with 7 bits after the point, at most 32655
+//   down    out = ((t0 * k0 >> 16) + (t1 * k1 >> 16) + 2) >> 2
+
+// One output pixel along a row: of the input pixels `first` and `first` + 1.
+struct LerpTap {
+  uint32_t first;
+  int16_t k[2];
+};
+
+// Four rows made narrower or wider.
+//   in    [4] rows of pixels [channels]; up to 15 bytes beyond a row's end are read, without an effect as k[1] of its last
+//         pixel is 0
+//   taps  [width]
+//   out   [4] rows [width][channels], channels <= 4; up to 3 numbers beyond a row's end are written. Rows may be the same
+//         twice, if their inputs are.
+using U8LerpRows = void(const uint8_t* const* in, const LerpTap* taps, int16_t* const* out, size_t width, size_t channels);
+
+// One row out of two.
+//   in    [2] rows [bytes], k [2], out [bytes]; in all rows, up to the next multiple of 64 numbers may be read and written
+using I16LerpColumns = void(const int16_t* const* in, const int16_t* k, uint8_t* out, size_t bytes);
+
 // int8: u8 activations, s8 weights, sums in int32, everything between two sums in float. All of it
 // is exact to the bit: every ISA gives the numbers of the scalar kernels, which are the specification.
 //
@@ -171,9 +204,9 @@ using U8ResizeColumns = void(const uint8_t* const* in, const int16_t* k, size_t 
 //
 // From a sum to the next code, each step rounded to nearest even:
 //   pre = fma(float(sum), scale, bias)
-//   h6 = pre * min(max(pre + 3, 0), 6)                       six times hard-swish
+//   h6 = pre * min(max(pre + 3, 0), 6)                       six times hard-swish; or with relu max(pre, 0)
 //   code = fma(h6, inverse_scale, zero_point), rounded, clamped to 0..255
-// where inverse_scale is 1 / (6 * the next layer's scale).
+// where inverse_scale is 1 / (6 * the next layer's scale), or with relu 1 / that scale.
 // What is no number, or 2^31 or more, becomes code 0, as the CPU's conversion gives it.
 using Unit = uint32_t;
 
@@ -194,16 +227,16 @@ struct Coding {
 using Int8Quantize = void(const float* x, size_t channel_stride, Coding coding, Unit* out, size_t width, size_t half,
                           size_t in_chans);
 
-// One output row of the stem: 3x3, stride 2.
-//   in    [3] rows as Int8Quantize makes them; half is at least width, rounded up to a multiple of L, plus one
+// One output row of the stem: 3x3.
+//   in    [3] rows as Int8Quantize makes them, or with a stride of 1 across with the columns side by side and the border around
 //   w     [channels/kPlanes][3 ky][in_chans/G, rounded up][3 kx][kPlanes] units
 //   out   the row in planes: width pixels, and on to a multiple of L whatever comes
-using Int8Stem = void(const Unit* const* in, size_t half, const Unit* w, Sums sums, Coding coding, uint8_t* out, size_t width,
-                      size_t plane, size_t in_chans, size_t channels);
+using Int8Stem = void(const Unit* const* in, StemRow row, const Unit* w, Sums sums, Coding coding, uint8_t* out, size_t width,
+                      size_t plane, size_t in_chans, size_t channels, Activation act);
 
 // The same with h6 as float, out [width][pitch], zero from `channels` on.
-using Int8StemF32 = void(const Unit* const* in, size_t half, const Unit* w, Sums sums, float* out, size_t width, size_t pitch,
-                         size_t in_chans, size_t channels);
+using Int8StemF32 = void(const Unit* const* in, StemRow row, const Unit* w, Sums sums, float* out, size_t width, size_t pitch,
+                         size_t in_chans, size_t channels, Activation act);
 
 // G rows of planes, interleaved: what the depthwise kernel for planes reads.
 //   rows  [G], up to a multiple of L pixels is read; null: a row of zero points
@@ -216,7 +249,7 @@ using Int8InterleavePlanes = void(const uint8_t* const* rows, const Unit* zeros,
 //   in      [groups] rows as Int8InterleavePlanes makes them      w  [channels][groups][3] units
 //   out     unit planes, their pitch is width rounded up to a multiple of L; behind width comes whatever comes
 using Int8DwconvPlanes = void(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums,
-                              Coding coding, Unit* out, size_t width, size_t channels);
+                              Coding coding, Unit* out, size_t width, size_t channels, Activation act);
 
 // A group row out of G rows of a map.
 //   rows  [G], blocks `block_stride` bytes apart; null: a row of zero points
@@ -231,9 +264,9 @@ using Int8Interleave = void(const uint8_t* const* rows, const Unit* zeros, Unit*
 //   start   [channels]: what the sums begin with
 //   out     coded [width][channels/G], or h6 as float [width][channels]
 using Int8Dwconv = void(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums, Coding coding,
-                        Unit* out, size_t width, size_t pitch, size_t channels);
+                        Unit* out, size_t width, size_t pitch, size_t channels, Activation act);
 using Int8DwconvF32 = void(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums, float* out,
-                           size_t width, size_t pitch, size_t channels);
+                           size_t width, size_t pitch, size_t channels, Activation act);
 
 // A pointwise conv.
 //   a     coded [pixels][depth/G], or if `pitch` is not zero unit planes [depth/G][pitch]
@@ -241,7 +274,7 @@ using Int8DwconvF32 = void(const Unit* const* in, size_t groups, const Unit* w, 
 //   start [channels]
 //   out   codes of a map from its first pixel on, blocks `block_stride` bytes apart
 using Int8Gemm = void(const Unit* a, size_t pitch, const int8_t* w, const int32_t* start, Sums sums, Coding coding,
-                      uint8_t* out, size_t pixels, size_t depth, size_t channels, size_t block_stride);
+                      uint8_t* out, size_t pixels, size_t depth, size_t channels, size_t block_stride, Activation act);
 
 // The same with h6, or with `none` pre, as float [pixels][out_pitch].
 using Int8GemmF32 = void(const Unit* a, size_t pitch, const int8_t* w, const int32_t* start, Sums sums, float* out,
@@ -260,7 +293,7 @@ struct Int8Kernels {
   size_t group;  // G
   size_t panel;  // vectors in a full weight panel of the pointwise kernels
   Int8Quantize* quantize;
-  Int8Stem* stem_3x3s2;
+  Int8Stem* stem_3x3;
   Int8StemF32* stem_f32;
   Int8InterleavePlanes* interleave_planes;
   Int8DwconvPlanes* dwconv_planes;
@@ -282,7 +315,7 @@ struct Kernels {
   size_t lanes;  // L
   size_t panel;  // vectors in a full weight panel of f32_gemm
   F32Split* f32_split;
-  F32Stem* f32_stem_3x3s2;
+  F32Stem* f32_stem_3x3;
   F32DwconvPlanes* f32_dwconv_planes_3x3s1;
   F32GemmPlanes* f32_gemm_planes;
   ByGeometry<F32Dwconv> f32_dwconv;
@@ -296,6 +329,8 @@ struct Kernels {
   const Int8Kernels* int8;  // may be those of a lesser ISA
   U8ResizeRows* u8_resize_rows;
   U8ResizeColumns* u8_resize_columns;
+  U8LerpRows* u8_lerp_rows;
+  I16LerpColumns* i16_lerp_columns;
 };
 
 }  // namespace lcnet

@@ -30,7 +30,7 @@ constexpr Kernels scalar_table() {
       .lanes = L,
       .panel = P,
       .f32_split = f32_split__scalar,
-      .f32_stem_3x3s2 = f32_stem_3x3s2__scalar<L>,
+      .f32_stem_3x3 = f32_stem_3x3__scalar<L>,
       .f32_dwconv_planes_3x3s1 = f32_dwconv_planes_3x3s1__scalar,
       .f32_gemm_planes = gemm_planes__scalar<L, P>,
       .f32_dwconv = {{dwconv__scalar<L, 3, 1, float>, dwconv__scalar<L, 3, 2, float>},
@@ -45,6 +45,8 @@ constexpr Kernels scalar_table() {
       .int8 = &int8_kernels__scalar,
       .u8_resize_rows = u8_resize_rows__scalar,
       .u8_resize_columns = u8_resize_columns__scalar,
+      .u8_lerp_rows = u8_lerp_rows__scalar,
+      .i16_lerp_columns = i16_lerp_columns__scalar,
   };
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "lerp.h"
 #include "source.h"
 
 namespace lcnet {
@@ -143,6 +144,7 @@ static bool down_first(const Picture& picture, const Resize& to) {
 }
 
 void resize(const Kernels& kernels, const Picture& picture, const Resize& to, RowSink& sink) {
+  if (to.filter == Filter::opencv_bilinear) return lerp(kernels, picture, to, sink);
   if (to.filter == Filter::nearest) return pick_nearest(picture, to, sink);
   if (down_first(picture, to)) return down_then_across(kernels, picture, to, sink);
   across_then_down(kernels, picture, to, sink);

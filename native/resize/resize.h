@@ -1,5 +1,6 @@
 // Pillow 13's `resize` followed by a crop, to the bit, computing only what is in the crop: one pass along each axis with a
-// rounding to bytes between the two, over the rows and columns that the crop's pixels are made of.
+// rounding to bytes between the two, over the rows and columns that the crop's pixels are made of. OpenCV's bilinear `resize`
+// likewise (lerp.h).
 #pragma once
 
 #include "taps.h"

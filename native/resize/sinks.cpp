@@ -6,7 +6,8 @@ namespace lcnet {
 template <size_t C, size_t Step = C>
 static void look_up(const uint8_t* in, const float* table, const Planes& to, float* out) {
   for (size_t x = 0; x < to.width; ++x)
-    for (size_t c = 0; c < C; ++c) out[c * to.plane + x] = table[c * 256 + in[x * Step + c]];
+    for (size_t c = 0; c < C; ++c)
+      out[static_cast<ptrdiff_t>(c) * to.plane + static_cast<ptrdiff_t>(x)] = table[c * 256 + in[x * Step + c]];
 }
 
 void PlaneSink::row(size_t y, const uint8_t* pixels) {

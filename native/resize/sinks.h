@@ -18,11 +18,13 @@ class ByteSink final : public RowSink {
   size_t row_bytes_;
 };
 
-// float [channels] planes, `plane` floats apart, of rows `pitch` floats apart: out = table[channel][pixel]. A pixel has `step`
-// bytes, of which the first are the channels.
+// float [channels] planes, `plane` floats apart, backwards if that is negative, of rows `pitch` floats apart: out =
+// table[channel][pixel]. A pixel has `step` bytes, of which the first are the channels.
 struct Planes {
   float* out;
-  size_t width, channels, step, plane, pitch;
+  size_t width, channels, step;
+  ptrdiff_t plane;
+  size_t pitch;
 };
 
 class PlaneSink final : public RowSink {

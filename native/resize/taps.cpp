@@ -42,8 +42,9 @@ struct Kernel {
 };
 }  // namespace
 
-static constexpr Kernel kKernels[] = {{"nearest", 0, nullptr}, {"box", 0.5, box},     {"bilinear", 1, triangle},
-                                      {"hamming", 1, hamming}, {"bicubic", 2, cubic}, {"lanczos", 3, lanczos3}};
+static constexpr Kernel kKernels[] = {{"nearest", 0, nullptr},        {"box", 0.5, box},     {"bilinear", 1, triangle},
+                                      {"hamming", 1, hamming},        {"bicubic", 2, cubic}, {"lanczos", 3, lanczos3},
+                                      {"opencv_bilinear", 0, nullptr}};
 
 Filter filter_named(const std::string& name) {
   for (size_t i = 0; i < std::size(kKernels); ++i)

@@ -8,9 +8,10 @@
 
 namespace lcnet {
 
-enum class Filter { nearest, box, bilinear, hamming, bicubic, lanczos };
+// The last is OpenCV's, the others are Pillow's.
+enum class Filter { nearest, box, bilinear, hamming, bicubic, lanczos, opencv_bilinear };
 
-// By its name in Pillow, in small letters; throws std::invalid_argument for another.
+// By its name, as above; throws std::invalid_argument for another.
 Filter filter_named(const std::string& name);
 
 // Along one axis: the output pixels `begin` .. `end` - 1 of `out`, from `in` pixels.

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 class Layers:
     def __init__(self) -> None: ...
     def feature_maps(self, after_blocks: Sequence[int]) -> None: ...
+    def pooled(self, after_blocks: Sequence[int]) -> None: ...
+    def activation(self, name: str) -> None: ...
     def stem(
         self,
         w: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)],
         b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        strides: tuple[int, int] = (2, 2),
     ) -> None: ...
     def block(
         self,
@@ -43,6 +46,8 @@ class Layers:
 class Int8Layers:
     def __init__(self) -> None: ...
     def feature_maps(self, after_blocks: Sequence[int]) -> None: ...
+    def pooled(self, after_blocks: Sequence[int]) -> None: ...
+    def activation(self, name: str) -> None: ...
     def stem(
         self,
         w: Annotated[NDArray[numpy.int8], dict(order="C", device="cpu", writable=False)],
@@ -51,6 +56,7 @@ class Int8Layers:
         in_scale: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
         in_zero: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
         mean_255: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        strides: tuple[int, int] = (2, 2),
     ) -> None: ...
     def block(
         self,
@@ -142,7 +148,7 @@ def dwgrad(
     pool: Pool,
     x: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)],
     dy: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)],
-    stride: int,
+    strides: tuple[int, int],
     dw: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu")],
     isa: str,
 ) -> None: ...

@@ -7,11 +7,14 @@ records are trusted everywhere. docs/model-file.md is the specification.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from .arch import BN_EPS, WIDTHS, Arch
 from .errors import ModelFileError
+from .groups import MAX_GROUPS, Group, check_groups
+from .needs import check_needs, fields_of, needs_of, without_unneeded
 from .text import short, suggest
 
 T = TypeVar("T")
@@ -20,10 +23,14 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 CROP_MODES = ("center", "squash", "border")
+RESIZES = ("pillow", "opencv")
+ALPHAS = ("composite", "drop")
+CHANNEL_ORDERS = ("rgb", "bgr")
 MAX_CLASSES = 1 << 20
 MIN_SIDE, MAX_SIDE = 32, 65536  # pixels of an input: below, the last maps of the network would be all padding
 MAX_PIXELS = 1 << 24  # of an input, 4096 x 4096: the maps of the largest network then take some 0.7 GB a thread
 MAX_VALUES = 1 << 26  # of an input, channels x pixels: 256 MiB
+MAX_MAP = 1 << 29  # values of a map inside the network: with the usual strides the largest has 0.6 of it at MAX_PIXELS
 # Of std and temperature, by which inputs and logits are divided. Real ones lie between 0.001 and 100; these leave float32 room.
 SMALLEST, LARGEST = 1e-6, 1e6
 
@@ -33,7 +40,8 @@ class Preprocessing:
     """How a picture becomes the network's input; the first six fields mean what timm's `pretrained_cfg` means by them.
 
     `exif`: turn the picture upright as its EXIF orientation says (timm does not). `background`: the RGB colour on which
-    transparent pixels are composited.
+    transparent pixels are composited, unless `alpha` is "drop". `resize`: whose arithmetic scales and rounds, "opencv" for
+    networks of PaddlePaddle. `channel_order`: in which the network takes colours, and `mean` and `std` state them.
     """
 
     input_size: tuple[int, int, int] = (3, 224, 224)  # channels, height, width
@@ -44,6 +52,9 @@ class Preprocessing:
     std: tuple[float, ...] = IMAGENET_STD
     exif: bool = True
     background: tuple[int, int, int] = (255, 255, 255)
+    resize: str = "pillow"
+    alpha: str = "composite"
+    channel_order: str = "rgb"
 
     def __post_init__(self) -> None:
         def check(name: str, good: bool, expected: str | tuple[str, ...]) -> None:
@@ -64,18 +75,42 @@ class Preprocessing:
         check("exif", isinstance(self.exif, bool), "true or false")
         rgb = len(self.background) == 3 and all(_whole(n, 0, 255) for n in self.background)
         check("background", rgb, "three whole numbers from 0 to 255")
+        check("resize", self.resize in RESIZES, RESIZES)
+        linear = self.resize != "opencv" or self.interpolation == "bilinear"
+        check("interpolation", linear, "'bilinear', since resize is 'opencv', whose INTER_LINEAR is all that there is here")
+        check("alpha", self.alpha in ALPHAS, ALPHAS)
+        check("channel_order", self.channel_order in CHANNEL_ORDERS, CHANNEL_ORDERS)
+        colored = self.channel_order == "rgb" or channels == 3
+        check("channel_order", colored, f"'rgb', since the network takes {channels} channels")
+
+    @property
+    def order(self) -> slice:
+        """Of the channels of pixels, which are RGB, the order in which the network takes them, and the other way round."""
+        return slice(None, None, -1 if self.channel_order == "bgr" else 1)
 
     def with_channels(self, channels: int) -> Preprocessing:
         """The same for another number of channels, for which no statistics are known: mean and deviation become 0.5."""
         if channels == self.input_size[0]:
             return self
-        return replace(self, input_size=(channels, *self.input_size[1:]), mean=(0.5,) * channels, std=(0.5,) * channels)
+        size, half = (channels, *self.input_size[1:]), (0.5,) * channels
+        return replace(self, input_size=size, mean=half, std=half, channel_order="rgb")
 
     @classmethod
     def from_timm(cls, cfg: dict[str, Any]) -> Preprocessing:
         """Take the fields that matter from a timm `pretrained_cfg`; absent ones get timm's fallback values."""
-        keys = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
+        keys = (field.name for field in fields(cls))
         return from_json(cls, {k: cfg[k] for k in keys if cfg.get(k) is not None}, "pretrained_cfg")
+
+    def departures(self, *known: str) -> dict[str, Any]:
+        """The fields without those in `known` that are not as usual."""
+        names = (field.name for field in fields(self) if field.name not in known and getattr(self, field.name) != field.default)
+        return {name: getattr(self, name) for name in names}
+
+
+def crop_pct_for(side: int, scaled: int) -> float:
+    """The `crop_pct` by which pictures are scaled to exactly `scaled` before `side` pixels are kept: 0.875 for 224 of 256."""
+    share = side / scaled
+    return share if math.floor(side / share) == scaled else math.nextafter(share, 0.0)  # rounded up, it makes one pixel less
 
 
 @dataclass(frozen=True)
@@ -96,14 +131,17 @@ class Labels:
 
 @dataclass(frozen=True)
 class Decision:
-    """From logits to an answer: temperature, and thresholds by label, below which the answer is unknown.
+    """From logits to an answer: temperature, and thresholds by label, below which the answer is unknown, or `default`.
 
-    `multi_label`: each label is decided by itself, by a sigmoid, instead of one of all by softmax.
+    `multi_label`: each label is decided by itself, by a sigmoid, instead of one of all by softmax; but for those of `groups`,
+    which are decided together. Of two classes with a `default` the other is the answer from its threshold on.
     """
 
     temperature: float | None = None
     thresholds: dict[str, float] | None = None
     multi_label: bool = False
+    default: str | None = None
+    groups: tuple[Group, ...] | None = None
 
     def __post_init__(self) -> None:
         good = self.temperature is None or _divisor(self.temperature)
@@ -112,6 +150,18 @@ class Decision:
             good = all(_real(v) and 0 <= v <= 1 for v in self.thresholds.values())
             _check(good, "decision.thresholds", self.thresholds, "numbers from 0 to 1")
         _check(isinstance(self.multi_label, bool), "decision.multi_label", self.multi_label, "true or false")
+        good = self.default is None or (isinstance(self.default, str) and not self.multi_label)
+        _check(good, "decision.default", self.default, "a label, or null, as in every multi-label model")
+        if self.groups is not None:
+            check_groups(self.groups)
+            _check_written("decision.groups", tuple(text for group in self.groups for text in group.texts))
+            _check(self.multi_label, "decision.multi_label", self.multi_label, "true, as there are groups")
+
+    @property
+    def alone(self) -> tuple[str, ...]:
+        """The labels that it names and that must be of one class each."""
+        grouped = tuple(label for group in self.groups or () for label in group.labels)
+        return grouped if self.default is None else (self.default,)
 
 
 @dataclass(frozen=True)
@@ -134,7 +184,8 @@ class Quantization:
 
 def quantizable_units(arch: Arch) -> tuple[str, ...]:
     """The parts of a network that are int8 or float as a whole: the blocks, the head conv and the classifier."""
-    return (*(name for name, _ in arch.blocks()), "conv_head", *(("classifier",) if arch.num_classes else ()))
+    ends = (("conv_head", arch.head_channels), ("classifier", arch.num_classes))
+    return (*(name for name, _ in arch.blocks()), *(name for name, size in ends if size))
 
 
 @dataclass(frozen=True)
@@ -155,9 +206,7 @@ class ModelConfig:
         count, classes = len(self.labels.names) if self.labels else None, self.arch.num_classes
         if count is not None and count != classes:
             raise ModelFileError(f"{count} labels for {classes} classes: one label per class is needed, in logit order")
-        unknown = set(self.decision.thresholds or ()) - set(self.labels.names if self.labels else ())
-        if unknown:
-            raise ModelFileError(f"decision.thresholds has {min(unknown)!r}, which is none of the labels")
+        self._check_decision(self.labels.names if self.labels else ())
         if self.preprocessing.input_size[0] != self.arch.in_chans:
             raise ModelFileError(
                 f"preprocessing.input_size is {self.preprocessing.input_size}, expected"
@@ -165,8 +214,20 @@ class ModelConfig:
             )
         sides = self.preprocessing.input_size[1:]
         _check(min(sides) >= MIN_SIDE, "preprocessing.input_size", sides, f"a height and a width of at least {MIN_SIDE}")
+        largest = max(math.prod(shape) for _, _, shape in self.arch.conv_costs(*sides))
+        _check(largest <= MAX_MAP, "preprocessing.input_size", sides, f"maps of at most {MAX_MAP} values inside the network")
         if self.quantization:
             self._check_quantization(self.quantization)
+
+    def _check_decision(self, names: tuple[str, ...]) -> None:
+        alone, known = set(self.decision.alone), set(names)
+        named = {"thresholds": set(self.decision.thresholds or ()), "default" if self.decision.default else "groups": alone}
+        for key, labels in named.items():
+            if not labels <= known:
+                raise ModelFileError(f"decision.{key} has {min(labels - known)!r}, which is none of the labels")
+        if alone and len(known) < len(names):
+            shared = next((name for name, count in Counter(names).items() if count > 1 and name in alone), None)
+            _check(shared is None, f"{shared!r} of the decision", "the label of several classes", "that of one")
 
     def _check_quantization(self, quantization: Quantization) -> None:
         known = quantizable_units(self.arch)
@@ -180,14 +241,16 @@ class ModelConfig:
         _check(inside, "preprocessing.mean", self.preprocessing.mean, "numbers from 0 to 1 in a quantised model")
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object of docs/model-file.md, without the format version."""
-        arch = {
-            "family": "lcnet",
-            "width": self.arch.width,
-            "in_chans": self.arch.in_chans,
-            "num_classes": self.arch.num_classes,
-            "bn_eps": self.bn_eps,
-        }
+        """The JSON object of docs/model-file.md, without the format version: with `needs` if a reader must know any."""
+        full = self._to_json()
+        needs = needs_of(full, ModelConfig(Arch(1.0))._to_json())
+        return ({"needs": needs} if needs else {}) | without_unneeded(full, needs)
+
+    def _to_json(self) -> dict[str, Any]:
+        """All that there is to say, needed or not."""
+        arch = {"family": "lcnet", **asdict(self.arch)}
+        first = {key: arch.pop(key) for key in ("family", "width", "in_chans", "num_classes")}  # as version 1 has them
+        arch = first | {"bn_eps": self.bn_eps} | arch
         # Only where there is something to say: readers from before int8 refuse the key, and should only what they cannot read.
         quantization = {"quantization": asdict(self.quantization)} if self.quantization else {}
         return {
@@ -201,8 +264,10 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, data: Any) -> ModelConfig:
-        """Read the JSON object of docs/model-file.md. Raises `ModelFileError` that names the field."""
-        known = ("architecture", "labels", "preprocessing", "decision", "provenance", "quantization")
+        """Read the JSON object of docs/model-file.md. Raises `ModelFileError` that names the field, or an unknown need."""
+        known = ("architecture", "labels", "preprocessing", "decision", "provenance", "quantization", "needs")
+        _check(isinstance(data, dict), "the model description", data, "a JSON object")
+        check_needs(data)
         _known_keys(data, known, "the model description")
         arch, bn_eps = _arch_from_json(data.get("architecture"))
         _check(isinstance(data.get("provenance", {}), dict), "provenance", data.get("provenance"), "an object")
@@ -211,7 +276,7 @@ class ModelConfig:
             arch=arch,
             preprocessing=from_json(Preprocessing, data.get("preprocessing", {}), "preprocessing"),
             labels=from_json(Labels, data["labels"], "labels") if data.get("labels") is not None else None,
-            decision=from_json(Decision, data.get("decision", {}), "decision"),
+            decision=_decision_from_json(data.get("decision", {})),
             bn_eps=bn_eps,
             provenance=data.get("provenance", {}),
             quantization=from_json(Quantization, quantized, "quantization") if quantized is not None else None,
@@ -228,8 +293,16 @@ def from_json(cls: type[T], data: Any, where: str) -> T:
         raise ModelFileError(f"{where}: {error}") from None
 
 
+def _decision_from_json(data: Any) -> Decision:
+    groups = data.get("groups") if isinstance(data, dict) else None
+    if isinstance(groups, list) and len(groups) <= MAX_GROUPS:
+        data = data | {"groups": [from_json(Group, group, "decision.groups") for group in groups]}
+    return from_json(Decision, data, "decision")
+
+
 def _arch_from_json(data: Any) -> tuple[Arch, float]:
-    _known_keys(data, ("family", "width", "in_chans", "num_classes", "bn_eps"), "architecture")
+    later = fields_of("architecture")
+    _known_keys(data, ("family", "width", "in_chans", "num_classes", "bn_eps", *later), "architecture")
     _check(data.get("family") == "lcnet", "architecture.family", data.get("family"), "'lcnet'")
     width, bn_eps = data.get("width"), data.get("bn_eps", BN_EPS)
     widths = ", ".join(map(str, WIDTHS.values()))
@@ -237,7 +310,13 @@ def _arch_from_json(data: Any) -> tuple[Arch, float]:
     channels, classes = data.get("in_chans"), data.get("num_classes")
     _check(_whole(channels, 1, 1024), "architecture.in_chans", channels, "1 to 1024")
     _check(_whole(classes, 0, MAX_CLASSES), "architecture.num_classes", classes, f"0 to {MAX_CLASSES}")
-    return Arch(float(width), channels, classes), bn_eps
+    try:
+        arch = Arch(float(width), channels, classes, **{key: data[key] for key in later if key in data})
+    except ValueError as error:
+        raise ModelFileError(f"architecture.{error}") from None
+    stages, given = len(arch.stage_strides), data.get("stage_strides", arch.stage_strides)
+    _check(len(given) == stages, "architecture.stage_strides", given, f"{stages} pairs, one for each stage that there is")
+    return arch, bn_eps
 
 
 def _known_keys(data: Any, known: tuple[str, ...], where: str) -> None:

@@ -48,20 +48,20 @@ def resolve_data_config(
     Each comes from `args`, else from `pretrained_cfg`, else from the model (its `pretrained_cfg`, or an lcnet runtime
     model's `preprocessing`), else from timm's defaults. `args` may have timm's `in_chans` or `chans`, and `img_size`,
     too; its other keys are ignored, as a program's whole argument list may be given. `use_test_size` prefers the cfg's
-    `test_input_size` and `test_crop_pct`. A runtime model's `exif` and `background` are added where they are not the
-    defaults, so that `create_transform` makes the same pixels as the model.
+    `test_input_size` and `test_crop_pct`. A model's other fields (`exif`, `resize`, ...) are added where they are not as
+    usual, so that `create_transform` makes the same pixels as the model.
     """
     if not (args or pretrained_cfg or model is not None):
         raise InputError("resolve_data_config needs args, pretrained_cfg or model: nothing was given")
-    args, own = dict(args or {}), {} if pretrained_cfg else _own_preprocessing(model)
-    cfg = dict(pretrained_cfg or getattr(model, "pretrained_cfg", None) or own)
+    args = dict(args or {})
+    cfg = dict(pretrained_cfg or getattr(model, "pretrained_cfg", None) or _own_preprocessing(model))
     if use_test_size:
         cfg |= {key: cfg[f"test_{key}"] for key in ("input_size", "crop_pct") if cfg.get(f"test_{key}")}
     config = {**asdict(Preprocessing()), **_given(cfg), "input_size": _input_size(args, cfg), **_given(args, "input_size")}
     for key in ("mean", "std"):
         if args.get(key) is not None:
             config[key] = _per_channel(key, args[key], config["input_size"][0])
-    config = {key: config[key] for key in KEYS} | {key: own[key] for key in _departures(own)}
+    config = {key: config[key] for key in KEYS} | _departures(cfg)
     if verbose:
         _log.info("data configuration: %s", config)
     return config
@@ -78,13 +78,17 @@ def create_transform(
     crop_mode: str | None = None,
     exif: bool = True,
     background: tuple[int, int, int] = (255, 255, 255),
+    resize: str = "pillow",
+    alpha: str = "composite",
+    channel_order: str = "rgb",
     output: str = "torch",
     **unknown: Any,
 ) -> EvalTransform:
     """Return a function from one picture (path, bytes, PIL image, array) to the network's input, float32 [C,H,W].
 
     The arguments and their defaults are timm's: `input_size` is a side, (H, W) or (C, H, W); a None is timm's default.
-    timm's pixels need `exif=False` where a picture has an orientation: by default it is turned upright. `output`:
+    timm's pixels need `exif=False` where a picture has an orientation: by default it is turned upright. `exif` to
+    `channel_order`: as in `Preprocessing`. `output`:
     "torch" for a tensor, "numpy" for an array. Raises `InputError` for what cannot be, also `is_training=True`: this is
     for evaluation only; `MissingExtraError` for "torch" without torch.
     """
@@ -104,6 +108,9 @@ def create_transform(
         "std": std,
         "exif": exif,
         "background": background,
+        "resize": resize,
+        "alpha": alpha,
+        "channel_order": channel_order,
         "crop_pct": crop_pct or 0.875,
         "crop_mode": crop_mode or "center",
     }
@@ -149,9 +156,10 @@ def _own_preprocessing(model: Any) -> dict[str, Any]:
     return asdict(own) if isinstance(own, Preprocessing) else {}
 
 
-def _departures(own: dict[str, Any]) -> list[str]:
-    default = asdict(Preprocessing())
-    return [key for key in own if key not in KEYS and own[key] != default[key]]
+def _departures(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that timm does not have, where they are not as usual."""
+    usual = asdict(Preprocessing())
+    return {key: cfg[key] for key in usual if key not in KEYS and cfg.get(key, usual[key]) != usual[key]}
 
 
 def _given(values: Mapping[str, Any], *without: str) -> dict[str, Any]:

@@ -67,14 +67,20 @@ def test_classify_table_and_csv(folder):
 def test_a_bad_image_is_reported_and_the_rest_goes_on(damaged):
     missing = damaged / "missing.jpg"
     result = run("classify", damaged, missing, *MODEL, "--format", "json", code=1)
-    assert [os.path.basename(r["file"]) for r in json.loads(result.stdout)] == ["b.png"]
+    rows = json.loads(result.stdout)
+    assert [(os.path.basename(r["file"]), r["error"] is None) for r in rows] == [
+        ("a.jpg", False),
+        ("b.png", True),
+        ("missing.jpg", False),
+    ]
     assert "a.jpg" in result.stderr and "missing.jpg" in result.stderr
     assert "2 of 3 images could not be read" in result.stderr
 
 
 def test_all_images_bad_still_gives_valid_output(tmp_path):
     (tmp_path / "x.png").write_bytes(b"")
-    assert json.loads(run("classify", tmp_path, *MODEL, "-f", "json", code=1).stdout) == []
+    (row,) = json.loads(run("classify", tmp_path, *MODEL, "-f", "json", code=1).stdout)
+    assert set(row) == {"file", "error", "milliseconds"} and "empty" in row["error"]
     run("embed", tmp_path, *MODEL, "-o", tmp_path / "e.npz", code=1)
     assert np.load(tmp_path / "e.npz")["embeddings"].shape == (0, 1280)
     run("features", tmp_path, *MODEL, "-o", tmp_path / "f.npz", code=1)
@@ -93,7 +99,7 @@ def test_embed_and_features_equal_the_library(folder):
     assert np.array_equal(saved["embeddings"], model.embeddings([folder / "a.jpg", folder / "b.png"]))
     run("features", folder, *MODEL, "-o", folder / "f.npz", "--stride", 4, "--stride", 32)
     saved = np.load(folder / "f.npz")
-    assert set(saved) == {"paths", "stride_4", "stride_32", "error_paths", "errors"}
+    assert set(saved) == {"paths", "stride_4", "stride_32", "milliseconds", "error_paths", "errors"}
     expected = model.feature_maps([folder / "a.jpg", folder / "b.png"], [1, 4])
     assert np.array_equal(saved["stride_4"], expected[0]) and np.array_equal(saved["stride_32"], expected[1])
 
@@ -172,3 +178,34 @@ def test_the_installed_command_runs():
         [sys.executable, "-c", "from lcnet.cli import main; main()", "--version"], capture_output=True, text=True, check=True
     ).stdout
     assert out.startswith("lcnet ")
+
+
+def test_a_network_that_is_not_timms(folder, tmp_path):
+    from weights import random_weights
+
+    from lcnet.arch import Arch
+    from lcnet.config import ModelConfig, Preprocessing
+    from lcnet.modelfile import ModelFile, write
+
+    line = ((1, 1), (2, 1), (2, 1), (2, 1), (1, 1), (2, 1))
+    arch = Arch(0.25, 3, 2, (1, 2), line, head_channels=0, hard_sigmoid_slope=0.2, classifier_input=("blocks.5",))
+    path = tmp_path / "line.safetensors"
+    write(path, ModelFile(ModelConfig(arch, Preprocessing((3, 80, 160))), random_weights(arch)))
+    text = run("info", path).output
+    assert "strides 1x2 in the stem, 1x1 2x1 2x1 2x1 1x1 2x1 in the stages" in text
+    assert "no head conv: the classifier reads blocks.5, pooled; hard sigmoid slope 0.2" in text
+    assert "feature maps   1x2: 8 x 80 x 80, 2: 16 x 40 x 80, 4x2: 32 x 20 x 80" in text
+    facts = json.loads(run("info", path, "-f", "json").output)
+    assert facts["architecture"]["stem_stride"] == [1, 2] and facts["architecture"]["classifier_input"] == ["blocks.5"]
+    assert facts["feature_maps"][0] == {"stride": [1, 2], "shape": [8, 80, 80]} and facts["feature_maps"][1]["stride"] == 2
+    assert facts["layers"][-1]["layer"] == "classifier" and facts["needs"]["strides"] == "0.1.0"
+    model = lcnet.load(path, threads=1)
+    run("features", folder, "--model", path, "-o", folder / "f.npz", "--stride", "4x2", "--stride", 2)
+    saved = np.load(folder / "f.npz")
+    assert {"stride_2", "stride_4x2"} <= set(saved) and saved["stride_4x2"].shape == (2, 32, 20, 80)
+    assert np.array_equal(saved["stride_4x2"], model.feature_maps([folder / "a.jpg", folder / "b.png"], [2])[0])
+    refused = run("features", folder, "--model", path, "-o", folder / "g.npz", "--stride", 32, code=2).output
+    assert "--stride is '32', expected one of this network's: 1x2, 2, 4x2, 8x2, 16x2" in refused
+    run("embed", folder, "--model", path, "-o", folder / "e.npz")
+    assert np.load(folder / "e.npz")["embeddings"].shape == (2, 128)
+    assert "network" not in run("info", "lcnet_050.cifar10").output.partition("parameters")[0]

@@ -130,37 +130,45 @@ def in_containers(pickled):
     return [pickled, torch_zip(pickled, {"0": FOUR.tobytes()})]
 
 
-def forward(weights: dict[str, np.ndarray], arch: Arch, x: np.ndarray) -> np.ndarray:
-    """Logits of an NCHW batch by the paper's table in plain numpy: slow, and independent of every engine."""
-    x = _bn_hswish(weights, "bn1", _conv(x, weights["conv_stem.weight"], 2))
+def forward(weights: dict[str, np.ndarray], arch: Arch, x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
+    """Logits, or features, of an NCHW batch by the paper's table in plain numpy: slow, and independent of every engine."""
+    act = _hswish if arch.activation == "hard_swish" else lambda x: np.maximum(x, 0)
+
+    def layer(conv, norm, x, strides=(1, 1)):
+        return act(_bn(weights, norm, _conv(x, weights[f"{conv}.weight"], strides), eps))
+
+    x = layer("conv_stem", "bn1", x, arch.stem_stride)
     for at, block in arch.blocks():
-        x = _bn_hswish(weights, f"{at}.bn1", _conv(x, weights[f"{at}.conv_dw.weight"], block.stride))
+        x = layer(f"{at}.conv_dw", f"{at}.bn1", x, block.strides)
         if block.se_channels:
-            x = x * _gate(weights, f"{at}.se", x.mean((2, 3), keepdims=True))
-        x = _bn_hswish(weights, f"{at}.bn2", _conv(x, weights[f"{at}.conv_pw.weight"]))
-    x = _conv(x.mean((2, 3), keepdims=True), weights["conv_head.weight"])[:, :, 0, 0]
-    return _hswish(x + weights["conv_head.bias"]) @ weights["classifier.weight"].T + weights["classifier.bias"]
+            x = x * _gate(weights, f"{at}.se", x.mean((2, 3), keepdims=True), arch.hard_sigmoid_slope)
+        x = layer(f"{at}.conv_pw", f"{at}.bn2", x)
+    x = x.mean((2, 3), keepdims=True)
+    if arch.head_channels:
+        x = act(_conv(x, weights["conv_head.weight"]) + weights["conv_head.bias"][:, None, None])
+    x = x[:, :, 0, 0]
+    return x @ weights["classifier.weight"].T + weights["classifier.bias"] if arch.num_classes else x
 
 
 def _hswish(x):
     return x * np.clip(x + 3, 0, 6) / 6
 
 
-def _bn_hswish(weights, key, x):
+def _bn(weights, key, x, eps):
     mean, var, gamma, beta = (weights[f"{key}.{n}"][:, None, None] for n in ("running_mean", "running_var", "weight", "bias"))
-    return _hswish((x - mean) / np.sqrt(var + 1e-5) * gamma + beta)
+    return (x - mean) / np.sqrt(var + eps) * gamma + beta
 
 
-def _gate(weights, key, x):
+def _gate(weights, key, x, slope):
     mid = _conv(x, weights[f"{key}.conv_reduce.weight"]) + weights[f"{key}.conv_reduce.bias"][:, None, None]
     out = _conv(np.maximum(mid, 0), weights[f"{key}.conv_expand.weight"])
-    return np.clip(out + weights[f"{key}.conv_expand.bias"][:, None, None] + 3, 0, 6) / 6
+    return np.clip(slope * (out + weights[f"{key}.conv_expand.bias"][:, None, None]) + 0.5, 0, 1)
 
 
-def _conv(x, weight, stride=1):
+def _conv(x, weight, strides=(1, 1)):
     pad = weight.shape[-1] // 2
     x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
-    view = np.lib.stride_tricks.sliding_window_view(x, weight.shape[2:], (2, 3))[:, :, ::stride, ::stride]
-    if weight.shape[1] == 1:
+    view = np.lib.stride_tricks.sliding_window_view(x, weight.shape[2:], (2, 3))[:, :, :: strides[0], :: strides[1]]
+    if weight.shape[1] == 1 and len(weight) == x.shape[1] > 1:
         return np.einsum("nchwij,cij->nchw", view, weight[:, 0], optimize=True)
     return np.einsum("nchwij,ocij->nohw", view, weight, optimize=True)

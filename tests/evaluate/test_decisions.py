@@ -258,7 +258,7 @@ def test_found_thresholds_hold_on_the_same_pictures(blurred):
         assert set(decision.thresholds) == set(NAMES) and not found.missed and not found.unmeasured
         assert (decision.temperature is not None) == temperature
         probs = decide.probabilities(blurred.logits, decision)
-        answered = decide.accepted(probs, decide.thresholds(config(decision)), False)
+        answered = decide.accepted(probs, decide.rules(config(decision)))
         for k in range(4):
             others = blurred.targets != k
             assert 0.015 < answered[others, k].mean() <= 0.02

@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in (".", "fuzz", "convert")]
 
 from mutators import mutated  # noqa: E402
 from targets import TARGETS, Target  # noqa: E402

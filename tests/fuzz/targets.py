@@ -13,8 +13,10 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,18 +31,31 @@ import lcnet
 from lcnet import modelfile
 from lcnet.arch import Arch
 from lcnet.config import Decision, Labels, ModelConfig, Preprocessing
+from lcnet.convert import convert
 from lcnet.convert.checkpoint import read_checkpoint
 from lcnet.dataset import open_dataset
 from lcnet.errors import ImageError, InputError, ModelFileError
+from lcnet.groups import Group
 from lcnet.image.pixels import decode
 from lcnet.labels.lists import read_label_list
 from lcnet.modelfile import ModelFile
+from lcnet.results import begun
 from lcnet.results.outputs import Output
 from lcnet.results.rows import Arrays
+from lcnet.results.update import Update
+from lcnet.results.whole import stored
 from lcnet.sources import read_list
 
 ARCH = Arch(0.25, num_classes=3)
-CONFIG = ModelConfig(ARCH, Preprocessing((3, 32, 32)), Labels(("a", "b", "c")), Decision(1.5, {"a": 0.5}))
+GROUPS = (Group("g", ("a", "b"), "each", otherwise="none"), Group("h", ("c",), at_least_one=True, names=("C",)))
+DECISION = Decision(1.5, {"a": 0.5}, True, groups=GROUPS)
+CONFIG = ModelConfig(ARCH, Preprocessing((3, 32, 32)), Labels(("a", "b", "c")), DECISION)
+# All that a reader must know of the network beyond the first version.
+NEEDY = ModelConfig(
+    Arch(0.25, 3, 3, (1, 2), ((1, 1), (2, 1), (2, 1)), 0, "relu", 0.2, ("blocks.0", "blocks.2")),
+    Preprocessing((3, 32, 64)),
+    Labels(("a", "b", "c")),
+)
 PIXELS = 1 << 22  # of a picture, so that what it may cost is little: by default it is two GiB for a frame of a film
 BEGUN = {"command": "embed"}  # what a run was begun with
 
@@ -61,22 +76,22 @@ class Target(NamedTuple):
 
 
 def model_bytes() -> list[bytes]:
-    return [modelfile.to_bytes(ModelFile(CONFIG, random_weights(ARCH)))]
+    plain = replace(CONFIG, decision=Decision(1.5, {"a": 0.5}, default="c"))
+    return [modelfile.to_bytes(ModelFile(config, random_weights(ARCH))) for config in (CONFIG, plain)]
 
 
-def header() -> list[bytes]:
-    (data,) = model_bytes()
-    return [data[8 : 8 + struct.unpack("<Q", data[:8])[0]]]
+def header(needy: bool = False) -> list[bytes]:
+    return [data[8 : 8 + struct.unpack("<Q", data[:8])[0]] for data in model_bytes_once(needy)]
 
 
-def with_header(text: bytes) -> bytes:
-    (data,) = model_bytes_once()
+def with_header(text: bytes, needy: bool = False) -> bytes:
+    data = model_bytes_once(needy)[0]
     return struct.pack("<Q", len(text)) + text + data[8 + struct.unpack("<Q", data[:8])[0] :]
 
 
 @cache
-def model_bytes_once() -> list[bytes]:
-    return model_bytes()
+def model_bytes_once(needy: bool) -> list[bytes]:
+    return [modelfile.to_bytes(ModelFile(NEEDY, random_weights(NEEDY.arch)))] if needy else model_bytes()
 
 
 def run_model(path: Path) -> None:
@@ -270,6 +285,100 @@ def paddle_files() -> list[bytes]:
     return [pickle.dumps(named, protocol) for protocol in (2, 4)]
 
 
+# Exported networks
+
+EXPORTED = Arch(0.25, num_classes=2, head_channels=16)
+FED = {"input_size": (32, 32), "interpolation": "bilinear", "crop_pct": 1.0, "crop_mode": "squash"}
+FED |= {"mean": (0.5,), "std": (0.5,)}
+YAML = b"""PreProcess:
+  transform_ops:
+  - DecodeImage: {to_rgb: True}
+  - ResizeImage: {resize_short: 40}
+  - CropImage: {size: 32}
+  - NormalizeImage: {mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.2], scale: 1.0/255.0, order: ''}
+PostProcess:
+  MultiLabelThreshOutput: {threshold: {default: 0.5, "1": 0.3}, label_list: [a, b]}
+Arch: {name: PPLCNet_x0_25, stride_list: [2, [2, 1], 2, 2, 2], dropout_prob: 0.2}
+"""
+
+
+def run_convert(path: Path) -> None:
+    made = convert(path, path.with_name("out.safetensors"), preprocessing=FED, labels=["a", "b"], overwrite=True)
+    assert all(np.isfinite(value).all() for value in made.weights.values())
+
+
+def onnx_files() -> list[bytes]:
+    from onnx_graphs import Style, lcnet
+
+    old = Style(
+        opset=11, swish="clip", gate="clip", flatten="shape", classifier="matmul", scale=0.8, end="Softmax", constants=True
+    )
+    new = Style(conv_bias="add", identities=True)
+    weights = random_weights(EXPORTED)
+    return [lcnet(weights, EXPORTED, style, {"character": "a\nb"}).SerializeToString() for style in (old, new)]
+
+
+@cache
+def paddle_writer() -> Any:
+    from paddle_files import Writer
+
+    return Writer(random_weights(EXPORTED), EXPORTED, "sigmoid")
+
+
+def in_folder(name: str) -> Callable[[Path], None]:
+    """Read a case as one file of a Paddle model."""
+
+    def read(path: Path) -> None:
+        folder = path.parent / f"with-{name}"
+        folder.mkdir(exist_ok=True)
+        writer = paddle_writer()
+        files = {"m.json": writer.pir(), "m.pdiparams": writer.pdiparams(), "m.yml": YAML}
+        if name == "m.pdmodel":
+            del files["m.json"]
+        for other, data in (files | {name: path.read_bytes()}).items():
+            (folder / other).write_bytes(data)
+        run_convert(folder)
+        made = convert(folder, path.with_name("out.safetensors"), labels=["a", "b"], overwrite=True).config
+        assert made.arch.num_classes == 2
+
+    return read
+
+
+def transformers_folder(path: Path) -> None:
+    from safetensors.numpy import save
+    from test_transformers import TEXT_LINE, named
+
+    folder = path.parent / "transformers"
+    folder.mkdir(exist_ok=True)
+    if not (folder / "model.safetensors").exists():
+        (folder / "model.safetensors").write_bytes(save(named(random_weights(TEXT_LINE))))
+    (folder / "config.json").write_bytes(path.read_bytes())
+    run_convert(folder)
+
+
+def transformers_configs() -> list[bytes]:
+    from test_transformers import CONFIG
+
+    return [json.dumps(CONFIG).encode()]
+
+
+GRAPH = (
+    b"Conv",
+    b"HardSwish",
+    b"Mul",
+    b"Add",
+    b"Softmax",
+    b"Gemm",
+    b"strides",
+    b"pads",
+    b"group",
+    b"axis",
+    b"shape",
+    b"location",
+)
+PADDLE = (b"conv2d", b"strides", b"paddings", b"dropout", b"matmul", b"softmax", b"w_0", b"b_0", b'"#"', b'"%"', b'"D"', b'"A"')
+SETTINGS = (b"ResizeImage", b"CropImage", b"size", b"Topk", b"&a", b"*a", b"<<: ", b"!!", b"- ", b"{", b"[", b"1e999", b"/0")
+
 OPCODES = (*(bytes([code]) for code in b"c\x93R\x81bQ(.0}]\x94h\x8a\x8b\x95\x8c"), b"cos\nsystem\n", b"\x8bXXXX")
 
 # Lists and settings of people
@@ -331,7 +440,7 @@ def run_resume(ending: str) -> Callable[[Path], None]:
         for old in path.parent.glob("out*"):
             old.unlink()
         (target if ending in (".csv", ".jsonl") else target.with_name(f"out{ending}.partial")).write_bytes(path.read_bytes())
-        target.with_name(f"out{ending}.resume").write_text(json.dumps(BEGUN))
+        target.with_name(f"out{ending}.resume").write_bytes(begun.described(begun.WRITE, BEGUN))
         _resume(target)
 
     return read
@@ -353,14 +462,62 @@ def _resume(target: Path) -> None:
     assert output.done == len(NAMES) and target.stat().st_size
 
 
+def updated(part: str) -> Callable[[], list[bytes]]:
+    """What an update that was killed has left: `part` is the end of a name, of FILE or of what lies beside it."""
+
+    def seeds() -> list[bytes]:
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory() as folder:
+            path = Path(folder, f"out.{part.split('.')[1]}")
+            _update(path, NAMES[:2])
+            with suppress(ZeroDivisionError):
+                _update(path, NAMES, killed=True)
+            return [Path(folder, f"out{part}").read_bytes()]
+
+    return seeds
+
+
+def _update(path: Path, names: Sequence[str], killed: bool = False) -> None:
+    with Update(path, ROWS, BEGUN) as output:
+        for i, name in enumerate(output.left(names)):
+            output.write(name, np.full(4, i, np.float32), ValueError("odd") if i == 1 else None)
+        if killed:
+            raise ZeroDivisionError
+
+
+def run_update(part: str) -> Callable[[Path], None]:
+    def read(path: Path) -> None:
+        target = path.parent / f"out.{part.split('.')[1]}"
+        for old in path.parent.glob("out*"):
+            old.unlink()
+        _update(target, NAMES[:2])
+        target.with_name(f"out{part}").write_bytes(path.read_bytes())
+        _update(target, NAMES)
+        assert {name for name, _ in stored(target, ROWS).pictures()} >= set(NAMES)
+
+    return read
+
+
 PICTURE = (ImageError,)
 MODEL = (ModelFileError,)
 DATA = (InputError, ImageError)
-KEYS = (*re.findall(rb'"\w+"', json.dumps(CONFIG.to_json()).encode()), b'"F32"', b'"I8"', b'"BF16"', b'"data_offsets"')
+NEEDY_KEYS = tuple(re.findall(rb'"[\w.]+"', json.dumps(NEEDY.to_json()).encode()))
+KEYS = (
+    *re.findall(rb'"\w+"', json.dumps(CONFIG.to_json()).encode()),
+    b'"default"',
+    b'"F32"',
+    b'"I8"',
+    b'"BF16"',
+    b'"data_offsets"',
+)
 
 TARGETS = (
     Target("model", ".safetensors", model_bytes, run_model, MODEL),
     Target("model-header", ".safetensors", header, run_model, MODEL, KEYS, with_header),
+    Target(
+        "model-needs", ".safetensors", partial(header, True), run_model, MODEL, NEEDY_KEYS, partial(with_header, needy=True)
+    ),
     Target("timm-config", ".json", timm_configs, timm_folder, MODEL, (b'"architecture"', b'"label_names"', b'"id2label"')),
     Target("jpeg", ".jpg", still("JPEG", {}, {"progressive": True}), run_decode, PICTURE),
     Target("png", ".png", pngs, run_decode, PICTURE),
@@ -387,11 +544,25 @@ TARGETS = (
     Target("torch-pickle", ".pth", torch_pickles, read_checkpoint, MODEL, OPCODES, in_torch_zip),
     Target("torch-legacy", ".pth", torch_files(False), read_checkpoint, MODEL, OPCODES),
     Target("paddle", ".pdparams", paddle_files, read_checkpoint, MODEL, OPCODES),
+    Target("onnx", ".onnx", onnx_files, run_convert, MODEL, GRAPH),
+    Target("pir", ".json", lambda: [paddle_writer().pir()], in_folder("m.json"), MODEL, PADDLE),
+    Target("pdmodel", ".pdmodel", lambda: [paddle_writer().pdmodel()], in_folder("m.pdmodel"), MODEL, PADDLE),
+    Target("pdiparams", ".pdiparams", lambda: [paddle_writer().pdiparams()], in_folder("m.pdiparams"), MODEL),
+    Target("paddle-yml", ".yml", lambda: [YAML], in_folder("m.yml"), MODEL, SETTINGS),
+    Target(
+        "transformers", ".json", transformers_configs, transformers_folder, MODEL, (b'"scale"', b'"block_configs"', b"null")
+    ),
     Target("labels", ".txt", lambda: LABELS, read_label_list, (InputError,), (b'"id2label"', b"\t", b",", b"0 ")),
     Target("list", ".txt", lambda: (b"a.png\nb.png\n", b"a.png\0b\n.png\0"), run_list, DATA),
     Target("recipe", ".json", recipes, run_recipe, (InputError,), (b'"epochs"', b'"lr"', b'"randaugment"', b"true")),
     Target("resume-csv", ".csv", working(".csv"), run_resume(".csv"), (InputError,), (b'"', b",", b"a.png", b"error")),
     Target("resume-jsonl", ".jsonl", working(".jsonl"), run_resume(".jsonl"), (InputError,), (b'"file"', b'"error"', b"null")),
     Target("resume-npz", ".partial", working(".npz"), run_resume(".npz"), (InputError,)),
-    Target("resume-begun", ".resume", lambda: (json.dumps(BEGUN).encode(),), run_companion, (InputError,), (b'"command"',)),
+    Target(
+        "resume-begun", ".resume", lambda: (begun.described(begun.WRITE, BEGUN),), run_companion, (InputError,), (b'"command"',)
+    ),
+    *(
+        Target(f"update{ending.replace('.', '-')}", ending, updated(ending), run_update(ending), (InputError,))
+        for ending in (".csv", ".json", ".jsonl", ".npz", ".csv.partial", ".npz.partial", ".csv.state")
+    ),
 )

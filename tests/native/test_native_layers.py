@@ -75,7 +75,7 @@ class Network:
             x = hswish(np.einsum("nchw,oc->nohw", x, pw) + pb[:, None, None])
             if number in FEATURE_MAPS:
                 maps.append(x)
-        embeddings = hswish(x.mean((2, 3)) @ self.head[0].T + self.head[1]) if self.head else None
+        embeddings = hswish(x.mean((2, 3)) @ self.head[0].T + self.head[1]) if self.head else x.mean((2, 3))
         logits = embeddings @ self.classifier[0].T + self.classifier[1] if self.classifier else None
         return maps, embeddings, logits
 
@@ -117,9 +117,22 @@ def test_a_network_may_end_early(head, classes):
     assert_close(outputs(engine, x, expected), expected)
     with pytest.raises(ValueError, match="logits do not fit"):
         engine.run(x, np.empty((1, 0), np.float32), None, [])
-    if not head:
-        with pytest.raises(ValueError, match="embeddings do not fit"):
-            engine.run(x, None, np.empty((1, 0), np.float32), [])
+    with pytest.raises(ValueError, match="embeddings do not fit"):
+        engine.run(x, None, np.empty((1, 0), np.float32), [])
+
+
+def test_what_is_pooled_is_read_in_its_order():
+    network = Network(0, 0)
+    x = np.random.default_rng(2).normal(size=(3, 3, 40, 50)).astype(np.float32)
+    layers = network.layers()
+    layers.pooled([2, 5])
+    maps, _, _ = network.run(x)
+    found = np.empty((3, 24 + 40), np.float32)
+    _native.Engine(layers, 2, "", False).run(x, None, found, [])
+    expected = np.concatenate([maps[0].mean((2, 3)), maps[2].mean((2, 3))], 1)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="the network pools other maps too"):
+        _native.Engine(layers, 1, "", False).run_head(np.zeros((1, 40, 2, 2), np.float32), None, found[:1])
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -148,6 +161,20 @@ def test_what_does_not_fit_is_refused():
         layers.feature_maps(wrong)
         with pytest.raises(ValueError, match="feature maps"):
             _native.Engine(layers, 1, "", False)
+    for wrong in ((0, 5), (5, 3), (6,)):
+        layers = network.layers()
+        layers.pooled(wrong)
+        with pytest.raises(ValueError, match="pooled maps"):
+            _native.Engine(layers, 1, "", False)
+    with pytest.raises(ValueError, match="does not fit what is pooled"):
+        layers = _native.Layers()
+        layers.pooled([1, 5])
+        layers.stem(*network.stem)
+        network.hand_over(layers)
+    with pytest.raises(ValueError, match="the stem's strides are 1 or 2"):
+        _native.Layers().stem(*network.stem, (2, 3))
+    with pytest.raises(ValueError, match="no such activation"):
+        _native.Layers().activation("gelu")
     network.blocks[1] = ((3, 1), *network.blocks[1][1:])
     with pytest.raises(ValueError, match="no depthwise kernel"):
         _native.Engine(network.layers(), 1, "", False)

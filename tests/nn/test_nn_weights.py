@@ -249,9 +249,16 @@ def test_model_config_takes_the_description_of_the_model():
 
 @pytest.mark.parametrize(
     "options",
-    [{"global_pool": "max"}, {"act_layer": "relu"}, {"head_bias": False}, {"features_only": True}],
+    [{"global_pool": "max"}, {"act_layer": "silu"}, {"head_bias": False}, {"features_only": True}],
     ids=lambda o: next(iter(o)),
 )
 def test_model_config_refuses_what_the_runtime_does_not_have(options):
     with pytest.raises(InputError, match="model file"):
         model_config(create_model("lcnet_035", **options))
+
+
+def test_a_files_preprocessing_is_that_of_the_model_made_of_it(tmp_path):
+    """Also what timm has no name for, so that fine-tuning goes on with the pixels that the weights know."""
+    pre = Preprocessing((3, 64, 96), "bilinear", 1.0, "squash", exif=False, resize="opencv", alpha="drop", channel_order="bgr")
+    path = write(tmp_path / "model.safetensors", Arch(0.25, num_classes=3), preprocessing=pre)
+    assert model_config(create_model(str(path), pretrained=True)).preprocessing == pre

@@ -108,10 +108,10 @@ def plain_layer(layer, tensors, codes):
     padded[pad:-pad, pad:-pad] = codes
     if layer.kind == "depthwise":
         padded -= zero
-    height, width = (-(-n // layer.stride) for n in codes.shape[:2])
+    height, width = (-(-n // s) for n, s in zip(codes.shape[:2], layer.strides, strict=True))
     out = np.empty((height, width, len(weight)), np.int64)
     for y, x in np.ndindex(height, width):
-        window = padded[y * layer.stride :, x * layer.stride :][:k, :k]
+        window = padded[y * layer.strides[0] :, x * layer.strides[1] :][:k, :k]
         spec = "yxc,cyx->c" if layer.kind == "depthwise" else "yxc,ocyx->o"
         out[y, x] = np.einsum(spec, window, weight[:, 0] if layer.kind == "depthwise" else weight)
     return out

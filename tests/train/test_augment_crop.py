@@ -74,9 +74,9 @@ def test_shifted_takes_sides_of_one_and_two_pixels():
 
 def test_shifts_are_uniform_and_reach_the_limit():
     rng = random.Random(5)
-    draws = [shifted_crop(rng, 32, 0.125) for _ in range(9000)]
+    draws = [shifted_crop(rng, (32, 32), 0.125) for _ in range(9000)]
     for axis in zip(*draws, strict=True):
         counts = np.bincount(np.array(axis) + 4, minlength=9)
         assert len(counts) == 9
         assert (np.square(counts - 1000) / 1000).sum() < 40
-    assert shifted_crop(rng, 31, 0.03) == (0, 0)
+    assert shifted_crop(rng, (31, 31), 0.03) == (0, 0)

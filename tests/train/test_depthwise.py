@@ -10,15 +10,15 @@ SUPPORTED = [isa for isa, supported in _native.isas() if supported]
 
 @pytest.mark.parametrize("isa", SUPPORTED)
 @pytest.mark.parametrize("kernel", [3, 5])
-@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (2, 1), (1, 2)])
 @pytest.mark.parametrize("shape", [(1, 1, 1, 4), (3, 2, 3, 8), (2, 7, 5, 24), (17, 4, 4, 40), (5, 6, 9, 64), (2, 3, 3, 5)])
-def test_weight_gradient_is_torchs(torch, isa, kernel, stride, shape):
+def test_weight_gradient_is_torchs(torch, isa, kernel, strides, shape):
     rng = np.random.default_rng(0)
     images, height, width, channels = shape
     x = rng.standard_normal(shape, np.float32)
-    dy = rng.standard_normal((images, -(-height // stride), -(-width // stride), channels), np.float32)
+    dy = rng.standard_normal((images, -(-height // strides[0]), -(-width // strides[1]), channels), np.float32)
     dw = np.full((kernel, kernel, channels), np.nan, np.float32)
-    _native.dwgrad(_native.Pool(2), x, dy, stride, dw, isa)
+    _native.dwgrad(_native.Pool(2), x, dy, strides, dw, isa)
     nchw = [torch.tensor(a).permute(0, 3, 1, 2).double() for a in (x, dy)]
     weight = torch.zeros(channels, 1, kernel, kernel, dtype=torch.float64)
 
@@ -26,7 +26,7 @@ def test_weight_gradient_is_torchs(torch, isa, kernel, stride, shape):
         pad = [kernel // 2] * 2
         mask = [False, True, False]
         backward = torch.ops.aten.convolution_backward
-        return backward(b, a, weight, None, [stride] * 2, pad, [1, 1], False, [0, 0], channels, mask)[1]
+        return backward(b, a, weight, None, strides, pad, [1, 1], False, [0, 0], channels, mask)[1]
 
     expected = gradient(*nchw)[:, 0].permute(1, 2, 0).numpy()
     # Sums of n products are wrong by at most n eps sum|a b|; each sum here has fewer than images * height * width terms.
@@ -40,7 +40,7 @@ def test_threads_change_no_bit(rng):
     results = []
     for threads in (1, 2, 3):
         dw = np.empty((5, 5, 32), np.float32)
-        _native.dwgrad(_native.Pool(threads), x, dy, 1, dw, "")
+        _native.dwgrad(_native.Pool(threads), x, dy, (1, 1), dw, "")
         results.append(dw)
     assert all(np.array_equal(results[0], other) for other in results)
 
@@ -48,15 +48,17 @@ def test_threads_change_no_bit(rng):
 def test_shapes_that_do_not_fit_are_refused(rng):
     x = rng.standard_normal((2, 6, 6, 8), np.float32)
     pool = _native.Pool(1)
-    for dy, stride, dw in [
-        ((2, 6, 6, 8), 2, (3, 3, 8)),
-        ((1, 6, 6, 8), 1, (3, 3, 8)),
-        ((2, 6, 6, 8), 1, (7, 7, 8)),
-        ((2, 6, 6, 8), 1, (3, 3, 4)),
-        ((2, 6, 6, 8), 3, (3, 3, 8)),
+    for dy, strides, dw in [
+        ((2, 6, 6, 8), (2, 2), (3, 3, 8)),
+        ((2, 6, 6, 8), (2, 1), (3, 3, 8)),
+        ((1, 6, 6, 8), (1, 1), (3, 3, 8)),
+        ((2, 6, 6, 8), (1, 1), (7, 7, 8)),
+        ((2, 6, 6, 8), (1, 1), (3, 3, 4)),
+        ((2, 6, 6, 8), (3, 3), (3, 3, 8)),
+        ((2, 2, 6, 8), (3, 1), (3, 3, 8)),
     ]:
         with pytest.raises(ValueError):
-            _native.dwgrad(pool, x, np.zeros(dy, np.float32), stride, np.zeros(dw, np.float32), "")
+            _native.dwgrad(pool, x, np.zeros(dy, np.float32), strides, np.zeros(dw, np.float32), "")
 
 
 def test_a_network_gets_the_same_gradients(torch):

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,16 +46,21 @@ def rows_of(output):
     return [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_the_folder_holds_what_the_documentation_says(trained):
+def test_the_folder_holds_what_the_documentation_says(torch, trained):
     done, output = trained
     names = {p.name for p in output.iterdir()}
-    assert names == {"model.safetensors", "last.ckpt", "metrics.jsonl", "recipe.json", "report"}
+    assert names == {"model.safetensors", "last.safetensors", "last.ckpt", "metrics.jsonl", "recipe.json", "report"}
     assert "report.html" in {p.name for p in (output / "report").iterdir()}
     rows = rows_of(output)
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]
-    best = max(rows, key=lambda row: row["val_top1"])
-    assert done.epochs == 6 and rows[done.best_epoch - 1]["val_top1"] == best["val_top1"] == done.metrics["top1"]
+    best = rows[done.best_epoch - 1]
+    assert done.epochs == 6 and best["val_top1"] == done.metrics["top1"]
+    assert all(row["val_loss"] > best["val_loss"] for row in rows[done.best_epoch :] if row["val_top1"] >= best["val_top1"])
+    last = lcnet.modelfile.read(output / "last.safetensors")
+    assert last.config.provenance["metrics"] == rows[-1]
+    average = torch.load(output / "last.ckpt", weights_only=True)["parts"]["ema"]["module"]
+    assert all(np.array_equal(last.weights[key], value.numpy()) for key, value in average.items())
 
 
 def test_the_model_file_serves_what_was_validated(trained, folder):
@@ -189,8 +195,10 @@ def test_an_unreadable_picture_stops_training_with_its_name(fit, tmp_path):
     data = write_classes(tmp_path / "data", each=4)
     broken = data / "green" / "001.png"
     broken.write_bytes(broken.read_bytes()[:200])
-    with pytest.raises(ImageError, match=r"green.001\.png"):
-        fit(data, "quick", tmp_path / "out", small(epochs=1), val_fraction=0)
+    for workers in (0, 2):
+        with pytest.raises(ImageError, match=r"green.001\.png: ") as caught:
+            fit(data, "quick", tmp_path / "new" / "out", small(epochs=1), val_fraction=0, workers=workers)
+        assert len(str(caught.value).splitlines()) == 1 and not (tmp_path / "new").exists()
     fit(data, "quick", tmp_path / "skip", small(epochs=1), val_fraction=0, skip_unreadable=True)
     recipe = json.loads((tmp_path / "skip" / "recipe.json").read_text())
     assert recipe["train_images"] == 11
@@ -291,3 +299,25 @@ def test_a_damaged_checkpoint_is_refused(trained, folder, fit, tmp_path):
     (copy / "last.ckpt").write_bytes(data[: len(data) // 2])
     with pytest.raises(ModelFileError, match="no checkpoint of this training run"):
         fit(folder, "quick", copy, SETTINGS, resume=True, val_fraction=0.25, model=START)
+
+
+def test_a_network_that_is_not_timms_trains_and_stays_what_it_is(fit, folder, tmp_path):
+    import plain_torch
+    from weights import pictures
+
+    from lcnet.modelfile import read, write
+
+    arch = plain_torch.NETWORKS["first release"]
+    network = plain_torch.plain_network(arch, plain_torch.varied(pictures(12, 64, 96)))
+    write(tmp_path / "start.safetensors", plain_torch.model_file(network, (80, 160)))
+    done = fit(
+        folder,
+        "quick",
+        tmp_path / "out",
+        small(epochs=1, lr=0.01),
+        val_fraction=0.25,
+        model=str(tmp_path / "start.safetensors"),
+    )
+    model = read(tmp_path / "out" / "model.safetensors")
+    assert model.config.arch == replace(arch, num_classes=model.config.arch.num_classes) != arch
+    assert model.config.bn_eps == plain_torch.EPS and math.isfinite(done.metrics["loss"])

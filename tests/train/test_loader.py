@@ -90,17 +90,26 @@ def test_large_jpegs_are_decoded_at_a_fraction_and_cropped_alike(tmp_path):
         assert np.abs(a - b).max() <= 12  # of 255; a crop a few pixels off would differ by less than a wrong one
 
 
-def test_validation_pictures_are_those_of_the_finished_model(torch, folder):
+@pytest.mark.parametrize("fields", [{}, {"interpolation": "bilinear", "resize": "opencv", "channel_order": "bgr"}])
+def test_validation_pictures_are_those_of_the_finished_model(torch, folder, fields):
     from lcnet.dataset import open_dataset
     from lcnet.image import prepare
     from lcnet.image.pixels import decode
     from lcnet.train.loader import LoaderOptions, Normalize, test_loader
 
-    dataset, preprocessing = open_dataset(folder).train, Preprocessing((3, 32, 32))
+    dataset, preprocessing = open_dataset(folder).train, Preprocessing((3, 32, 32), **fields)
     batches = test_loader(dataset, preprocessing, 4, range(1, 18, 2), LoaderOptions(0))
     seen = torch.cat([Normalize(preprocessing)(x) for x, _ in batches])
     expected = np.stack([prepare(decode(dataset.read(i)), preprocessing) for i in range(1, 18, 2)])
     assert np.abs(seen.numpy() - expected).max() < 1e-5
+    assert seen.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_mean_colour_is_filled_in_as_pixels_are_ordered():
+    from lcnet.train.loader import TrainTransform
+
+    preprocessing = Preprocessing((3, 32, 32), channel_order="bgr", mean=(0.0, 0.5, 1.0))
+    assert TrainTransform(recipe(randaugment="rand-m9"), preprocessing).randaugment.fill == (255, 128, 0)
 
 
 def test_an_unreadable_picture_is_named(folder):

@@ -58,7 +58,7 @@ def test_training_keeps_names_counts_and_the_recipe(trained, home):
     assert_no_folders(trained, home)
     origin = lcnet.load(trained).config.provenance
     assert (origin["data"], origin["started_from"]) == ("photos", "start.safetensors")
-    assert (origin["train_images"], origin["val_images"], origin["seed"]) == (66, 6, 0)
+    assert (origin["train_images"], origin["val_images"], origin["seed"]) == (54, 18, 0)
     assert origin["recipe"]["input_size"] == 32 and origin["metrics"]["val_top1"] > 0
     assert set(origin) == {
         *("source", "data", "started_from", "seed", "val_fraction", "train_images", "val_images"),

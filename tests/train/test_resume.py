@@ -147,12 +147,16 @@ EDITS = {
     "no parts": (lambda saved: saved["parts"].clear(), "KeyError: 'model'"),
     "parts is a list": (_change(["parts"], [1]), "parts is list, expected dict"),
     "identity is a list": (_change(["identity"], [1]), "identity is list, expected dict"),
-    "another version": (_change(["lcnet"], 2), "it is of version 2, this lcnet reads 1"),
+    "another version": (_change(["lcnet"], 1), "it is of version 1, this lcnet reads 2"),
     "epoch is text": (_change(["place", "epoch"], "x"), r"place\.epoch is 'x'"),
     "epoch beyond the last": (_change(["place", "epoch"], 10**9), r"place\.epoch is 1000000000, expected 0 to 3"),
     "epoch below the first": (_change(["place", "epoch"], -1), r"place\.epoch is -1, expected 0 to 3"),
     "step beyond the last": (_change(["place", "step"], 10**9), r"place\.step is 1000000000, expected 0 to 3"),
     "no best epoch": (_change(["place", "best_epoch"], -1), r"place\.best_epoch is -1, expected 1 to 3"),
+    "a best epoch that nothing measured": (_change(["place", "best_epoch"], 0), r"place\.best_epoch is 0, expected 1 to 3"),
+    "the highest is text": (_change(["place", "top"], "x"), r"place\.top is 'x'"),
+    "losses are text": (_change(["parts", "start"], "x"), "AttributeError: 'str' object has no attribute 'shape'"),
+    "no losses": (lambda saved: saved["parts"].pop("start"), "KeyError: 'start'"),
     "unknown place": (_change(["place", "hour"], 1), "TypeError: .*unexpected keyword argument 'hour'"),
     "loss is text": (_change(["place", "loss_sum"], "x"), r"place\.loss_sum is 'x'"),
     "model is text": (_change(["parts", "model"], "x"), "TypeError: Expected state_dict to be dict-like"),
@@ -251,3 +255,26 @@ def test_a_checkpoint_without_a_description_is_told_by_its_run(torch, whole, tmp
     assert config.preprocessing.input_size == (3, 32, 32)
     assert config.preprocessing.crop_pct == run["recipe"]["crop_pct"]
     assert config.provenance["assumed"] == ["interpolation", "crop_mode", "mean", "std"]
+
+
+@pytest.mark.parametrize("update", [2, 5])
+def test_a_run_from_weights_that_know_all_classes_stopped_and_resumed(torch, folder, whole, tmp_path, update):
+    """What the start is measured at, and whether it is still kept, goes on too."""
+    from lcnet.train import fit
+    from lcnet.train.events import Events
+
+    class Stop(Events):
+        def step(self, run, loss, lr):
+            if run.place.updates == update + 1:
+                raise Stopped
+
+    how = {**HOW, "model": str(whole / "model.safetensors")}
+    fit(folder, "quick", tmp_path / "whole", SETTINGS, **how)
+    with pytest.raises(Stopped):
+        fit(folder, "quick", tmp_path / "out", SETTINGS, events=Stop(), **how)
+    stopped = torch.load(tmp_path / "out" / "last.ckpt", weights_only=True)
+    assert stopped["place"]["floor"] is not None and stopped["parts"]["start"].shape == (9,)
+    fit(folder, "quick", tmp_path / "out", SETTINGS, resume=True, **how)
+    assert_same_end(torch, tmp_path / "whole", tmp_path / "out")
+    rows = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(row)["epoch"] for row in rows] == [0, 1, 2, 3]

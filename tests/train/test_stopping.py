@@ -44,7 +44,7 @@ def test_a_signal_writes_the_step_and_says_how_to_go_on(torch, folder, tmp_path,
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 128 + by and "Traceback" not in said, said
     assert "lcnet: stopping after this step" in said
-    assert f"lcnet: stopped; the same command with --resume in place of --overwrite goes on from {output / 'last.ckpt'}" in said
+    assert f"lcnet: stopped; `lcnet train --resume --output {output}` goes on from last.ckpt" in said
     place = torch.load(output / "last.ckpt", weights_only=True)["place"]
     assert place["updates"] == 3 * place["epoch"] + place["step"]
     assert len((output / "metrics.jsonl").read_text().splitlines()) == place["epoch"]

@@ -32,19 +32,18 @@ void Int8Runner::float_depthwise_row(size_t i, size_t y, float* out) {
   const float* in[kMaxKernel] = {};
   for (size_t ky = ky0; ky < ky1; ++ky) in[ky] = padded_row(i, top + ky - pad);
   b.f32_dwconv(in, b.depthwise.w.data(), b.depthwise.b.data(), out, plan_.maps[i + 1].width, m.width + b.kernel - 1, m.channels,
-               ky0, ky1);
+               ky0, ky1, net_.activation);
 }
 
 // Pixels of the block's output from `first` on, out of dense depthwise output.
 void Int8Runner::float_pointwise(size_t i, const float* x, size_t first, size_t pixels) {
   const PackedDense& d = net_.float_block(i).pointwise;
   const Int8Map& to = plan_.maps[i + 1];
-  float* values = to.dense ? dense_pixels(i + 1, first) : own(plan_.exported);
-  float** out = own(plan_.pixel_pointers);
-  for (size_t p = 0; p < pixels; ++p) out[p] = values + p * to.channels;
-  net_.floats.kernels.f32_gemm(x, d.panel(0), d.b.data(), out, pixels, d.in, d.out, k_.lanes, Activation::hswish6);
-  if (wanted(i + 1)) export_pixels(i + 1, values, first, pixels);
-  if (!to.dense) code_pixels(i + 1, values, first, pixels);
+  float *made = values(i + 1, first), **out = own(plan_.pixel_pointers);
+  for (size_t p = 0; p < pixels; ++p) out[p] = made + p * to.channels;
+  net_.floats.kernels.f32_gemm(x, d.panel(0), d.b.data(), out, pixels, d.in, d.out, k_.lanes, net_.activation);
+  put_values(i + 1, made, first, pixels);
+  if (!to.dense) code_pixels(i + 1, made, first, pixels);
 }
 
 // Dense pixels into the codes of a map.

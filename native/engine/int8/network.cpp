@@ -6,8 +6,8 @@
 
 namespace lcnet {
 
-// Six where hard-swish's division by six is still to be done.
-static float reciprocal(float scale, double six) { return static_cast<float>(1.0 / (six * scale)); }
+// `times`: six where hard-swish's division by six is still to be done.
+static float reciprocal(float scale, double times) { return static_cast<float>(1.0 / (times * scale)); }
 
 template <class T>
 static Buffer<T> pack_values(const T* values, size_t n, size_t padded) {
@@ -19,11 +19,11 @@ static Buffer<T> pack_values(const T* values, size_t n, size_t padded) {
 // `w` holds `taps` weights of each output; `channel(o, t)` says which input channel one multiplies. packed.in and .out
 // are set already, with their padding.
 template <class Channel>
-static void pack_layer(const Int8Layer& layer, size_t in, size_t out, size_t taps, double six, Channel channel,
+static void pack_layer(const Int8Layer& layer, size_t in, size_t out, size_t taps, double times, Channel channel,
                        Int8Packed& packed) {
   std::vector<float> inverse_scale(in), zero_point(in);
   for (size_t c = 0; c < in; ++c) {
-    inverse_scale[c] = reciprocal(layer.in_scale[c], six);
+    inverse_scale[c] = reciprocal(layer.in_scale[c], times);
     zero_point[c] = layer.in_zero[c];
   }
   std::vector<int32_t> start(out);
@@ -44,10 +44,10 @@ static void set_weight(const Int8Network& net, Unit& unit, size_t g, int8_t weig
 }
 
 // Inputs are padded to a multiple of `unit`.
-static Int8PackedDense pack_dense(const Int8Network& net, const Int8Dense& d, size_t unit, double six) {
+static Int8PackedDense pack_dense(const Int8Network& net, const Int8Dense& d, size_t unit, double times) {
   Int8PackedDense packed;
   packed.in = round_up(d.in, unit), packed.out = net.padded(d.out);
-  pack_layer(d, d.in, d.out, d.in, six, [](size_t, size_t t) { return t; }, packed);
+  pack_layer(d, d.in, d.out, d.in, times, [](size_t, size_t t) { return t; }, packed);
   packed.w = Buffer<int8_t>(packed.in * packed.out);
   const size_t G = net.kernels.group;
   for_panels(net.kernels.lanes, net.kernels.panel, packed.out, [&](size_t first, size_t columns) {
@@ -64,7 +64,7 @@ static Int8PackedDepthwise pack_depthwise(const Int8Network& net, const Int8Spat
   Int8PackedDepthwise packed;
   const size_t G = net.kernels.group, K = s.kernel;
   packed.in = packed.out = round_up(s.channels, unit);
-  pack_layer(s, s.channels, s.channels, K * K, 6.0, [](size_t o, size_t) { return o; }, packed);
+  pack_layer(s, s.channels, s.channels, K * K, times_of(net.activation), [](size_t o, size_t) { return o; }, packed);
   for (size_t phase = 0; phase < G; phase += row_stride) {
     const size_t groups = net.groups(K, phase);
     packed.w[phase] = Buffer<Unit>(packed.in * groups * K);
@@ -94,6 +94,15 @@ static Network pack_floats(const Kernels& kernels, const Int8NetworkSource& s) {
     if (b.in_float) kept.blocks.push_back(b.floats);
   kept.head = s.float_head;
   kept.classifier = s.float_classifier;
+  kept.activation = s.activation;
+  const Ends ends(s, kernels.lanes);
+  const std::vector<size_t> places = ends.pooled_places();
+  Dense& first = s.head.out ? kept.head : kept.classifier;
+  std::vector<float> w;
+  if (first.w && !in_place(places)) {
+    w = spread(first, places, ends.pooled_size);
+    first.w = w.data(), first.in = ends.pooled_size;
+  }
   return Network(kernels, kept);
 }
 
@@ -123,7 +132,7 @@ static Int8Block pack_block(const Int8Network& net, const Int8BlockSource& s) {
   b.stride = s.stride;
   b.se = s.se;
   if (s.se) b.reduce = pack_f32(net, s.reduce), b.expand = pack_f32(net, s.expand);
-  b.pointwise = pack_dense(net, s.pointwise, L, 6.0);
+  b.pointwise = pack_dense(net, s.pointwise, L, times_of(net.activation));
   b.out_channels = s.pointwise.out;
   return b;
 }
@@ -134,7 +143,7 @@ static Int8Block pack_planes(const Int8Network& net, const Int8BlockSource& s) {
   b.depthwise = pack_depthwise(net, s.depthwise, s.stride.h, 1, kPlanes);
   b.kernel = s.depthwise.kernel;
   b.stride = s.stride;
-  b.pointwise = pack_dense(net, s.pointwise, kPlanes, 6.0);
+  b.pointwise = pack_dense(net, s.pointwise, kPlanes, times_of(net.activation));
   b.out_channels = s.pointwise.out;
   return b;
 }
@@ -162,24 +171,43 @@ static Int8PackedStem pack_stem(const Int8Network& net, const Int8Spatial& s, co
   return packed;
 }
 
-static Int8PackedDense pack_end(const Int8Network& net, const Int8Dense& d, double six) {
-  if (d.w) return pack_dense(net, d, net.kernels.lanes, six);
+static Int8PackedDense pack_end(const Int8Network& net, const Int8Dense& d, double times) {
+  if (d.w) return pack_dense(net, d, net.kernels.lanes, times);
   Int8PackedDense sizes;
   sizes.in = net.padded(d.in), sizes.out = net.padded(d.out);
   return sizes;
 }
 
+// A layer on what is pooled: means of what has been divided already. Between the maps it reads codes of zero.
+static Int8PackedDense pack_pooled(const Int8Network& net, const Int8Dense& d) {
+  const std::vector<size_t> places = net.pooled_places();
+  if (in_place(places)) return pack_end(net, d, 1.0);
+  Int8Dense wide = d;
+  wide.in = net.pooled_size;
+  if (!d.w) return pack_end(net, wide, 1.0);
+  std::vector<int8_t> w(d.out * wide.in);
+  std::vector<float> in_scale(wide.in, 1.0f);
+  std::vector<uint8_t> in_zero(wide.in);
+  for (size_t i = 0; i < d.in; ++i) {
+    for (size_t o = 0; o < d.out; ++o) w[o * wide.in + places[i]] = d.w[o * d.in + i];
+    in_scale[places[i]] = d.in_scale[i], in_zero[places[i]] = d.in_zero[i];
+  }
+  wide.w = w.data(), wide.in_scale = in_scale.data(), wide.in_zero = in_zero.data();
+  return pack_end(net, wide, 1.0);
+}
+
 Int8Network::Int8Network(const Int8Kernels& k, const Int8NetworkSource& s, const Kernels& float_kernels)
-    : kernels(k), floats(pack_floats(float_kernels, s)), in_chans(s.stem.in_chans), feature_maps(s.feature_maps),
-      features(s.blocks.back().pointwise.out), head_features(s.head.out), classes(s.classifier.out) {
+    : Ends(s, k.lanes), kernels(k), activation(s.activation), stem_stride(s.stem_stride), floats(pack_floats(float_kernels, s)),
+      in_chans(s.stem.in_chans), feature_maps(s.feature_maps), features(s.blocks.back().pointwise.out),
+      classes(s.classifier.out) {
   stem = pack_stem(*this, s.stem, s.mean_255);
   size_t in_float = 0;
   for (const Int8BlockSource& block : s.blocks)
     blocks.push_back(block.in_float                            ? pack_sizes(*this, block, in_float++)
                      : blocks.empty() && runs_on_planes(block) ? pack_planes(*this, block)
                                                                : pack_block(*this, block));
-  if (head_features) head = pack_end(*this, s.head, 1.0);  // its input is the mean of what has been divided by six
-  if (classes) classifier = pack_end(*this, s.classifier, 6.0);
+  if (s.head.out) head = pack_pooled(*this, s.head);
+  if (classes) classifier = s.head.out ? pack_end(*this, s.classifier, times_of(activation)) : pack_pooled(*this, s.classifier);
 }
 
 }  // namespace lcnet

@@ -36,8 +36,11 @@ struct Int8NetworkSource {
   const float* mean_255;  // [in_chans]: what the input's zero is as a code, before it is rounded
   std::vector<Int8BlockSource> blocks;
   std::vector<size_t> feature_maps;        // after how many blocks each is, ascending, from 1
-  Int8Dense head, classifier;              // `out` 0: none; a classifier needs a head
+  Int8Dense head, classifier;              // `out` 0: none
   Dense float_head{}, float_classifier{};  // in place of the weights of the other two, where `w` is set
+  Stride stem_stride = {2, 2};             // these three as in NetworkSource
+  Activation activation = Activation::hswish6;
+  std::vector<size_t> pooled;
 };
 
 // What all layers have, each array padded to whole vectors.
@@ -80,11 +83,13 @@ struct Int8Block {
   size_t out_channels = 0;  // without padding
 };
 
-struct Int8Network {
+struct Int8Network : Ends {
   // float_kernels: of the same number of lanes, for the parts that stay in float.
   Int8Network(const Int8Kernels& kernels, const Int8NetworkSource& source, const Kernels& float_kernels);
 
   const Int8Kernels& kernels;
+  const Activation activation;
+  const Stride stem_stride;
   Network floats;  // the blocks, the head and the classifier that stay in float, and nothing else
   size_t in_chans;
   Int8PackedStem stem;
@@ -92,7 +97,7 @@ struct Int8Network {
   std::vector<size_t> feature_maps;   // as in Int8NetworkSource
   static constexpr size_t front = 0;  // no map is private to a thread
   Int8PackedDense head, classifier;
-  size_t features, head_features, classes;  // without padding
+  size_t features, classes;  // without padding
 
   bool in_float(size_t block) const { return blocks[block].in_float != Int8Block::kNone; }
   const Block& float_block(size_t block) const { return floats.blocks[blocks[block].in_float]; }
@@ -101,6 +106,10 @@ struct Int8Network {
     const PackedDense& f = &d == &head ? floats.head : floats.classifier;
     return f.out ? &f : nullptr;
   }
+
+  // Whether the layer behind the pooling is in float: then its weights have hard-swish's division, and the means have not.
+  bool pools_for_float() const { return in_float(head.out ? head : classifier); }
+  float embedding_scale() const { return head.out || pools_for_float() ? unit_of(activation) : 1.0f; }
 
   size_t padded(size_t channels) const { return round_up(channels, kernels.lanes); }
   size_t pixel_units() const { return round_up(in_chans, kernels.group) / kernels.group; }

@@ -9,7 +9,7 @@ constexpr size_t kMinTilePixels = 24;  // fewer would load the pointwise weights
 
 static std::vector<Int8Map> make_maps(const Int8Network& net, size_t height, size_t width) {
   std::vector<Int8Map> maps;
-  size_t h = strided(height, kStemStride.h), w = strided(width, kStemStride.w);
+  size_t h = strided(height, net.stem_stride.h), w = strided(width, net.stem_stride.w);
   for (size_t i = 0; i < net.blocks.size(); ++i) {
     const Int8Block& b = net.blocks[i];
     maps.push_back({h, w, b.depthwise.in, b.planes ? net.padded(w) : w, net.in_float(i), {}});
@@ -37,7 +37,7 @@ Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t
 
   ring = 0;
   size_t padded = 0, row = 0, pointers = 0;
-  size_t group_units = 0, tile = 0, exports = 0, depthwise = 0, gated = 0, reduced = 0, sums = maps.back().height * net.head.in;
+  size_t group_units = 0, tile = 0, exports = 0, depthwise = 0, gated = 0, reduced = 0, sums = 0;
   for (size_t i = 0; i < net.blocks.size(); ++i) {
     const Int8Block& b = net.blocks[i];
     const Int8Map& out = maps[i + 1];
@@ -65,14 +65,19 @@ Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t
     gated = std::max(gated, maps[i].channels);
     reduced = std::max(reduced, b.reduce.out);
   }
-  stem_half = net.padded(maps[0].width) + net.kernels.lanes;
-  const size_t widest = std::max(net.head.in, net.head.out);
-  stem_rows = own.take<Unit>(kStemRows * net.pixel_units() * 2 * stem_half);
+  for (const Part& part : net.pooled) {
+    const Int8Map& m = maps[part.map];
+    sums = std::max(sums, m.height * m.channels);
+    pooled_maps.push_back(shared.take<float>(part.map + 1 < maps.size() ? m.pixels() * m.channels : 0));
+  }
+  stem_row = stem_row_of(net.stem_stride, width, net.kernels.lanes);
+  const size_t widest = std::max(net.pooled_size, net.head.out);
+  stem_rows = own.take<Unit>(kStemRows * net.pixel_units() * stem_row.pitch);
   groups = own.take<Unit>(ring * group_units);
   coded = own.take<Unit>(std::max(tile, widest) / net.kernels.group);
   exported = own.take<float>(exports);
   row_sums = own.take<float>(sums);
-  means = own.take<float>(std::max(gated, net.head.in));
+  means = own.take<float>(std::max(gated, net.pooled_size));
   squeezed = own.take<float>(reduced);
   padded_rows = own.take<float>(padded);
   float_row = own.take<float>(row);
@@ -83,7 +88,7 @@ Int8Plan::Int8Plan(const Int8Network& net, size_t height_, size_t width_, size_t
   logits = shared.take<float>(net.classifier.out);
   phases = shared.take<Team::Phase>(threads == 1 ? 0 : phases_of(net.blocks.size()));
   const size_t heads = threads == 1 ? kHeads : 0;
-  pooled = shared.take<float>(heads * net.head.in);
+  pooled = shared.take<float>(heads * net.pooled_size);
   embeddings = shared.take<float>(heads * net.head.out);
   all_logits = shared.take<float>(heads * net.classifier.out);
   coded_heads = shared.take<Unit>(heads * widest / net.kernels.group);

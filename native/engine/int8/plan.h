@@ -22,7 +22,7 @@ struct Int8Plan {
   Int8Plan(const Int8Network& net, size_t height, size_t width, size_t threads);
 
   static constexpr size_t kHeads = Plan::kHeads;
-  static constexpr size_t kStemRows = 4 + 1;  // of the image that are kept, and one of the border
+  static constexpr size_t kStemRows = 4 + 2;  // of the image that are kept, one of the border, and one to sort columns in
 
   // Units of a channel's row in group rows.
   size_t group_pitch(const Int8Network& net, size_t block) const;
@@ -30,7 +30,7 @@ struct Int8Plan {
   size_t height, width, threads;
   std::vector<Int8Map> maps;  // [i]: input of block i; the last: what is pooled
   std::vector<Tile> tiles;    // [i]: of block i
-  size_t stem_half;           // columns of either parity in a row of the stem's input
+  StemRow stem_row;
   size_t ring;                // group rows kept
 
   // In each thread's part of the arena.
@@ -41,6 +41,7 @@ struct Int8Plan {
   // In the shared part.
   Place<Team::Phase> phases;  // in plans for several threads only
   Place<float> depthwise_map, gate, embedding, logits;
+  std::vector<Place<float>> pooled_maps;  // [pooled]: as they are before they are coded; the last map is there anyway
   // For kHeads images each; in plans for one thread only.
   Place<float> pooled, embeddings, all_logits;
   Place<Unit> coded_heads;

@@ -1,43 +1,57 @@
 #include "runner.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace lcnet {
 
 constexpr size_t kDensePanels = 8;  // of weights a piece
 
-// Image row r as unit planes; the last slot holds rows above and below the image.
-Unit* Int8Runner::pixel_row(size_t r) const {
-  const size_t slot = r < plan_.height ? r % (Int8Plan::kStemRows - 1) : Int8Plan::kStemRows - 1;
-  return own(plan_.stem_rows) + slot * net_.pixel_units() * 2 * plan_.stem_half;
+constexpr size_t kKeptRows = Int8Plan::kStemRows - 2, kBorderSlot = kKeptRows, kSortingSlot = kKeptRows + 1;
+
+Unit* Int8Runner::pixel_slot(size_t slot) const {
+  return own(plan_.stem_rows) + slot * net_.pixel_units() * plan_.stem_row.pitch;
+}
+
+// Image row r as unit planes; one slot holds rows above and below the image.
+Unit* Int8Runner::pixel_row(size_t r) const { return pixel_slot(r < plan_.height ? r % kKeptRows : kBorderSlot); }
+
+// With a stride of 1 across the columns, which the kernel puts apart by parity, are put side by side again.
+void Int8Runner::quantize_row(size_t r) const {
+  const size_t height = plan_.height, width = plan_.width, pitch = plan_.stem_row.pitch, half = pitch / 2;
+  const bool apart = net_.stem_stride.w == 2;
+  Unit *row = pixel_row(r), *coded = apart ? row : pixel_slot(kSortingSlot);
+  k_.quantize(image_ + r * width, height * width, net_.stem.coding(), coded, width, half, net_.in_chans);
+  for (size_t plane = 0; !apart && plane < net_.pixel_units(); ++plane, row += pitch, coded += pitch)
+    for (size_t x = 0; x < width; ++x) row[1 + x] = coded[x % 2 ? x / 2 + 1 : half + x / 2];
 }
 
 // Rows [y0, y1) of map 0.
 void Int8Runner::stem_rows(size_t y0, size_t y1) {
-  const size_t planes = net_.pixel_units(), units_a_plane = 2 * plan_.stem_half;
+  const size_t planes = net_.pixel_units(), units_a_plane = plan_.stem_row.pitch;
   for (size_t plane = 0; plane < Int8Plan::kStemRows * planes; ++plane)
     std::fill_n(own(plan_.stem_rows) + plane * units_a_plane, units_a_plane, net_.stem.border.data()[plane % planes]);
-  next_ = y0 ? 2 * y0 - 1 : 0;
+  next_ = y0 ? net_.stem_stride.h * y0 - 1 : 0;
   for (size_t y = y0; y < y1; ++y) stem_row(y);
 }
 
 void Int8Runner::stem_row(size_t y) {
-  const size_t height = plan_.height, width = plan_.width, half = plan_.stem_half;
-  for (; next_ < std::min(height, 2 * y + 2); ++next_)
-    k_.quantize(image_ + next_ * width, height * width, net_.stem.coding(), pixel_row(next_), width, half, net_.in_chans);
+  const size_t top = net_.stem_stride.h * y;  // the row of the centre
+  for (; next_ < std::min(plan_.height, top + 2); ++next_) quantize_row(next_);
   const Unit* in[3];
-  for (size_t ky = 0; ky < 3; ++ky) in[ky] = pixel_row(2 * y + ky - 1);  // beyond any height where there is no row
+  for (size_t ky = 0; ky < 3; ++ky) in[ky] = pixel_row(top + ky - 1);  // beyond any height where there is no row
   const Int8Map& m = plan_.maps[0];
   if (m.dense)
-    return k_.stem_f32(in, half, net_.stem.w.data(), net_.stem.sums(), dense_pixels(0, y * m.width), m.width, m.channels,
-                       net_.in_chans, net_.stem.out);
+    return k_.stem_f32(in, plan_.stem_row, net_.stem.w.data(), net_.stem.sums(), dense_pixels(0, y * m.width), m.width,
+                       m.channels, net_.in_chans, net_.stem.out, net_.activation);
   if (!net_.blocks[0].planes) {
     float* row = own(plan_.exported);
-    k_.stem_f32(in, half, net_.stem.w.data(), net_.stem.sums(), row, m.width, m.channels, net_.in_chans, net_.stem.out);
+    k_.stem_f32(in, plan_.stem_row, net_.stem.w.data(), net_.stem.sums(), row, m.width, m.channels, net_.in_chans,
+                net_.stem.out, net_.activation);
     return code_pixels(0, row, y * m.width, m.width);
   }
-  k_.stem_3x3s2(in, half, net_.stem.w.data(), net_.stem.sums(), net_.blocks[0].depthwise.coding(), codes(0) + y * m.pitch,
-                m.width, m.pixels(), net_.in_chans, net_.stem.out);
+  k_.stem_3x3(in, plan_.stem_row, net_.stem.w.data(), net_.stem.sums(), net_.blocks[0].depthwise.coding(),
+              codes(0) + y * m.pitch, m.width, m.pixels(), net_.in_chans, net_.stem.out, net_.activation);
 }
 
 // Group row `n` of block i's input: rows n * G - pad and on, where pad is half the kernel.
@@ -79,7 +93,7 @@ void Int8Runner::plane_rows(size_t y0, size_t y1) {
   for (size_t y = y0; y < y1; ++y) {
     const size_t phase = y % k_.group;
     k_.dwconv_planes(groups(0, y), net_.groups(b.kernel, phase), d.w[phase].data(), d.start.data(), d.sums(),
-                     b.pointwise.coding(), own(plan_.coded), width, d.in);
+                     b.pointwise.coding(), own(plan_.coded), width, d.in, net_.activation);
     pointwise(0, y * width, width, net_.padded(width));
   }
 }
@@ -100,7 +114,7 @@ void Int8Runner::block_rows(size_t i, size_t y0, size_t y1) {
         groups(i, y + r);
         for (size_t n = 0; n < count; ++n) in_[n] += x * b.stride.w * k_.lanes;
         b.dwconv(in_, count, d.w[phase].data(), d.start.data(), d.sums(), b.pointwise.coding(),
-                 own(plan_.coded) + r * columns * d.in / k_.group, columns, pitch, d.in);
+                 own(plan_.coded) + r * columns * d.in / k_.group, columns, pitch, d.in, net_.activation);
       }
       pointwise(i, y * width + x, rows * columns);
     }
@@ -112,21 +126,41 @@ void Int8Runner::pointwise(size_t i, size_t first, size_t pixels, size_t pitch) 
   const Int8PackedDense& d = net_.blocks[i].pointwise;
   const Unit* in = own(plan_.coded);
   const Int8Map& to = plan_.maps[i + 1];
-  const bool exports = wanted(i + 1);
-  float* values = to.dense ? dense_pixels(i + 1, first) : own(plan_.exported);
-  if (to.dense || exports)
-    k_.gemm_f32(in, pitch, d.panel(0), d.start.data(), d.sums(), values, pixels, d.in, d.out, to.channels, Activation::hswish6);
-  if (exports) export_pixels(i + 1, values, first, pixels);
+  if (to.dense || pooled_pixels(i + 1, first) || wanted(i + 1)) {
+    float* x = values(i + 1, first);
+    k_.gemm_f32(in, pitch, d.panel(0), d.start.data(), d.sums(), x, pixels, d.in, d.out, to.channels, net_.activation);
+    put_values(i + 1, x, first, pixels);
+  }
   if (!to.dense)
     k_.gemm(in, pitch, d.panel(0), d.start.data(), d.sums(), net_.blocks[i + 1].depthwise.coding(),
-            codes(i + 1) + first * k_.lanes, pixels, d.in, d.out, to.pixels() * k_.lanes);
+            codes(i + 1) + first * k_.lanes, pixels, d.in, d.out, to.pixels() * k_.lanes, net_.activation);
+}
+
+// Where pixels of a map are kept for the pooling, null if they are not, or if they are in the last map.
+float* Int8Runner::pooled_pixels(size_t map, size_t first) const {
+  for (size_t n = 0; n < net_.pooled.size(); ++n)
+    if (net_.pooled[n].map == map && map + 1 < plan_.maps.size())
+      return shared(plan_.pooled_maps[n]) + first * plan_.maps[map].channels;
+  return nullptr;
+}
+
+// Where to compute float pixels of a map.
+float* Int8Runner::values(size_t map, size_t first) const {
+  return plan_.maps[map].dense ? dense_pixels(map, first) : own(plan_.exported);
+}
+
+// What `values` holds goes to whoever else wants it.
+void Int8Runner::put_values(size_t map, const float* x, size_t first, size_t pixels) {
+  if (float* to = pooled_pixels(map, first)) std::copy(x, x + pixels * plan_.maps[map].channels, to);
+  if (wanted(map)) export_pixels(map, x, first, pixels);
 }
 
 void Int8Runner::export_pixels(size_t map, const float* x, size_t first, size_t pixels) {
   const Int8Map& m = plan_.maps[map];
   float* out = wanted(map);
+  const float unit = unit_of(net_.activation);
   for (size_t c = 0; c < net_.blocks[map - 1].out_channels; ++c)
-    for (size_t p = 0; p < pixels; ++p) out[c * m.pixels() + first + p] = x[p * m.channels + c] * kSixth;
+    for (size_t p = 0; p < pixels; ++p) out[c * m.pixels() + first + p] = x[p * m.channels + c] * unit;
 }
 
 // Output rows [y0, y1) of block i's depthwise layer as float, dense.
@@ -138,15 +172,15 @@ void Int8Runner::dense_rows(size_t i, size_t y0, size_t y1, float* out) {
   for (size_t y = y0; y < y1; ++y) {
     const size_t phase = y * b.stride.h % k_.group;
     b.dwconv_f32(groups(i, y), net_.groups(b.kernel, phase), d.w[phase].data(), d.start.data(), d.sums(),
-                 out + y * width * d.in, width, pitch, d.in);
+                 out + y * width * d.in, width, pitch, d.in, net_.activation);
   }
 }
 
-// The means of dense rows of h6. A row is added up before the rows are, so that members may share them one day or not.
-void Int8Runner::means(const float* x, size_t height, size_t width, size_t channels, double six, float* out) {
+// The means of dense rows, divided by `times`. A row is added up before the rows are, so that members may share them one day or not.
+void Int8Runner::means(const float* x, size_t height, size_t width, size_t channels, double times, float* out) {
   float* sums = own(plan_.row_sums);
   for (size_t y = 0; y < height; ++y) k_.f32_channel_sum(x + y * width * channels, sums + y * channels, width, channels, 1.0f);
-  const double values = six * static_cast<double>(height * width);
+  const double values = times * static_cast<double>(height * width);
   k_.f32_channel_sum(sums, out, height, channels, static_cast<float>(1.0 / values));
 }
 
@@ -156,7 +190,7 @@ void Int8Runner::gates(size_t i) {
   const Int8Map& m = plan_.maps[i + 1];
   const size_t channels = b.depthwise.in;
   float *mean = own(plan_.means), *squeezed = own(plan_.squeezed), *gate = shared(plan_.gate);
-  means(shared(plan_.depthwise_map), m.height, m.width, channels, 6.0, mean);
+  means(shared(plan_.depthwise_map), m.height, m.width, channels, times_of(net_.activation), mean);
   k_.f32_gemv(mean, b.reduce.panel(0), b.reduce.b.data(), squeezed, b.reduce.in, b.reduce.out, Activation::relu);
   k_.f32_gemv(squeezed, b.expand.panel(0), b.expand.b.data(), gate, b.expand.in, b.expand.out, Activation::hsigmoid6);
   for (size_t c = 0; c < channels; ++c) gate[c] *= kSixth;
@@ -199,13 +233,16 @@ void Int8Runner::trunk(const float* image, const Outputs& out) {
 void Int8Runner::load_trunk(const float* features) {
   const Int8Map& m = plan_.maps.back();
   for (size_t c = 0; c < net_.features; ++c)
-    for (size_t p = 0; p < m.pixels(); ++p) last()[p * m.channels + c] = features[c * m.pixels() + p] * 6.0f;
+    for (size_t p = 0; p < m.pixels(); ++p) last()[p * m.channels + c] = features[c * m.pixels() + p] * times_of(net_.activation);
 }
 
 void Int8Runner::pool(float* out) {
-  const Int8Map& m = plan_.maps.back();
-  // A head in float has hard-swish's division in its weights.
-  means(last(), m.height, m.width, m.channels, net_.in_float(net_.head) ? 1.0 : 6.0, out);
+  const double times = net_.pools_for_float() ? 1.0 : times_of(net_.activation);
+  for (const Part& part : net_.pooled) {
+    const Int8Map& m = plan_.maps[part.map];
+    const float* x = pooled_pixels(part.map, 0);
+    means(x ? x : last(), m.height, m.width, m.channels, times, out + part.offset);
+  }
 }
 
 // A layer of one pixel.
@@ -222,13 +259,15 @@ void Int8Runner::dense(const Int8PackedDense& d, const float* x, Activation act,
 }
 
 void Int8Runner::head() {
-  float *pooled = own(plan_.means), *embedding = shared(plan_.embedding), *logits = shared(plan_.logits);
-  pool(pooled);  // every member for itself: that is quicker than a phase of its own
-  dense(net_.head, pooled, Activation::hswish6, embedding);
+  float *embedding = own(plan_.means), *logits = shared(plan_.logits);
+  pool(embedding);  // every member for itself: that is quicker than a phase of its own
+  if (net_.head.out) {
+    float* const pooled = std::exchange(embedding, shared(plan_.embedding));
+    dense(net_.head, pooled, net_.activation, embedding);
+  }
   if (out_.logits) dense(net_.classifier, embedding, Activation::none, logits);
   share(1, [&](size_t) {
-    if (out_.embedding)
-      std::transform(embedding, embedding + net_.head_features, out_.embedding, [](float x) { return x * kSixth; });
+    if (out_.embedding) net_.copy_embedding(embedding, out_.embedding, net_.embedding_scale());
     if (out_.logits) std::copy(logits, logits + net_.classes, out_.logits);
   });
 }

@@ -29,6 +29,8 @@ class Int8Runner : Member<Int8Network, Int8Plan> {
   }
   void stem_rows(size_t y0, size_t y1);
   void stem_row(size_t y);
+  void quantize_row(size_t r) const;
+  Unit* pixel_slot(size_t slot) const;
   Unit* pixel_row(size_t r) const;
   void plane_rows(size_t y0, size_t y1);
   void block_rows(size_t i, size_t y0, size_t y1);
@@ -37,7 +39,7 @@ class Int8Runner : Member<Int8Network, Int8Plan> {
   Unit* group(size_t i, size_t n) const;
   void pointwise(size_t i, size_t first, size_t pixels, size_t pitch = 0);
   void squeeze_excite_block(size_t i);
-  void means(const float* x, size_t height, size_t width, size_t channels, double six, float* out);
+  void means(const float* x, size_t height, size_t width, size_t channels, double times, float* out);
   void gates(size_t i);
   void gated_pixels(size_t i, size_t begin, size_t end);
   void dense_rows(size_t i, size_t y0, size_t y1, float* out);
@@ -59,6 +61,9 @@ class Int8Runner : Member<Int8Network, Int8Plan> {
     return shared(plan_.maps[map].place.as<float>()) + first * plan_.maps[map].channels;
   }
   float* last() const { return dense_pixels(plan_.maps.size() - 1, 0); }
+  float* pooled_pixels(size_t map, size_t first) const;
+  float* values(size_t map, size_t first) const;
+  void put_values(size_t map, const float* x, size_t first, size_t pixels);
 
   const Int8Kernels& k_;
   size_t next_ = 0;                  // image rows coded, or group rows made, in the piece at hand: up to here

@@ -11,7 +11,7 @@ inline void put(BF16* at, float x) { *at = to_bf16(x); }
 
 template <size_t L, size_t K, size_t S, class Out>
 void dwconv__scalar(const float* const* in, const float* w, const float* bias, Out* out, size_t width, size_t in_pitch,
-                    size_t channels, size_t ky0, size_t ky1) {
+                    size_t channels, size_t ky0, size_t ky1, Activation act) {
   for (size_t block = 0; block < channels / L; ++block)
     for (size_t x = 0; x < width; ++x) {
       float acc[L];
@@ -22,12 +22,13 @@ void dwconv__scalar(const float* const* in, const float* w, const float* bias, O
           const float* tap = w + (block * K * K + ky * K + kx) * L;
           for (size_t l = 0; l < L; ++l) acc[l] += pixel[l] * tap[l];
         }
-      for (size_t l = 0; l < L; ++l) put(out + x * channels + block * L + l, hswish6(acc[l]));
+      for (size_t l = 0; l < L; ++l) put(out + x * channels + block * L + l, activate(acc[l], act));
     }
 }
 
 inline void f32_dwconv_planes_3x3s1__scalar(const float* const* in, const float* w, const float* bias, float* out, size_t width,
-                                            size_t in_pitch, size_t pitch, size_t channels, size_t ky0, size_t ky1) {
+                                            size_t in_pitch, size_t pitch, size_t channels, size_t ky0, size_t ky1,
+                                            Activation act) {
   for (size_t c = 0; c < channels; ++c)
     for (size_t x = 0; x < width; ++x) {
       float acc = bias[c];
@@ -35,7 +36,7 @@ inline void f32_dwconv_planes_3x3s1__scalar(const float* const* in, const float*
         const float* left = in[ky] + c * in_pitch + x - 1;
         for (size_t kx = 0; kx < 3; ++kx) acc += left[kx] * w[c * 9 + ky * 3 + kx];
       }
-      out[c * pitch + x] = hswish6(acc);
+      out[c * pitch + x] = activate(acc, act);
     }
 }
 

@@ -53,8 +53,8 @@ void gemm__scalar(const In* a, const In* w, const float* bias, float* const* out
 
 template <size_t L, size_t P>
 void gemm_planes__scalar(const float* a, size_t pitch, const float* w, const float* bias, float* const* out, size_t pixels,
-                         size_t depth, size_t channels, size_t block_stride) {
-  gemm_steps__scalar<L, P>(a, 1, pitch, w, bias, out, pixels, depth, channels, block_stride, Activation::hswish6);
+                         size_t depth, size_t channels, size_t block_stride, Activation act) {
+  gemm_steps__scalar<L, P>(a, 1, pitch, w, bias, out, pixels, depth, channels, block_stride, act);
 }
 
 template <size_t L, size_t P, class In>

@@ -69,16 +69,21 @@ static void gemm_panels(const float* a, Rows rows, const float* w, const float* 
 template <size_t R, size_t V, class Dot>
 static void gemm(const float* a, const float* w, const float* bias, float* const* out, size_t pixels, size_t depth,
                  size_t channels, size_t block_stride, Activation act) {
-  if (act == Activation::hswish6)
-    gemm_panels<R, V, Activation::hswish6, Dot>(a, DenseRows{depth}, w, bias, out, pixels, depth, channels, block_stride);
+  const auto panels = [&]<Activation A>() {
+    gemm_panels<R, V, A, Dot>(a, DenseRows{depth}, w, bias, out, pixels, depth, channels, block_stride);
+  };
+  if (act == Activation::none)
+    panels.template operator()<Activation::none>();
   else
-    gemm_panels<R, V, Activation::none, Dot>(a, DenseRows{depth}, w, bias, out, pixels, depth, channels, block_stride);
+    for_activation(act, panels);
 }
 
 template <size_t R, size_t V>
 static void gemm_planes(const float* a, size_t pitch, const float* w, const float* bias, float* const* out, size_t pixels,
-                        size_t depth, size_t channels, size_t block_stride) {
-  gemm_panels<R, V, Activation::hswish6, F32Dot>(a, PlaneRows{pitch}, w, bias, out, pixels, depth, channels, block_stride);
+                        size_t depth, size_t channels, size_t block_stride, Activation act) {
+  for_activation(act, [&]<Activation A>() {
+    gemm_panels<R, V, A, F32Dot>(a, PlaneRows{pitch}, w, bias, out, pixels, depth, channels, block_stride);
+  });
 }
 
 // P panels of V vectors side by side, so that the P * V accumulators hide the latency of the multiply-add. The panels are

@@ -34,25 +34,27 @@ LCNET_INLINE void for_panels(size_t pixels, size_t channels, Tile tile) {
     for_tiles<R>(pixels, [&]<size_t N>(size_t p) LCNET_INLINED { tile.template operator()<N, 1>(p, c); });
 }
 
-template <size_t R, size_t V, class Rows>
+template <size_t R, size_t V, Activation A, class Rows>
 static void int8_gemm_rows(const Unit* a, Rows rows, const int8_t* w, const int32_t* start, Sums sums, Coding coding,
                            uint8_t* out, size_t pixels, size_t depth, size_t channels, size_t block_stride) {
   constexpr size_t L = Vec::L;
   for_panels<R, V>(pixels, channels, [&]<size_t N, size_t M>(size_t p, size_t c) LCNET_INLINED {
     Ints sum[N][M];
     int8_gemm_sums<N, M>(a + Rows::at(rows, p, 0), rows, w + c * depth, start + c, depth / G, sum);
-    requantize_tile(sum, {sums.scale + c, sums.bias + c}, {coding.inverse_scale + c, coding.zero_point + c},
+    requantize_tile<A>(sum, {sums.scale + c, sums.bias + c}, {coding.inverse_scale + c, coding.zero_point + c},
                     out + c / L * block_stride + p * L, block_stride);
   });
 }
 
 template <size_t R, size_t V>
 static void int8_gemm(const Unit* a, size_t pitch, const int8_t* w, const int32_t* start, Sums sums, Coding coding,
-                      uint8_t* out, size_t pixels, size_t depth, size_t channels, size_t block_stride) {
-  if (pitch)
-    int8_gemm_rows<R, V>(a, PlaneRows{pitch}, w, start, sums, coding, out, pixels, depth, channels, block_stride);
-  else
-    int8_gemm_rows<R, V>(a, DenseRows{depth / G}, w, start, sums, coding, out, pixels, depth, channels, block_stride);
+                      uint8_t* out, size_t pixels, size_t depth, size_t channels, size_t block_stride, Activation act) {
+  for_activation(act, [&]<Activation A>() {
+    if (pitch)
+      int8_gemm_rows<R, V, A>(a, PlaneRows{pitch}, w, start, sums, coding, out, pixels, depth, channels, block_stride);
+    else
+      int8_gemm_rows<R, V, A>(a, DenseRows{depth / G}, w, start, sums, coding, out, pixels, depth, channels, block_stride);
+  });
 }
 
 template <Activation A, size_t N, size_t M>
@@ -64,16 +66,24 @@ LCNET_INLINE void int8_store_f32(const Ints (&sum)[N][M], Sums sums, size_t c, f
   }
 }
 
+// With any of the three activations that follow a layer.
+template <size_t N, size_t M>
+LCNET_INLINE void int8_store_f32(const Ints (&sum)[N][M], Sums sums, size_t c, float* out, size_t pitch, Activation act) {
+  if (act == Activation::none)
+    int8_store_f32<Activation::none>(sum, sums, c, out, pitch);
+  else if (act == Activation::relu)
+    int8_store_f32<Activation::relu>(sum, sums, c, out, pitch);
+  else
+    int8_store_f32<Activation::hswish6>(sum, sums, c, out, pitch);
+}
+
 template <size_t R, size_t V, class Rows>
 static void int8_gemm_f32_rows(const Unit* a, Rows rows, const int8_t* w, const int32_t* start, Sums sums, float* out,
                                size_t pixels, size_t depth, size_t channels, size_t pitch, Activation act) {
   for_panels<R, V>(pixels, channels, [&]<size_t N, size_t M>(size_t p, size_t c) LCNET_INLINED {
     Ints sum[N][M];
     int8_gemm_sums<N, M>(a + Rows::at(rows, p, 0), rows, w + c * depth, start + c, depth / G, sum);
-    if (act == Activation::hswish6)
-      int8_store_f32<Activation::hswish6>(sum, sums, c, out + p * pitch + c, pitch);
-    else
-      int8_store_f32<Activation::none>(sum, sums, c, out + p * pitch + c, pitch);
+    int8_store_f32(sum, sums, c, out + p * pitch + c, pitch, act);
   });
 }
 
@@ -108,10 +118,7 @@ static void int8_gemv_f32(const Unit* a, const int8_t* w, const int32_t* start, 
     const size_t c = panel * V * L;
     Ints sum[1][N * V];
     int8_gemv_sums<N, V>(a, w + c * depth, V * L * depth, start + c, depth / G, sum);
-    if (act == Activation::hswish6)
-      int8_store_f32<Activation::hswish6>(sum, sums, c, out + c, 0);
-    else
-      int8_store_f32<Activation::none>(sum, sums, c, out + c, 0);
+    int8_store_f32(sum, sums, c, out + c, 0, act);
   });
   if (full < channels)
     int8_gemm_f32<1, 1>(a, 0, w + full * depth, start + full, {sums.scale + full, sums.bias + full}, out + full, 1, depth,

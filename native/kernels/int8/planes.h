@@ -5,6 +5,7 @@
 namespace {
 
 using lcnet::kPlanes;
+using lcnet::StemRow;
 
 // Codes of up to G channels of a vector of pixels, or with `broadcast` of one pixel in all lanes.
 template <Vec (*Load)(const float*)>
@@ -50,15 +51,15 @@ static void int8_quantize(const float* x, size_t channel_stride, Coding coding, 
 
 // P vectors of pixels x N channels.
 template <size_t P, size_t N>
-LCNET_INLINE void int8_stem_sums(const Unit* const* in, size_t half, size_t x, const Unit* w, size_t planes,
+LCNET_INLINE void int8_stem_sums(const Unit* const* in, StemRow at, size_t x, const Unit* w, size_t planes,
                                  Ints (&sum)[N][P]) {
   constexpr size_t L = Vec::L;
   LCNET_UNROLL (size_t n = 0; n < N; ++n)
     LCNET_UNROLL (size_t p = 0; p < P; ++p) sum[n][p] = no_ints();
   for (size_t ky = 0; ky < 3; ++ky)
     for (size_t plane = 0; plane < planes; ++plane, w += 3 * kPlanes) {
-      const Unit *odd = one_pointer(in[ky] + plane * 2 * half + x), *even = one_pointer(odd + half);
-      const Unit* columns[] = {odd, even, odd + 1};
+      const Unit *left = one_pointer(in[ky] + plane * at.pitch + x), *center = one_pointer(left + at.center);
+      const Unit* columns[] = {left, center, left + at.right};
       LCNET_UNROLL (size_t kx = 0; kx < 3; ++kx) {
         Ints pixels[P];
         LCNET_UNROLL (size_t p = 0; p < P; ++p) pixels[p] = load_ints(columns[kx] + p * L);
@@ -79,36 +80,46 @@ LCNET_INLINE Requantize requantize_plane(Sums sums, Coding coding, size_t c) {
           broadcast(coding.zero_point + c)};
 }
 
-template <size_t P, size_t N>
-static void int8_stem(const Unit* const* in, size_t half, const Unit* w, Sums sums, Coding coding, uint8_t* out, size_t width,
-                      size_t plane, size_t in_chans, size_t channels) {
+template <size_t P, size_t N, Activation A>
+static void int8_stem_of(const Unit* const* in, StemRow at, const Unit* w, Sums sums, Coding coding, uint8_t* out, size_t width,
+                         size_t plane, size_t in_chans, size_t channels) {
   constexpr size_t L = Vec::L;
   const size_t planes = (in_chans + G - 1) / G;
   for (size_t c = 0; c < channels; c += N)
     for_tiles<P>((width + L - 1) / L, [&]<size_t M>(size_t v) LCNET_INLINED {
       Ints sum[N][M];
-      int8_stem_sums(in, half, v * L, w + c / kPlanes * 9 * planes * kPlanes + c % kPlanes, planes, sum);
+      int8_stem_sums(in, at, v * L, w + c / kPlanes * 9 * planes * kPlanes + c % kPlanes, planes, sum);
       LCNET_UNROLL (size_t n = 0; n < N; ++n) {
         const Requantize q = requantize_plane(sums, coding, c + n);
         store_tile<M, 1>(out + (c + n) * plane + v * L, 0,
-                         [&](size_t m, size_t) LCNET_INLINED { return Requantize::apply(q, sum[n][m]); });
+                         [&](size_t m, size_t) LCNET_INLINED { return Requantize::apply<A>(q, sum[n][m]); });
       }
     });
 }
 
-static void int8_stem_f32(const Unit* const* in, size_t half, const Unit* w, Sums sums, float* out, size_t width, size_t pitch,
-                          size_t in_chans, size_t channels) {
+template <size_t P, size_t N>
+static void int8_stem(const Unit* const* in, StemRow at, const Unit* w, Sums sums, Coding coding, uint8_t* out, size_t width,
+                      size_t plane, size_t in_chans, size_t channels, Activation act) {
+  for_activation(act, [&]<Activation A>() {
+    int8_stem_of<P, N, A>(in, at, w, sums, coding, out, width, plane, in_chans, channels);
+  });
+}
+
+static void int8_stem_f32(const Unit* const* in, StemRow at, const Unit* w, Sums sums, float* out, size_t width, size_t pitch,
+                          size_t in_chans, size_t channels, Activation act) {
   constexpr size_t L = Vec::L;
   const size_t planes = (in_chans + G - 1) / G;
   for (size_t c = 0; c < pitch; ++c)
     for (size_t x = 0; x < width; x += L) {
-      float h6[L] = {};
+      float values[L] = {};
       if (c < channels) {
         Ints sum[1][1];
-        int8_stem_sums(in, half, x, w + c / kPlanes * 9 * planes * kPlanes + c % kPlanes, planes, sum);
-        store(h6, h6_of(sum[0][0], broadcast(sums.scale + c), broadcast(sums.bias + c)));
+        int8_stem_sums(in, at, x, w + c / kPlanes * 9 * planes * kPlanes + c % kPlanes, planes, sum);
+        for_activation(act, [&]<Activation A>() {
+          store(values, activated<A>(sum[0][0], broadcast(sums.scale + c), broadcast(sums.bias + c)));
+        });
       }
-      for (size_t l = 0; l < L && x + l < width; ++l) out[(x + l) * pitch + c] = h6[l];
+      for (size_t l = 0; l < L && x + l < width; ++l) out[(x + l) * pitch + c] = values[l];
     }
 }
 
@@ -155,9 +166,9 @@ LCNET_INLINE void int8_dwconv_planes_tile(const Unit* const* in, size_t groups, 
     }
 }
 
-template <size_t T>
-static void int8_dwconv_planes(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums,
-                               Coding coding, Unit* out, size_t width, size_t channels) {
+template <size_t T, Activation A>
+static void int8_dwconv_planes_of(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums,
+                                  Coding coding, Unit* out, size_t width, size_t channels) {
   constexpr size_t L = Vec::L;
   const size_t vectors = (width + L - 1) / L, pitch = (vectors + 2) * L;
   for (size_t c = 0; c < channels; c += G, out += vectors * L)
@@ -166,10 +177,18 @@ static void int8_dwconv_planes(const Unit* const* in, size_t groups, const Unit*
       int8_dwconv_planes_tile(in, groups, w + c * groups * 3, c * pitch + (v + 1) * L, pitch, start + c, sum);
       LCNET_UNROLL (size_t g = 0; g < G; ++g) {
         const Requantize q = requantize_plane(sums, coding, c + g);
-        LCNET_UNROLL (size_t n = 0; n < N; ++n) sum[n][g] = Requantize::apply(q, sum[n][g]);
+        LCNET_UNROLL (size_t n = 0; n < N; ++n) sum[n][g] = Requantize::apply<A>(q, sum[n][g]);
       }
       LCNET_UNROLL (size_t n = 0; n < N; ++n) store_ints(out + (v + n) * L, pack_units(sum[n]));
     });
+}
+
+template <size_t T>
+static void int8_dwconv_planes(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums,
+                               Coding coding, Unit* out, size_t width, size_t channels, Activation act) {
+  for_activation(act, [&]<Activation A>() {
+    int8_dwconv_planes_of<T, A>(in, groups, w, start, sums, coding, out, width, channels);
+  });
 }
 
 }  // namespace

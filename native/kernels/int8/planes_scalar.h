@@ -24,32 +24,33 @@ void int8_quantize__scalar(const float* x, size_t channel_stride, Coding coding,
 }
 
 template <size_t G>
-float int8_stem_h6__scalar(const Unit* const* in, size_t half, const Unit* w, Sums sums, size_t x, size_t in_chans, size_t c) {
-  const size_t planes = (in_chans + G - 1) / G, from[] = {0, half, 1};
+float int8_stem_act__scalar(const Unit* const* in, StemRow at, const Unit* w, Sums sums, size_t x, size_t in_chans, size_t c,
+                            Activation act) {
+  const size_t planes = (in_chans + G - 1) / G, from[] = {0, at.center, at.right};
   int32_t sum = 0;
   for (size_t ky = 0; ky < 3; ++ky)
     for (size_t plane = 0; plane < planes; ++plane)
       for (size_t kx = 0; kx < 3; ++kx)
-        sum += dot<G>(&in[ky][plane * 2 * half + from[kx] + x],
+        sum += dot<G>(&in[ky][plane * at.pitch + from[kx] + x],
                       &w[(((c / kPlanes * 3 + ky) * planes + plane) * 3 + kx) * kPlanes + c % kPlanes]);
-  return hswish6(pre_activation(sum, sums.scale[c], sums.bias[c]));
+  return activate(pre_activation(sum, sums.scale[c], sums.bias[c]), act);
 }
 
 template <size_t G>
-void int8_stem_3x3s2__scalar(const Unit* const* in, size_t half, const Unit* w, Sums sums, Coding coding, uint8_t* out,
-                             size_t width, size_t plane, size_t in_chans, size_t channels) {
+void int8_stem_3x3__scalar(const Unit* const* in, StemRow at, const Unit* w, Sums sums, Coding coding, uint8_t* out,
+                           size_t width, size_t plane, size_t in_chans, size_t channels, Activation act) {
   for (size_t c = 0; c < channels; ++c)
     for (size_t x = 0; x < width; ++x)
       out[c * plane + x] =
-          to_code(int8_stem_h6__scalar<G>(in, half, w, sums, x, in_chans, c), coding.inverse_scale[c], coding.zero_point[c]);
+          to_code(int8_stem_act__scalar<G>(in, at, w, sums, x, in_chans, c, act), coding.inverse_scale[c], coding.zero_point[c]);
 }
 
 template <size_t G>
-void int8_stem_f32__scalar(const Unit* const* in, size_t half, const Unit* w, Sums sums, float* out, size_t width, size_t pitch,
-                           size_t in_chans, size_t channels) {
+void int8_stem_f32__scalar(const Unit* const* in, StemRow at, const Unit* w, Sums sums, float* out, size_t width, size_t pitch,
+                           size_t in_chans, size_t channels, Activation act) {
   for (size_t x = 0; x < width; ++x)
     for (size_t c = 0; c < pitch; ++c)
-      out[x * pitch + c] = c < channels ? int8_stem_h6__scalar<G>(in, half, w, sums, x, in_chans, c) : 0.0f;
+      out[x * pitch + c] = c < channels ? int8_stem_act__scalar<G>(in, at, w, sums, x, in_chans, c, act) : 0.0f;
 }
 
 template <size_t L, size_t G>
@@ -69,7 +70,7 @@ void int8_interleave_planes__scalar(const uint8_t* const* rows, const Unit* zero
 
 template <size_t L, size_t G>
 void int8_dwconv_planes__scalar(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums,
-                                Coding coding, Unit* out, size_t width, size_t channels) {
+                                Coding coding, Unit* out, size_t width, size_t channels, Activation act) {
   const size_t padded = (width + L - 1) / L * L, pitch = padded + 2 * L;
   for (size_t c = 0; c < channels; ++c)
     for (size_t x = 0; x < width; ++x) {
@@ -77,8 +78,8 @@ void int8_dwconv_planes__scalar(const Unit* const* in, size_t groups, const Unit
       for (size_t group = 0; group < groups; ++group)
         for (size_t kx = 0; kx < 3; ++kx)
           sum += dot<G>(&in[group][c * pitch + L + x + kx - 1], &w[(c * groups + group) * 3 + kx]);
-      const float h6 = hswish6(pre_activation(sum, sums.scale[c], sums.bias[c]));
-      set_code<G>(out[c / G * padded + x], c % G, to_code(h6, coding.inverse_scale[c], coding.zero_point[c]));
+      const float value = activate(pre_activation(sum, sums.scale[c], sums.bias[c]), act);
+      set_code<G>(out[c / G * padded + x], c % G, to_code(value, coding.inverse_scale[c], coding.zero_point[c]));
     }
 }
 

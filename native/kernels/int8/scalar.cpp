@@ -19,7 +19,7 @@ constexpr Int8Kernels int8_scalar_table() {
       .group = G,
       .panel = P,
       .quantize = int8_quantize__scalar<G>,
-      .stem_3x3s2 = int8_stem_3x3s2__scalar<G>,
+      .stem_3x3 = int8_stem_3x3__scalar<G>,
       .stem_f32 = int8_stem_f32__scalar<G>,
       .interleave_planes = int8_interleave_planes__scalar<L, G>,
       .dwconv_planes = int8_dwconv_planes__scalar<L, G>,

@@ -20,31 +20,31 @@ void int8_interleave__scalar(const uint8_t* const* rows, const Unit* zeros, Unit
 }
 
 template <size_t L, size_t K, size_t S, size_t G>
-float int8_dwconv_h6__scalar(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums, size_t x,
-                             size_t pitch, size_t c) {
+float int8_dwconv_act__scalar(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums, size_t x,
+                              size_t pitch, size_t c, Activation act) {
   int32_t sum = start[c];
   for (size_t group = 0; group < groups; ++group)
     for (size_t kx = 0; kx < K; ++kx)
       sum += dot<G>(&in[group][(c / L * pitch + S * x + kx) * L + c % L], &w[((c / L * groups + group) * K + kx) * L + c % L]);
-  return hswish6(pre_activation(sum, sums.scale[c], sums.bias[c]));
+  return activate(pre_activation(sum, sums.scale[c], sums.bias[c]), act);
 }
 
 template <size_t L, size_t G, size_t K, size_t S>
 void int8_dwconv__scalar(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums, Coding coding,
-                         Unit* out, size_t width, size_t pitch, size_t channels) {
+                         Unit* out, size_t width, size_t pitch, size_t channels, Activation act) {
   auto* to = reinterpret_cast<typename Unpacked<G>::Code*>(out);
   for (size_t x = 0; x < width; ++x)
     for (size_t c = 0; c < channels; ++c)
-      to[x * channels + c] = to_code(int8_dwconv_h6__scalar<L, K, S, G>(in, groups, w, start, sums, x, pitch, c),
+      to[x * channels + c] = to_code(int8_dwconv_act__scalar<L, K, S, G>(in, groups, w, start, sums, x, pitch, c, act),
                                      coding.inverse_scale[c], coding.zero_point[c]);
 }
 
 template <size_t L, size_t G, size_t K, size_t S>
 void int8_dwconv_f32__scalar(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums, float* out,
-                             size_t width, size_t pitch, size_t channels) {
+                             size_t width, size_t pitch, size_t channels, Activation act) {
   for (size_t x = 0; x < width; ++x)
     for (size_t c = 0; c < channels; ++c)
-      out[x * channels + c] = int8_dwconv_h6__scalar<L, K, S, G>(in, groups, w, start, sums, x, pitch, c);
+      out[x * channels + c] = int8_dwconv_act__scalar<L, K, S, G>(in, groups, w, start, sums, x, pitch, c, act);
 }
 
 // The sums of a panel of N columns for one pixel, whose units are `step` apart.
@@ -79,10 +79,10 @@ void int8_gemm_sums__scalar(const Unit* a, size_t pitch, const int8_t* w, const 
 
 template <size_t L, size_t G, size_t P>
 void int8_gemm__scalar(const Unit* a, size_t pitch, const int8_t* w, const int32_t* start, Sums sums, Coding coding,
-                       uint8_t* out, size_t pixels, size_t depth, size_t channels, size_t block_stride) {
+                       uint8_t* out, size_t pixels, size_t depth, size_t channels, size_t block_stride, Activation act) {
   int8_gemm_sums__scalar<L, G, P>(a, pitch, w, start, pixels, depth, channels, [&](size_t p, size_t c, int32_t sum) {
-    const float h6 = hswish6(pre_activation(sum, sums.scale[c], sums.bias[c]));
-    out[c / L * block_stride + p * L + c % L] = to_code(h6, coding.inverse_scale[c], coding.zero_point[c]);
+    const float value = activate(pre_activation(sum, sums.scale[c], sums.bias[c]), act);
+    out[c / L * block_stride + p * L + c % L] = to_code(value, coding.inverse_scale[c], coding.zero_point[c]);
   });
 }
 

@@ -26,7 +26,10 @@ using lcnet::Sums;
 // Zeros. An array of sums that is initialised as a whole would live in memory: GCC fills it there.
 LCNET_INLINE Ints no_ints() { return bits(set(0.0f)); }
 
-LCNET_INLINE Vec h6_of(Ints sum, Vec scale, Vec bias) { return hswish6(fma(to_float(sum), scale, bias)); }
+template <Activation A>
+LCNET_INLINE Vec activated(Ints sum, Vec scale, Vec bias) {
+  return activate<A>(fma(to_float(sum), scale, bias));
+}
 LCNET_INLINE Ints code_of(Vec x, Vec inverse_scale, Vec zero_point) { return to_int(fma(x, inverse_scale, zero_point)); }
 
 // The coefficients of one channel block.
@@ -35,17 +38,18 @@ struct Requantize {
   LCNET_INLINE Requantize at(Sums sums, Coding coding, size_t c) {
     return {load(sums.scale + c), load(sums.bias + c), load(coding.inverse_scale + c), load(coding.zero_point + c)};
   }
+  template <Activation A>
   LCNET_INLINE Ints apply(const Requantize& q, Ints sum) {
-    return code_of(h6_of(sum, q.scale, q.bias), q.inverse_scale, q.zero_point);
+    return code_of(activated<A>(sum, q.scale, q.bias), q.inverse_scale, q.zero_point);
   }
 };
 
 // A tile of sums becomes codes of a map.
-template <size_t R, size_t V>
+template <Activation A, size_t R, size_t V>
 LCNET_INLINE void requantize_tile(const Ints (&sum)[R][V], Sums sums, Coding coding, uint8_t* out, size_t block_stride) {
   Requantize q[V];
   LCNET_UNROLL (size_t v = 0; v < V; ++v) q[v] = Requantize::at(sums, coding, v * Vec::L);
-  store_tile<R, V>(out, block_stride, [&](size_t r, size_t v) LCNET_INLINED { return Requantize::apply(q[v], sum[r][v]); });
+  store_tile<R, V>(out, block_stride, [&](size_t r, size_t v) LCNET_INLINED { return Requantize::apply<A>(q[v], sum[r][v]); });
 }
 
 static void int8_interleave(const uint8_t* const* rows, const Unit* zeros, Unit* out, size_t width, size_t block_stride,
@@ -95,28 +99,38 @@ LCNET_INLINE void int8_dwconv_sums(const Unit* const* in, size_t groups, const U
     int8_dwconv_row<K, S, T>(one_pointer(in[g] + c * pitch + S * x * Vec::L), w + (c * groups + g * Vec::L) * K, sum);
 }
 
-template <size_t K, size_t S, size_t T>
-static void int8_dwconv(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums, Coding coding,
-                        Unit* out, size_t width, size_t pitch, size_t channels) {
+template <size_t K, size_t S, size_t T, Activation A>
+static void int8_dwconv_of(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums, Coding coding,
+                           Unit* out, size_t width, size_t pitch, size_t channels) {
   Code* to = reinterpret_cast<Code*>(out);
   for (size_t c = 0; c < channels; c += Vec::L)
     for_tiles<T>(width, [&]<size_t N>(size_t x) LCNET_INLINED {
       Ints sum[N];
       int8_dwconv_sums<K, S, N>(in, groups, w, start, x, pitch, c, sum);
       const Requantize q = Requantize::at(sums, coding, c);
-      store_pixels<N>(to + x * channels + c, channels, [&](size_t t) LCNET_INLINED { return Requantize::apply(q, sum[t]); });
+      store_pixels<N>(to + x * channels + c, channels, [&](size_t t) LCNET_INLINED { return Requantize::apply<A>(q, sum[t]); });
     });
 }
 
 template <size_t K, size_t S, size_t T>
+static void int8_dwconv(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums, Coding coding,
+                        Unit* out, size_t width, size_t pitch, size_t channels, Activation act) {
+  for_activation(act, [&]<Activation A>() {
+    int8_dwconv_of<K, S, T, A>(in, groups, w, start, sums, coding, out, width, pitch, channels);
+  });
+}
+
+template <size_t K, size_t S, size_t T>
 static void int8_dwconv_f32(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums, float* out,
-                            size_t width, size_t pitch, size_t channels) {
+                            size_t width, size_t pitch, size_t channels, Activation act) {
   for (size_t c = 0; c < channels; c += Vec::L)
     for_tiles<T>(width, [&]<size_t N>(size_t x) LCNET_INLINED {
       Ints sum[N];
       int8_dwconv_sums<K, S, N>(in, groups, w, start, x, pitch, c, sum);
       const Vec scale = load(sums.scale + c), bias = load(sums.bias + c);
-      LCNET_UNROLL (size_t t = 0; t < N; ++t) store(out + (x + t) * channels + c, h6_of(sum[t], scale, bias));
+      for_activation(act, [&]<Activation A>() LCNET_INLINED {
+        LCNET_UNROLL (size_t t = 0; t < N; ++t) store(out + (x + t) * channels + c, activated<A>(sum[t], scale, bias));
+      });
     });
 }
 

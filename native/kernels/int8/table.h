@@ -31,7 +31,7 @@ constexpr lcnet::Int8Kernels int8_table(const char* isa) {
       .group = G,
       .panel = T.panel,
       .quantize = int8_quantize,
-      .stem_3x3s2 = int8_stem<T.stem_vectors, T.stem_channels>,
+      .stem_3x3 = int8_stem<T.stem_vectors, T.stem_channels>,
       .stem_f32 = int8_stem_f32,
       .interleave_planes = int8_interleave_planes,
       .dwconv_planes = int8_dwconv_planes<T.planes_vectors>,

@@ -32,10 +32,18 @@ template <int N>
 LCNET_INLINE Ints shift_right(Ints a) {
   return {_mm256_srai_epi32(a.v, N)};
 }
+LCNET_INLINE Ints add_halves(Ints a, Ints b) { return {_mm256_add_epi16(a.v, b.v)}; }
+LCNET_INLINE Ints multiply_high(Ints a, Ints b) { return {_mm256_mulhi_epi16(a.v, b.v)}; }
+template <int N>
+LCNET_INLINE Ints shift_right_halves(Ints a) {
+  return {_mm256_srai_epi16(a.v, N)};
+}
 LCNET_INLINE Ints shuffle(Ints a, Ints by) { return {_mm256_shuffle_epi8(a.v, by.v)}; }
 LCNET_INLINE Ints interleave_low(Ints a, Ints b) { return {_mm256_unpacklo_epi8(a.v, b.v)}; }
 LCNET_INLINE Ints interleave_high(Ints a, Ints b) { return {_mm256_unpackhi_epi8(a.v, b.v)}; }
 LCNET_INLINE Ints pack_sums(Ints a, Ints b) { return {_mm256_packs_epi32(a.v, b.v)}; }     // to 16 bits, clamped
 LCNET_INLINE Ints pack_halves(Ints a, Ints b) { return {_mm256_packus_epi16(a.v, b.v)}; }  // to 0 .. 255, clamped
+// The eight bytes of `a`'s lanes and those of `b`'s, which packing has left in turns, one after another.
+LCNET_INLINE Ints in_order(Ints a) { return {_mm256_permute4x64_epi64(a.v, 0xd8)}; }
 
 }  // namespace

@@ -32,10 +32,18 @@ template <int N>
 LCNET_INLINE Ints shift_right(Ints a) {
   return {_mm512_srai_epi32(a.v, N)};
 }
+LCNET_INLINE Ints add_halves(Ints a, Ints b) { return {_mm512_add_epi16(a.v, b.v)}; }
+LCNET_INLINE Ints multiply_high(Ints a, Ints b) { return {_mm512_mulhi_epi16(a.v, b.v)}; }
+template <int N>
+LCNET_INLINE Ints shift_right_halves(Ints a) {
+  return {_mm512_srai_epi16(a.v, N)};
+}
 LCNET_INLINE Ints shuffle(Ints a, Ints by) { return {_mm512_shuffle_epi8(a.v, by.v)}; }
 LCNET_INLINE Ints interleave_low(Ints a, Ints b) { return {_mm512_unpacklo_epi8(a.v, b.v)}; }
 LCNET_INLINE Ints interleave_high(Ints a, Ints b) { return {_mm512_unpackhi_epi8(a.v, b.v)}; }
 LCNET_INLINE Ints pack_sums(Ints a, Ints b) { return {_mm512_packs_epi32(a.v, b.v)}; }     // to 16 bits, clamped
 LCNET_INLINE Ints pack_halves(Ints a, Ints b) { return {_mm512_packus_epi16(a.v, b.v)}; }  // to 0 .. 255, clamped
+// The eight bytes of `a`'s lanes and those of `b`'s, which packing has left in turns, one after another.
+LCNET_INLINE Ints in_order(Ints a) { return {_mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), a.v)}; }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Pillow's resampling of bytes in plain loops: the specification.
+// Pillow's resampling and OpenCV's bilinear sampling of bytes in plain loops: the specification.
 #pragma once
 
 #include "../kernels.h"
@@ -37,6 +37,22 @@ inline void u8_resize_columns__scalar(const uint8_t* const* in, const int16_t* k
     for (size_t t = 0; t < count; ++t) sum += in[t][i] * resize_coefficient(k, t);
     out[i] = resize_clamp(sum);
   }
+}
+
+inline void u8_lerp_rows__scalar(const uint8_t* const* in, const LerpTap* taps, int16_t* const* out, size_t width,
+                                 size_t channels) {
+  for (size_t row = 0; row < 4; ++row)
+    for (size_t x = 0; x < width; ++x) {
+      const auto [first, k] = taps[x];
+      const uint8_t* pixel = in[row] + first * channels;
+      for (size_t c = 0; c < channels; ++c)
+        out[row][x * channels + c] = static_cast<int16_t>((pixel[c] * k[0] + pixel[channels + c] * k[1]) >> 4);
+    }
+}
+
+inline void i16_lerp_columns__scalar(const int16_t* const* in, const int16_t* k, uint8_t* out, size_t bytes) {
+  for (size_t i = 0; i < bytes; ++i)
+    out[i] = static_cast<uint8_t>(((in[0][i] * k[0] >> 16) + (in[1][i] * k[1] >> 16) + 2) >> 2);
 }
 
 }  // namespace lcnet

@@ -1,5 +1,6 @@
-// Pillow's resampling of bytes for any vector width: exact, since every product and sum is one of whole numbers modulo 2^32.
-// Included after simd/common.h and resize/<isa>.h, which defines in an unnamed namespace, all of it always inlined:
+// Pillow's resampling and OpenCV's bilinear sampling of bytes for any vector width: exact, since every product and sum is one
+// of whole numbers, modulo 2^32 or too small for that to matter. Included after simd/common.h and resize/<isa>.h, which defines
+// in an unnamed namespace, all of it always inlined:
 //
 //   struct Ints                        a register of Ints::Bytes bytes, in Ints::Lanes lanes of 16
 //   Ints load_bytes(p), void store_bytes(p, a)
@@ -8,9 +9,12 @@
 //   Ints add(a, b)                     of sums, modulo 2^32
 //   Ints multiply_pairs(a, b)          of 16-bit numbers, with the products of each pair added to a sum
 //   Ints shift_left<N>, shift_right<N>(a)  of sums, which have a sign
+//   Ints add_halves(a, b), Ints multiply_high(a, b)  of 16-bit numbers: sums, and products without their low 16 bits
+//   Ints shift_right_halves<N>(a)      of 16-bit numbers, which have a sign
 //   Ints shuffle(a, by)                of bytes, within lanes; a negative place makes zero
 //   Ints interleave_low, interleave_high(a, b)  of the bytes in the halves of each lane
 //   Ints pack_sums, pack_halves(a, b)  to 16 bits with a sign, to bytes without; clamped, within lanes
+//   Ints in_order(a)                   of pack_halves(a, b): the bytes of a, then those of b
 //
 // One instruction multiplies pairs of 16-bit numbers and adds each pair of products: two taps of eight sums (AVX2) or sixteen
 // (AVX-512). A pixel is at most 255 and half a coefficient less than 2^15 in magnitude, so a pair of products fits by far.
@@ -106,6 +110,49 @@ static void u8_resize_columns(const uint8_t* const* in, const int16_t* k, size_t
     }
     const Ints low = pack_sums(finish(sum[0]), finish(sum[1])), high = pack_sums(finish(sum[2]), finish(sum[3]));
     store_bytes(out + i, pack_halves(low, high));
+  }
+}
+
+// A lane is a row, its four sums are the channels of a pixel.
+template <size_t C>
+static void lerp_rows(const uint8_t* const* in, const lcnet::LerpTap* taps, int16_t* const* out, size_t width) {
+  constexpr size_t V = 4 / Ints::Lanes;
+  const Ints pair = pair_of_pixels<C>();
+  for (size_t x = 0; x < width; ++x) {
+    const Ints k = all(taps[x].k);
+    Ints sum[V];
+    LCNET_UNROLL (size_t v = 0; v < V; ++v)
+      sum[v] = shift_right<4>(multiply_pairs(shuffle(load_lanes(in + v * Ints::Lanes, taps[x].first * C), pair), k));
+    int16_t pixels[Ints::Bytes / 2];  // in a lane its row's pixel, then that of the second register's row
+    store_bytes(pixels, pack_sums(sum[0], sum[V - 1]));
+    LCNET_UNROLL (size_t row = 0; row < 4; ++row)
+      __builtin_memcpy(out[row] + x * C, pixels + row % Ints::Lanes * 8 + row / Ints::Lanes * 4, 8);
+  }
+}
+
+static void u8_lerp_rows(const uint8_t* const* in, const lcnet::LerpTap* taps, int16_t* const* out, size_t width,
+                         size_t channels) {
+  switch (channels) {
+    case 1: return lerp_rows<1>(in, taps, out, width);
+    case 2: return lerp_rows<2>(in, taps, out, width);
+    case 3: return lerp_rows<3>(in, taps, out, width);
+    case 4: return lerp_rows<4>(in, taps, out, width);
+  }
+}
+
+// The same 16-bit number everywhere; it is not negative.
+LCNET_INLINE Ints all_halves(int x) { return all(x << 16 | x); }
+
+static void i16_lerp_columns(const int16_t* const* in, const int16_t* k, uint8_t* out, size_t bytes) {
+  const Ints k0 = all_halves(k[0]), k1 = all_halves(k[1]), two = all_halves(2);
+  for (size_t i = 0; i < bytes; i += Ints::Bytes) {
+    Ints part[2];
+    LCNET_UNROLL (size_t p = 0; p < 2; ++p) {
+      const size_t at = i + p * Ints::Bytes / 2;
+      const Ints a = multiply_high(load_bytes(in[0] + at), k0), b = multiply_high(load_bytes(in[1] + at), k1);
+      part[p] = shift_right_halves<2>(add_halves(add_halves(a, b), two));
+    }
+    store_bytes(out + i, in_order(pack_halves(part[0], part[1])));
   }
 }
 

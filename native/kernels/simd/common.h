@@ -37,6 +37,15 @@ LCNET_INLINE Vec activate(Vec x) {
   return x;
 }
 
+// Calls work<A>() for the activation of a trunk.
+template <class Work>
+LCNET_INLINE void for_activation(Activation act, Work work) {
+  if (act == Activation::relu)
+    work.template operator()<Activation::relu>();
+  else
+    work.template operator()<Activation::hswish6>();
+}
+
 // The sum of a pointer and an offset as one register. Without it GCC keeps the parts of all pixels' addresses apart, more than
 // there are registers for.
 template <class T>

@@ -141,11 +141,12 @@ def _onnx(model: ModelFile, setting: Setting) -> bytes:
 
 def _torch_module(model: ModelFile, setting: Setting) -> tuple[Any, Any]:
     torch = _module("torch")
-    from ..nn import create_model
+    from ..nn import LCNet
+    from ..nn.layers import Style
 
     torch.set_num_threads(setting.threads)
     arch = model.config.arch
-    module: Any = create_model(arch.name, num_classes=arch.num_classes, in_chans=arch.in_chans, bn_eps=model.config.bn_eps)
+    module: Any = LCNet(arch, Style.of(arch, model.config.bn_eps))
     module.load_state_dict({k: torch.from_numpy(v) for k, v in model.weights.items()}, strict=False)
     return torch, module.eval().to(memory_format=torch.channels_last)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..config import CROP_MODES, INTERPOLATIONS
+from ..config import ALPHAS, CHANNEL_ORDERS, CROP_MODES, INTERPOLATIONS, RESIZES
 from ..text import one_line, plain
 from .either import output_place
 from .options import overwrite_option, say
@@ -54,6 +54,17 @@ class Numbers(click.ParamType):
 @click.option("--crop-pct", type=click.FloatRange(0.01, 8), help="The share of the picture's side that is kept.")
 @click.option("--crop-mode", type=click.Choice(CROP_MODES), help="What becomes of the rest, and of the aspect.")
 @click.option("--interpolation", type=click.Choice(INTERPOLATIONS), help="The filter of the resize.")
+@click.option("--resize", type=click.Choice(RESIZES), help="Whose arithmetic scales the picture; Paddle's is OpenCV's.")
+@click.option("--alpha", type=click.Choice(ALPHAS), help="What becomes of transparent pixels.")
+@click.option("--channel-order", type=click.Choice(CHANNEL_ORDERS), help="In which the network takes the colours.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="The YAML of a network of Paddle's: inference.yml, or the training's."
+)
+@click.option(
+    "--multi-label/--single-label",
+    default=None,
+    help="Each class stands for itself (sigmoid), or a picture is of one (softmax), whatever SOURCE says.",
+)
 @click.option("--no-ema", is_flag=True, help="Of a training checkpoint take the raw weights, not the averaged ones.")
 @click.option(
     "--no-dropout-scale", is_flag=True, help="For a PaddleClas network that was trained with dropout 0 (some SSLD students)."
@@ -64,21 +75,24 @@ def convert(
     output: Path,
     name: str | None,
     labels: Path | None,
+    config: Path | None,
+    multi_label: bool | None,
     no_ema: bool,
     no_dropout_scale: bool,
     overwrite: bool,
     **preprocessing: Any,
 ) -> None:
-    """Turn a PyTorch checkpoint (.pth, .bin, .ckpt, .safetensors) or a PaddleClas one (.pdparams) into a model file.
+    """Turn a network of another project into a model file.
 
-    Labels and preprocessing: options win over --name, that over what SOURCE says, that over a config.json beside it; what
-    nobody says is assumed, and told. Nothing in SOURCE is executed: pickles are read by a reader that knows tensors and
-    plain values.
+    SOURCE: a PyTorch checkpoint (.pth, .bin, .ckpt, .safetensors) or a PaddleClas one (.pdparams); an .onnx file; the folder
+    of a Paddle inference model (inference.json or .pdmodel, .pdiparams, .yml); a folder of transformers' PP-LCNet.
+
+    Labels and preprocessing: options win over --name, that over what SOURCE says, that over --config or a file beside it. What
+    nobody says of a checkpoint is assumed, and told; of an exported network it is asked for. Nothing in SOURCE is executed:
+    pickles are read by a reader that knows tensors and plain values.
     """
-    from ..convert import DROPOUT_SCALE
     from ..convert import convert as run
 
-    scale = 1.0 if no_dropout_scale else DROPOUT_SCALE
     chosen = {key: value for key, value in preprocessing.items() if value is not None}
     model = run(
         source,
@@ -86,12 +100,14 @@ def convert(
         name=name,
         labels=labels,
         use_ema=not no_ema,
-        dropout_scale=scale,
+        dropout_scale=1.0 if no_dropout_scale else None,
         preprocessing=chosen,
+        config=config,
+        multi_label=multi_label,
         overwrite=overwrite,
     )
-    config = model.config
-    labeled = f"{config.arch.num_classes} classes, {'labelled' if config.labels else 'without labels'}"
-    say(f"{plain(output)}: {config.arch.name}, {labeled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB")
-    if note := config.provenance.get("note"):
+    made = model.config
+    labeled = f"{made.arch.num_classes} classes, {'labelled' if made.labels else 'without labels'}"
+    say(f"{plain(output)}: {made.arch.name}, {labeled}, {sum(w.nbytes for w in model.weights.values()) / 1e6:.2f} MB")
+    if note := made.provenance.get("note"):
         say(f"note: {one_line(str(note))}", err=True)

@@ -216,7 +216,7 @@ def _found_text(found: Thresholds, spec: Spec) -> list[str]:
 
 def table(evaluation: Evaluation, facts: dict[str, Any]) -> str:
     """Format an evaluation: the summary, the classes (of many the worst), the slices, the notes."""
-    from ..evaluate.tables import class_rows, decided_rows, slice_rows, summary_rows
+    from ..evaluate.tables import class_rows, decided_rows, group_rows, slice_rows, summary_rows
 
     head = f"{plain(facts['model'])} on {facts['split']} of {plain(facts['data'])}: {evaluation.pictures} pictures"
     parts = [head, columns(summary_rows(evaluation), right=(1, 2))]
@@ -224,6 +224,8 @@ def table(evaluation: Evaluation, facts: dict[str, Any]) -> str:
         parts.append(columns(class_rows(evaluation, ROWS), right=range(1, 6)))
     if evaluation.decided is not None:
         parts.append(columns(decided_rows(evaluation, ROWS), right=range(1, 6)))
+    if evaluation.groups:
+        parts.append(columns(group_rows(evaluation), right=(1, 2, 3, 4)))
     if len(evaluation.slices) > 1:
         parts.append(columns([["shorter side", "pictures", "right", ""], *slice_rows(evaluation)], right=(1, 2, 3)))
     notes = [f"note: {advised(note)}" for note in evaluation.notes()]

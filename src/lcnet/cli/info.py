@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from textwrap import wrap
 from typing import Any
 
 import click
 
-from ..arch import REDUCTIONS
+from ..arch import Arch, Stride, reduction_name
 from ..text import one_line, shown
 from .codes import Misuse
 from .either import model_place
@@ -48,27 +50,53 @@ def cpu_text(facts: dict[str, Any]) -> str:
 
 def model_facts(name: str) -> dict[str, Any]:
     """Describe a model by its file, or by the zoo's entry if the weights are not here."""
+    from ..labels.limits import limits_of
+
     config, path = _describe(name)
     arch = config.arch
     height, width = config.preprocessing.input_size[1:]
     layers = [{"layer": n, "macs": m, "output": list(o)} for n, m, o in arch.conv_costs(height, width)]
     if config.quantization:
         layers = [{**row, "runs_in": runs_in(config.quantization, str(row["layer"]))} for row in layers]
-    shapes = zip(REDUCTIONS, arch.feature_shapes(height, width), strict=True)
+    shapes = zip(map(_reduction, arch.reductions), arch.feature_shapes(height, width), strict=True)
     return {
         "name": shown(name),
         "file": path,
         "architecture": {**asdict(arch), "name": arch.name, "bn_eps": config.bn_eps},
+        "needs": config.to_json().get("needs", {}),
         "parameters": arch.parameters,
         "macs": arch.macs(height, width),
         "preprocessing": asdict(config.preprocessing),
         "labels": asdict(config.labels) if config.labels else None,
         "decision": asdict(config.decision),
+        "limits": limits_of(config.labels.names) if config.labels else None,
         "provenance": config.provenance,
         "quantization": asdict(config.quantization) if config.quantization else None,
         "layers": layers,
         "feature_maps": [{"stride": s, "shape": list(shape)} for s, shape in shapes],
     }
+
+
+def _reduction(pair: Stride) -> int | list[int]:
+    return pair[0] if pair[0] == pair[1] else list(pair)
+
+
+def _named(reduction: int | list[int]) -> str:
+    return str(reduction) if isinstance(reduction, int) else reduction_name((reduction[0], reduction[1]))
+
+
+def _network(arch: dict[str, Any]) -> str:
+    """What is other about a network than about timm's of its width."""
+    usual, parts = asdict(Arch(arch["width"])), []
+    if (arch["stem_stride"], arch["stage_strides"]) != (usual["stem_stride"], usual["stage_strides"]):
+        stem, *stages = (f"{down}x{across}" for down, across in (arch["stem_stride"], *arch["stage_strides"]))
+        parts.append(f"strides {stem} in the stem, {' '.join(stages)} in the stages")
+    if not arch["head_channels"]:
+        parts.append(f"no head conv: the classifier reads {', '.join(arch['classifier_input'])}, pooled")
+    elif arch["head_channels"] != usual["head_channels"]:
+        parts.append(f"{arch['head_channels']} channels in the head")
+    parts += [f"{k.replace('_', ' ')} {arch[k]}" for k in ("activation", "hard_sigmoid_slope") if arch[k] != usual[k]]
+    return "; ".join(parts)
 
 
 def _describe(name: str) -> tuple[Any, str | None]:
@@ -84,6 +112,8 @@ def _describe(name: str) -> tuple[Any, str | None]:
 
 def model_text(facts: dict[str, Any]) -> str:
     """Format `model_facts`."""
+    from .decision_text import decision_lines
+
     pre, labels, arch = facts["preprocessing"], facts["labels"], facts["architecture"]
     exif = "honoured" if pre["exif"] else "ignored"
     size = " x ".join(map(str, pre["input_size"]))
@@ -93,7 +123,7 @@ def model_text(facts: dict[str, Any]) -> str:
         [r["layer"], f"{r['macs']:,}", " x ".join(map(str, r["output"])), *([r["runs_in"]] if quantized else [])]
         for r in facts["layers"]
     ]
-    maps = ", ".join(f"{m['stride']}: {' x '.join(map(str, m['shape']))}" for m in facts["feature_maps"])
+    maps = ", ".join(f"{_named(m['stride'])}: {' x '.join(map(str, m['shape']))}" for m in facts["feature_maps"])
     first = ", ".join(one_line(n.split(",")[0]) for n in labels["names"][:5]) if labels else ""
     return "\n".join(
         [
@@ -101,27 +131,27 @@ def model_text(facts: dict[str, Any]) -> str:
             "",
             f"model          {one_line(facts['name'])} ({arch['name']}, width {arch['width']:g})",
             f"file           {one_line(facts['file'] or '') or 'not here: it is fetched at the first use'}",
+            *([f"network        {_network(arch)}"] if _network(arch) else []),
             f"parameters     {facts['parameters']:,}",
             f"MACs           {facts['macs']:,} at {size}",
             f"feature maps   {maps}",
-            f"input          {size}, {pre['interpolation']}, crop {pre['crop_pct']:g} {pre['crop_mode']}",
-            f"normalise      mean {_numbers(pre['mean'])}, std {_numbers(pre['std'])}",
-            f"pixels         EXIF orientation {exif}, background {_numbers(pre['background'])}",
+            f"input          {size}, {pre['interpolation']}{_of_whom(pre)}, crop {pre['crop_pct']:g} {pre['crop_mode']}",
+            f"normalise      {pre['channel_order'].upper()}, mean {_numbers(pre['mean'])}, std {_numbers(pre['std'])}",
+            f"pixels         EXIF orientation {exif}, {_alpha(pre)}",
             f"labels         {len(labels['names'])}: {first}{', ...' if len(labels['names']) > 5 else ''}"
             if labels
             else f"labels         none stored for {arch['num_classes']} classes",
-            f"decision       {_decision(facts['decision'])}",
+            *_titled("decision", decision_lines(facts["decision"], labels["names"] if labels else ())),
+            *_titled("limits", wrap(facts["limits"] or "", 100)),
             *(f"{one_line(k):<14} {one_line(_short(v))}" for k, v in facts["provenance"].items()),
             *([f"int8           {one_line(verdict_text(quantized['verdict']))}"] if quantized else []),
         ]
     )
 
 
-def _decision(decision: dict[str, Any]) -> str:
-    temperature, thresholds = decision["temperature"], decision["thresholds"]
-    kind = "every label by itself" if decision["multi_label"] else "one label"
-    held = f"{len(thresholds)} from {min(thresholds.values()):.3g} to {max(thresholds.values()):.3g}" if thresholds else "none"
-    return f"{kind}, temperature {temperature or 'none'}, thresholds {held}"
+def _titled(title: str, texts: Iterable[str]) -> Iterator[str]:
+    """Lines of text, the first with a title."""
+    return (f"{'' if i else title:<14} {one_line(text)}" for i, text in enumerate(texts))
 
 
 def _short(value: Any) -> str:
@@ -159,6 +189,14 @@ def _rests_on(part: Any) -> str:
     of = f", {part['distinct']} distinct" if "distinct" in part else ", copies perhaps counted"
     classes = f", with answers of {part['classes']} classes" if "classes" in part else ""
     return f" on {part['images']} pictures{of}{classes}" if "images" in part else ""
+
+
+def _of_whom(pre: dict[str, Any]) -> str:
+    return " of OpenCV" if pre["resize"] == "opencv" else ""
+
+
+def _alpha(pre: dict[str, Any]) -> str:
+    return "alpha dropped" if pre["alpha"] == "drop" else f"background {_numbers(pre['background'])}"
 
 
 def _numbers(values: Any) -> str:

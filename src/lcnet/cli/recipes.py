@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..train.recipe import Size, sides
 from .complete import RecipeName
 from .options import columns, json_text, say
 
@@ -36,10 +37,14 @@ def table(known: dict[str, Published]) -> str:
     lines = []
     for name, published in known.items():
         r = published.recipe
-        numbers = [str(r.epochs), str(r.batch_size), str(r.input_size), r.optimizer, f"{r.lr:g}", r.loss]
+        numbers = [str(r.epochs), str(r.batch_size), _size(r.input_size), r.optimizer, f"{r.lr:g}", r.loss]
         lines.append([name, *numbers, published.about])
     hint = "`lcnet recipes NAME` prints all keys, where they come from, and which are inferred."
     return f"{columns([head, *lines], right=(1, 2, 3))}\n\n{hint}"
+
+
+def _size(size: Size) -> str:
+    return "x".join(map(str, sides(size))) if isinstance(size, tuple) else str(size or "own")
 
 
 def page(name: str, published: Published) -> str:

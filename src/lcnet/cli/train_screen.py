@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ..text import one_line
 from ..train.events import Events
+from ..train.recipe import sides
 from .progress import PAUSE, duration
 from .streams import on_terminal
 
@@ -33,20 +34,33 @@ class Screen(Events):
         """Print one line."""
         self._line(f"lcnet: {one_line(text)}")
 
+    def doing(self, text: str) -> None:
+        """Show it until something else is shown; where nothing can be taken back, show nothing."""
+        if self.moves:
+            self.stream.write(f"{_CLEAR}{one_line(text)} ...")
+            self.stream.flush()
+
+    def clear(self) -> None:
+        """Remove the line that moves."""
+        if self.moves:
+            self.stream.write(_CLEAR)
+            self.stream.flush()
+
     def start(self, run: Run, train: Dataset, val: Dataset | None, start: Start, resumed: bool) -> None:
         """Say what will be done."""
-        machine, size = run.machine, run.recipe.input_size
+        machine, size = run.machine, "x".join(map(str, sides(run.recipe.input_size)))
         going_on = resumed and run.place.epoch < run.recipe.epochs
         begin = f" from epoch {run.place.epoch + 1}, step {run.place.step + 1}" if going_on else ""
         origin = "trained" if start.pretrained else "random"
         images = f"{len(train)} images of {len(train.classes)} classes" + (f", {len(val)} for validation" if val else "")
         self.note(images)
         self.note(
-            f"{run.model.arch.name} from {origin} weights at {size}x{size}, {run.recipe.epochs} epochs of "
+            f"{run.model.arch.name} from {origin} weights at {size}, {run.recipe.epochs} epochs of "
             f"{run.order.steps} steps of {run.order.batch_size} images, on {machine.device}"
             + (f" in {machine.group.world} processes" if machine.group.world > 1 else "")
             + begin
         )
+        self.doing("first pictures")
         self.marks = [time.monotonic()]
 
     def step(self, run: Run, loss: float, lr: float) -> None:
@@ -69,6 +83,9 @@ class Screen(Events):
         """Print the epoch's line."""
         values = "  ".join(f"{name.removeprefix('val_')} {value:.4f}" for name, value in row.items() if name.startswith("val_"))
         best = "  best" if better and values else ""
+        if not row["epoch"]:
+            self._line(f"as it starts{'':35}{values}  {row['seconds']:.1f} s")
+            return
         self._line(
             f"epoch {row['epoch']:>3}  lr {row['lr']:.2e}  train loss {row['train_loss']:.4f}  {values}  "
             f"{row['seconds']:.1f} s{best}"

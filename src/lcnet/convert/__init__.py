@@ -1,7 +1,8 @@
-"""Foreign checkpoints (timm .pth, PaddleClas .pdparams, any float .safetensors) -> model file.
+"""Foreign networks -> model file: checkpoints (timm .pth, PaddleClas .pdparams, any float .safetensors) and exported networks.
 
-Owns the naming: which tensors of a foreign file are which of ours. Reading is `checkpoint`'s, finding the network among what
-was read `find`'s, describing it `describe`'s, checking and writing `modelfile`'s. A source is never written to.
+Owns the naming: which tensors of a checkpoint are which of ours. Reading is `checkpoint`'s, finding the network among what
+was read `find`'s, describing it `describe`'s; exported networks (ONNX, Paddle's inference model, transformers' folder) are
+`exported`'s. Checking and writing are `modelfile`'s. A source is never written to.
 """
 
 from __future__ import annotations
@@ -23,10 +24,14 @@ from ..modelfile import ModelFile, naming, to_bytes
 from ..modelfile.values import COUNTER
 from ..text import quoted, shown
 from .checkpoint import Checkpoint, read_checkpoint
-from .describe import describe_network
+from .describe import describe_network, said_beside
+from .exported import describe_exported, read_exported
+from .paddle_config import PaddleConfig
 
 # PaddleClas's PPLCNet drops 0.2 in "downscale at inference" mode: this multiplies the features before the classifier.
 DROPOUT_SCALE = 0.8
+
+HEAD = "last_conv.weight"  # which some of PaddleClas's networks do without
 
 _PADDLE_PARTS = {"conv_stem": "conv1.conv", "bn1": "conv1.bn", "conv_head": "last_conv", "classifier": "fc"}
 _PADDLE_BLOCK_PARTS = {
@@ -62,29 +67,65 @@ def convert(
     name: str | None = None,
     labels: LabelSource | None = None,
     use_ema: bool = True,
-    dropout_scale: float = DROPOUT_SCALE,
+    dropout_scale: float | None = None,
     preprocessing: Mapping[str, Any] | None = None,
+    config: str | os.PathLike[str] | None = None,
+    multi_label: bool | None = None,
     overwrite: bool = False,
 ) -> ModelFile:
-    """Write the checkpoint `source` as the model file `target`, and return what was written.
+    """Write the network in `source` as the model file `target`, and return what was written.
 
-    The architecture follows from the tensors. `labels` (see `read_labels`) and `preprocessing` (fields of `Preprocessing`;
-    an `input_size` may be height and width alone, a `mean` or `std` one number for every channel) win over the zoo entry
-    `name`, that over the source itself, that over a `config.json` beside it, and that over what its project does by
-    default: of this the provenance has a note. Raises `ModelFileError` for the source, `InputError` for other arguments.
+    `source`: a checkpoint; an ONNX file; a Paddle inference model (its folder, or a file of it); a folder of transformers'
+    PP-LCNet. The architecture follows from the tensors, or from the graph where there is one; of a `.pdparams` the strides
+    from `config`, a YAML file of Paddle's (`inference.yml`, or the training's), or the one beside it of the same name.
+
+    `labels` (see `read_labels`) and `preprocessing` (fields of `Preprocessing`; an `input_size` may be height and width alone,
+    a `mean` or `std` one number for every channel) win over the zoo entry `name`, that over the source itself, that over a
+    `config` or a file beside the source. What nobody says of a checkpoint is what its project does by default, of which the
+    provenance has a note; of an exported network it is an error. `multi_label`: each class stands for itself, or one for a
+    picture; None: as the source says. `dropout_scale`: of a `.pdparams`, see `from_paddle`; None: as the configuration says,
+    or 0.8. Raises `ModelFileError` for the source, `InputError` for other arguments.
     """
     source, target = Path(source), Path(target)
     check_target(target, overwrite, source)
     chosen = None if labels is None else read_labels(labels)
     with naming(source):
-        checkpoint = read_checkpoint(source, use_ema)
-        weights = _in_timm_keys(checkpoint, dropout_scale)
-        config = describe_network(source, checkpoint, weights, _is_paddle(checkpoint), name, chosen, preprocessing or {})
-        config = replace(config, provenance=config.provenance | _origin(source, checkpoint, dropout_scale))
-        model = ModelFile(config, weights)
+        exported = read_exported(source, Path(config) if config is not None else None)
+        if exported is not None:
+            described = describe_exported(exported, name, chosen, preprocessing or {}, multi_label)
+            model = ModelFile(described, dict(exported.network.weights))
+        else:
+            model = _checkpoint(source, use_ema, dropout_scale, config, name, chosen, preprocessing or {}, multi_label)
         data = to_bytes(model)
     write_atomically(target, data)
     return model
+
+
+def _checkpoint(
+    source: Path,
+    use_ema: bool,
+    dropout_scale: float | None,
+    config: str | os.PathLike[str] | None,
+    name: str | None,
+    labels: Labels | None,
+    preprocessing: Mapping[str, Any],
+    multi_label: bool | None,
+) -> ModelFile:
+    checkpoint = read_checkpoint(source, use_ema)
+    said = said_beside(source, config, _is_paddle(checkpoint))
+    scale = _scale(dropout_scale, said, checkpoint)
+    weights = _in_timm_keys(checkpoint, scale)
+    described = describe_network(source, checkpoint, weights, said, name, labels, preprocessing, multi_label)
+    return ModelFile(replace(described, provenance=described.provenance | _origin(source, checkpoint, scale)), weights)
+
+
+def _scale(chosen: float | None, said: PaddleConfig | None, checkpoint: Checkpoint) -> float:
+    """The factor before a Paddle network's classifier: there is none without a head, whose dropout it is."""
+    if chosen is not None:
+        return chosen
+    if _is_paddle(checkpoint) and HEAD not in checkpoint.tensors:
+        return 1.0
+    return DROPOUT_SCALE if said is None or said.dropout is None else 1 - said.dropout
 
 
 def paddle_key(key: str) -> str:
@@ -102,20 +143,25 @@ def from_paddle(tensors: Mapping[str, np.ndarray], dropout_scale: float = DROPOU
     """Rename a PaddleClas PPLCNet (V1) state dict to timm's keys, for any width and number of classes.
 
     `fc.weight` is transposed and multiplied by `dropout_scale`: 0.8 for networks with PaddleClas's default dropout, 1
-    for those that were trained with dropout 0 (some SSLD students). The head conv gets a bias of zeros, as PaddleClas
-    has none. Raises `ModelFileError` naming the tensors that are missing or unknown.
+    for those that were trained with dropout 0 (some SSLD students) and those without a head. The head conv gets a bias of
+    zeros, as PaddleClas has none. Raises `ModelFileError` naming the tensors that are missing or unknown.
     """
-    names = {key: paddle_key(key) for key in Arch(1.0).shapes() if key != "conv_head.bias"}
+    names = {key: paddle_key(key) for key in _with_head(HEAD in tensors).shapes() if key != "conv_head.bias"}
     missing = [n for n in names.values() if n not in tensors]
     unknown = [quoted(n) for n in tensors if n not in set(names.values())]
     if missing or unknown:
         found = "; ".join(f"{what} {', '.join(n[:5])}" for what, n in (("missing", missing), ("unknown", unknown)) if n)
         raise ModelFileError(f"the tensors are not those of a PaddleClas PPLCNet (V1): {found}")
     out = {key: tensors[name] for key, name in names.items()}
-    out["conv_head.bias"] = np.zeros(out["conv_head.weight"].shape[:1], np.float32)
+    if HEAD in tensors:
+        out["conv_head.bias"] = np.zeros(out["conv_head.weight"].shape[:1], np.float32)
     # Into the classifier, as hard-swish does not commute with a factor: folding it into the head conv would be wrong.
     out["classifier.weight"] = np.ascontiguousarray(out["classifier.weight"].T) * np.float32(dropout_scale)
     return out
+
+
+def _with_head(head: bool) -> Arch:
+    return Arch(1.0) if head else Arch(1.0, head_channels=0, classifier_input=("blocks.5",))
 
 
 def read_labels(source: LabelSource) -> Labels:

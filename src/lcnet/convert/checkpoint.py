@@ -66,7 +66,7 @@ def read_checkpoint(path: str | os.PathLike[str], use_ema: bool = True) -> Check
     Of a training checkpoint the averaged weights are taken (if `use_ema`), else the others; see `find`. Floats become
     float32 and integers int64. Raises `ModelFileError`, which names what the file is if it is none.
     """
-    data = _read_bytes(path)
+    data = read_bytes(path)
     kind, root, storages = _parse(Path(path).name, data)
     network = find_network(root, use_ema)
     entries, left_out = named_tensors(network)
@@ -83,7 +83,8 @@ def read_checkpoint(path: str | os.PathLike[str], use_ema: bool = True) -> Check
     )
 
 
-def _read_bytes(path: str | os.PathLike[str]) -> bytes:
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """A whole file of the size that one of the family can have. Raises `ModelFileError`."""
     try:
         if Path(path).is_dir():
             raise ModelFileError(_folder(Path(path)))

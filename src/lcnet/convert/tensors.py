@@ -190,8 +190,13 @@ def _sizes(value: Any) -> bool:
 
 def _decode(raw: bytes | bytearray, dtype: str, order: Order) -> np.ndarray:
     if dtype == BFLOAT16:
-        return (np.frombuffer(raw, order + "u2").astype(np.uint32) << 16).view(np.float32)
+        return bfloat16(np.frombuffer(raw, order + "u2"))
     return np.frombuffer(raw, np.dtype(dtype).newbyteorder(order))
+
+
+def bfloat16(bits: np.ndarray) -> np.ndarray:
+    """The numbers that 16 bits each stand for: the upper half of a float32."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 def _widened(array: np.ndarray) -> np.ndarray:

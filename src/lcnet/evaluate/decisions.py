@@ -1,7 +1,8 @@
 """The decision layer: a temperature and thresholds, found on pictures with known labels and stored in the model file.
 
 Definitions, for a class c and a threshold t. A picture is answered with c if c is its most probable class and its
-probability is at least t; with a multi-label model, if that probability is at least t. Over all pictures,
+probability is at least t; with a multi-label model, and for the class that a model of two classes with a default asks for, if
+that probability is at least t. Over all pictures,
 
     fpr        pictures of other classes that are answered with c, of all pictures of other classes
     precision  pictures of c that are answered with c, of all pictures that are answered with c
@@ -132,6 +133,8 @@ def find_thresholds(answers: Answers, decision: Decision, spec: Spec) -> Thresho
     missed, unmeasured = [], []
     safer = max if KINDS[spec.kind].most else min
     for name, candidates in zip(answers.names, _candidates(answers, decision), strict=True):
+        if name == decision.default:  # what is answered below the others' thresholds has none
+            continue
         found = threshold(candidates, spec)
         if found is None:
             unmeasured.append(name)
@@ -153,9 +156,10 @@ class Candidates(NamedTuple):
 
 def _candidates(answers: Answers, decision: Decision) -> Iterator[Candidates]:
     total = len(answers.logits)
-    if decision.multi_label:
+    if decision.multi_label or (decision.default is not None and len(answers.columns) == 2):
         probs = probabilities(answers.logits, decision)
-        for column, right in zip(probs.T, (answers.targets > 0).T, strict=True):
+        targets = answers.targets if decision.multi_label else answers.targets[:, None] == np.arange(2)
+        for column, right in zip(probs.T, (targets > 0).T, strict=True):
             yield Candidates(column, right, int(right.sum()), total - int(right.sum()))
         return
     found = scores(answers, decision)

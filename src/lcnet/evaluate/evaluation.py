@@ -34,6 +34,15 @@ class Slice(NamedTuple):
     right: Estimate
 
 
+class GroupRow(NamedTuple):
+    """A group of labels: in how many pictures any of them is there, any is accepted, and exactly the right ones are."""
+
+    name: str
+    support: int
+    predicted: int
+    right: Estimate
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """How good a model is on a data set. `summary` has the measures by name; the rest says where they come from."""
@@ -49,6 +58,7 @@ class Evaluation:
     slices: tuple[Slice, ...]
     mistakes: tuple[Mistake, ...]  # the most confident first
     wrong: int
+    groups: tuple[GroupRow, ...] = ()
 
     @property
     def pictures(self) -> int:
@@ -93,7 +103,7 @@ class Evaluation:
             "pictures": self.pictures,
             "task": "real" if answers.real else "multi-label" if self.multi_label else "single-label",
             "restricted": answers.restricted,
-            "decision": {"temperature": self.decision.temperature, "thresholds": self.decision.thresholds},
+            "decision": {key: getattr(self.decision, key) for key in ("temperature", "thresholds", "default")},
             "notes": self.notes(),
             "skipped": [s._asdict() for s in answers.skipped],
             "trained_on": answers.seen._asdict() if answers.seen else None,
@@ -101,6 +111,7 @@ class Evaluation:
             "calibration": [{k: _plain(v) for k, v in b._asdict().items()} for b in self.calibration],
             "slices": [{**s._asdict(), "right": _estimate(s.right)} for s in self.slices],
             "classes": list(self._class_rows()) if table else None,
+            "groups": [{**g._asdict(), "right": _estimate(g.right)} for g in self.groups],
             "confusions": self._confusions(),
             "mistakes": [m._asdict() for m in self.mistakes],
         }

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..config import Decision
-from ..runtime.decision import accepted, probabilities, thresholds
+from ..runtime.decision import Rule, accepted, probabilities, rules
 from ..text import plain
 from . import metrics
-from .evaluation import Evaluation, Mistake, Slice
+from .evaluation import Evaluation, GroupRow, Mistake, Slice
 from .metrics import Estimate, PerClass
 from .run import Answers
 
@@ -30,9 +30,9 @@ def measure(answers: Answers, decision: Decision | None = None) -> Evaluation:
     return (_several if decision.multi_label else _one)(answers, decision)
 
 
-def least(answers: Answers, decision: Decision) -> np.ndarray:
-    """The threshold of each column, float64 [C]."""
-    return thresholds(replace(answers.config, decision=decision))[answers.columns]
+def rules_of(answers: Answers, decision: Decision) -> tuple[Rule, ...]:
+    """The rules of a decision layer for the columns that there are."""
+    return tuple(rule.among(answers.columns) for rule in rules(replace(answers.config, decision=decision)))
 
 
 def cross_entropy(logits: np.ndarray, targets: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -53,6 +53,7 @@ class Scores(NamedTuple):
     rank: np.ndarray  # int64: classes before the right one, of several right ones the best
     loss: np.ndarray  # float64: -log of the right one's probability
     brier: np.ndarray  # float64: the sum of the squared differences from the right probabilities, 0 to 2
+    answer: np.ndarray  # int64: the accepted class, -1 where there is none
 
     @property
     def right(self) -> np.ndarray:
@@ -63,11 +64,14 @@ class Scores(NamedTuple):
 def scores(answers: Answers, decision: Decision) -> Scores:
     """Compute them, a few pictures at a time, so that the probabilities do not take as much memory again as the logits."""
     size, step = len(answers.logits), max(1, CHUNK // len(answers.columns))
-    found = Scores(*(np.empty(size, t) for t in (np.int64, np.float32, np.int64, np.float64, np.float64)))
+    found = Scores(*(np.empty(size, t) for t in (np.int64, np.float32, np.int64, np.float64, np.float64, np.int64)))
+    by = rules_of(answers, decision)
     for start in range(0, size, step):
         part = slice(start, start + step)
         logits, targets = answers.logits[part], answers.targets[part]
         probs = probabilities(logits, decision)
+        chosen = accepted(probs, by)
+        found.answer[part] = np.where(chosen.any(axis=1), chosen.argmax(axis=1), -1)
         if targets.ndim == 2:
             targets = np.where(targets > 0, probs, -1).argmax(axis=1)
         found.predicted[part], found.confidence[part] = probs.argmax(axis=1), probs.max(axis=1)
@@ -125,22 +129,23 @@ def _drawn(answers: Answers, found: Scores) -> dict[str, Estimate]:
 
 
 def _decided(answers: Answers, decision: Decision, found: Scores) -> tuple[dict[str, Estimate], PerClass | None]:
-    """What the thresholds do: the share of pictures that get an answer, how many of those are right, and of each class."""
-    if decision.thresholds is None or answers.restricted:
+    """What thresholds and a default do: the share of pictures that get an answer, how many of those are right, and by class."""
+    if (decision.thresholds is None and decision.default is None) or answers.restricted:
         return {}, None
-    known = found.confidence >= least(answers, decision)[found.predicted]
-    summary = {"answered": _share(known), "answered_right": _share(found.right[known])}
+    known, targets = found.answer >= 0, answers.targets
+    right = targets[np.arange(len(targets)), found.answer] > 0 if answers.real else found.answer == targets
+    summary = {"answered": _share(known), "answered_right": _share(right[known])}
     if answers.real:
         return summary, None
     number = len(answers.columns)
-    counts = (answers.targets, found.predicted[known], answers.targets[known & found.right])
+    counts = (targets, found.answer[known], targets[right])
     return summary, metrics.per_class(*(np.bincount(c, minlength=number) for c in counts))
 
 
 def _several(answers: Answers, decision: Decision) -> Evaluation:
     """Each label by itself: right is one that reaches its threshold and is there, or neither."""
     probs, positive = probabilities(answers.logits, decision), answers.targets > 0
-    chosen = accepted(probs, least(answers, decision), multi_label=True)
+    chosen = accepted(probs, rules_of(answers, decision))
     exact = (chosen == positive).all(axis=1)
     table = metrics.per_class(*(m.sum(axis=0) for m in (positive, chosen, chosen & positive)))
     repeats = metrics.REPEATS if probs.size <= CHEAP else 0
@@ -165,14 +170,26 @@ def _several(answers: Answers, decision: Decision) -> Evaluation:
         decision,
         summary,
         table,
-        table if decision.thresholds else None,
+        table if decision.thresholds or decision.groups else None,
         each,
         None,
         tuple(bins),
         _slices(answers, exact),
         tuple(mistakes),
         int((~exact).sum()),
+        _groups(answers, decision, chosen, positive),
     )
+
+
+def _groups(answers: Answers, decision: Decision, chosen: np.ndarray, positive: np.ndarray) -> tuple[GroupRow, ...]:
+    """How often each group's labels are right together."""
+    found, place = [], {name: k for k, name in enumerate(answers.names)}
+    for group in decision.groups or ():
+        columns = [place[label] for label in group.labels if label in place]
+        given, truth = chosen[:, columns], positive[:, columns]
+        support, predicted = (int(m.any(axis=1).sum()) for m in (truth, given))
+        found.append(GroupRow(group.name, support, predicted, _share((given == truth).all(axis=1))))
+    return tuple(found)
 
 
 def _drawn_labels(chosen: np.ndarray, positive: np.ndarray, loss: np.ndarray, repeats: int) -> list[Estimate]:

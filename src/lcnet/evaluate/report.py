@@ -22,7 +22,7 @@ from ..files import check_folder, replacing_folder
 from ..formats import json_text
 from ..text import one_line
 from .evaluation import Evaluation
-from .tables import class_rows, decided_rows, slice_rows, summary_rows
+from .tables import class_rows, decided_rows, group_rows, slice_rows, summary_rows
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -162,6 +162,8 @@ def _page(evaluation: Evaluation, title: str, images: dict[str, bytes], tiles: l
         parts += ["<h2>Classes</h2>", _table(class_rows(evaluation, CLASSES))]
     if evaluation.decided is not None:
         parts += ["<h2>With the thresholds</h2>", _table(decided_rows(evaluation, CLASSES))]
+    if evaluation.groups:
+        parts += ["<h2>Groups</h2>", _table(group_rows(evaluation))]
     if evaluation.slices:
         parts += ["<h2>By size</h2>", _table([["shorter side", "pictures", "right", "interval"], *slice_rows(evaluation)])]
     if tiles:

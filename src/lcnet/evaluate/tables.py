@@ -72,6 +72,12 @@ def _rate(value: Any) -> str:
     return "-" if number is None else f"{100 * number:.1f}%"
 
 
+def group_rows(evaluation: Evaluation) -> list[list[str]]:
+    """A heading, and of each group of labels in how many pictures there are any, how many get any, and the share right."""
+    rows = [[g.name, str(g.support), str(g.predicted), *estimate_text(g.right)] for g in evaluation.groups]
+    return [["group", "pictures with any", "answers", "exactly right", ""], *rows]
+
+
 def slice_rows(evaluation: Evaluation) -> list[list[str]]:
     """Sizes, pictures, share that is right and its interval."""
     return [

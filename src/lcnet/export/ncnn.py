@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arch import Stride
 from ..modelfile import ModelFile
 from ..modelfile.fold import FoldedBlock, FoldedLayer, fold
 
@@ -21,6 +22,7 @@ class _Network:
         self.lines: list[str] = ["Input input 0 1 input"]
         self.data = bytearray()
         self.blobs = 1
+        self.activation = ""
 
     def add(self, kind: str, inputs: list[str], outputs: list[str], **values: Any) -> str:
         self.blobs += len(outputs)
@@ -33,13 +35,16 @@ class _Network:
         w, b = layer
         self.data += b"\0\0\0\0" + np.ascontiguousarray(w).tobytes() + b.tobytes()
 
-    def conv(self, x: str, layer: FoldedLayer, name: str, stride: int = 1, group: int = 1) -> str:
+    def conv(self, x: str, layer: FoldedLayer, name: str, strides: Stride = (1, 1), group: int = 1) -> str:
         w, b = layer
         k = w.shape[2] if w.ndim == 4 else 1
         self.weights(layer)
         kind = "ConvolutionDepthWise" if group > 1 else "Convolution"
-        values = {"_0": len(b), "_1": k, "_3": stride, "_4": k // 2, "_5": 1, "_6": w.size}
-        return self.add(kind, [x], [name], **values, **({"_7": group} if group > 1 else {}))
+        down, across = strides
+        values = {"_0": len(b), "_1": k, "_3": across, "_4": k // 2, "_5": 1, "_6": w.size}
+        return self.add(
+            kind, [x], [name], **values, **({"_7": group} if group > 1 else {}), **({"_13": down} if down != across else {})
+        )
 
     def dense(self, x: str, layer: FoldedLayer, name: str) -> str:
         """A layer on pooled values, which ncnn keeps without height and width."""
@@ -47,12 +52,17 @@ class _Network:
         self.weights(layer)
         return self.add("InnerProduct", [x], [name], _0=len(b), _1=1, _2=w.size)
 
-    def hard_swish(self, x: str) -> str:
+    def activate(self, x: str) -> str:
+        if self.activation == "relu":
+            return self.add("ReLU", [x], [f"{x}.act"])
         return self.add("HardSwish", [x], [f"{x}.act"], _0=1 / 6, _1=0.5)
+
+    def pool(self, x: str) -> str:
+        return self.add("Pooling", [x], [f"{x}.pool"], _0=1, _4=1)
 
     def block(self, x: str, block: FoldedBlock) -> str:
         name = block.name
-        x = self.hard_swish(self.conv(x, block.depthwise, f"{name}.dw", block.stride, group=len(block.depthwise[1])))
+        x = self.activate(self.conv(x, block.depthwise, f"{name}.dw", block.strides, group=len(block.depthwise[1])))
         if block.squeeze_excite:
             reduce, expand = block.squeeze_excite
             self.add("Split", [x], [f"{name}.a", f"{name}.b"])
@@ -61,18 +71,28 @@ class _Network:
             gate = self.dense(squeezed, expand, f"{name}.expand")
             gate = self.add("HardSigmoid", [gate], [f"{name}.gate"], _0=1 / 6, _1=0.5)
             x = self.add("BinaryOp", [f"{name}.b", gate], [f"{name}.se"], _0=2)
-        return self.hard_swish(self.conv(x, block.pointwise, f"{name}.pw"))
+        return self.activate(self.conv(x, block.pointwise, f"{name}.pw"))
 
 
 def write_ncnn(model: ModelFile, net: Any) -> None:
     """Load a model into an `ncnn.Net`: input blob `input`, output blob `logits`."""
     folded, network = fold(model), _Network()
     assert folded.classifier is not None
-    x = network.hard_swish(network.conv("input", folded.stem, "stem", stride=2))
+    network.activation = folded.arch.activation
+    x = network.activate(network.conv("input", folded.stem, "stem", folded.arch.stem_stride))
+    *early, last = folded.arch.pooled_blocks
+    pools = []
     for block in folded.blocks:
         x = network.block(x, block)
-    x = network.add("Pooling", [x], ["pool"], _0=1, _4=1)
-    x = network.hard_swish(network.dense(x, folded.head, "head"))
+        if block.name in early:
+            network.add("Split", [x], [f"{x}.a", f"{x}.b"])
+            pools.append(network.pool(f"{x}.a"))
+            x = f"{x}.b"
+    assert folded.blocks[-1].name == last
+    pools.append(network.pool(x))
+    x = pools[0] if len(pools) == 1 else network.add("Concat", pools, ["pooled"], _0=0)
+    if folded.head:
+        x = network.activate(network.dense(x, folded.head, "head"))
     network.dense(x, folded.classifier, "logits")
     text = "\n".join(["7767517", f"{len(network.lines)} {network.blobs}", *network.lines, ""])
     with tempfile.TemporaryDirectory() as folder:

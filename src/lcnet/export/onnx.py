@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from ..arch import Stride
 from ..errors import InputError, MissingExtraError
 from ..files import check_target, write_atomically
 from ..modelfile import ModelFile
-from ..modelfile.description import FORMAT_VERSION, METADATA_KEY
+from ..modelfile.description import METADATA_KEY, versioned
 from ..modelfile.fold import Folded, FoldedBlock, FoldedLayer, fold
 from . import parity
 
 OPSET = 17
+OPS = {"hard_swish": "HardSwish", "relu": "Relu"}
 IR_VERSION = 8  # of the same time as the opset: engines refuse what is newer than they are
 
 
@@ -61,8 +63,7 @@ def to_onnx(model: ModelFile) -> Any:
         ir_version=IR_VERSION,
         producer_name="lcnet",
     )
-    description = {"format_version": FORMAT_VERSION, **model.config.to_json()}
-    onnx.helper.set_model_props(made, {METADATA_KEY: json.dumps(description, ensure_ascii=False)})
+    onnx.helper.set_model_props(made, {METADATA_KEY: json.dumps(versioned(model.config), ensure_ascii=False)})
     onnx.checker.check_model(made, full_check=True)
     return made
 
@@ -74,6 +75,7 @@ class _Graph:
         self.onnx = onnx
         self.nodes: list[Any] = []
         self.weights: list[Any] = []
+        self.activation = ""
 
     def add(self, op: str, inputs: list[str], name: str, **attributes: Any) -> str:
         self.nodes.append(self.onnx.helper.make_node(op, inputs, [name], name=name, **attributes))
@@ -83,20 +85,20 @@ class _Graph:
         self.weights.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def conv(self, x: str, layer: FoldedLayer, name: str, stride: int = 1, group: int = 1) -> str:
+    def conv(self, x: str, layer: FoldedLayer, name: str, strides: Stride = (1, 1), group: int = 1) -> str:
         w, b = layer
         w = w if w.ndim == 4 else w[:, :, None, None]
         pad = w.shape[2] // 2
         inputs = [x, self.weight(f"{name}.weight", w), self.weight(f"{name}.bias", b)]
-        attributes = {"kernel_shape": w.shape[2:], "strides": [stride] * 2, "pads": [pad] * 4, "group": group}
+        attributes = {"kernel_shape": w.shape[2:], "strides": strides, "pads": [pad] * 4, "group": group}
         return self.add("Conv", inputs, name, **attributes)
 
-    def hard_swish(self, x: str) -> str:
-        return self.add("HardSwish", [x], f"{x}.act")
+    def activate(self, x: str) -> str:
+        return self.add(self.activation, [x], f"{x}.act")
 
     def block(self, x: str, block: FoldedBlock) -> str:
         channels = len(block.depthwise[1])
-        x = self.hard_swish(self.conv(x, block.depthwise, f"{block.name}.conv_dw", block.stride, group=channels))
+        x = self.activate(self.conv(x, block.depthwise, f"{block.name}.conv_dw", block.strides, group=channels))
         if block.squeeze_excite:
             reduce, expand = block.squeeze_excite
             pooled = self.add("GlobalAveragePool", [x], f"{block.name}.se.pool")
@@ -104,18 +106,27 @@ class _Graph:
             expanded = self.conv(squeezed, expand, f"{block.name}.se.conv_expand")
             gate = self.add("HardSigmoid", [expanded], f"{block.name}.se.gate", alpha=1 / 6, beta=0.5)
             x = self.add("Mul", [x, gate], f"{block.name}.se")
-        return self.hard_swish(self.conv(x, block.pointwise, f"{block.name}.conv_pw"))
+        return self.activate(self.conv(x, block.pointwise, f"{block.name}.conv_pw"))
+
+    def pooled(self, maps: list[str]) -> str:
+        if len(maps) == 1:
+            return self.add("GlobalAveragePool", maps, "global_pool")
+        pools = [self.add("GlobalAveragePool", [x], f"{x}.pool") for x in maps]
+        return self.add("Concat", pools, "global_pool", axis=1)
 
     def network(self, folded: Folded) -> tuple[str, int]:
         """Add everything; returns the name and the width of the output."""
-        x = self.hard_swish(self.conv("input", folded.stem, "conv_stem", stride=2))
+        self.activation = OPS[folded.arch.activation]
+        x = self.activate(self.conv("input", folded.stem, "conv_stem", folded.arch.stem_stride))
+        maps = {}
         for block in folded.blocks:
-            x = self.block(x, block)
-        x = self.hard_swish(self.conv(self.add("GlobalAveragePool", [x], "global_pool"), folded.head, "conv_head"))
-        name = "flatten" if folded.classifier else "embeddings"
-        x = self.add("Flatten", [x], name)
+            maps[block.name] = x = self.block(x, block)
+        x = self.pooled([maps[name] for name in folded.arch.pooled_blocks])
+        if folded.head:
+            x = self.activate(self.conv(x, folded.head, "conv_head"))
+        x = self.add("Flatten", [x], "flatten" if folded.classifier else "embeddings")
         if folded.classifier is None:
-            return x, len(folded.head[1])
+            return x, folded.arch.head_hidden_size
         w, b = folded.classifier
         inputs = [x, self.weight("classifier.weight", w), self.weight("classifier.bias", b)]
         return self.add("Gemm", inputs, "logits", transB=1), len(b)

@@ -125,8 +125,9 @@ def cached(entry: zoo.Entry, cache_dir: str | os.PathLike[str] | None = None) ->
 def download(name: str | os.PathLike[str], to: str | os.PathLike[str], cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """Put a model's weights and a timm `config.json` in folder `to`, for `local-dir:`; returns the path of the weights.
 
-    The cached file is hashed again before it is copied. Raises what `locate` raises, and `ModelFileError` for weights
-    that are no LCNet or files that cannot be written.
+    A network that timm does not have gets no `config.json`: its file describes itself. The cached file is hashed again before
+    it is copied. Raises what `locate` raises, and `ModelFileError` for weights that are no LCNet or files that cannot be
+    written.
     """
     from .. import modelfile
     from ..modelfile.timm_config import to_config_json
@@ -141,7 +142,8 @@ def download(name: str | os.PathLike[str], to: str | os.PathLike[str], cache_dir
     except OSError as error:
         raise WeightsError(f"cannot copy {found.path} to {folder}: {reason(error)}") from None
     # Weights last: a folder that has them has all.
-    write_atomically(folder / CONFIG, to_config_json(config).encode())
+    if config.arch.usual:
+        write_atomically(folder / CONFIG, to_config_json(config).encode())
     write_atomically(folder / WEIGHTS, data)
     return folder / WEIGHTS
 

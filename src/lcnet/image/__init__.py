@@ -1,8 +1,8 @@
-"""From pixels to the network's input: resize, crop and normalise as timm 1.0.31 does for evaluation, to the bit.
+"""From pixels to the network's input: resize, crop and normalise as timm 1.0.31 or PaddleClas do for evaluation, to the bit.
 
-Sources of any kind become pixels in `lcnet.image.pixels`, whose `decode` is offered here too. Only what is in the crop is
-computed, by the native core with Pillow's arithmetic. Refuses arrays of another dtype or shape, and pictures so narrow
-that scaling them would leave no pixels or an absurd number.
+`Preprocessing.resize` says as which of the two. Sources of any kind become pixels in `lcnet.image.pixels`, whose `decode` is
+offered here too. Only what is in the crop is computed, by the native core with Pillow's or OpenCV's arithmetic. Refuses
+arrays of another dtype or shape, and pictures so narrow that scaling them would leave no pixels or an absurd number.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import _native
-from ..config import INTERPOLATIONS, Preprocessing
+from ..config import INTERPOLATIONS, RESIZES, Preprocessing
 from ..errors import ImageError, InputError, LcnetError
 from ..sources.formats import MAX_PIXELS
 from ..text import suggest
@@ -85,34 +85,38 @@ def prepare(image: np.ndarray, preprocessing: Preprocessing = DEFAULT) -> np.nda
 def resize_crop(image: np.ndarray, preprocessing: Preprocessing = DEFAULT) -> np.ndarray:
     """Scale and crop one picture as timm 1.0.31's evaluation transform does: uint8 [H,W,C] to uint8 [height,width,C].
 
-    The filters are Pillow's, on each channel by itself. Raises `InputError` for another dtype or shape, `ImageError` if
-    the scaled picture would have no pixels (timm fails there too) or a side of more than `MAX_SIDE`.
+    With `resize` "opencv" as PaddleClas does. Each channel is scaled by itself; their order stays, whatever `channel_order`
+    says. Raises `InputError` for another dtype or shape, `ImageError` if the scaled picture would have no pixels (timm fails
+    there too) or a side of more than `MAX_SIDE`.
     """
     _check(image, preprocessing)
     crop = _crop(image, preprocessing)
-    pixels = resize(image, crop.scaled, preprocessing.interpolation, crop.box)
+    pixels = resize(image, crop.scaled, preprocessing.interpolation, crop.box, preprocessing.resize)
     if not crop.surrounded(preprocessing):
         return pixels
     canvas = np.empty((*preprocessing.input_size[1:], image.shape[2]), np.uint8)
-    canvas[:] = _fill(preprocessing)
+    canvas[:] = _fill(preprocessing)[preprocessing.order]
     canvas[crop.rows, crop.columns] = pixels
     return canvas
 
 
 def resize(
-    image: np.ndarray, size: tuple[int, int], interpolation: str = "bicubic", box: tuple[int, int, int, int] | None = None
+    image: np.ndarray,
+    size: tuple[int, int],
+    interpolation: str = "bicubic",
+    box: tuple[int, int, int, int] | None = None,
+    library: str = "pillow",
 ) -> np.ndarray:
     """Scale one picture as Pillow 13's `Image.resize` does, to the bit: uint8 [H,W,C] to uint8 [h,w,C].
 
     `size`: height and width of the whole scaled picture. `box`: left, top, right and bottom of the part of it that is
-    computed and returned; all of it if left out. Each channel is scaled by itself, alpha too. Raises `InputError`.
+    computed and returned; all of it if left out. Each channel is scaled by itself, alpha too. `library`: "opencv", with
+    "bilinear" only, for the bits of OpenCV's `resize` with INTER_LINEAR, which does not antialias. Raises `InputError`.
     """
     _check_pixels(image)
     height, width = _whole("size", size, 2)
     left, top, right, bottom = _whole("box", box, 4) if box is not None else (0, 0, width, height)
-    if interpolation not in INTERPOLATIONS:
-        near = suggest(str(interpolation), INTERPOLATIONS)
-        raise InputError(f"interpolation is {interpolation!r}{near}: expected one of {', '.join(INTERPOLATIONS)}")
+    filter_ = _filter(interpolation, library)
     sides = (*image.shape[:2], height, width)
     if not 0 < min(sides) <= max(sides) <= MAX_SIDE:
         raise InputError(
@@ -126,15 +130,33 @@ def resize(
     out = np.empty((bottom - top, right - left, image.shape[2]), np.uint8)
     for part, pixels in _parts(image):
         scaled = np.ascontiguousarray(out[:, :, part])  # `out` itself, or a copy of some of its channels
-        _call(_native.resize, pixels, (height, width), (left, top, right, bottom), interpolation, scaled)
+        _call(_native.resize, pixels, (height, width), (left, top, right, bottom), filter_, scaled)
         out[:, :, part] = scaled
     return out
 
 
+def _filter(interpolation: str, library: str) -> str:
+    """What the native core calls it. Raises `InputError`."""
+    if interpolation not in INTERPOLATIONS:
+        near = suggest(str(interpolation), INTERPOLATIONS)
+        raise InputError(f"interpolation is {interpolation!r}{near}: expected one of {', '.join(INTERPOLATIONS)}")
+    if library not in RESIZES:
+        raise InputError(f"library is {library!r}{suggest(str(library), RESIZES)}: expected one of {', '.join(RESIZES)}")
+    if library == "opencv" and interpolation != "bilinear":
+        raise InputError(
+            f"interpolation is {interpolation!r}, expected 'bilinear', which is all that there is of OpenCV's here"
+        )
+    return interpolation if library == "pillow" else f"opencv_{interpolation}"
+
+
 def normalize(pixels: np.ndarray, preprocessing: Preprocessing = DEFAULT) -> np.ndarray:
-    """Map uint8 [H,W,C] to float32 [C,H,W]: (x / 255 - mean) / std, in float32 after each step as torch computes it."""
+    """Map uint8 [H,W,C] to float32 [C,H,W]: (x / 255 - mean) / std, in float32 after each step as torch computes it.
+
+    The channels change from RGB to the network's `channel_order`, in which `mean` and `std` are.
+    """
     _check(pixels, preprocessing)
-    return _normalize(pixels.transpose(2, 0, 1), preprocessing.mean, preprocessing.std)
+    planes = pixels.transpose(2, 0, 1)[preprocessing.order]
+    return _normalize(planes, preprocessing.mean, preprocessing.std)
 
 
 def _normalize(pixels: np.ndarray, mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
@@ -170,22 +192,22 @@ class _Crop(NamedTuple):
 def _crop(image: np.ndarray, preprocessing: Preprocessing) -> _Crop:
     _, height, width = preprocessing.input_size
     scaled = _scaled_size(image.shape[0], image.shape[1], preprocessing)
-    rows, top = _centered(scaled[0], height)
-    columns, left = _centered(scaled[1], width)
+    rows, top = _centered(scaled[0], height, preprocessing)
+    columns, left = _centered(scaled[1], width, preprocessing)
     box = (columns.start, rows.start, columns.stop, rows.stop)
     return _Crop(scaled, box, slice(top, top + min(scaled[0], height)), slice(left, left + min(scaled[1], width)))
 
 
 def _prepare(image: np.ndarray, preprocessing: Preprocessing, out: np.ndarray) -> None:
     """`prepare`, into `out` float32 [C,height,width]."""
-    crop = _crop(image, preprocessing)
+    crop, filter_ = _crop(image, preprocessing), _filter(preprocessing.interpolation, preprocessing.resize)
     table = _table(tuple(preprocessing.mean), tuple(preprocessing.std))
     if crop.surrounded(preprocessing):
         for plane, values, fill in zip(out, table, _fill(preprocessing), strict=True):
             plane[:] = values[fill]
-    window = out[:, crop.rows, crop.columns]
+    table, window = table[preprocessing.order], out[preprocessing.order, crop.rows, crop.columns]
     for part, pixels in _parts(image):
-        _call(_native.prepare, pixels, crop.scaled, crop.box, preprocessing.interpolation, table[part], window[part])
+        _call(_native.prepare, pixels, crop.scaled, crop.box, filter_, np.ascontiguousarray(table[part]), window[part])
 
 
 def _parts(image: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
@@ -254,7 +276,7 @@ def _whole(name: str, values: Any, count: int) -> tuple[int, ...]:
 
 
 def _scaled_size(height: int, width: int, preprocessing: Preprocessing) -> tuple[int, int]:
-    """Height and width after scaling and before the crop: timm's rules, with its and torchvision's rounding."""
+    """Height and width after scaling and before the crop: timm's rules, rounded as there, or PaddleClas's."""
     target_h, target_w = (math.floor(n / preprocessing.crop_pct) for n in preprocessing.input_size[1:])
     mode = preprocessing.crop_mode
     if not (target_h and target_w):
@@ -264,6 +286,10 @@ def _scaled_size(height: int, width: int, preprocessing: Preprocessing) -> tuple
         )
     if mode == "squash":
         scaled = target_h, target_w
+    elif preprocessing.resize == "opencv":
+        scales = target_h / height, target_w / width
+        scale = min(scales) if mode == "border" else max(scales)  # that of the shorter side, if both targets are equal
+        scaled = round(height * scale), round(width * scale)
     elif mode == "center" and target_h == target_w:
         longer = int(target_h * max(height, width) / min(height, width))
         scaled = (longer, target_h) if width <= height else (target_h, longer)
@@ -279,16 +305,17 @@ def _scaled_size(height: int, width: int, preprocessing: Preprocessing) -> tuple
     return scaled
 
 
-def _centered(size: int, target: int) -> tuple[slice, int]:
+def _centered(size: int, target: int, preprocessing: Preprocessing) -> tuple[slice, int]:
     """Along one axis: which of the `size` pixels are kept, and at which of the `target` pixels they begin."""
     if size < target:
         return slice(0, size), (target - size) // 2
-    start = round((size - target) / 2)  # half to even
+    half_to_even = preprocessing.resize == "pillow"
+    start = round((size - target) / 2) if half_to_even else (size - target) // 2
     return slice(start, start + target), 0
 
 
 def _fill(preprocessing: Preprocessing) -> list[int]:
-    """What surrounds a picture smaller than the crop: black, but the mean colour in mode "border"."""
+    """What surrounds a picture smaller than the crop, as the network orders channels: black, but in mode "border" the mean."""
     if preprocessing.crop_mode != "border":
         return [0] * len(preprocessing.mean)
     return [min(max(round(255 * m), 0), 255) for m in preprocessing.mean]

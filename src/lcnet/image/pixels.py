@@ -44,6 +44,8 @@ TURNS = {
     7: "TRANSVERSE",
     8: "ROTATE_90",
 }
+# Colours multiplied by their opacity, which not every conversion takes -> the same as they are.
+STRAIGHT = {"La": "LA", "RGBa": "RGBA"}
 LYING = ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
 
 
@@ -140,7 +142,7 @@ def _hint(array: np.ndarray) -> str:
 
 def _draft(image: Image.Image, preprocessing: Preprocessing, needed: Needed) -> None:
     width, height = image.size
-    lying = preprocessing.exif and _turn(image) in LYING
+    lying = _turn(image, preprocessing) in LYING
     image.draft(None, needed(width, height) if lying else needed(height, width)[::-1])  # takes (width, height)
 
 
@@ -149,36 +151,65 @@ def pixels_of(image: Image.Image, preprocessing: Preprocessing, padded: bool = F
     from PIL import Image
 
     image.load()
-    turn = _turn(image) if preprocessing.exif else None
+    turn = _turn(image, preprocessing)
     upright = _to_channels(image, preprocessing)
     return _as_array(upright.transpose(Image.Transpose[turn]) if turn else upright, padded)
 
 
-def _turn(image: Image.Image) -> str | None:
+def _turn(image: Image.Image, preprocessing: Preprocessing) -> str | None:
+    if not preprocessing.exif:
+        return None
     try:
-        return TURNS.get(image.getexif().get(ORIENTATION, 1))
+        exif = _exif_only(image) if preprocessing.resize == "opencv" else image.getexif()
+        return TURNS.get(exif.get(ORIENTATION, 1))
     except Exception:  # whatever a damaged EXIF block raises: it says nothing about the picture, which is whole
         return None
 
 
+def _exif_only(image: Image.Image) -> Image.Exif:
+    """Without what XMP says, of which OpenCV knows nothing."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif.load(image.info.get("exif", b""))
+    return exif
+
+
 def _to_channels(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
     """Convert any mode of Pillow's to "RGB", or to "L" for a network of one channel."""
+    like_opencv = preprocessing.resize == "opencv"
     if image.mode.startswith("I") or image.mode == "F":
-        image = _to_8_bit(image)
-    if _is_transparent(image):
+        image = _to_8_bit(image, like_opencv)
+    if image.mode in STRAIGHT:
+        image = image.convert(STRAIGHT[image.mode])
+    if preprocessing.alpha == "composite" and _is_transparent(image):
         image = _on_background(image, preprocessing.background)
+    if like_opencv and image.mode == "CMYK" and image.format == "JPEG":
+        image = _inks_by_opencv(image)
     mode = "L" if preprocessing.input_size[0] == 1 else "RGB"
     if image.mode not in (mode, "RGB"):
         image = image.convert("RGB")  # also on the way to "L", to which not every mode can go
     return image if image.mode == mode else image.convert(mode)
 
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Scale the modes "I;16", "I" and "F" to "L", or to "LA" if one of their values means transparent."""
+def _inks_by_opencv(image: Image.Image) -> Image.Image:
+    """OpenCV's conversion of a CMYK JPEG file, whose inks Pillow has inverted: one less than Pillow's at most."""
+    from PIL import Image
+
+    inks = 255 - np.asarray(image)
+    black = inks[:, :, 3:].astype(np.uint16)
+    return Image.fromarray((black - ((255 - inks[:, :, :3]) * black >> 8)).astype(np.uint8))
+
+
+def _to_8_bit(image: Image.Image, like_opencv: bool) -> Image.Image:
+    """Scale the modes "I;16", "I" and "F" to "L", or to "LA" if one of their values means transparent.
+
+    OpenCV takes the high byte of 16 bits.
+    """
     from PIL import Image
 
     values = np.asarray(image)
-    gray = _scale_float(values) if image.mode == "F" else _scale_16_bit(values)
+    gray = _scale_float(values) if image.mode == "F" else _scale_16_bit(values, like_opencv)
     clear = image.info.get("transparency")
     if clear is None:
         return Image.fromarray(gray)
@@ -186,11 +217,12 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.stack([gray, alpha], axis=2))
 
 
-def _scale_16_bit(values: np.ndarray) -> np.ndarray:
+def _scale_16_bit(values: np.ndarray, like_opencv: bool) -> np.ndarray:
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         raise ImageError(f"its pixels range from {low} to {high}, expected 16 bits (0 to 65535): scale them first")
-    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    whole = values.astype(np.uint32)
+    return (whole >> 8 if like_opencv else (whole + 128) // 257).astype(np.uint8)
 
 
 def _scale_float(values: np.ndarray) -> np.ndarray:
@@ -209,7 +241,7 @@ def _is_transparent(image: Image.Image) -> bool:
 def _on_background(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
     from PIL import Image
 
-    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    rgba = image.convert("RGBA")
     canvas = Image.new("RGB", image.size, background)
     canvas.paste(rgba, mask=rgba)
     return canvas

@@ -95,7 +95,9 @@ def to_bytes(model: ModelFile) -> bytes:
     check_values(model.weights, model.config)
     # One metadata key: the library writes several in an order that changes from run to run.
     metadata = {METADATA_KEY: write_config(model.config)}
-    return save({k: np.asarray(v, order="C") for k, v in model.weights.items()}, metadata)
+    data: bytes = save({k: np.asarray(v, order="C") for k, v in model.weights.items()}, metadata)
+    _check_header(data[:8], len(data))  # of many classes by few weights each it may be too long
+    return data
 
 
 def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch, quantization: Quantization | None = None) -> None:

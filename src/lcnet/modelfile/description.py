@@ -10,15 +10,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..arch import HEAD_CHANNELS
 from ..config import MAX_CLASSES, ModelConfig
 from ..errors import ModelFileError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # of a description with needs; without any it is 1, so that older readers read it
 METADATA_KEY = "lcnet"
 MAX_DEPTH = 32  # of the description; the JSON parser's own limit differs from one Python to the next
 # Python makes up to 50 bytes of one byte of JSON, so that what a description may cost follows from these two. A class has
-# a name, an id, and its name once more with a threshold, and 1280 weights, of a byte or more, in the same file.
+# a name, an id, and its name once more with a threshold, and weights in the same file, to whose bytes the header is bound too.
 MAX_DESCRIPTION, PER_CLASS = 1 << 20, 1 << 10  # bytes
 _IT = f"its {METADATA_KEY!r} metadata"
 
@@ -26,7 +25,7 @@ _IT = f"its {METADATA_KEY!r} metadata"
 def classes_of(shapes: Mapping[str, tuple[int, ...]]) -> int:
     """How many classes the classifier's tensor has values for, whatever the description says."""
     shape = shapes.get("classifier.weight", ())
-    return shape[0] if len(shape) == 2 and shape[1] == HEAD_CHANNELS else 0
+    return shape[0] if len(shape) == 2 and shape[1] else 0
 
 
 def longest(classes: int) -> int:
@@ -52,9 +51,11 @@ def parse_config(text: str, classes: int = MAX_CLASSES) -> ModelConfig:
         if not isinstance(data, dict):
             raise ModelFileError(f"{_IT} is {type(data).__name__}, expected a JSON object")
         version = data.pop("format_version", None)
-        if type(version) is not int or version != FORMAT_VERSION:
+        if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
             found = f"{version!r:.40}"
-            raise ModelFileError(f"format_version is {found}, expected {FORMAT_VERSION}: a newer lcnet may read it")
+            raise ModelFileError(f"format_version is {found}, expected 1 or {FORMAT_VERSION}: a newer lcnet may read it")
+        if version == 1 and "needs" in data:
+            raise ModelFileError(f"it has needs, but format_version is 1, expected {FORMAT_VERSION}")
         _check(data, MAX_DEPTH)
         return ModelConfig.from_json(data)
     except ValueError as error:
@@ -65,14 +66,19 @@ def parse_config(text: str, classes: int = MAX_CLASSES) -> ModelConfig:
 
 def write_config(config: ModelConfig) -> str:
     """The JSON text of a description. Raises `ModelFileError` for one that `parse_config` would refuse."""
-    data = {"format_version": FORMAT_VERSION, **config.to_json()}
     try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(versioned(config), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"the model's description cannot be stored as JSON: {error}") from None
     parse_config(text, config.arch.num_classes)
     return text
+
+
+def versioned(config: ModelConfig) -> dict[str, Any]:
+    """The JSON object of a description, with its version first: the lowest whose readers run the model."""
+    data = config.to_json()
+    return {"format_version": FORMAT_VERSION if "needs" in data else 1, **data}
 
 
 def strict_json(text: str | bytes) -> Any:

@@ -1,4 +1,7 @@
-"""Batch norm folded into the convs before it: the network as the plain layers that the runtime and the exports work with."""
+"""Batch norm folded into the convs before it: the network as the plain layers that the runtime and the exports work with.
+
+So is the slope of a hard-sigmoid: every gate of a folded network has 1/6.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arch import Arch, Stride
 from ..errors import InputError
 from . import ModelFile
+from .quantized import sloped
 from .values import scale_and_bias
 
 FoldedLayer = tuple[np.ndarray, np.ndarray]  # weight, bias; float32
@@ -15,10 +20,10 @@ FoldedLayer = tuple[np.ndarray, np.ndarray]  # weight, bias; float32
 
 @dataclass(frozen=True)
 class FoldedBlock:
-    """One block: depthwise [C,1,k,k] and pointwise [N,C], each followed by hard-swish, with squeeze-and-excite or without."""
+    """One block: depthwise [C,1,k,k] and pointwise [N,C], each followed by the activation; squeeze-and-excite or none."""
 
     name: str
-    stride: int
+    strides: Stride
     depthwise: FoldedLayer
     squeeze_excite: tuple[FoldedLayer, FoldedLayer] | None  # reduce [C/4,C], expand [C,C/4]
     pointwise: FoldedLayer
@@ -26,11 +31,12 @@ class FoldedBlock:
 
 @dataclass(frozen=True)
 class Folded:
-    """The whole network. The stem is [C,in_chans,3,3] with stride 2, head and classifier are [out,in]."""
+    """The whole network, whose geometry is `arch`'s. The stem is [C,in_chans,3,3], head and classifier are [out,in]."""
 
+    arch: Arch
     stem: FoldedLayer
     blocks: tuple[FoldedBlock, ...]
-    head: FoldedLayer
+    head: FoldedLayer | None
     classifier: FoldedLayer | None
 
 
@@ -53,11 +59,14 @@ def fold(model: ModelFile) -> Folded:
 
     blocks = []
     for name, block in arch.blocks():
-        gates = (plain(f"{name}.se.conv_reduce"), plain(f"{name}.se.conv_expand")) if block.se_channels else None
+        gates = None
+        if block.se_channels:
+            gates = plain(f"{name}.se.conv_reduce"), sloped(plain(f"{name}.se.conv_expand"), arch.hard_sigmoid_slope)
         depthwise, pointwise = folded(f"{name}.conv_dw", f"{name}.bn1"), folded(f"{name}.conv_pw", f"{name}.bn2")
-        blocks.append(FoldedBlock(name, block.stride, depthwise, gates, _matrix(pointwise)))
+        blocks.append(FoldedBlock(name, block.strides, depthwise, gates, _matrix(pointwise)))
+    head = plain("conv_head") if arch.head_channels else None
     classifier = plain("classifier") if arch.num_classes else None
-    return Folded(folded("conv_stem", "bn1"), tuple(blocks), plain("conv_head"), classifier)
+    return Folded(arch, folded("conv_stem", "bn1"), tuple(blocks), head, classifier)
 
 
 def _matrix(layer: FoldedLayer) -> FoldedLayer:

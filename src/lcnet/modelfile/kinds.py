@@ -20,6 +20,7 @@ SUFFIXES = (".bin", ".pth", ".pt", ".ckpt", ".tar", ".pdparams", ".pdema", ".saf
 MAX_ARCHIVE = 1 << 28  # bytes of an archive whose members are listed
 MAX_MEMBERS = 1 << 16  # of an archive: a training checkpoint of the family has about 2,000
 
+_CONVERT = "give it to `lcnet convert`, which makes a model file of it"
 _FROM_CHECKPOINT = "give `lcnet convert` the checkpoint that it was exported from"
 _FROM_ARRAYS = (
     "lcnet reads PyTorch, PaddleClas and safetensors: save its arrays by timm's names and layouts (docs/model-file.md) with"
@@ -77,6 +78,12 @@ _ONNX = frozenset(
     bytes((version, field)) for version in range(2, 33) for field in b"\x12\x1a\x22\x28\x32\x3a\x42"
 )  # the version, and the field after it
 
+
+def is_onnx(start: bytes) -> bool:
+    """Whether a file that begins so may be an ONNX graph."""
+    return start.startswith(b"\x08") and start[1:3] in _ONNX
+
+
 # The first that shows is it: what is certain comes before what only a name or a byte suggests.
 KINDS = (
     Kind("an empty file", lambda f: not f.size, "its download or copy never began: get it again"),
@@ -122,11 +129,11 @@ KINDS = (
         "a TensorFlow graph (SavedModel or .pb)", lambda f: f.ends(".pb", ".pbtxt") or f.starts(b"\x08\x01\x12"), _FROM_ARRAYS
     ),
     Kind("a part of a TensorFlow checkpoint", lambda f: f.ends(".index") or ".ckpt.data-" in f.name, _FROM_ARRAYS),
-    Kind("an ONNX graph", lambda f: f.ends(".onnx") or (f.starts(b"\x08") and f.start[1:3] in _ONNX), _FROM_CHECKPOINT),
+    Kind("an ONNX graph", lambda f: f.ends(".onnx") or is_onnx(f.start), _CONVERT),
     Kind(
         "a part of a PaddlePaddle inference graph",
         lambda f: _is_paddle_graph(f),
-        "give `lcnet convert` the .pdparams of the training that it was exported from",
+        "give `lcnet convert` the folder with all of it (.json or .pdmodel, .pdiparams, .yml)",
     ),
     Kind("an ncnn graph", lambda f: f.starts(b"7767517"), _FROM_CHECKPOINT),
     Kind("a gzip archive", lambda f: f.starts(b"\x1f\x8b"), _UNPACK),
@@ -144,11 +151,7 @@ KINDS = (
 # The same of folders, by the names in them.
 FOLDERS = (
     ("a TensorFlow SavedModel", ("saved_model.pb",), _FROM_ARRAYS),
-    (
-        "a PaddlePaddle inference graph",
-        (".pdiparams",),
-        "give `lcnet convert` the .pdparams of the training that it was exported from",
-    ),
+    ("a PaddlePaddle inference graph", (".pdiparams",), "give it to `lcnet convert`"),
     (
         "a checkpoint of torch.distributed",
         (".distcp",),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ..arch import Arch
+from ..arch import HARD_SIGMOID_SLOPE, Arch
 from ..config import Quantization
 from ..errors import ModelFileError
 
@@ -97,8 +97,11 @@ def _check_sums(weights: Mapping[str, np.ndarray], layer: str) -> None:
         raise ModelFileError(f"{layer} can overflow float32: its scale or its bias is damaged")
 
 
-def from_weights(weights: Mapping[str, np.ndarray]) -> Layers:
-    """Put the tensors of a checked quantised file together to layers; matrices lose timm's two last dimensions of 1."""
+def from_weights(weights: Mapping[str, np.ndarray], slope: float = HARD_SIGMOID_SLOPE) -> Layers:
+    """Put the tensors of a checked quantised file together to layers; matrices lose timm's two last dimensions of 1.
+
+    slope: the file's, of its hard-sigmoids; those of the layers have 1/6.
+    """
     out: Layers = {}
     for key, value in weights.items():
         name, _, what = key.rpartition(".")
@@ -110,7 +113,17 @@ def from_weights(weights: Mapping[str, np.ndarray]) -> Layers:
             part |= {k: weights[f"{name}.{k}"] for k in keys}
             part = {k: np.require(v, requirements=["C", "A"]) for k, v in part.items()}
             out[name] = QuantizedLayer(**part) if value.dtype == np.int8 else (part["weight"], part["bias"])
+            if name.endswith(".se.conv_expand"):
+                out[name] = sloped((part["weight"], part["bias"]), slope)
     return out
+
+
+def sloped(layer: tuple[np.ndarray, np.ndarray], slope: float) -> tuple[np.ndarray, np.ndarray]:
+    """The layer before a hard-sigmoid of any slope, for one of 1/6: slope * x is 1/6 of 6 * slope * x."""
+    if slope == HARD_SIGMOID_SLOPE:
+        return layer
+    w, b = ((6 * slope * part.astype(np.float64)).astype(np.float32) for part in layer)
+    return w, b
 
 
 def to_weights(layers: Mapping[str, AnyLayer], arch: Arch) -> dict[str, np.ndarray]:

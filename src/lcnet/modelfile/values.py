@@ -37,6 +37,7 @@ def check_values(weights: Mapping[str, np.ndarray], config: ModelConfig) -> None
             raise ModelFileError(f"{key} has {bad} NaN or Inf values of {value.size}: the weights are damaged")
         if key.endswith("running_var") and (value < 0).any():
             raise ModelFileError(f"{key} has negative values: a variance cannot be")
+    _check_gates(weights, config.arch.hard_sigmoid_slope)
     if config.quantization:
         quantized.check_values(weights)
         return
@@ -59,6 +60,12 @@ def scale_and_bias(weights: Mapping[str, np.ndarray], norm: str, eps: float) -> 
     )
     scale = gamma / np.sqrt(var + eps)
     return scale, beta - mean * scale
+
+
+def _check_gates(weights: Mapping[str, np.ndarray], slope: float) -> None:
+    for key, value in weights.items():
+        if ".se.conv_expand." in key and not (6 * slope * np.abs(value.astype(np.float64)) <= LARGEST).all():
+            raise ModelFileError(f"{key} overflows float32 with a hard-sigmoid slope of {slope:g}: the weights are damaged")
 
 
 def _check_folded(weights: Mapping[str, np.ndarray], conv: str, norm: str, eps: float) -> None:

@@ -6,12 +6,12 @@ Owns the options. Names are resolved in `source`, tensors loaded in `weights`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, overload
 
 from torch import nn
 
-from ..arch import REDUCTIONS, Arch
+from ..arch import REDUCTIONS
 from ..errors import InputError
 from ..text import suggest
 from .features import Indices
@@ -39,7 +39,7 @@ class ModelOptions:
     output_stride: int | None = None  # features_only
     bn_eps: float | None = None
     bn_momentum: float = 0.1
-    act_layer: str | Callable[..., nn.Module] = "hard_swish"
+    act_layer: str | Callable[..., nn.Module] | None = None
     head_bias: bool = True
 
     def __post_init__(self) -> None:
@@ -124,11 +124,12 @@ def create_model(
 def _build(source: ModelSource, chosen: ModelOptions, bn_eps: float) -> Trunk:
     cfg = source.public_cfg
     classes = cfg["num_classes"] if chosen.num_classes is None else chosen.num_classes
-    arch = Arch(source.width, chosen.in_chans or cfg["input_size"][0], classes)
-    style = Style(activation(chosen.act_layer), chosen.bn_eps or bn_eps, chosen.bn_momentum)
+    arch = replace(source.arch, in_chans=chosen.in_chans or cfg["input_size"][0], num_classes=classes)
+    act_layer = activation(chosen.act_layer or arch.activation)
+    style = Style(act_layer, chosen.bn_eps or bn_eps, chosen.bn_momentum, arch.hard_sigmoid_slope)
     model: Trunk
     if chosen.features_only:
-        model = LCNetFeatures(arch, style, chosen.out_indices, chosen.output_stride or REDUCTIONS[-1])
+        model = LCNetFeatures(arch, style, chosen.out_indices, chosen.output_stride)
         dropped = ("num_classes", "classifier", "global_pool")
         model.default_cfg = {key: value for key, value in cfg.items() if key not in dropped}
     else:

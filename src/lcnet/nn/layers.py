@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..arch import BN_EPS, Block
+from ..arch import BN_EPS, HARD_SIGMOID_SLOPE, Arch, Block, Stride
 from ..errors import InputError
 from ..text import suggest
 
@@ -55,11 +55,17 @@ def activation(layer: str | Callable[..., nn.Module]) -> Callable[..., nn.Module
 
 @dataclass(frozen=True)
 class Style:
-    """What every layer of a network shares: the activation and batch-norm's constants (torch's meaning of momentum)."""
+    """What every layer of a network shares: the activation, batch-norm's constants (torch's meaning of momentum), the gates."""
 
     act_layer: Callable[..., nn.Module] = nn.Hardswish
     bn_eps: float = BN_EPS
     bn_momentum: float = 0.1
+    hard_sigmoid_slope: float = HARD_SIGMOID_SLOPE
+
+    @classmethod
+    def of(cls, arch: Arch, bn_eps: float = BN_EPS) -> Style:
+        """The style of a network of the family."""
+        return cls(activation(arch.activation), bn_eps, hard_sigmoid_slope=arch.hard_sigmoid_slope)
 
     def act(self) -> nn.Module:
         """Make an activation; not in place, for which autograd would copy the input: 4% of a training step."""
@@ -69,16 +75,33 @@ class Style:
         """Make a batch norm."""
         return nn.BatchNorm2d(channels, self.bn_eps, self.bn_momentum)
 
+    def gate(self) -> nn.Module:
+        """Make a hard-sigmoid."""
+        usual = self.hard_sigmoid_slope == HARD_SIGMOID_SLOPE
+        return nn.Hardsigmoid() if usual else SlopedHardsigmoid(self.hard_sigmoid_slope)
+
+
+class SlopedHardsigmoid(nn.Module):
+    """min(max(slope * x + 0.5, 0), 1): torch's own has a slope of 1/6."""
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        return (self.slope * x + 0.5).clamp(0, 1)
+
 
 class SqueezeExcite(nn.Module):
     """Channel attention (arXiv 1709.01507): mean -> 1x1 -> ReLU -> 1x1 -> hard-sigmoid -> multiply."""
 
-    def __init__(self, channels: int, reduced: int) -> None:
+    def __init__(self, channels: int, reduced: int, gate: nn.Module) -> None:
         super().__init__()
         self.conv_reduce = nn.Conv2d(channels, reduced, 1)
         self.act1 = nn.ReLU(inplace=True)
         self.conv_expand = nn.Conv2d(reduced, channels, 1)
-        self.gate = nn.Hardsigmoid()
+        self.gate = gate
 
     def forward(self, x: Tensor) -> Tensor:
         """N,C,H,W -> N,C,H,W."""
@@ -87,21 +110,22 @@ class SqueezeExcite(nn.Module):
 
 
 class DepthwiseSeparable(nn.Module):
-    """One block of the family; where an output stride is kept, `stride` and `dilation` differ from the block's own."""
+    """One block of the family; where an output stride is kept, `strides` and `dilation` differ from the block's own."""
 
-    def __init__(self, block: Block, stride: int, dilation: int, style: Style) -> None:
+    def __init__(self, block: Block, strides: Stride, dilation: Stride, style: Style) -> None:
         super().__init__()
-        c, padding = block.in_channels, dilation * (block.kernel - 1) // 2
-        self.conv_dw = nn.Conv2d(c, c, block.kernel, stride, padding, dilation, groups=c, bias=False)
+        c, k = block.in_channels, block.kernel
+        down, across = (d * (k - 1) // 2 for d in dilation)
+        self.conv_dw = nn.Conv2d(c, c, k, strides, (down, across), dilation, groups=c, bias=False)
         self.bn1 = style.bn(c)
         self.act1 = style.act()
-        self.se = SqueezeExcite(c, block.se_channels) if block.se_channels else nn.Identity()
+        self.se = SqueezeExcite(c, block.se_channels, style.gate()) if block.se_channels else nn.Identity()
         self.conv_pw = nn.Conv2d(c, block.out_channels, 1, bias=False)
         self.bn2 = style.bn(block.out_channels)
         self.act2 = style.act()
 
     def forward(self, x: Tensor) -> Tensor:
-        """N,Cin,H,W -> N,Cout,ceil(H/stride),ceil(W/stride)."""
+        """N,Cin,H,W -> N,Cout,ceil(H/down),ceil(W/across), by the strides."""
         x = self.se(self.act1(self.bn1(self.conv_dw(x))))
         return self.act2(self.bn2(self.conv_pw(x)))
 

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..arch import FEATURE_STAGES, Arch, Block
+from ..arch import Arch, Block, Stride
 from ..errors import InputError
 from .features import FeatureInfo, Indices, take_indices
 from .layers import DepthwiseSeparable, GlobalPool, Style, initialize
@@ -20,51 +21,62 @@ from .layers import DepthwiseSeparable, GlobalPool, Style, initialize
 
 @dataclass(frozen=True)
 class Placed:
-    """A block where it stands: the stride and dilation it is built with, and input pixels per pixel after it."""
+    """A block where it stands: the strides and dilation it is built with, and input pixels per pixel after it."""
 
     block: Block
-    stride: int
-    dilation: int
-    reduction: int
+    strides: Stride
+    dilation: Stride
+    reduction: Stride
 
 
-def place(arch: Arch, output_stride: int = 32) -> list[list[Placed]]:
-    """Turn the strides beyond `output_stride` into dilation of the blocks after them, stage by stage (timm's rule)."""
-    reduction, dilation, stages = 2, 1, []
+def place(arch: Arch, output_stride: int | None = None) -> list[list[Placed]]:
+    """Turn the strides beyond `output_stride` into dilation of the blocks after them, axis by axis (timm's rule)."""
+    reduction, dilation, stages = arch.stem_stride, (1, 1), []
     for stage in arch.stages:
         placed = []
         for block in stage:
-            stride = block.stride if reduction * block.stride <= output_stride else 1
-            reduction *= stride
-            placed.append(Placed(block, stride, dilation, reduction))
-            dilation *= block.stride // stride
+            kept = _kept(block.strides, reduction, output_stride)
+            reduction = reduction[0] * kept[0], reduction[1] * kept[1]
+            placed.append(Placed(block, kept, dilation, reduction))
+            dilation = dilation[0] * block.strides[0] // kept[0], dilation[1] * block.strides[1] // kept[1]
         stages.append(placed)
     return stages
 
 
-class Trunk(nn.Module):
-    """Stem and six stages: what the classifier and the feature extractor share."""
+def _kept(strides: Stride, reduction: Stride, most: int | None) -> Stride:
+    down, across = (s if most is None or r * s <= most else 1 for s, r in zip(strides, reduction, strict=True))
+    return down, across
 
-    def __init__(self, arch: Arch, style: Style, output_stride: int = 32) -> None:
+
+def _reduction(pair: Stride) -> int | Stride:
+    """As timm has it, one number, unless the axes differ."""
+    return pair[0] if pair[0] == pair[1] else pair
+
+
+class Trunk(nn.Module):
+    """Stem and stages: what the classifier and the feature extractor share."""
+
+    def __init__(self, arch: Arch, style: Style, output_stride: int | None = None) -> None:
         super().__init__()
         self.arch = arch
         self.pretrained_cfg: dict[str, Any] = {}
         self.default_cfg: dict[str, Any] = {}
-        self.conv_stem = nn.Conv2d(arch.in_chans, arch.stem_channels, 3, stride=2, padding=1, bias=False)
+        self.conv_stem = nn.Conv2d(arch.in_chans, arch.stem_channels, 3, arch.stem_stride, padding=1, bias=False)
         self.bn1 = style.bn(arch.stem_channels)
         self.act1 = style.act()
         plan = place(arch, output_stride)
         self.blocks = nn.Sequential(*(nn.Sequential(*(self._block(p, style) for p in stage)) for stage in plan))
+        where = [(s, _reduction(plan[s][-1].reduction)) for s in arch.feature_stages]
         self.feature_info = FeatureInfo(
             [
-                {"index": i, "stage": s + 1, "reduction": plan[s][-1].reduction, "module": f"blocks.{s}", "num_chs": c}
-                for i, (s, c) in enumerate(zip(FEATURE_STAGES, arch.feature_channels, strict=True))
+                {"index": i, "stage": s + 1, "reduction": r, "module": f"blocks.{s}", "num_chs": c}
+                for i, ((s, r), c) in enumerate(zip(where, arch.feature_channels, strict=True))
             ]
         )
 
     @staticmethod
     def _block(placed: Placed, style: Style) -> DepthwiseSeparable:
-        return DepthwiseSeparable(placed.block, placed.stride, placed.dilation, style)
+        return DepthwiseSeparable(placed.block, placed.strides, placed.dilation, style)
 
     @property
     def in_chans(self) -> int:
@@ -72,7 +84,7 @@ class Trunk(nn.Module):
         return self.arch.in_chans
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """N,in_chans,H,W -> the last feature map: N,num_features,ceil(H/32),ceil(W/32)."""
+        """N,in_chans,H,W -> the last feature map: N,num_features and, with the usual strides, ceil(H/32),ceil(W/32)."""
         return self.blocks(self.act1(self.bn1(self.conv_stem(x))))
 
     def _collect(self, x: Tensor, taps: Sequence[int], stop_early: bool) -> tuple[Tensor, list[Tensor]]:
@@ -91,7 +103,7 @@ class Trunk(nn.Module):
 class LCNetFeatures(Trunk):
     """The trunk as a backbone for detection and segmentation: no head; the output is a list of feature maps."""
 
-    def __init__(self, arch: Arch, style: Style, out_indices: Indices = None, output_stride: int = 32) -> None:
+    def __init__(self, arch: Arch, style: Style, out_indices: Indices = None, output_stride: int | None = None) -> None:
         super().__init__(replace(arch, num_classes=0), style, output_stride)
         self.feature_info = FeatureInfo(self.feature_info.info, out_indices)
         self.taps = self.feature_info.get("stage")
@@ -108,7 +120,8 @@ class LCNetFeatures(Trunk):
 class LCNet(Trunk):
     """The classifier (PP-LCNet, arXiv 2109.15099): trunk, pooling, 1x1 conv, activation, dropout, linear.
 
-    `drop_rate` is the dropout of the embeddings. Raises `InputError` if there are classes but no pooling.
+    Without a head (`arch.head_channels` 0) the pooled maps that `arch.classifier_input` names are the embeddings. `drop_rate`
+    is their dropout. Raises `InputError` if there are classes but no pooling.
     """
 
     def __init__(
@@ -118,9 +131,12 @@ class LCNet(Trunk):
         self.drop_rate = drop_rate
         self.global_pool = GlobalPool(global_pool)
         self._last_pooling = global_pool or "avg"
-        pooled = self.num_features * self.global_pool.multiplier
-        self.conv_head = nn.Conv2d(pooled, arch.head_hidden_size, 1, bias=head_bias)
-        self.act2 = style.act()
+        if arch.head_channels:
+            pooled = self.num_features * self.global_pool.multiplier
+            self.conv_head: nn.Conv2d | None = nn.Conv2d(pooled, arch.head_channels, 1, bias=head_bias)
+            self.act2 = style.act()
+        else:
+            self.conv_head = None
         self.flatten: nn.Module = nn.Flatten(1)
         self.classifier: nn.Module = nn.Identity()
         self.reset_classifier(arch.num_classes, global_pool)
@@ -138,7 +154,7 @@ class LCNet(Trunk):
 
     @property
     def head_hidden_size(self) -> int:
-        """Size of the embeddings: 1280."""
+        """Size of the embeddings: 1280 with the usual head."""
         return self.arch.head_hidden_size
 
     def get_classifier(self) -> nn.Module:
@@ -160,36 +176,52 @@ class LCNet(Trunk):
                 raise InputError(f"global_pool='' leaves no vector for {num_classes} classes: use num_classes=0")
             pool = self._last_pooling
         pooling = GlobalPool(pool)
-        if self.num_features * pooling.multiplier != self.conv_head.in_channels:
-            width = self.conv_head.in_channels
-            raise InputError(
-                f"global_pool={pool!r} does not fit the head conv, which reads {width} channels: "
-                "create the model with this pooling instead"
-            )
+        self._check_pooling(pooling)
         self._last_pooling = pool or self._last_pooling
         self.arch = replace(self.arch, num_classes=num_classes)
         self.global_pool = pooling.train(self.training)
         self.flatten = nn.Flatten(1) if pool else nn.Identity()
         self.classifier = self._linear(num_classes).train(self.training)
 
+    def _check_pooling(self, pooling: GlobalPool) -> None:
+        if self.conv_head is None:
+            if pooling.multiplier > 1 or (not pooling.pool_type and len(self.arch.pooled_stages) > 1):
+                raise InputError(f"global_pool={pooling.pool_type!r} needs a head, and this network has none")
+        elif self.num_features * pooling.multiplier != self.conv_head.in_channels:
+            width = self.conv_head.in_channels
+            raise InputError(
+                f"global_pool={pooling.pool_type!r} does not fit the head conv, which reads {width} channels: "
+                "create the model with this pooling instead"
+            )
+
     def _linear(self, num_classes: int) -> nn.Module:
         if not num_classes:
             return nn.Identity()
-        like = self.conv_head.weight
+        like = self.conv_stem.weight
         return nn.Linear(self.head_hidden_size, num_classes, device=like.device, dtype=like.dtype)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """N,num_features,H,W -> logits N,num_classes, or with `pre_logits` embeddings N,head_hidden_size.
 
         Embeddings are taken after dropout, as timm does for this family. Without pooling they are N,head_hidden_size,H,W.
+        Raises `InputError` if the classifier reads other maps too.
         """
-        x = self.flatten(self.act2(self.conv_head(self.global_pool(x))))
-        x = functional.dropout(x, self.drop_rate, self.training)
+        if len(self.arch.pooled_stages) > 1:
+            raise InputError(f"the classifier reads {', '.join(self.arch.classifier_input)}: run the whole network")
+        return self._head([x], pre_logits)
+
+    def _head(self, maps: Sequence[Tensor], pre_logits: bool = False) -> Tensor:
+        x = torch.cat([self.global_pool(x) for x in maps], 1) if len(maps) > 1 else self.global_pool(maps[0])
+        if self.conv_head is not None:
+            x = self.act2(self.conv_head(x))
+        x = functional.dropout(self.flatten(x), self.drop_rate, self.training)
         return x if pre_logits else self.classifier(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """N,in_chans,H,W -> logits N,num_classes (embeddings N,head_hidden_size without a classifier)."""
-        return self.forward_head(self.forward_features(x))
+        if len(self.arch.pooled_stages) == 1:
+            return self._head([self.forward_features(x)])
+        return self._head(self._collect(x, [s + 1 for s in self.arch.pooled_stages], stop_early=False)[1])
 
     def forward_intermediates(
         self,
@@ -204,7 +236,7 @@ class LCNet(Trunk):
         """Run the trunk and return (last map, maps), or the maps alone with `intermediates_only`.
 
         Maps come in the order of `indices` (None: all, an int: the last n); with `extra_blocks` these count the stem
-        and all six stages instead of the five feature maps. `stop_early` skips the stages after the last map asked for.
+        and all stages instead of the feature maps. `stop_early` skips the stages after the last map asked for.
         `norm` has no effect: there is no final norm. Raises `InputError`.
         """
         if output_fmt != "NCHW":

@@ -65,7 +65,7 @@ CFG_FIELDS = (
 class ModelSource:
     """What a name stands for. `where` is the name under which `lcnet.hub` finds the weights."""
 
-    width: float
+    arch: Arch
     cfg: dict[str, Any]
     bn_eps: float = BN_EPS
     where: Name | None = None
@@ -89,7 +89,7 @@ def resolve(name: Name, description: Description, overlay: Fields, cache_dir: Na
     elif isinstance(description, str):
         source = _registered(f"{arch}.{description}")
     elif description:
-        source = _overlaid(ModelSource(WIDTHS[arch], _cfg(Arch(WIDTHS[arch]), Preprocessing())), description)
+        source = _overlaid(ModelSource(Arch(WIDTHS[arch]), _cfg(Arch(WIDTHS[arch]), Preprocessing())), description)
     else:
         source = _registered(name)
     return _overlaid(source, overlay or {})
@@ -133,7 +133,7 @@ def _elsewhere(name: Name, cache_dir: Name | None) -> ModelSource:
     cfg = _cfg(config.arch, config.preprocessing)
     if config.labels:
         cfg["label_names"] = config.labels.names
-    return ModelSource(config.arch.width, cfg, config.bn_eps, where=name)
+    return ModelSource(config.arch, cfg, config.bn_eps, where=name)
 
 
 def _registered(name: str) -> ModelSource:
@@ -145,7 +145,7 @@ def _registered(name: str) -> ModelSource:
         "license": entry.license,
     }
     cfg = _cfg(entry.arch, entry.preprocessing) | {k: v for k, v in found.items() if v is not None}
-    return ModelSource(entry.arch.width, cfg, where=entry.name)
+    return ModelSource(entry.arch, cfg, where=entry.name)
 
 
 def _overlaid(source: ModelSource, given: Mapping[str, Any]) -> ModelSource:
@@ -158,4 +158,5 @@ def _overlaid(source: ModelSource, given: Mapping[str, Any]) -> ModelSource:
 
 
 def _cfg(arch: Arch, pre: Preprocessing) -> dict[str, Any]:
-    return {"architecture": arch.name, **pretrained_cfg(arch, pre)}
+    cfg = pretrained_cfg(arch, pre)
+    return {"architecture": arch.name, **cfg, **pre.departures(*cfg)}  # ours behind timm's fields

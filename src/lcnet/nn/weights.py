@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from .model import LCNet, LCNetFeatures, Trunk
 
 CLASSIFIER = "classifier."
 HEAD = ("conv_head.", CLASSIFIER)
+FILED: dict[type[nn.Module], str] = {nn.Hardswish: "hard_swish", nn.ReLU: "relu"}  # activations that a model file can hold
 
 
 def load_pretrained(model: Trunk, weights: Mapping[str, Any]) -> None:
@@ -79,12 +81,13 @@ def to_weights(model: nn.Module) -> dict[str, np.ndarray]:
 def model_config(model: LCNet, preprocessing: Preprocessing | None = None, labels: Labels | None = None) -> ModelConfig:
     """Describe a model for `modelfile.write`; `preprocessing` comes from its `pretrained_cfg` unless it is given.
 
-    Raises `InputError` for what the runtime does not have: no head, another activation, pooling or head conv.
+    Raises `InputError` for what the runtime does not have: other activations, another pooling or head conv.
     """
     _check_plain(model)
+    arch = replace(model.arch, activation=FILED[type(model.act1)])
     if preprocessing is None:
         preprocessing = Preprocessing.from_timm(model.pretrained_cfg).with_channels(model.in_chans)
-    return ModelConfig(model.arch, preprocessing, labels, bn_eps=model.bn1.eps)
+    return ModelConfig(arch, preprocessing, labels, bn_eps=model.bn1.eps)
 
 
 def _check_plain(model: nn.Module) -> None:
@@ -93,9 +96,9 @@ def _check_plain(model: nn.Module) -> None:
     odd = []
     if model.global_pool.pool_type != "avg":
         odd.append(f"global_pool={model.global_pool.pool_type!r}")
-    if not isinstance(model.act1, nn.Hardswish):
+    if type(model.act1) not in FILED:
         odd.append(f"act_layer={type(model.act1).__name__}")
-    if model.conv_head.bias is None:
+    if model.conv_head is not None and model.conv_head.bias is None:
         odd.append("head_bias=False")
     if odd:
         raise InputError(f"a model file cannot hold {', '.join(odd)}: the runtime has only plain LCNets")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arch import HARD_SIGMOID_SLOPE
 from ..config import Quantization
 from ..dataset.reading import reading_of
 from ..errors import InputError, RefusedError
@@ -217,7 +218,8 @@ class _QuantizeJob:
 
 
 def _model(model: ModelFile, layers: Layers, kept: tuple[str, ...], verdict: dict[str, Any]) -> ModelFile:
-    config = replace(model.config, quantization=Quantization(float_layers=kept, verdict=verdict))
+    arch = replace(model.config.arch, hard_sigmoid_slope=HARD_SIGMOID_SLOPE)  # the layers are folded
+    config = replace(model.config, arch=arch, quantization=Quantization(float_layers=kept, verdict=verdict))
     return ModelFile(config, to_weights(layers, config.arch))
 
 

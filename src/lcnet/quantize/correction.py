@@ -14,7 +14,7 @@ import numpy as np
 from ..arch import Arch
 from ..config import Preprocessing
 from ..modelfile.quantized import AnyLayer, Layers, QuantizedLayer
-from .network import Layer, after, layers_in_order, pre_activation
+from .network import Layer, Means, after, layers_in_order, pre_activation, with_mean
 
 MEMORY = 48 << 20  # bytes of the largest layer's float activations
 FEWEST = 16  # pictures, however large
@@ -36,6 +36,8 @@ def corrected(
     """
     out: Layers = dict(layers)
     want = have = np.ascontiguousarray(x.transpose(1, 2, 3, 0))
+    wanted: Means = ()
+    had: Means = ()
     for layer in layers_in_order(arch):
         pre, found = (
             _in_chunks(layer, by_name[layer.name], state, preprocessing) for by_name, state in ((exact, want), (out, have))
@@ -45,7 +47,8 @@ def corrected(
             shift = _means(pre) - _means(found)
             out[layer.name] = replace(tensors, bias=(tensors.bias + shift).astype(np.float32))
             found += shift.astype(np.float32).reshape(-1, *(1,) * (found.ndim - 1))
-        want, have = after(layer, pre, exact), after(layer, found, out)
+        want, have = after(layer, pre, exact, wanted), after(layer, found, out, had)
+        wanted, had = with_mean(layer, want, wanted), with_mean(layer, have, had)
     return out
 
 

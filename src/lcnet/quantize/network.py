@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arch import Arch, conv_size
+from ..arch import Arch, Stride, conv_size
 from ..config import Preprocessing
 from ..modelfile.fold import Folded
 from ..modelfile.quantized import CLASSIFIER, HEAD, STEM, AnyLayer, Layers, QuantizedLayer
@@ -27,27 +27,44 @@ Dense = Callable[[AnyLayer, np.ndarray], np.ndarray]
 class Layer:
     """What a layer does; what it does it with is an `AnyLayer`.
 
-    Its input is `factor` times the true value: hard-swish leaves its division by 6 to the next layer.
+    Its input is `factor` times the true value: hard-swish leaves its division by 6 to the next layer, and so is its output
+    `out_factor` times as large.
     """
 
     name: str
     kind: str  # stem, depthwise, pointwise or linear
     unit: str  # the part that stays in float as a whole, or the stem
     factor: int = 6
-    stride: int = 1
+    strides: Stride = (1, 1)
+    activation: str = "hard_swish"  # or relu, or none
     gated: bool = False  # squeeze-and-excite follows
-    pooled: bool = False  # the global average follows
+    pooled: bool = False  # the global average follows, behind those of earlier maps that are read too
+    read: bool = False  # its global average is one of those; the map goes on
+
+    @property
+    def out_factor(self) -> int:
+        """How much larger than the true value the output is."""
+        return 6 if self.activation == "hard_swish" and not self.pooled else 1
+
+
+Means = tuple[np.ndarray, ...]  # of the maps so far that the classifier reads, [C,N]
 
 
 def layers_in_order(arch: Arch) -> list[Layer]:
     """All layers but squeeze-and-excite, in order."""
-    blocks = list(arch.blocks())
-    out = [Layer(STEM, "stem", STEM, factor=1, stride=2)]
-    for name, block in blocks:
-        out.append(Layer(f"{name}.conv_dw", "depthwise", name, stride=block.stride, gated=bool(block.se_channels)))
-        out.append(Layer(f"{name}.conv_pw", "pointwise", name, pooled=name == blocks[-1][0]))
-    out.append(Layer(HEAD, "linear", HEAD, factor=1))
-    return out + ([Layer(CLASSIFIER, "linear", CLASSIFIER)] if arch.num_classes else [])
+    act, *read, last = arch.activation, *arch.pooled_blocks
+    factor = Layer("", "", "", activation=act).out_factor
+    out = [Layer(STEM, "stem", STEM, 1, arch.stem_stride, act)]
+    for name, block in arch.blocks():
+        gated = bool(block.se_channels)
+        out.append(Layer(f"{name}.conv_dw", "depthwise", name, factor, block.strides, act, gated=gated))
+        ends, goes_on = name == last, name in read
+        out.append(Layer(f"{name}.conv_pw", "pointwise", name, factor, activation=act, pooled=ends, read=goes_on))
+    if arch.head_channels:
+        out.append(Layer(HEAD, "linear", HEAD, 1, activation=act))
+    if arch.num_classes:
+        out.append(Layer(CLASSIFIER, "linear", CLASSIFIER, out[-1].out_factor, activation="none"))
+    return out
 
 
 def float_layers(folded: Folded) -> Layers:
@@ -58,8 +75,8 @@ def float_layers(folded: Folded) -> Layers:
         if block.squeeze_excite:
             out[f"{block.name}.se.conv_reduce"], out[f"{block.name}.se.conv_expand"] = block.squeeze_excite
         out[f"{block.name}.conv_pw"] = block.pointwise
-    out[HEAD] = folded.head
-    return out | ({CLASSIFIER: folded.classifier} if folded.classifier else {})
+    ends = ((HEAD, folded.head), (CLASSIFIER, folded.classifier))
+    return out | {name: layer for name, layer in ends if layer}
 
 
 def run(
@@ -70,10 +87,11 @@ def run(
     The last output is `outputs`' argument.
     """
     state = np.ascontiguousarray(x.transpose(1, 2, 3, 0))
+    means: Means = ()
     for layer in layers_in_order(arch):
-        out = after(layer, pre_activation(layer, layers[layer.name], state, preprocessing), layers)
+        out = after(layer, pre_activation(layer, layers[layer.name], state, preprocessing), layers, means)
         yield layer, state, out
-        state = out
+        state, means = out, with_mean(layer, out, means)
 
 
 def forward(arch: Arch, layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, x: np.ndarray) -> np.ndarray:
@@ -84,7 +102,7 @@ def forward(arch: Arch, layers: Mapping[str, AnyLayer], preprocessing: Preproces
 
 def outputs(layer: Layer, last: np.ndarray) -> np.ndarray:
     """Logits, or embeddings, of what the last layer gave."""
-    return np.ascontiguousarray((last if layer.name == CLASSIFIER else last * SIXTH).T)
+    return np.ascontiguousarray((last if layer.out_factor == 1 else last * SIXTH).T)
 
 
 def pre_activation(layer: Layer, tensors: AnyLayer, state: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
@@ -110,27 +128,34 @@ def code(layer: Layer, tensors: QuantizedLayer, state: np.ndarray, preprocessing
     return np.clip(np.nan_to_num(codes, copy=False, nan=0.0), 0, 255, out=codes)
 
 
-def after(layer: Layer, pre: np.ndarray, layers: Mapping[str, AnyLayer]) -> np.ndarray:
-    """Return the input of the next layer, `factor` times as large: hard-swish, then the gate or the global average."""
-    if layer.name == CLASSIFIER:
+def after(layer: Layer, pre: np.ndarray, layers: Mapping[str, AnyLayer], means: Means = ()) -> np.ndarray:
+    """Return the input of the next layer, `out_factor` times as large: the activation, then the gate or the global averages."""
+    if layer.activation == "none":
         return pre
-    out = pre * np.clip(pre + np.float32(3), 0, 6)
+    hard_swish = layer.activation == "hard_swish"
+    out = pre * np.clip(pre + np.float32(3), 0, 6) if hard_swish else np.maximum(pre, np.float32(0))
+    factor = 6 if hard_swish else 1
     if layer.gated:
         reduce, expand = (layers[f"{layer.unit}.se.{name}"] for name in ("conv_reduce", "conv_expand"))
         dense = _sequential if isinstance(layers[layer.name], QuantizedLayer) else _dense
-        return out * _gate(mean(out), reduce, expand, dense)[:, None, None]
-    return mean(out) if layer.pooled else out
+        return out * _gate(mean(out, factor), reduce, expand, dense)[:, None, None]
+    return np.concatenate([*means, mean(out, factor)]) if layer.pooled else out
 
 
-def mean(out: np.ndarray) -> np.ndarray:
-    """Average over the pixels, of values that are 6 times too large: along each row in turn, then over the rows."""
+def with_mean(layer: Layer, out: np.ndarray, means: Means) -> Means:
+    """The averages for the classifier, behind a layer and its output."""
+    return (*means, mean(out, layer.out_factor)) if layer.read else means
+
+
+def mean(out: np.ndarray, factor: int = 6) -> np.ndarray:
+    """Average over the pixels, of values that are `factor` times too large: along each row in turn, then over the rows."""
     rows = np.zeros((out.shape[0], out.shape[1], out.shape[3]), np.float32)
     for x in range(out.shape[2]):
         rows += out[:, :, x]
     total = np.zeros((out.shape[0], out.shape[3]), np.float32)
     for y in range(out.shape[1]):
         total += rows[:, y]
-    return total * np.float32(1 / (6 * out.shape[1] * out.shape[2]))
+    return total * np.float32(1 / (factor * out.shape[1] * out.shape[2]))
 
 
 def _gate(means: np.ndarray, reduce: AnyLayer, expand: AnyLayer, dense: Dense) -> np.ndarray:
@@ -159,9 +184,9 @@ def _sums(layer: Layer, weight: np.ndarray, x: np.ndarray, border: np.ndarray | 
     """The convolution's sums: exact for whole numbers of int8 and uint8 size."""
     weight = weight.astype(np.float32, copy=False)
     if layer.kind == "depthwise":
-        return _depthwise(weight, _padded(x, weight.shape[2] // 2, border), layer.stride)
+        return _depthwise(weight, _padded(x, weight.shape[2] // 2, border), layer.strides)
     if layer.kind == "stem":
-        x = _patches(_padded(x, 1, border), 3, layer.stride)
+        x = _patches(_padded(x, 1, border), 3, layer.strides)
     columns = x.reshape(len(x), -1)
     return _product(weight.reshape(len(weight), -1), columns).reshape(len(weight), *x.shape[1:])
 
@@ -185,27 +210,28 @@ def _padded(x: np.ndarray, width: int, border: np.ndarray | float) -> np.ndarray
     return out
 
 
-def _patches(padded: np.ndarray, kernel: int, stride: int) -> np.ndarray:
+def _patches(padded: np.ndarray, kernel: int, strides: Stride) -> np.ndarray:
     """The pixels under each tap: [C * kernel * kernel, H, W, N]."""
-    taps = [tap for _, tap in _taps(padded, kernel, stride)]
+    taps = [tap for _, tap in _taps(padded, kernel, strides)]
     out = np.stack(taps, axis=1)
     return out.reshape(-1, *out.shape[2:])
 
 
-def _depthwise(weight: np.ndarray, padded: np.ndarray, stride: int) -> np.ndarray:
+def _depthwise(weight: np.ndarray, padded: np.ndarray, strides: Stride) -> np.ndarray:
     out = None
-    for (y, x), tap in _taps(padded, weight.shape[2], stride):
+    for (y, x), tap in _taps(padded, weight.shape[2], strides):
         term = tap * weight[:, 0, y, x, None, None, None]
         out = term if out is None else np.add(out, term, out=out)
     assert out is not None
     return out
 
 
-def _taps(padded: np.ndarray, kernel: int, stride: int) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
-    height, width = (conv_size(n - kernel + 1, stride) for n in padded.shape[1:3])
+def _taps(padded: np.ndarray, kernel: int, strides: Stride) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    (down, right), (height, width) = strides, padded.shape[1:3]
+    height, width = conv_size(height - kernel + 1, down), conv_size(width - kernel + 1, right)
     for y in range(kernel):
         for x in range(kernel):
-            rows, columns = (slice(start, start + stride * (n - 1) + 1, stride) for start, n in ((y, height), (x, width)))
+            rows, columns = (slice(y, y + down * (height - 1) + 1, down), slice(x, x + right * (width - 1) + 1, right))
             yield (y, x), padded[:, rows, columns]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..arch import Arch
 from ..config import Preprocessing
 from ..modelfile.quantized import AnyLayer
-from .network import Layer, after, layers_in_order, outputs, pre_activation, run
+from .network import Layer, Means, after, layers_in_order, outputs, pre_activation, run, with_mean
 
 CHUNK = 8  # pictures whose activations of all layers are in memory
 MOST_FLOAT = 3  # parts; where more are needed, int8 is not for this network
@@ -60,13 +60,15 @@ def _with_each(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """The float outputs, and those with each unit in int8: what comes before the unit is computed once for all."""
     order, inputs = layers_in_order(arch), {}
+    means: Means = ()
     for layer, state, out in run(arch, exact, preprocessing, x):
-        inputs[layer.name], last = state, out
+        inputs[layer.name], last = (state, means), out
+        means = with_mean(layer, out, means)
     found = []
     for unit in units:
         first = next(i for i, layer in enumerate(order) if layer.unit == unit)
         mixed = {layer.name: layers[layer.name] for layer in order if layer.unit == unit}
-        found.append(_finish(order[first:], {**exact, **mixed}, preprocessing, inputs[order[first].name]))
+        found.append(_finish(order[first:], {**exact, **mixed}, preprocessing, *inputs[order[first].name]))
     return outputs(order[-1], last), found
 
 
@@ -74,9 +76,12 @@ def _power(values: np.ndarray) -> float:
     return float((values.astype(np.float64) ** 2).sum())
 
 
-def _finish(order: list[Layer], layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, state: np.ndarray) -> np.ndarray:
+def _finish(
+    order: list[Layer], layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, state: np.ndarray, means: Means
+) -> np.ndarray:
     for layer in order:
-        state = after(layer, pre_activation(layer, layers[layer.name], state, preprocessing), layers)
+        state = after(layer, pre_activation(layer, layers[layer.name], state, preprocessing), layers, means)
+        means = with_mean(layer, state, means)
     return outputs(order[-1], state)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _native
-from ..arch import REDUCTIONS, Arch
+from ..arch import Arch
 from ..config import MIN_SIDE as MIN_SIZE
 from ..config import Labels, ModelConfig, Preprocessing
 from ..cpus import usable_cpus
@@ -21,7 +21,7 @@ from ..errors import InputError, ModelFileError
 from ..modelfile import ModelFile
 from ..sources.formats import MAX_PIXELS
 from ..text import one_line, short
-from .decision import accepted, probabilities, thresholds
+from .decision import Rule, accepted, answers, probabilities, rules
 from .layers import native_layers
 from .result import Prediction as Prediction
 from .result import Result as Result
@@ -91,7 +91,7 @@ class Classifier:
         self.config: ModelConfig = model.config
         self._source: ModelPath | ModelFile = model
         self._options = (threads, isa, precision, decode, max_pixels)
-        self._thresholds = thresholds(model.config)
+        self._rules = rules(model.config)
         self.precision, self.decode, self.max_pixels = precision, decode, max_pixels
         _check_count("max_pixels", max_pixels)
         for name, value, known in (("precision", precision, PRECISIONS), ("decode", decode, DECODES)):
@@ -147,10 +147,14 @@ class Classifier:
         source = short(one_line(str(self.config.provenance.get("source", ""))))
         return f"<lcnet.Classifier {self.arch.name} {source} isa={self.isa} {self.precision} threads={self.threads}>"
 
-    def classify(self, images: Any, top_k: int = 5) -> list[Result]:
-        """Return the `top_k` most probable classes of each image; always a list, one `Result` an image."""
+    def classify(self, images: Any, top_k: int = 5, threshold: float | None = None) -> list[Result]:
+        """Return the `top_k` most probable classes of each image; always a list, one `Result` an image.
+
+        threshold: the least accepted probability, 0 to 1, of every class, in place of the model's own.
+        """
         _check_count("top_k", top_k)
-        return [self._result(row, top_k) for row in self.probs(images)]
+        by = self._rules_at(threshold)
+        return [self._result(row, top_k, by) for row in self.probs(images)]
 
     def logits(self, images: Any) -> np.ndarray:
         """Return the values before softmax, float32 [N, num_classes]."""
@@ -164,15 +168,16 @@ class Classifier:
         return probabilities(self.logits(images), self.config.decision)
 
     def embeddings(self, images: Any) -> np.ndarray:
-        """Return the values before the classifier, float32 [N, head_hidden_size] (1280; timm's `num_classes=0` output)."""
+        """Return what the classifier reads, float32 [N, head_hidden_size]: usually 1280 (timm's `num_classes=0` output)."""
         return self._collect(images, lambda x: self._outputs(x, embeddings=True), (self.arch.head_hidden_size,))
 
     def feature_maps(self, images: Any, out_indices: Sequence[int] | None = None) -> list[np.ndarray]:
         """Return feature maps float32 [N,C,H,W] of strides 2, 4, 8, 16, 32 (timm's `features_only=True` output).
 
-        out_indices picks among the five, in that order; negative ones count from the end.
+        A network with other strides has one for each of `arch.reductions`. out_indices picks among them, in that order;
+        negative ones count from the end.
         """
-        wanted = _indices(out_indices)
+        wanted = self._indices(out_indices)
         parts = [self._maps(x, wanted) for x in self._batches(images)]
         if not parts:
             shapes = self.arch.feature_shapes(*self.preprocessing.input_size[1:])
@@ -200,6 +205,7 @@ class Classifier:
         batch_size: int | None = None,
         workers: int | None = None,
         frames: str | int = "first",
+        threshold: float | None = None,
     ) -> Generator[Streamed, None, None]:
         """Yield `Streamed(source, value, error, seconds)` for each image, in order, with threads and bounded memory.
 
@@ -209,12 +215,12 @@ class Classifier:
         unreadable image, or `yield` it with its `error`. batch_size: images a worker takes at once at most.
         workers: threads that decode and run, by default as many as the model's; 0 does everything in the caller's. frames:
         of files with several `first`, `all`, or at most so many, evenly spaced; then each is a source of its own, `a.gif/#2`.
-        Closing the iterator stops the threads.
+        threshold: as `classify` takes it. Closing the iterator stops the threads.
         """
         from ..sources import find
         from .stream import stream
 
-        answer = self.answer(kind, top_k, out_indices)
+        answer = self.answer(kind, top_k, out_indices, threshold)
         workers = self.threads if workers is None else workers
         sources = self.expand(find(images, recursive), frames)
         return stream(sources, self.preprocess, answer, errors, batch_size, workers)
@@ -227,7 +233,9 @@ class Classifier:
         check_frames(frames)
         return sources if frames == FIRST else expand(sources, frames, self.preprocessing, self.max_pixels)
 
-    def answer(self, kind: str = "classify", top_k: int = 5, out_indices: Sequence[int] | None = None) -> Answer:
+    def answer(
+        self, kind: str = "classify", top_k: int = 5, out_indices: Sequence[int] | None = None, threshold: float | None = None
+    ) -> Answer:
         """Return the function from ready input, float32 [N,C,H,W], to N values as `stream` yields them for `kind`.
 
         Raises `InputError` for options that are wrong, or that this model cannot serve, now and not when it is called.
@@ -235,12 +243,13 @@ class Classifier:
         if kind not in KINDS:
             raise InputError(f"kind is {kind!r}, expected {' or '.join(map(repr, KINDS))}")
         _check_count("top_k", top_k)
+        self._rules_at(threshold)
         if kind in ("classify", "probs", "logits") and not self.arch.num_classes:
             raise InputError(_NO_CLASSIFIER)
         if kind == "classify":
-            return lambda x: self.classify(x, top_k)
+            return lambda x: self.classify(x, top_k, threshold)
         if kind == "feature_maps":
-            _indices(out_indices)
+            self._indices(out_indices)
             return lambda x: [list(maps) for maps in zip(*self.feature_maps(x, out_indices), strict=True)]
         named: Answer = getattr(self, kind)
         return named
@@ -252,11 +261,16 @@ class Classifier:
         return self._outputs(x, logits=True)
 
     def forward_features(self, x: np.ndarray) -> np.ndarray:
-        """Return the last feature map of ready input, unpooled: float32 [N, num_features, H/32, W/32]."""
-        return self._maps(x, [len(REDUCTIONS) - 1])[0]
+        """Return the last feature map of ready input, unpooled: float32 [N, num_features, H/32, W/32] as a rule."""
+        return self._maps(x, [len(self.arch.reductions) - 1])[0]
 
     def forward_head(self, features: np.ndarray, pre_logits: bool = False) -> np.ndarray:
-        """Return logits, or with `pre_logits` the embeddings, of what `forward_features` returned."""
+        """Return logits, or with `pre_logits` the embeddings, of what `forward_features` returned.
+
+        Raises `InputError` where the classifier reads other maps too.
+        """
+        if len(self.arch.pooled_stages) > 1:
+            raise InputError(f"the classifier reads {', '.join(self.arch.classifier_input)}: the last map is not enough")
         features = _float32(features, "features", self.arch.num_features, 1)
         size = self.arch.head_hidden_size if pre_logits else self.arch.num_classes
         out = np.empty((len(features), size), np.float32)
@@ -282,9 +296,17 @@ class Classifier:
         shapes = self.arch.feature_shapes(*x.shape[2:])
         maps = {i: np.empty((len(x), *shapes[i]), np.float32) for i in wanted}
         if len(x):
-            self._engine.run(x, None, None, [maps.get(i) for i in range(len(REDUCTIONS))])
+            self._engine.run(x, None, None, [maps.get(i) for i in range(len(shapes))])
         _check_finite(maps.values(), x)
         return [maps[i] for i in wanted]
+
+    def _indices(self, out_indices: Sequence[int] | None) -> list[int]:
+        count = len(self.arch.reductions)
+        wanted = range(count) if out_indices is None else out_indices
+        for i in wanted:
+            if not isinstance(i, (int, np.integer)) or not -count <= i < count:
+                raise InputError(f"out_indices has {i!r}, expected whole numbers from {-count} to {count - 1}")
+        return [int(i) % count for i in wanted]
 
     def _input(self, x: Any) -> np.ndarray:
         return _float32(x, "input", self.arch.in_chans, MIN_SIZE)
@@ -309,16 +331,25 @@ class Classifier:
 
         return batch(images, self.preprocessing, self.max_pixels, first, self.decode == "fast", seen)
 
-    def _result(self, probs: np.ndarray, top_k: int) -> Result:
+    def _rules_at(self, threshold: float | None) -> tuple[Rule, ...]:
+        """What decides, with one threshold for all classes if there is one. Raises `InputError`."""
+        if threshold is None:
+            return self._rules
+        if not isinstance(threshold, (int, float)) or isinstance(threshold, bool) or not 0 <= threshold <= 1:
+            raise InputError(f"threshold is {threshold!r}, expected a number from 0 to 1")
+        return tuple(rule._replace(least=np.full_like(rule.least, threshold)) for rule in self._rules)
+
+    def _result(self, probs: np.ndarray, top_k: int, by: tuple[Rule, ...]) -> Result:
         names = self.labels.names if self.labels else None
         ids = self.labels.ids if self.labels else None
 
         def predictions(order: Iterable[int]) -> tuple[Prediction, ...]:
             return tuple(Prediction(i, names[i] if names else str(i), ids[i] if ids else None, float(probs[i])) for i in order)
 
-        chosen = accepted(probs[None], self._thresholds, self.config.decision.multi_label)[0].nonzero()[0]
-        best_first = chosen[np.argsort(-probs[chosen], kind="stable")].tolist()
-        return Result(predictions(_largest(probs, top_k)), predictions(best_first))
+        chosen = accepted(probs[None], by)[0].nonzero()[0]
+        taken = predictions(chosen[np.argsort(-probs[chosen], kind="stable")].tolist())
+        answered = answers(self.config.decision.groups or (), (p.label for p in taken))
+        return Result(predictions(_largest(probs, top_k)), taken, answered)
 
 
 def _largest(values: np.ndarray, count: int) -> list[int]:
@@ -352,12 +383,3 @@ def _float32(x: Any, name: str, channels: int, min_size: int) -> np.ndarray:
     if array.ndim != 4 or array.shape[1] != channels or min(array.shape[2:]) < min_size:
         raise InputError(f"{name} has shape {list(array.shape)}, {expected}")
     return np.ascontiguousarray(array)
-
-
-def _indices(out_indices: Sequence[int] | None) -> list[int]:
-    count = len(REDUCTIONS)
-    wanted = range(count) if out_indices is None else out_indices
-    for i in wanted:
-        if not isinstance(i, (int, np.integer)) or not -count <= i < count:
-            raise InputError(f"out_indices has {i!r}, expected whole numbers from {-count} to {count - 1}")
-    return [int(i) % count for i in wanted]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _native
+from ..arch import Arch
 from ..modelfile import ModelFile, quantized
 from ..modelfile.fold import fold
 
@@ -17,17 +18,25 @@ def native_layers(model: ModelFile) -> _native.Layers | _native.Int8Layers:
     return (_int8_layers if model.config.quantization else _layers)(model)
 
 
+def _geometry(layers: _native.Layers | _native.Int8Layers, arch: Arch) -> None:
+    """Which maps leave the network or are pooled, and the activation between all layers."""
+    layers.feature_maps(arch.feature_indices)
+    layers.pooled([arch.blocks_before(stage) for stage in arch.pooled_stages])
+    layers.activation(arch.activation)
+
+
 def _layers(model: ModelFile) -> _native.Layers:
     """Hand the folded layers to the native core."""
     folded, layers = fold(model), _native.Layers()
-    layers.feature_maps(model.config.arch.feature_indices)
-    layers.stem(*folded.stem)
+    _geometry(layers, folded.arch)
+    layers.stem(*folded.stem, folded.arch.stem_stride)
     for block in folded.blocks:
-        layers.block((block.stride, block.stride), *block.depthwise, *block.pointwise)
+        layers.block(block.strides, *block.depthwise, *block.pointwise)
         if block.squeeze_excite:
             reduce, expand = block.squeeze_excite
             layers.squeeze_excite(*reduce, *expand)
-    layers.head(*folded.head)
+    if folded.head:
+        layers.head(*folded.head)
     if folded.classifier:
         layers.classifier(*folded.classifier)
     return layers
@@ -35,8 +44,8 @@ def _layers(model: ModelFile) -> _native.Layers:
 
 def _int8_layers(model: ModelFile) -> _native.Int8Layers:
     """Hand the layers of a quantised model to the native core."""
-    by_name, layers = quantized.from_weights(model.weights), _native.Int8Layers()
-    layers.feature_maps(model.config.arch.feature_indices)
+    by_name, layers = quantized.from_weights(model.weights, model.config.arch.hard_sigmoid_slope), _native.Int8Layers()
+    _geometry(layers, model.config.arch)
     mean = 255 * np.asarray(model.config.preprocessing.mean)
 
     def add(kind: str, names: Sequence[str], *before: Any) -> None:
@@ -46,9 +55,10 @@ def _int8_layers(model: ModelFile) -> _native.Int8Layers:
             *before, *(array for layer in found for array in quantized.fields_of(layer))
         )
 
-    layers.stem(*(*quantized.fields_of(by_name[quantized.STEM]), mean.astype(np.float32)))
+    stem: list[Any] = [*quantized.fields_of(by_name[quantized.STEM]), mean.astype(np.float32), model.config.arch.stem_stride]
+    layers.stem(*stem)
     for name, block in model.config.arch.blocks():
-        add("block", quantized.layers_of(name), (block.stride, block.stride))
+        add("block", quantized.layers_of(name), block.strides)
         if block.se_channels:
             reduce, expand = (quantized.fields_of(by_name[f"{name}.se.{part}"]) for part in ("conv_reduce", "conv_expand"))
             layers.squeeze_excite(*reduce, *expand)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .decision import UNKNOWN
+from .decision import UNKNOWN, Answer
 
 
 class Prediction(NamedTuple):
@@ -21,22 +21,32 @@ class Prediction(NamedTuple):
 class Result:
     """The most probable classes of one image, best first, and those that the model's decision layer accepts.
 
-    `accepted` is the best class, or nothing if its probability is below its threshold; a multi-label model accepts every
-    class that reaches its threshold, also beyond `top`.
+    `accepted` is the best class if its probability reaches its threshold, else the model's default or nothing; of a multi-label
+    model every class that reaches its threshold, and those that its groups take, also beyond `top`. `answered` has a name and
+    an answer for each group.
     """
 
     top: tuple[Prediction, ...]
     accepted: tuple[Prediction, ...]
+    answered: tuple[tuple[str, Answer], ...] = ()
+
+    @property
+    def answers(self) -> dict[str, Answer]:
+        """The answer of each group by its name: a text or None, or of a group that takes each a tuple of texts."""
+        return dict(self.answered)
 
     @property
     def known(self) -> bool:
-        """Whether any class is accepted."""
-        return bool(self.accepted)
+        """Whether any class is accepted, or any group has an answer."""
+        return bool(self.accepted) or any(answer for _, answer in self.answered)
 
     @property
     def label(self) -> str:
-        """Name of the best accepted class, or `unknown`."""
-        return self.accepted[0].label if self.accepted else UNKNOWN
+        """Name of the best accepted class; without one the first answer of the groups, or `unknown`."""
+        if self.accepted:
+            return self.accepted[0].label
+        first = next((answer for _, answer in self.answered if answer), UNKNOWN)
+        return first if isinstance(first, str) else first[0]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -52,6 +62,7 @@ class Result:
         """What becomes JSON wherever a result does: whether it is `known`, the accepted `labels`, and the `top` classes.
 
         Each of `top` is a dict of `index` (of the logit), `label`, `id` (None where the model has none) and `probability`,
-        0 to 1. `lcnet classify -f json` prints this of every picture, beside its name.
+        0 to 1; `answers` too, if the model has groups. `lcnet classify -f json` prints this of every picture, beside its name.
         """
-        return {"known": self.known, "labels": list(self.labels), "top": [p._asdict() for p in self.top]}
+        answers = {"answers": self.answers} if self.answered else {}
+        return {"known": self.known, "labels": list(self.labels), **answers, "top": [p._asdict() for p in self.top]}

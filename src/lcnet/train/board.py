@@ -24,7 +24,9 @@ class Board(Events):
         self.writer: SummaryWriter | None = None
 
     def epoch(self, run: Run, row: dict[str, Any], better: bool) -> None:
-        """Write the numbers of one epoch."""
+        """Write the numbers of one epoch; those of the start come before there is anything to write them beside."""
+        if not row["epoch"]:
+            return
         self.writer = self.writer or self.make(self.folder)  # now, for the folder is made ready after this object
         for name, value in row.items():
             if name != "epoch":

@@ -22,7 +22,7 @@ from ..errors import LcnetError, ModelFileError
 from ..files import write_atomically
 from ..text import one_line, short
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass
@@ -33,8 +33,11 @@ class Place:
     step: int = 0
     updates: int = 0
     loss_sum: float = 0.0  # of the epoch's finished steps
-    best: float | None = None  # the chosen metric's best value
-    best_epoch: int = -1
+    best: float | None = None  # the chosen metric of the epoch that is kept
+    best_loss: float | None = None  # its loss
+    best_epoch: int = -1  # 0: the weights that it starts from
+    top: float | None = None  # the best that any epoch had in the metric
+    floor: float | None = None  # what the weights had that it starts from
 
 
 _NUMBER, _COUNT = (int, float), (int,)
@@ -43,8 +46,8 @@ _PLACE = {
     "step": _COUNT,
     "updates": _COUNT,
     "loss_sum": _NUMBER,
-    "best": (*_NUMBER, type(None)),
     "best_epoch": _COUNT,
+    **dict.fromkeys(("best", "best_loss", "top", "floor"), (*_NUMBER, type(None))),
 }
 
 

@@ -16,6 +16,9 @@ class Events:
     def note(self, text: str) -> None:
         """Something to tell once."""
 
+    def doing(self, text: str) -> None:
+        """What is being done, until something else is told."""
+
     def start(self, run: Run, train: Dataset, val: Dataset | None, start: Start, resumed: bool) -> None:
         """Everything is checked; `run.place` says where it begins."""
 
@@ -23,7 +26,7 @@ class Events:
         """A step is done; `loss`: mean of the epoch so far."""
 
     def epoch(self, run: Run, row: dict[str, Any], better: bool) -> None:
-        """An epoch is done and written; `better`: the best so far."""
+        """An epoch is done and written; `better`: it is what is kept. Epoch 0 is the weights that it starts from."""
 
 
 class Both(Events):
@@ -36,6 +39,11 @@ class Both(Events):
         """Pass on."""
         for event in self.events:
             event.note(text)
+
+    def doing(self, text: str) -> None:
+        """Pass on."""
+        for event in self.events:
+            event.doing(text)
 
     def start(self, run: Run, train: Dataset, val: Dataset | None, start: Start, resumed: bool) -> None:
         """Pass on."""

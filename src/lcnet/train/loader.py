@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,7 +30,7 @@ from ..image.pixels import decode
 from ..sources.formats import MAX_PIXELS
 from .augment import randaugment
 from .augment.crop import random_resized_crop, shifted, shifted_crop
-from .recipe import Recipe
+from .recipe import Recipe, sides
 from .sampler import Item, Order
 
 FILTERS = {name: tuple(f.name.lower() for f in filters) for name, filters in randaugment.FILTERS.items()}
@@ -66,12 +66,12 @@ class TrainTransform:
     @cached_property
     def randaugment(self) -> randaugment.RandAugment:
         """The ops; what comes into view is filled with the mean colour."""
-        fill = tuple(min(max(round(255 * m), 0), 255) for m in self.preprocessing.mean)
+        fill = tuple(min(max(round(255 * m), 0), 255) for m in self.preprocessing.mean[self.preprocessing.order])
         return randaugment.RandAugment(self.recipe.randaugment, fill, self.recipe.interpolation)
 
     def __call__(self, dataset: Dataset, index: int, seed: int) -> np.ndarray:
-        """Return uint8 [size,size,C]. Raises `ImageError`."""
-        rng, size, channels = random.Random(seed), self.recipe.input_size, self.preprocessing.input_size[0]
+        """Return uint8 [height,width,C]. Raises `ImageError`."""
+        rng, size, channels = random.Random(seed), sides(self.recipe.input_size), self.preprocessing.input_size[0]
         pixels = CROPS[self.recipe.crop].cut(self, dataset, index, rng, size)[:, :, :channels]
         if rng.random() < self.recipe.hflip:
             pixels = pixels[:, ::-1]
@@ -79,24 +79,24 @@ class TrainTransform:
             pixels = pixels[::-1]
         return self._augmented(pixels, rng) if self.recipe.randaugment else pixels
 
-    def _resized(self, dataset: Dataset, index: int, rng: random.Random, size: int) -> np.ndarray:
+    def _resized(self, dataset: Dataset, index: int, rng: random.Random, size: tuple[int, int]) -> np.ndarray:
         box: list[int] = []  # top, left, height, width, of the picture at its full size
 
         def needed(height: int, width: int) -> tuple[int, int]:
             box[:] = random_resized_crop(rng, height, width, self.recipe.scale, self.recipe.ratio)
             full.extend((height, width))
-            return -(-height * size // box[2]), -(-width * size // box[3])
+            return -(-height * size[0] // box[2]), -(-width * size[1] // box[3])
 
         full: list[int] = []
         pixels = read_pixels(dataset, index, self.preprocessing, needed, self.max_pixels)
         if not box:  # no JPEG: nobody asked
             needed(*pixels.shape[:2])
         top, left, height, width = _scaled(box, full, pixels.shape)
-        return resize(pixels[top : top + height, left : left + width], (size, size), self._filter(rng))
+        return resize(pixels[top : top + height, left : left + width], size, self._filter(rng))
 
-    def _shifted(self, dataset: Dataset, index: int, rng: random.Random, size: int) -> np.ndarray:
+    def _shifted(self, dataset: Dataset, index: int, rng: random.Random, size: tuple[int, int]) -> np.ndarray:
         pixels = read_pixels(dataset, index, self.preprocessing, max_pixels=self.max_pixels)
-        scaled = resize(pixels, (size, size), self._filter(rng))
+        scaled = resize(pixels, size, self._filter(rng))
         return shifted(scaled, *shifted_crop(rng, size, self.recipe.shift))
 
     def _filter(self, rng: random.Random) -> str:
@@ -118,7 +118,7 @@ class TrainTransform:
 class Crop(NamedTuple):
     """How training sees a picture, and the finished model."""
 
-    cut: Callable[[TrainTransform, Dataset, int, random.Random, int], np.ndarray]
+    cut: Callable[[TrainTransform, Dataset, int, random.Random, tuple[int, int]], np.ndarray]
     crop_mode: str | None  # of the finished model; None: its own
 
 
@@ -158,14 +158,22 @@ class TransformedPictures(TorchDataset[Any]):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, item: Item) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, item: Item) -> tuple[np.ndarray | LcnetError, np.ndarray]:
         index, seed = item
-        return self.transform(self.dataset, index, seed), self.dataset.targets[index]
+        try:
+            return self.transform(self.dataset, index, seed), self.dataset.targets[index]
+        except LcnetError as error:  # raised from a worker, torch would wrap its traceback around it
+            return error, self.dataset.targets[index]
 
 
-def collate(samples: list[tuple[np.ndarray, np.ndarray]]) -> tuple[Tensor, Tensor]:
-    """Stack to uint8 [N,C,H,W] in channels-last memory, and targets int64 [N] or uint8 [N,K]."""
-    images = torch.from_numpy(np.stack([image for image, _ in samples]))
+def collate(samples: list[tuple[np.ndarray | LcnetError, np.ndarray]]) -> tuple[Tensor, Tensor] | LcnetError:
+    """Stack to uint8 [N,C,H,W] in channels-last memory, and targets int64 [N] or uint8 [N,K]; or the first error."""
+    pixels = []
+    for sample, _ in samples:
+        if isinstance(sample, LcnetError):
+            return sample
+        pixels.append(sample)
+    images = torch.from_numpy(np.stack(pixels))
     return images.permute(0, 3, 1, 2), torch.from_numpy(np.stack([target for _, target in samples]))
 
 
@@ -202,22 +210,30 @@ class TrainLoader:
         self.loader = loader_of(pictures, self.batches, options)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield uint8 [n,C,H,W] and targets, one part of a step after another."""
+        """Yield uint8 [n,C,H,W] and targets, one part of a step after another. Raises `ImageError`."""
         self.batches.epoch, self.batches.first_step = epoch, first_step
-        return iter(self.loader)
+        return whole(iter(self.loader))  # which draws from torch's generator: now, before the step has seeded it
+
+
+def whole(batches: Iterable[tuple[Tensor, Tensor] | LcnetError]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pass batches on, and raise the error that stands in the place of one."""
+    for batch in batches:
+        if isinstance(batch, LcnetError):
+            raise batch
+        yield batch
 
 
 def test_loader(
     dataset: Dataset, preprocessing: Preprocessing, batch_size: int, indices: range, options: LoaderOptions
-) -> DataLoader[Any]:
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of the samples in `indices`, prepared as the finished model prepares them."""
     starts = range(0, len(indices), batch_size)
     batches = [[(i, 0) for i in indices[start : start + batch_size]] for start in starts]
-    return loader_of(TransformedPictures(dataset, TestTransform(preprocessing, options.max_pixels)), batches, options)
+    return whole(loader_of(TransformedPictures(dataset, TestTransform(preprocessing, options.max_pixels)), batches, options))
 
 
 def loader_of(pictures: TransformedPictures, batches: Any, options: LoaderOptions) -> DataLoader[Any]:
-    """torch's loader of batches, each a list of (index, seed)."""
+    """torch's loader of batches, each a list of (index, seed), for `whole`."""
     return DataLoader(
         pictures,
         batch_sampler=batches,
@@ -250,7 +266,10 @@ def whole_workers() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Normalize:
-    """uint8 batches to float32, on their device: (x - 255 mean) / (255 std), as timm's prefetcher does."""
+    """uint8 batches to float32, on their device: (x - 255 mean) / (255 std), as timm's prefetcher does.
+
+    Colours change from RGB to the order that the network takes.
+    """
 
     preprocessing: Preprocessing
 
@@ -260,11 +279,15 @@ class Normalize:
             torch.tensor(values, device=images.device).mul(255)[:, None, None]
             for values in (self.preprocessing.mean, self.preprocessing.std)
         )
-        return images.float().sub_(mean).div_(std)
+        ordered = images.flip(1) if self.preprocessing.channel_order == "bgr" else images
+        return ordered.float().sub_(mean).div_(std)
 
 
 def for_training(preprocessing: Preprocessing, recipe: Recipe) -> Preprocessing:
-    """The finished model's preprocessing under a recipe: its size and crop; whole pictures if it was trained on such."""
-    channels, size = preprocessing.input_size[0], recipe.final_size
+    """The finished model's preprocessing under a recipe: its own, but for what the recipe says of it.
+
+    That is size and crop where they are not 0, and whole pictures if it was trained on such.
+    """
     mode = CROPS[recipe.crop].crop_mode or preprocessing.crop_mode
-    return replace(preprocessing, input_size=(channels, size, size), crop_pct=recipe.crop_pct, crop_mode=mode)
+    size = (preprocessing.input_size[0], *sides(recipe.final_size)) if recipe.final_size else preprocessing.input_size
+    return replace(preprocessing, input_size=size, crop_pct=recipe.crop_pct or preprocessing.crop_pct, crop_mode=mode)

@@ -124,7 +124,7 @@ class Run:
             self.ema.load_state_dict(parts["ema"])
 
     def _check_place(self, place: Place) -> None:
-        first = 1 if place.epoch else -1
+        first = -1 if not place.epoch else 1 if place.floor is None else 0
         limits = {"epoch": (0, self.recipe.epochs), "step": (0, self.order.steps), "best_epoch": (first, place.epoch)}
         for name, (low, high) in limits.items():
             if not low <= getattr(place, name) <= max(low, high):

@@ -17,7 +17,8 @@ class TrainOptions:
     """How a recipe is run, which is not what it trains: places, processes, numbers of things at once.
 
     labels_from_names, label_separator, columns: what the labels are, as `lcnet.dataset.open_dataset` takes them.
-    val_fraction: of the training pictures, for validation, where the data has none; 0: no validation. accumulate: parts in
+    val_fraction: of the training pictures, for validation, where the data has none; 0: no validation; None: a tenth, and for
+    trained weights up to a quarter, until there are 200. accumulate: parts in
     which a process does its share of a step. metric: picks the best epoch (top1, balanced_accuracy, macro_f1, loss, mAP);
     patience: epochs without a better one after which training stops, 0: never. checkpoint_minutes: between checkpoints
     within an epoch. workers: processes that decode, 0: none; None: a choice by the number of processors. max_pixels: a picture
@@ -26,7 +27,7 @@ class TrainOptions:
 
     model: str = "lcnet_050"
     seed: int = 0
-    val_fraction: float = 0.1
+    val_fraction: float | None = None
     in_chans: int | None = None
     labels_from_names: str | None = None
     label_separator: str = "|"
@@ -49,7 +50,7 @@ class TrainOptions:
     def __post_init__(self) -> None:
         if self.amp not in AMP:
             raise InputError(f"amp is {self.amp!r}, expected {' or '.join(AMP)}")
-        if not 0 <= self.val_fraction < 1:
+        if self.val_fraction is not None and not 0 <= self.val_fraction < 1:
             raise InputError(f"val_fraction is {self.val_fraction}, expected a number from 0 to below 1")
         for name, low in (("accumulate", 1), ("patience", 0), ("seed", 0), ("max_pixels", 1)):
             if getattr(self, name) < low:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arch import WIDTHS
 from ..cpus import usable_cpus
 from ..dataset import Dataset, open_dataset, split
 from ..dataset.reading import reading_of
@@ -24,6 +25,9 @@ from .recipe import Recipe
 from .sampler import ONE_LABEL
 from .validation import METRICS
 
+SHARE, LARGEST_SHARE = 0.1, 0.25  # of the pictures, for validation
+ENOUGH = 200  # pictures of validation
+
 
 class Pictures(NamedTuple):
     """What is trained on, what is validated on, and why each unreadable picture is in neither."""
@@ -31,6 +35,7 @@ class Pictures(NamedTuple):
     train: Dataset
     val: Dataset | None
     skipped: list[str]
+    fraction: float  # that was set aside where the data has no pictures for validation
 
 
 def open_pictures(data: str, options: TrainOptions, note: Callable[[str], None]) -> Pictures:
@@ -48,9 +53,17 @@ def open_pictures(data: str, options: TrainOptions, note: Callable[[str], None])
             skipped += more
         for name in skipped:
             note(f"left out: {name}")
-    if val is None and options.val_fraction:
-        train, val = split(train, options.val_fraction, options.seed)
-    return Pictures(train, val, skipped)
+    fraction = _val_fraction(len(train), options)
+    if val is None and fraction:
+        train, val = split(train, fraction, options.seed)
+    return Pictures(train, val, skipped, fraction)
+
+
+def _val_fraction(pictures: int, options: TrainOptions) -> float:
+    """A tenth by default; where the start is measured too, more of few pictures, of which it takes some to tell two apart."""
+    if options.val_fraction is not None:
+        return options.val_fraction
+    return SHARE if options.model in WIDTHS else max(SHARE, min(LARGEST_SHARE, ENOUGH / max(pictures, 1)))
 
 
 def fitting(recipe: Recipe, train: Dataset, divisor: int, note: Callable[[str], None]) -> Recipe:

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ..errors import InputError
-from ..text import suggest
+from ..text import short, suggest
 
 NONE = "none"
+Size = int | tuple[int, int]  # pixels a side, or height and width; 0: the weights' own
 
 # What a key may name. Each name has a row in a table beside the code that it chooses, which tests/train/test_rows.py holds.
 CHOICES: dict[str, tuple[Any, ...]] = {
@@ -30,6 +31,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "ema_version": (2, 3),
     "dist_bn": ("reduce", "broadcast"),
 }
+_PIXELS = "32 to 4096 pixels, a number or HxW"
+SIZES = {"input_size": f"{_PIXELS}, or 0 for the weights' own", "test_size": f"{_PIXELS}, or 0 for input_size"}
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,9 @@ class Recipe:
     # Length and size
     epochs: int = 100
     batch_size: int = 256  # images a step, over all processes and accumulated parts
-    input_size: int = 224  # pixels a side, while training
-    test_size: int = 0  # pixels a side of the finished model and of validation; 0: input_size
-    crop_pct: float = 0.875  # of the finished model and of validation
+    input_size: Size = 0  # while training: pixels a side, or HxW; 0: what the weights have that it starts from
+    test_size: Size = 0  # of the finished model and of validation; 0: input_size
+    crop_pct: float = 0.0  # of the finished model and of validation; 0: the weights' own
     # Optimizer
     optimizer: str = "sgd"
     lr: float = 0.1
@@ -113,8 +116,8 @@ class Recipe:
         return asdict(self)
 
     @property
-    def final_size(self) -> int:
-        """Pixels a side of the finished model's input."""
+    def final_size(self) -> Size:
+        """The size of the finished model's input."""
         return self.test_size or self.input_size
 
 
@@ -137,6 +140,8 @@ def _typed(key: str, value: Any) -> Any:
     if key not in known:
         raise InputError(f"a recipe has no key {key!r}{suggest(key, tuple(known))} (`lcnet recipes` prints them)")
     default = known[key]
+    if key in SIZES:
+        return size_of(key, value)
     kind = type(default)
     if kind is float and type(value) is int:
         value = float(value)
@@ -146,6 +151,25 @@ def _typed(key: str, value: Any) -> Any:
         wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "[low, high]"}
         raise InputError(f"recipe: {key} is {value!r}, expected {wanted[kind]}")
     return value
+
+
+def size_of(key: str, value: Any) -> Size:
+    """Read a size: a number, text such as 192x256, or [height, width]. Raises `InputError`."""
+    found = value.lower().split("x") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
+    pair = [int(s) if isinstance(s, str) and s.isascii() and s.isdigit() and len(s) < 6 else s for s in found]
+    if len(pair) not in (1, 2) or not all(type(side) is int for side in pair):
+        raise InputError(f"recipe: {key} is {short(repr(value))}, expected {SIZES[key]}")
+    height, width = int(pair[0]), int(pair[-1])
+    return height if height == width else (height, width)
+
+
+def sides(size: Size) -> tuple[int, int]:
+    """Height and width."""
+    return size if isinstance(size, tuple) else (size, size)
+
+
+def _fits(size: Size) -> bool:
+    return size == 0 or all(32 <= side <= 4096 for side in sides(size))
 
 
 def _between(low: float, high: float) -> Any:
@@ -165,9 +189,9 @@ _PROBABILITY = "a number from 0 to 1"
 _RULES: tuple[tuple[str, Any, str], ...] = (
     ("epochs", _between(1, 1_000_000), "at least 1"),
     ("batch_size", _between(2, 1 << 24), "at least 2: batch norm needs several images"),
-    ("input_size", _between(32, 4096), "32 to 4096 pixels"),
-    ("test_size", lambda v: v == 0 or 32 <= v <= 4096, "32 to 4096 pixels, or 0 for input_size"),
-    ("crop_pct", _between(0.01, 8), "a number from 0.01 to 8"),
+    ("input_size", _fits, SIZES["input_size"]),
+    ("test_size", _fits, SIZES["test_size"]),
+    ("crop_pct", lambda v: v == 0 or 0.01 <= v <= 8, "a number from 0.01 to 8, or 0 for the weights' own"),
     ("lr", lambda v: 0 <= v < float("inf"), "a number from 0 up"),
     ("momentum", lambda v: 0 <= v < 1, "a number from 0 to below 1"),
     ("alpha", lambda v: 0 <= v < 1, "a number from 0 to below 1"),

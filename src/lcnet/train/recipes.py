@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..arch import WIDTHS
 from ..errors import InputError
 from ..text import suggest
 from .recipe import Recipe, parse_settings
@@ -34,6 +35,8 @@ class Published:
 _RA2 = Recipe(
     epochs=600,
     batch_size=1024,
+    input_size=224,
+    crop_pct=0.875,
     optimizer="rmsprop_tf",
     lr=0.064,
     momentum=0.9,
@@ -55,6 +58,7 @@ _RA2 = Recipe(
 _A1 = Recipe(
     epochs=600,
     batch_size=2048,
+    input_size=224,
     crop_pct=0.95,
     optimizer="lamb",
     lr=5e-3,
@@ -77,6 +81,8 @@ _A3 = replace(_A2, epochs=100, input_size=160, test_size=224, lr=8e-3, repeats=1
 _PADDLE = Recipe(
     epochs=360,
     batch_size=2048,
+    input_size=224,
+    crop_pct=0.875,
     optimizer="sgd",
     lr=0.8,
     momentum=0.9,
@@ -91,7 +97,7 @@ _PADDLE = Recipe(
     dropout=0.2,
 )
 _FINETUNE = Recipe(
-    epochs=20,
+    epochs=12,
     batch_size=64,
     optimizer="adamw",
     lr=1e-3,
@@ -178,6 +184,11 @@ RECIPES: dict[str, Published] = {
     "finetune": Published(_FINETUNE, "your own pictures, from published weights", _OWN),
     "quick": Published(_QUICK, "small pictures from scratch, minutes on a laptop", _OWN),
 }
+
+
+def default_for(model: str) -> str:
+    """The recipe for a start of this name: trained weights are tuned, random ones are trained."""
+    return "quick" if model in WIDTHS else "finetune"
 
 
 def recipe(name_or_path: str | Path, settings: Iterable[str] = ()) -> Recipe:

@@ -6,14 +6,51 @@ checkpoint is written), and so is the machine, whose arithmetic nobody can hold 
 
 from __future__ import annotations
 
+import json
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, get_args, get_type_hints
 
-from ..errors import ModelFileError
-from ..text import short
+from ..errors import InputError, ModelFileError
+from ..text import reason, short
 from .checkpoint import Saved
+from .options import TrainOptions
+from .output import RECIPE
 from .recipe import Recipe
 from .schedule import OPEN_ENDED
+
+
+class Stored(NamedTuple):
+    """What a run's recipe.json says that it was begun with."""
+
+    data: str
+    recipe: Recipe
+    options: dict[str, Any]
+
+
+def stored(folder: Path) -> Stored | None:
+    """What the run in a folder was begun with, or None if nothing says so. Raises `InputError` for a damaged record."""
+    path = folder / RECIPE
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(told, dict) or not isinstance(told.get("asked"), dict) or not isinstance(told.get("data"), str):
+            raise ValueError("expected an object with asked and data")
+        return Stored(told["data"], Recipe().change(told["asked"]), _options(told))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError, InputError) as error:
+        raise InputError(f"{path}: it says not how the run was begun ({reason(error)}): --overwrite begins anew") from None
+
+
+def _options(told: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `TrainOptions` that it has, each of its type."""
+    kinds, options = get_type_hints(TrainOptions), {}
+    for name in (field.name for field in fields(TrainOptions) if field.name in told):
+        allowed = get_args(kinds[name]) or (kinds[name],)
+        if type(told[name]) not in (*allowed, *((int,) if float in allowed else ())):
+            raise ValueError(f"{name} is {short(repr(told[name]))}")
+        options[name] = told[name]
+    return options
 
 
 def check(path: Path, saved: Saved, asked: dict[str, Any], model: Path) -> str:

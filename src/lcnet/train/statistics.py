@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..config import Preprocessing
 from ..dataset import Dataset
-from .loader import LoaderOptions, Normalize, TrainTransform, TransformedPictures, loader_of
+from .loader import LoaderOptions, Normalize, TrainTransform, TransformedPictures, loader_of, whole
 from .loop import Machine
 from .recipe import Recipe
 from .sampler import Item, Order, sample_seed
@@ -65,7 +65,7 @@ class Statistics:
         pictures = TransformedPictures(self.dataset, TrainTransform(self.recipe, self.preprocessing, self.options.max_pixels))
         share = self.batches()[self.order.rank :: self.order.world]
         normalize = Normalize(self.preprocessing)
-        for images, _ in loader_of(pictures, share, self.options):
+        for images, _ in whole(loader_of(pictures, share, self.options)):
             with self.machine.autocast:
                 network(normalize(self.machine.to_device(images)))
             yield torch.cat(_buffers(layers))

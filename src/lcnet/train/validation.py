@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ..config import Preprocessing
@@ -23,6 +24,14 @@ METRICS = {
     "loss": (False, None),
     "mAP": (True, True),
 }
+TEMPERATURES = [2 ** (step / 8) for step in range(-32, 33)]  # 1/16 to 16
+
+
+class Measured(NamedTuple):
+    """Metrics by name, and what `losses` says of each picture, float32 [N]."""
+
+    metrics: dict[str, float]
+    losses: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -35,8 +44,8 @@ class Validation:
     batch_size: int
     options: LoaderOptions
 
-    def __call__(self, network: nn.Module) -> dict[str, float]:
-        """Return the metrics by name, the same in every process."""
+    def __call__(self, network: nn.Module) -> Measured:
+        """Measure a network, with the same result in every process."""
         group = self.machine.group
         share = range(group.rank, len(self.dataset), group.world)
         loader = test_loader(self.dataset, self.preprocessing, self.batch_size, share, self.options)
@@ -45,7 +54,22 @@ class Validation:
         whole = np.empty((len(self.dataset), len(self.dataset.classes)), np.float32)
         for rank, part in enumerate(shares):
             whole[rank :: group.world] = part
-        return scores(whole, self.dataset)
+        return Measured(scores(whole, self.dataset), losses(whole, self.dataset))
+
+
+def losses(logits: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """The loss of every picture, float32 [N], of logits float32 [N,K] divided by the temperature that suits them best.
+
+    So they compare what two networks know, not how sure of it they are.
+    """
+    x, targets = torch.from_numpy(logits), torch.from_numpy(np.asarray(dataset.targets))
+
+    def at(temperature: float) -> Tensor:
+        if dataset.multi_label:
+            return functional.binary_cross_entropy_with_logits(x / temperature, targets.float(), reduction="none").mean(1)
+        return functional.cross_entropy(x / temperature, targets, reduction="none")
+
+    return min(map(at, TEMPERATURES), key=lambda found: found.mean().item()).numpy()
 
 
 def scores(logits: np.ndarray, dataset: Dataset) -> dict[str, float]:

@@ -28,7 +28,7 @@ static Results run(Engine& engine, const std::vector<float>& x, size_t images, s
   const lcnet::Network& net = engine.network();
   Results r;
   r.logits.resize(images * net.classes);
-  r.embedding.resize(images * net.head_features);
+  r.embedding.resize(images * net.embedding_channels());
   std::vector<float*> wanted;
   for (size_t f = 0; maps && f < net.feature_maps.size(); ++f) {
     const auto [c, h, w] = engine.feature_map(f, height, width);
@@ -37,7 +37,7 @@ static Results run(Engine& engine, const std::vector<float>& x, size_t images, s
   Outputs out;
   out.maps = maps ? wanted.data() : nullptr;
   if (net.classes) out.logits = r.logits.data();
-  if (net.head_features) out.embedding = r.embedding.data();
+  out.embedding = r.embedding.data();
   engine.run(x.data(), images, height, width, out);
   return r;
 }

@@ -20,6 +20,7 @@ class Weights {
   Weights(std::mt19937& rng, const Made& made) : rng_(rng) {
     source.stem = spatial(made.stem, made.in_chans, 3);
     source.feature_maps = made.feature_maps;
+    source.stem_stride = made.stem_stride, source.activation = made.activation, source.pooled = made.pooled;
     size_t in = made.stem;
     for (const MadeBlock& block : made.blocks) {
       lcnet::BlockSource b{};
@@ -30,8 +31,9 @@ class Weights {
       source.blocks.push_back(b);
       in = block.channels;
     }
-    if (made.head) source.head = dense(in, made.head);
-    if (made.classes) source.classifier = dense(made.head, made.classes);
+    const size_t pooled = made.pooled_channels();
+    if (made.head) source.head = dense(pooled, made.head);
+    if (made.classes) source.classifier = dense(made.head ? made.head : pooled, made.classes);
   }
 
  private:
@@ -61,24 +63,29 @@ class FloatReference {
  public:
   static Results run(const lcnet::NetworkSource& net, Tensor x) {
     Results out;
-    x = conv(x, net.stem, lcnet::kStemStride, false);
+    const auto has = [](const std::vector<size_t>& maps, size_t map) {
+      return std::find(maps.begin(), maps.end(), map) != maps.end();
+    };
+    x = conv(x, net.stem, net.stem_stride, false, net.activation);
     for (size_t i = 0; i < net.blocks.size(); ++i) {
-      x = block(x, net.blocks[i]);
-      if (std::find(net.feature_maps.begin(), net.feature_maps.end(), i + 1) != net.feature_maps.end())
-        out.maps.push_back(x.values);
+      x = block(x, net.blocks[i], net.activation);
+      if (has(net.feature_maps, i + 1)) out.maps.push_back(x.values);
+      if (has(net.pooled, i + 1) || (net.pooled.empty() && i + 1 == net.blocks.size()))
+        for (float mean : means(x)) out.embedding.push_back(mean);
     }
-    if (net.head.out) out.embedding = hswish(dense(means(x), net.head));
+    if (net.head.out) out.embedding = activated(dense(out.embedding, net.head), net.activation);
     if (net.classifier.out) out.logits = dense(out.embedding, net.classifier);
     return out;
   }
 
  private:
-  static std::vector<float> hswish(std::vector<float> x) {
-    for (float& v : x) v = lcnet::hswish6(v) / 6.0f;
+  static std::vector<float> activated(std::vector<float> x, lcnet::Activation act) {
+    for (float& v : x) v = act == lcnet::Activation::relu ? std::max(v, 0.0f) : lcnet::hswish6(v) / 6.0f;
     return x;
   }
 
-  static Tensor conv(const Tensor& x, const lcnet::Spatial& s, lcnet::Stride stride, bool depthwise) {
+  static Tensor conv(const Tensor& x, const lcnet::Spatial& s, lcnet::Stride stride, bool depthwise,
+                     lcnet::Activation act) {
     Tensor out{s.channels, lcnet::strided(x.height, stride.h), lcnet::strided(x.width, stride.w), {}};
     const size_t taps = s.in_chans * s.kernel * s.kernel;
     for (size_t o = 0; o < s.channels; ++o)
@@ -88,7 +95,7 @@ class FloatReference {
           for (size_t t = 0; t < taps; ++t) sum += s.w[o * taps + t] * under(x, s, stride, depthwise ? o : 0, t, y, i, 0.0f);
           out.values.push_back(sum);
         }
-    out.values = hswish(std::move(out.values));
+    out.values = activated(std::move(out.values), act);
     return out;
   }
 
@@ -106,8 +113,8 @@ class FloatReference {
     return out;
   }
 
-  static Tensor block(const Tensor& x, const lcnet::BlockSource& b) {
-    Tensor y = conv(x, b.depthwise, b.stride, true);
+  static Tensor block(const Tensor& x, const lcnet::BlockSource& b, lcnet::Activation act) {
+    Tensor y = conv(x, b.depthwise, b.stride, true, act);
     const size_t pixels = y.height * y.width;
     if (b.se) {
       std::vector<float> squeezed = dense(means(y), b.reduce);
@@ -119,7 +126,7 @@ class FloatReference {
     for (size_t p = 0; p < pixels; ++p) {
       std::vector<float> pixel(y.channels);
       for (size_t c = 0; c < y.channels; ++c) pixel[c] = y.values[c * pixels + p];
-      const std::vector<float> values = hswish(dense(pixel, b.pointwise));
+      const std::vector<float> values = activated(dense(pixel, b.pointwise), act);
       for (size_t o = 0; o < values.size(); ++o) out.values[o * pixels + p] = values[o];
     }
     return out;

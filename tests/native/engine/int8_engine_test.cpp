@@ -51,7 +51,7 @@ static Case make_case(const Int8Weights& weights, size_t height, size_t width, s
 // `images` of a case, with all outputs.
 static void run(Int8Engine& engine, const Case& c, size_t images, bool maps, const std::string& what) {
   const lcnet::Int8Network& net = engine.network();
-  std::vector<float> logits(images * net.classes), embeddings(images * net.head_features);
+  std::vector<float> logits(images * net.classes), embeddings(images * net.embedding_channels());
   std::vector<std::vector<float>> outs;
   std::vector<float*> wanted;
   for (size_t f = 0; f < net.feature_maps.size(); ++f) {
@@ -61,7 +61,7 @@ static void run(Int8Engine& engine, const Case& c, size_t images, bool maps, con
   Outputs out;
   out.maps = maps ? wanted.data() : nullptr;
   if (net.classes) out.logits = logits.data();
-  if (net.head_features) out.embedding = embeddings.data();
+  out.embedding = embeddings.data();
   engine.run(c.x.data(), images, c.height, c.width, out);
   const auto slice = [&](const std::vector<float>& all, size_t i) {
     const auto n = static_cast<long>(all.size() / images), at = static_cast<long>(i) * n;
@@ -87,7 +87,7 @@ static void run_head(Int8Engine& engine, const Int8Weights& weights, const std::
     Tensor x{net.features, 2, 3, {}};
     for (size_t n = 0; n < net.features * 6; ++n) x.values.push_back(features[i * net.features * 6 + n] * 6.0f);
     Int8Reference expected{weights.source, {}, {}, {}, false};
-    expected.head(Int8Reference::means(x));
+    expected.head(expected.means(x));
     const auto at = logits.begin() + static_cast<long>(i * net.classes);
     equal({at, at + static_cast<long>(net.classes)}, expected.logits, what + " logits of a feature map");
   }

@@ -23,6 +23,7 @@ class Int8Weights {
   Int8Weights(std::mt19937& rng, const Made& made) : rng_(rng) {
     source.stem = spatial(made.stem, made.in_chans, 3, made.in_chans);
     source.feature_maps = made.feature_maps;
+    source.stem_stride = made.stem_stride, source.activation = made.activation, source.pooled = made.pooled;
     float* mean = floats(made.in_chans, 0.0f);
     for (size_t c = 0; c < made.in_chans; ++c) mean[c] = static_cast<float>(source.stem.in_zero[c]) + 0.3f;
     source.mean_255 = mean;
@@ -36,8 +37,9 @@ class Int8Weights {
       source.blocks.push_back(b);
       in = block.channels;
     }
-    if (made.head) source.head = dense(in, made.head);
-    if (made.classes) source.classifier = dense(made.head, made.classes);
+    const size_t pooled = made.pooled_channels();
+    if (made.head) source.head = dense(pooled, made.head);
+    if (made.classes) source.classifier = dense(made.head ? made.head : pooled, made.classes);
   }
 
  private:
@@ -93,23 +95,30 @@ struct Int8Reference {
       for (size_t i = 0; i < height * width; ++i)
         codes.values.push_back(
             lcnet::to_code(image[c * height * width + i], reciprocal(net.stem.in_scale[c], 1), net.mean_255[c]));
-    Tensor x = conv(codes, net.stem, lcnet::kStemStride, false);
+    Tensor x = conv(codes, net.stem, net.stem_stride, false);
+    std::vector<float> pooled;
     for (size_t i = 0; i < net.blocks.size(); ++i) {
       x = block(x, net.blocks[i]);
       for (size_t f : net.feature_maps)
         if (f == i + 1) maps.push_back(scaled(x));
+      const auto has = std::find(net.pooled.begin(), net.pooled.end(), i + 1) != net.pooled.end();
+      if (has || (net.pooled.empty() && i + 1 == net.blocks.size()))
+        for (float mean : means(x)) pooled.push_back(mean);
     }
-    if (net.head.out) head(means(x));
+    head(pooled);
   }
 
   void head(const std::vector<float>& pooled) {
-    embedding = dense(code(pooled, net.head, 1), net.head, true);
-    if (net.classifier.out) logits = dense(code(embedding, net.classifier, 6), net.classifier, false);
-    for (float& v : embedding) v *= 1.0f / 6.0f;
+    embedding = pooled;
+    if (net.head.out) embedding = dense(code(pooled, net.head, 1), net.head, true);
+    if (net.classifier.out)
+      logits = dense(code(embedding, net.classifier, net.head.out ? times() : 1), net.classifier, false);
+    if (net.head.out)
+      for (float& v : embedding) v *= unit();
   }
 
-  // Six times the means that the network computes.
-  static std::vector<float> means(const Tensor& x) {
+  // Of the true values: the network computes `times` as much.
+  std::vector<float> means(const Tensor& x) const {
     std::vector<float> out;
     for (size_t c = 0; c < x.channels; ++c) {
       float sum = 0;
@@ -118,35 +127,37 @@ struct Int8Reference {
         for (size_t i = 0; i < x.width; ++i) row += x.at(c, y, i);
         sum += row;
       }
-      out.push_back(sum * static_cast<float>(1.0 / (6.0 * static_cast<double>(x.height * x.width))));
+      out.push_back(sum * static_cast<float>(1.0 / (times() * static_cast<double>(x.height * x.width))));
     }
     return out;
   }
 
  private:
-  static float reciprocal(float scale, double six) { return static_cast<float>(1.0 / (six * scale)); }
+  double times() const { return net.activation == lcnet::Activation::relu ? 1.0 : 6.0; }
+  float unit() const { return net.activation == lcnet::Activation::relu ? 1.0f : 1.0f / 6.0f; }
+  static float reciprocal(float scale, double times) { return static_cast<float>(1.0 / (times * scale)); }
 
-  static Tensor scaled(Tensor x) {
-    for (float& v : x.values) v *= 1.0f / 6.0f;
+  Tensor scaled(Tensor x) const {
+    for (float& v : x.values) v *= unit();
     return x;
   }
 
-  static std::vector<float> code(const std::vector<float>& x, const lcnet::Int8Layer& next, double six) {
+  static std::vector<float> code(const std::vector<float>& x, const lcnet::Int8Layer& next, double times) {
     std::vector<float> out;
     for (size_t c = 0; c < x.size(); ++c)
-      out.push_back(lcnet::to_code(x[c], reciprocal(next.in_scale[c], six), next.in_zero[c]));
+      out.push_back(lcnet::to_code(x[c], reciprocal(next.in_scale[c], times), next.in_zero[c]));
     return out;
   }
-  static Tensor code(Tensor x, const lcnet::Int8Layer& next) {
+  Tensor code(Tensor x, const lcnet::Int8Layer& next) const {
     const size_t pixels = x.height * x.width;
     for (size_t i = 0; i < x.values.size(); ++i) {
       const size_t c = i / pixels;
-      x.values[i] = lcnet::to_code(x.values[i], reciprocal(next.in_scale[c], 6), next.in_zero[c]);
+      x.values[i] = lcnet::to_code(x.values[i], reciprocal(next.in_scale[c], times()), next.in_zero[c]);
     }
     return x;
   }
 
-  // h6 of a conv: of each channel alone, or of all input channels where it has as many. The stem's codes keep their zero.
+  // What a conv makes, its activation `times` too large: of each channel alone, or of all input channels where it has as many. The stem's codes keep their zero.
   Tensor conv(const Tensor& x, const lcnet::Int8Spatial& s, lcnet::Stride stride, bool centered) const {
     Tensor out{s.channels, lcnet::strided(x.height, stride.h), lcnet::strided(x.width, stride.w), {}};
     const size_t pixels = out.height * out.width, taps = s.in_chans * s.kernel * s.kernel;
@@ -161,7 +172,7 @@ struct Int8Reference {
           sums[p] += s.w[o * taps + t] * (centered ? code - zero : code);
         }
       if (fits) fit_channel(sums, const_cast<float&>(s.scale[o]), const_cast<float&>(s.b[o]));
-      for (int32_t sum : sums) out.values.push_back(lcnet::hswish6(lcnet::pre_activation(sum, s.scale[o], s.b[o])));
+      for (int32_t sum : sums) out.values.push_back(lcnet::activate(lcnet::pre_activation(sum, s.scale[o], s.b[o]), net.activation));
     }
     return out;
   }
@@ -174,13 +185,13 @@ struct Int8Reference {
     bias = static_cast<float>(0.5 - mean * static_cast<double>(scale));
   }
 
-  static std::vector<float> dense(const std::vector<float>& codes, const lcnet::Int8Dense& d, bool activated) {
+  std::vector<float> dense(const std::vector<float>& codes, const lcnet::Int8Dense& d, bool activated) const {
     std::vector<float> out;
     for (size_t o = 0; o < d.out; ++o) {
       int32_t sum = 0;
       for (size_t i = 0; i < d.in; ++i) sum += d.w[o * d.in + i] * (static_cast<int>(codes[i]) - d.in_zero[i]);
       const float pre = lcnet::pre_activation(sum, d.scale[o], d.b[o]);
-      out.push_back(activated ? lcnet::hswish6(pre) : pre);
+      out.push_back(activated ? lcnet::activate(pre, net.activation) : pre);
     }
     return out;
   }

@@ -18,6 +18,17 @@ struct Made {
   std::vector<MadeBlock> blocks;
   std::vector<size_t> feature_maps;
   size_t head, classes;
+  lcnet::Stride stem_stride = {2, 2};
+  lcnet::Activation activation = lcnet::Activation::hswish6;
+  std::vector<size_t> pooled = {};
+
+  // Channels that head or classifier read.
+  size_t pooled_channels() const {
+    if (pooled.empty()) return blocks.back().channels;
+    size_t channels = 0;
+    for (size_t map : pooled) channels += blocks[map - 1].channels;
+    return channels;
+  }
 };
 
 inline Made lcnet_shape(size_t width, size_t in_chans) {
@@ -48,7 +59,7 @@ inline Made alike_shape() {
 }
 
 // Rows and columns that shrink apart, as text needs it; a first block that is not on planes, with squeeze-and-excite and
-// without; no squeeze-and-excite at all; no classifier, and no head.
+// without; no squeeze-and-excite at all; no classifier, and no head; stems of all strides, ReLU, and several pooled maps.
 inline std::vector<Made> other_shapes() {
   const std::vector<MadeBlock> one = {{20, 3, {1, 1}}},
                                text = {{16, 3, {1, 1}},
@@ -67,5 +78,10 @@ inline std::vector<Made> other_shapes() {
       {"gated first", 3, 8, gated, {1}, 0, 0},
       alike_shape(),
       deep_shape(),
+      {"no head", 3, 8, text, {2, 5}, 0, 7, {1, 2}},
+      {"fine stem", 3, 12, gated, {1, 3}, 12, 3, {1, 1}, lcnet::Activation::relu},
+      {"wide stem", 2, 8, text, {1, 5}, 0, 4, {2, 1}, lcnet::Activation::relu, {2, 4, 5}},
+      {"pooled early", 3, 16, rows, {1, 4}, 9, 5, {2, 2}, lcnet::Activation::hswish6, {1, 3, 4}},
+      {"pooled only", 3, 8, one, {1}, 0, 0, {2, 2}, lcnet::Activation::relu, {1}},
   };
 }

@@ -78,6 +78,8 @@ static void check(const Int8Kernels& fast, const Int8Kernels& scalar, size_t byt
   equal(found.data, expected.data, bytes);
 }
 
+static Activation pick_activation() { return pick(0, 1) ? Activation::hswish6 : Activation::relu; }
+
 static size_t whole_vectors(const Int8Kernels& k, size_t n) { return (n + k.lanes - 1) / k.lanes * k.lanes; }
 
 static void quantize(const Int8Kernels& fast, const Int8Kernels& scalar) {
@@ -102,18 +104,20 @@ static void ignore(T* row, size_t width, size_t padded) {
 static void stem(const Int8Kernels& fast, const Int8Kernels& scalar) {
   const size_t in_chans = pick(1, 5), channels = lcnet::kPlanes * pick(1, 5), width = pick(1, 90);
   const size_t padded = whole_vectors(fast, width), half = padded + 1 + pick(0, 3), plane = padded + pick(0, 20);
+  const lcnet::StemRow row = pick(0, 1) ? lcnet::StemRow{half, 1, 2 * half} : lcnet::StemRow{1, 2, padded + 2 + pick(0, 3)};
+  const Activation act = pick_activation();
   const size_t planes = (in_chans + fast.group - 1) / fast.group, pitch = channels + pick(0, 9);
   std::vector<std::unique_ptr<Memory>> rows;
   const Unit* in[3];
-  for (const Unit*& row : in) rows.push_back(units(fast, planes * 2 * half, false)), row = rows.back()->as<Unit>();
+  for (const Unit*& at : in) rows.push_back(units(fast, planes * row.pitch, false)), at = rows.back()->as<Unit>();
   const auto w = units(fast, channels * 9 * planes, true);
   const Layer layer(channels, 100.0f * 73.0f * 5.0f);
   check(fast, scalar, (channels - 1) * plane + padded, [&](const Int8Kernels& k, Memory& out) {
-    use(k.stem_3x3s2)(in, half, w->as<Unit>(), layer.sums(), layer.coding(), out.data, width, plane, in_chans, channels);
+    use(k.stem_3x3)(in, row, w->as<Unit>(), layer.sums(), layer.coding(), out.data, width, plane, in_chans, channels, act);
     for (size_t c = 0; c < channels; ++c) ignore(out.data + c * plane, width, padded);
   });
   check(fast, scalar, width * pitch * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
-    use(k.stem_f32)(in, half, w->as<Unit>(), layer.sums(), out.as<float>(), width, pitch, in_chans, channels);
+    use(k.stem_f32)(in, row, w->as<Unit>(), layer.sums(), out.as<float>(), width, pitch, in_chans, channels, act);
   });
 }
 
@@ -142,9 +146,10 @@ static void planes(const Int8Kernels& fast, const Int8Kernels& scalar) {
     interleaved.push_back(units(fast, channels * pitch, false)), row = interleaved.back()->as<Unit>();
   const auto w = units(fast, channels * groups * 3, true);
   Layer layer(channels, 9000.0f);
+  const Activation act = pick_activation();
   check(fast, scalar, channels / fast.group * padded * sizeof(Unit), [&](const Int8Kernels& k, Memory& out) {
     use(k.dwconv_planes)(group_rows, groups, w->as<Unit>(), layer.start.as<int32_t>(), layer.sums(), layer.coding(),
-                         out.as<Unit>(), width, channels);
+                         out.as<Unit>(), width, channels, act);
     for (size_t c = 0; c < channels / fast.group; ++c) ignore(out.as<Unit>() + c * padded, width, padded);
   });
 }
@@ -177,13 +182,14 @@ static void dwconv(const Int8Kernels& fast, const Int8Kernels& scalar) {
   }
   const auto w = units(fast, channels * groups * K, true);
   Layer layer(channels, 3000.0f * static_cast<float>(K));
+  const Activation act = pick_activation();
   check(fast, scalar, codes(fast, width * channels), [&](const Int8Kernels& k, Memory& out) {
     use(k.dwconv[K / 2 - 1][S - 1])(in, groups, w->as<Unit>(), layer.start.as<int32_t>(), layer.sums(), layer.coding(),
-                                    out.as<Unit>(), width, pitch, channels);
+                                    out.as<Unit>(), width, pitch, channels, act);
   });
   check(fast, scalar, width * channels * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
     use(k.dwconv_f32[K / 2 - 1][S - 1])(in, groups, w->as<Unit>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(),
-                                        width, pitch, channels);
+                                        width, pitch, channels, act);
   });
 }
 
@@ -195,11 +201,12 @@ static void gemm(const Int8Kernels& fast, const Int8Kernels& scalar) {
   for (size_t i = 0; i < w.size; ++i)
     if (w.data[i] == 128) w.data[i] = 127;
   Layer layer(channels, 1500.0f * static_cast<float>(depth));
+  const Activation between = pick_activation();
   check(fast, scalar, (channels / L - 1) * stride + pixels * L, [&](const Int8Kernels& k, Memory& out) {
     use(k.gemm)(a->as<Unit>(), pitch, w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), layer.coding(), out.data, pixels,
-                depth, channels, stride);
+                depth, channels, stride, between);
   });
-  const Activation act = pick(0, 1) ? Activation::hswish6 : Activation::none;
+  const Activation act = pick(0, 1) ? between : Activation::none;
   check(fast, scalar, ((pixels - 1) * out_pitch + channels) * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
     use(k.gemm_f32)(a->as<Unit>(), pitch, w.as<int8_t>(), layer.start.as<int32_t>(), layer.sums(), out.as<float>(), pixels,
                     depth, channels, out_pitch, act);

@@ -15,16 +15,14 @@
 #include <vector>
 
 #include "../../../native/dispatch.h"
-#include "../../../native/resize/resize.h"
 #include "../../../native/kernels/tables.h"
 #include "guarded.h"
 #include "../isas.h"
+#include "resize_cases.h"
 #include "slots.h"
 
 using lcnet::Activation;
-using lcnet::Kernels;
-
-static const char* context = "";
+using lcnet::StemRow;
 
 // The sum that hswish6 was given, for sums that are not negative.
 static double before_hswish6(double y) { return y >= 18 ? y / 6 : (std::sqrt(9 + 4 * y) - 3) / 2; }
@@ -44,6 +42,10 @@ static void compare(const std::vector<float>& found, const std::vector<float>& e
     }
   }
 }
+
+// The activation of a trunk.
+static Activation pick_activation() { return pick(0, 1) ? Activation::hswish6 : Activation::relu; }
+static bool is_hswish(Activation act) { return act == Activation::hswish6; }
 
 // Runs `kernel(inputs..., out)` for the fast and the scalar table on the same values, then the scalar one on absolute values.
 template <class Run>
@@ -72,21 +74,24 @@ static size_t whole_vectors(const Kernels& k, size_t n) { return (n + k.lanes - 
 
 static void stem(const Kernels& fast, const Kernels& scalar) {
   const size_t in_chans = pick(1, 5), channels = lcnet::kPlanes * pick(1, 5), width = pick(1, 90);
-  const size_t padded = whole_vectors(fast, width), half = padded + 1 + pick(0, 3), pitch = padded + pick(0, 2) * fast.lanes;
+  const size_t padded = whole_vectors(fast, width), pitch = padded + pick(0, 2) * fast.lanes;
+  const size_t half = padded + 1 + pick(0, 3);
+  const StemRow row = pick(0, 1) ? StemRow{half, 1, half + padded} : StemRow{1, 2, padded + 2};
+  const Activation act = pick_activation();
   const size_t ky0 = pick(0, 1), ky1 = pick(ky0 + 1, 3);
   std::vector<std::unique_ptr<Guarded>> rows;
   std::vector<Input*> inputs;
   std::vector<const float*> in(3 * in_chans, nullptr);
   for (size_t r = ky0 * in_chans; r < ky1 * in_chans; ++r) {
-    rows.push_back(std::make_unique<Guarded>(half + padded));
+    rows.push_back(std::make_unique<Guarded>(row.pitch));
     in[r] = rows.back()->data;
     inputs.push_back(rows.back().get());
   }
   Guarded w(channels * 9 * in_chans), bias(channels);
   inputs.push_back(&w), inputs.push_back(&bias);
   const size_t outputs = (channels - 1) * pitch + padded;
-  check(outputs, 9 * in_chans, true, fast, scalar, inputs, [&](const Kernels& k, float* out) {
-    use(k.f32_stem_3x3s2)(in.data(), half, w.data, bias.data, out, width, pitch, in_chans, channels, ky0, ky1);
+  check(outputs, 9 * in_chans, is_hswish(act), fast, scalar, inputs, [&](const Kernels& k, float* out) {
+    use(k.f32_stem_3x3)(in.data(), row, w.data, bias.data, out, width, pitch, in_chans, channels, ky0, ky1, act);
     for (size_t c = 0; c < channels; ++c)
       for (size_t x = width; x < padded; ++x)
         if (out[c * pitch + x] != 0.0f) std::printf("%s: pixel %zu is not zero\n", context, x), std::exit(1);
@@ -107,8 +112,9 @@ static void dwconv_planes(const Kernels& fast, const Kernels& scalar) {
   }
   Guarded w(channels * 9), bias(channels);
   inputs.push_back(&w), inputs.push_back(&bias);
-  check((channels - 1) * pitch + padded, 9, true, fast, scalar, inputs, [&](const Kernels& k, float* out) {
-    use(k.f32_dwconv_planes_3x3s1)(in, w.data, bias.data, out, width, in_pitch, pitch, channels, ky0, ky1);
+  const Activation act = pick_activation();
+  check((channels - 1) * pitch + padded, 9, is_hswish(act), fast, scalar, inputs, [&](const Kernels& k, float* out) {
+    use(k.f32_dwconv_planes_3x3s1)(in, w.data, bias.data, out, width, in_pitch, pitch, channels, ky0, ky1, act);
     for (size_t c = 0; c < channels; ++c) std::fill(out + c * pitch + width, out + c * pitch + padded, 0.0f);
   });
 }
@@ -118,7 +124,7 @@ struct DwconvInput {
   explicit DwconvInput(size_t lanes)
       : K(pick(0, 1) ? 5 : 3), S(pick(1, 2)), channels(lanes * pick(1, 5)), width(pick(1, 40)),
         pitch(S * (width - 1) + K + pick(0, 3)), ky0(pick(0, K / 2)), ky1(pick(K / 2 + 1, K)), w(channels * K * K),
-        bias(channels), inputs{&w, &bias} {
+        bias(channels), act(pick_activation()), inputs{&w, &bias} {
     for (size_t ky = ky0; ky < ky1; ++ky) {
       rows.push_back(std::make_unique<Guarded>(channels * pitch - (pitch - S * (width - 1) - K) * lanes));
       in[ky] = rows.back()->data;
@@ -127,10 +133,11 @@ struct DwconvInput {
   }
   template <class Slots, class Out>
   void run(const Slots& slots, Out* out) const {
-    use(slots[K / 2 - 1][S - 1])(in, w.data, bias.data, out, width, pitch, channels, ky0, ky1);
+    use(slots[K / 2 - 1][S - 1])(in, w.data, bias.data, out, width, pitch, channels, ky0, ky1, act);
   }
   const size_t K, S, channels, width, pitch, ky0, ky1;
   Guarded w, bias;
+  const Activation act;
   std::vector<Input*> inputs;
   std::vector<std::unique_ptr<Guarded>> rows;
   const float* in[lcnet::kMaxKernel] = {};
@@ -138,7 +145,7 @@ struct DwconvInput {
 
 static void dwconv(const Kernels& fast, const Kernels& scalar) {
   const DwconvInput x(fast.lanes);
-  check(x.width * x.channels, x.K * x.K, true, fast, scalar, x.inputs,
+  check(x.width * x.channels, x.K * x.K, is_hswish(x.act), fast, scalar, x.inputs,
         [&](const Kernels& k, float* out) { x.run(k.f32_dwconv, out); });
 }
 
@@ -154,17 +161,17 @@ static void dwgrad(const Kernels& fast, const Kernels& scalar) {
 // Pixels are written in a random order, with gaps, as the rows of a map are.
 static void gemm(const Kernels& fast, const Kernels& scalar) {
   const size_t L = fast.lanes, pixels = pick(1, 60), depth = pick(1, 70), channels = L * pick(1, 9);
-  const bool hswish = pick(0, 1), dense = pick(0, 1);
+  const Activation act = pick(0, 1) ? pick_activation() : Activation::none;
+  const bool dense = pick(0, 1);
   std::vector<size_t> order(pixels);
   for (size_t p = 0; p < pixels; ++p) order[p] = p;
   std::shuffle(order.begin(), order.end(), rng);
   const size_t stride = dense ? L : pixels * L, step = dense ? channels : L;
   Guarded a(pixels * depth), w(depth * channels), bias(channels);
-  check(pixels * channels, depth, hswish, fast, scalar, {&a, &w, &bias}, [&](const Kernels& k, float* out) {
+  check(pixels * channels, depth, is_hswish(act), fast, scalar, {&a, &w, &bias}, [&](const Kernels& k, float* out) {
     std::vector<float*> at(pixels);
     for (size_t p = 0; p < pixels; ++p) at[p] = out + order[p] * step;
-    use(k.f32_gemm)(a.data, w.data, bias.data, at.data(), pixels, depth, channels, stride,
-                    hswish ? Activation::hswish6 : Activation::none);
+    use(k.f32_gemm)(a.data, w.data, bias.data, at.data(), pixels, depth, channels, stride, act);
   });
 }
 
@@ -172,10 +179,11 @@ static void gemm_planes(const Kernels& fast, const Kernels& scalar) {
   const size_t L = fast.lanes, pixels = pick(1, 60), depth = pick(1, 70), channels = L * pick(1, 9),
                pitch = pixels + pick(0, 9);
   Guarded a((depth - 1) * pitch + pixels), w(depth * channels), bias(channels);
-  check(pixels * channels, depth, true, fast, scalar, {&a, &w, &bias}, [&](const Kernels& k, float* out) {
+  const Activation act = pick_activation();
+  check(pixels * channels, depth, is_hswish(act), fast, scalar, {&a, &w, &bias}, [&](const Kernels& k, float* out) {
     std::vector<float*> at(pixels);
     for (size_t p = 0; p < pixels; ++p) at[p] = out + p * channels;
-    use(k.f32_gemm_planes)(a.data, pitch, w.data, bias.data, at.data(), pixels, depth, channels, L);
+    use(k.f32_gemm_planes)(a.data, pitch, w.data, bias.data, at.data(), pixels, depth, channels, L, act);
   });
 }
 
@@ -225,7 +233,7 @@ static void bf16_dense(const Kernels& fast, const Kernels& scalar, size_t output
 
 static void bf16_dwconv(const Kernels& fast, const Kernels& scalar) {
   const DwconvInput x(fast.lanes);
-  bf16_dense(fast, scalar, x.width * x.channels, x.K * x.K, true, x.inputs,
+  bf16_dense(fast, scalar, x.width * x.channels, x.K * x.K, is_hswish(x.act), x.inputs,
              [&](const lcnet::Bf16Kernels& k, lcnet::BF16* out) { x.run(k.dwconv, out); });
 }
 
@@ -239,7 +247,7 @@ static void bf16_channel_scale(const Kernels& fast, const Kernels& scalar) {
 
 static void bf16_gemm(const Kernels& fast, const Kernels& scalar) {
   const size_t L = fast.lanes, pixels = pick(1, 60), depth = 2 * pick(1, 40), channels = L * pick(1, 9);
-  const Activation act = pick(0, 1) ? Activation::hswish6 : Activation::none;
+  const Activation act = pick(0, 1) ? pick_activation() : Activation::none;
   GuardedBf16 a(pixels * depth), w(depth * channels);
   Guarded bias(channels);
   std::vector<Input*> inputs{&a, &w, &bias};
@@ -257,94 +265,6 @@ static void peak(const Kernels& fast, const Kernels&) {
   Guarded sink(fast.lanes);
   const size_t rounds = pick(1, 50), count = use(fast.f32_peak)(sink.data, rounds);
   if (count == 0 || count % (rounds * fast.lanes)) std::printf("%s: counts %zu\n", context, count), std::exit(1);
-}
-
-static void equal(const uint8_t* found, const uint8_t* expected, size_t n) {
-  for (size_t i = 0; i < n; ++i)
-    if (found[i] != expected[i]) {
-      std::printf("%s: byte %zu of %zu is %d, expected %d\n", context, i, n, found[i], expected[i]);
-      std::exit(1);
-    }
-}
-
-// Any coefficients, also such as no filter has: sums that overflow wrap everywhere alike.
-static void append_coefficients(std::vector<int16_t>& k, size_t count) {
-  for (size_t pair = 0; pair < count; pair += 2) {
-    const bool odd = pair + 1 == count;
-    const int low[] = {static_cast<int>(pick(0, 32767)), static_cast<int>(pick(0, 32767))};
-    const int high[] = {static_cast<int>(pick(0, 300)) - 150, static_cast<int>(pick(0, 300)) - 150};
-    for (const int* half : {low, high})
-      k.push_back(static_cast<int16_t>(half[0])), k.push_back(static_cast<int16_t>(odd ? 0 : half[1]));
-  }
-}
-
-// Rows may be read 15 bytes beyond their end and written 3; with fewer than four, the last is given again.
-static void resize_rows(const Kernels& fast, const Kernels& scalar) {
-  const size_t channels = pick(1, 4), width = pick(1, 60), from = pick(1, 300), rows = pick(1, 4);
-  std::vector<lcnet::ResizeTaps> taps;
-  std::vector<int16_t> k;
-  for (size_t x = 0; x < width; ++x) {
-    const size_t first = pick(0, from - 1), count = pick(1, pick(0, 9) ? std::min<size_t>(from - first, 12) : from - first);
-    taps.push_back({static_cast<uint32_t>(first), static_cast<uint32_t>(count)});
-    append_coefficients(k, count);
-  }
-  std::vector<std::unique_ptr<GuardedBytes>> in, found, expected;
-  const uint8_t* in_rows[4];
-  uint8_t *found_rows[4], *expected_rows[4];
-  for (size_t r = 0; r < 4; ++r) {
-    if (r < rows) {
-      in.push_back(std::make_unique<GuardedBytes>(from * channels + 15));
-      found.push_back(std::make_unique<GuardedBytes>(width * channels + 3));
-      expected.push_back(std::make_unique<GuardedBytes>(width * channels + 3));
-    }
-    in_rows[r] = in.back()->data, found_rows[r] = found.back()->data, expected_rows[r] = expected.back()->data;
-  }
-  use(fast.u8_resize_rows)(in_rows, taps.data(), k.data(), found_rows, width, channels);
-  scalar.u8_resize_rows(in_rows, taps.data(), k.data(), expected_rows, width, channels);
-  for (size_t r = 0; r < 4; ++r) equal(found_rows[r], expected_rows[r], width * channels);
-}
-
-static void resize_columns(const Kernels& fast, const Kernels& scalar) {
-  const size_t bytes = pick(1, 300), whole = (bytes + 63) / 64 * 64, count = pick(1, pick(0, 9) ? 12 : 600);
-  std::vector<int16_t> k;
-  append_coefficients(k, count);
-  std::vector<std::unique_ptr<GuardedBytes>> in;
-  std::vector<const uint8_t*> rows;
-  for (size_t t = 0; t < (count + 1) / 2 * 2; ++t) {
-    if (t < 16) in.push_back(std::make_unique<GuardedBytes>(whole));
-    rows.push_back(in[t % 16]->data);
-  }
-  GuardedBytes found(whole), expected(whole);
-  use(fast.u8_resize_columns)(rows.data(), k.data(), count, found.data, bytes);
-  scalar.u8_resize_columns(rows.data(), k.data(), count, expected.data, bytes);
-  equal(found.data, expected.data, bytes);
-}
-
-struct Rows final : lcnet::RowSink {
-  explicit Rows(size_t n) : bytes(n) {}
-  void row(size_t, const uint8_t* pixels) override { all.insert(all.end(), pixels, pixels + bytes); }
-  size_t bytes;
-  std::vector<uint8_t> all;
-};
-
-// A whole picture whose memory ends with its last pixel, through both orders of passes.
-static void resize_picture(const Kernels& fast, const Kernels& scalar) {
-  const size_t height = pick(1, 90), width = pick(1, 90), channels = pick(1, 4);
-  const size_t to_height = pick(1, 90), to_width = pick(0, 5) ? pick(1, 90) : width;
-  const size_t left = pick(0, to_width - 1), top = pick(0, to_height - 1);
-  const lcnet::Resize to{to_height,
-                         to_width,
-                         left,
-                         top,
-                         pick(left + 1, to_width),
-                         pick(top + 1, to_height),
-                         static_cast<lcnet::Filter>(pick(0, 5))};
-  const GuardedBytes pixels(height * width * channels);
-  Rows found(to.columns() * channels), expected(to.columns() * channels);
-  lcnet::resize(fast, {pixels.data, height, width, channels}, to, found);
-  lcnet::resize(scalar, {pixels.data, height, width, channels}, to, expected);
-  if (found.all.size() != to.rows() * found.bytes) std::printf("%s: rows are missing\n", context), std::exit(1);
-  equal(found.all.data(), expected.all.data(), found.all.size());
 }
 
 // NaN in, NaN out, through every activation: vector minima and maxima would swallow it in the wrong order of operands.
@@ -375,6 +295,8 @@ constexpr Test kTests[] = {
     {"peak", peak},
     {"resize_rows", resize_rows},
     {"resize_columns", resize_columns},
+    {"lerp_rows", lerp_rows},
+    {"lerp_columns", lerp_columns},
     {"resize_picture", resize_picture},
 };
 constexpr Test kBf16Tests[] = {

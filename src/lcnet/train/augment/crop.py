@@ -44,10 +44,10 @@ def _central(height: int, width: int, ratio: tuple[float, float]) -> tuple[int, 
     return (height - part_height) // 2, (width - part_width) // 2, part_height, part_width
 
 
-def shifted_crop(rng: Random, size: int, shift: float) -> tuple[int, int]:
-    """Choose by how many pixels to move a picture of `size` pixels a side, down and to the right: up to `shift` of it."""
-    limit = int(size * shift)
-    return rng.randint(-limit, limit), rng.randint(-limit, limit)
+def shifted_crop(rng: Random, size: tuple[int, int], shift: float) -> tuple[int, int]:
+    """Choose by how many pixels to move a picture of `size` (height, width), down and to the right: up to `shift` of it."""
+    down, right = (int(side * shift) for side in size)
+    return rng.randint(-down, down), rng.randint(-right, right)
 
 
 def shifted(image: np.ndarray, dy: int, dx: int) -> np.ndarray:
