@@ -64,6 +64,19 @@ def engines(name: str = "engines") -> str:
     )
 
 
+def engines_short() -> str:
+    """Ours, the fastest peer and torch, batch 1 and 32 on one thread, and one picture on two."""
+    rows = [("lcnet_050", 1, 1), ("lcnet_050", 1, 32), ("lcnet_050", 2, 1), ("lcnet_100", 1, 1), ("lcnet_100", 1, 32)]
+    lines = [row("network", "threads", "batch", "lcnet", "the fastest other engine", "torch"), row(*["---"] * 6)]
+    for model, threads, batch in rows:
+        found = settings("engines")[model, threads, batch, "fp32"]
+        peer = min((t for e, t in found.items() if e != "lcnet"), key=lambda t: t["median"])
+        cells = f"**{found['lcnet']['median']:.2f} ms**", f"{cell(peer)}, {peer['engine']}", cell(found["torch"])
+        lines.append(row(f"`{model}`", threads, batch, *cells))
+    machine = where(load("engines")["machine"])
+    return "\n".join([*lines, "", f"{machine}; medians of alternating rounds, and the ratio to ours."])
+
+
 def reached() -> str:
     """The fastest peer's time over ours in each setting that has a goal."""
     lines = [row("kernels", "network", "threads", "batch", "fastest peer", "ratio", "goal"), row(*["---"] * 7)]
@@ -261,7 +274,7 @@ def real_models() -> str:
     notes = (
         f"{where(r['machine'])}; {', '.join(f'{k} {v}' for k, v in versions.items())}; milliseconds a call, medians of "
         "alternating rounds, and the ratio to ours in float: of one thread the processor's time, of two that on the clock, "
-        f"with {min(loads):.0f} to {max(loads):.0f} other processes at work."
+        f"at a load of {min(loads):.0f} to {max(loads):.0f} by other programs."
     )
     return "\n".join([*lines, "", notes, *real_int8(r["int8"])])
 
@@ -288,23 +301,20 @@ def hosts() -> str:
 
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {
-        "engines": engines,
-        "sizes": sizes,
-        "whole way": whole_way,
-        "callers": callers,
-        "training": training,
-        "int8": int8,
-        "real models": real_models,
-    },
+    "README.md": {"engines short": engines_short, "real models": real_models},
     "docs/pixels.md": {"hosts": hosts},
+    "docs/int8.md": {"int8": int8},
+    "docs/training.md": {"finetune": finetune, "finetune known": finetune_known, "training": training},
     "docs/speed.md": {
         "reached": reached,
+        "engines": engines,
         "engines avx2": lambda: engines("engines_avx2"),
         "engines zen3": lambda: engines("engines_zen3"),
         "engines zen4": lambda: engines("engines_zen4"),
+        "sizes": sizes,
+        "whole way": whole_way,
+        "callers": callers,
     },
-    "docs/training.md": {"finetune": finetune, "finetune known": finetune_known},
 }
 
 

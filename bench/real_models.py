@@ -155,12 +155,14 @@ def measure(files: Files, given: argparse.Namespace, result: dict[str, Any]) -> 
         "hosts": lambda: fed(files, given.pictures),
         "speed": lambda: speed(files, given.rounds, given.seconds),
     }
+    names = [real.name for real in MODELS]
     result["machine"] = machine()
     result["fonts"] = len(oriented.font_files())
     result.setdefault("files", {})[files.real.name] = files.sha256
     for section in given.sections.split(","):
         rows = todo[section]()
-        result[section] = [r for r in result.get(section, []) if r["model"] != files.real.name] + rows
+        others = [r for r in result.get(section, []) if r["model"] != files.real.name]
+        result[section] = sorted(others + rows, key=lambda r: names.index(r["model"]))
         for row in rows:
             print({k: v for k, v in row.items() if k not in ("units", "version")})
 
