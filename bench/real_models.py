@@ -160,7 +160,11 @@ def measure(files: Files, given: argparse.Namespace, result: dict[str, Any]) -> 
     result["fonts"] = len(oriented.font_files())
     result.setdefault("files", {})[files.real.name] = files.sha256
     for section in given.sections.split(","):
-        rows = todo[section]()
+        try:
+            rows = todo[section]()
+        except ImportError as error:
+            print(f"{section}: left out, {error}", file=sys.stderr)
+            continue
         others = [r for r in result.get(section, []) if r["model"] != files.real.name]
         result[section] = sorted(others + rows, key=lambda r: names.index(r["model"]))
         for row in rows:
