@@ -44,7 +44,7 @@ def trained(torch, home):
 
 def run(*arguments):
     done = CliRunner().invoke(main, [*map(str, arguments)])
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == int("--skip-unreadable" in arguments), done.output  # 1: a picture is left out
     return done
 
 
