@@ -64,6 +64,18 @@ def engines(name: str = "engines") -> str:
     )
 
 
+def engines_short() -> str:
+    """Ours, the fastest peer and torch, batch 1 and 32 on one thread, and one picture on two."""
+    rows = [("lcnet_050", 1, 1), ("lcnet_050", 1, 32), ("lcnet_050", 2, 1), ("lcnet_100", 1, 1), ("lcnet_100", 1, 32)]
+    lines = [row("network", "threads", "batch", "lcnet", "the fastest other engine", "torch"), row(*["---"] * 6)]
+    for model, threads, batch in rows:
+        found = settings("engines")[model, threads, batch, "fp32"]
+        peer = min((t for e, t in found.items() if e != "lcnet"), key=lambda t: t["median"])
+        cells = f"**{found['lcnet']['median']:.2f} ms**", f"{cell(peer)}, {peer['engine']}", cell(found["torch"])
+        lines.append(row(f"`{model}`", threads, batch, *cells))
+    return "\n".join([*lines, "", f"{where(load('engines')['machine'])}; medians of alternating rounds, and the ratio to ours."])
+
+
 def reached() -> str:
     """The fastest peer's time over ours in each setting that has a goal."""
     lines = [row("kernels", "network", "threads", "batch", "fastest peer", "ratio", "goal"), row(*["---"] * 7)]
@@ -239,21 +251,19 @@ def finetune_known() -> str:
 
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {
-        "engines": engines,
-        "sizes": sizes,
-        "whole way": whole_way,
-        "callers": callers,
-        "training": training,
-        "int8": int8,
-    },
+    "README.md": {"engines short": engines_short},
+    "docs/int8.md": {"int8": int8},
+    "docs/training.md": {"finetune": finetune, "finetune known": finetune_known, "training": training},
     "docs/speed.md": {
         "reached": reached,
+        "engines": engines,
         "engines avx2": lambda: engines("engines_avx2"),
         "engines zen3": lambda: engines("engines_zen3"),
         "engines zen4": lambda: engines("engines_zen4"),
+        "sizes": sizes,
+        "whole way": whole_way,
+        "callers": callers,
     },
-    "docs/training.md": {"finetune": finetune, "finetune known": finetune_known},
 }
 
 

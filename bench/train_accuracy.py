@@ -119,7 +119,7 @@ def timms(data: Path, recipe: Recipe, seed: int) -> float:
     return timm_top1(timm, ema.module, data, size, recipe)
 
 
-def timm_top1(timm: Any, model: Any, data: Path, size: tuple[int, ...], recipe: Recipe) -> float:
+def timm_top1(timm: Any, model: Any, data: Path, size: tuple[Any, ...], recipe: Recipe) -> float:
     """Top-1 on the test pictures by timm's evaluation transform."""
     import torch
 

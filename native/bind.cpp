@@ -37,8 +37,7 @@ static Outputs outputs(const Interface& net, size_t images, const std::optional<
     out.logits = logits->data();
   }
   if (embeddings) {
-    require(embeddings->shape(0) == images && embeddings->shape(1) == net.embedding,
-            "embeddings do not fit");
+    require(embeddings->shape(0) == images && embeddings->shape(1) == net.embedding, "embeddings do not fit");
     out.embedding = embeddings->data();
   }
   return out;

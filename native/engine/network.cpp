@@ -157,8 +157,8 @@ static size_t front_blocks(const Network& net) {
 
 Network::Network(const Kernels& k, const NetworkSource& s, Precision p)
     : Ends(s, k.lanes), kernels(k), precision(p), activation(s.activation), stem_stride(s.stem_stride),
-      in_chans(s.stem.in_chans), feature_maps(s.feature_maps),
-      features(s.blocks.empty() ? 0 : s.blocks.back().pointwise.out), classes(s.classifier.out) {
+      in_chans(s.stem.in_chans), feature_maps(s.feature_maps), features(s.blocks.empty() ? 0 : s.blocks.back().pointwise.out),
+      classes(s.classifier.out) {
   stem = pack_spatial(s.stem, kPlanes, kPlanes, stem_order(in_chans), 1.0f);
   for (const BlockSource& block : s.blocks) {
     const bool first = stem.channels && blocks.empty();

@@ -21,6 +21,7 @@ class Terminated(KeyboardInterrupt):
 
 
 _asked: list[KeyboardInterrupt] = []  # what the signals so far have raised
+_unbroken: list[bool] = []  # something for each write that is under way
 
 
 def asked() -> KeyboardInterrupt | None:
@@ -64,6 +65,16 @@ def raised() -> Iterator[None]:
         _replace({_raise}, _end)
 
 
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """Meanwhile a signal waits, and comes again right after: what is written is not written twice for one that fell into it."""
+    _unbroken.append(True)
+    try:
+        yield
+    finally:
+        _unbroken.pop()
+
+
 def _replace(before: set[Any], handler: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) in before:
@@ -77,6 +88,9 @@ def _end(number: int, _: object) -> None:
 
 
 def _raise(number: int, _: object) -> None:
+    if _unbroken:
+        _again(number)
+        return
     _asked.append(raised_by(number))
     raise _asked[-1]
 
@@ -93,7 +107,10 @@ def _unraisable(told: Any) -> None:
     if not isinstance(told.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(told)
         return
+    _again(signal.SIGTERM if isinstance(told.exc_value, Terminated) else signal.SIGINT)
+
+
+def _again(number: int) -> None:
     from threading import Timer, main_thread
 
-    number = signal.SIGTERM if isinstance(told.exc_value, Terminated) else signal.SIGINT
     Timer(AGAIN, signal.pthread_kill, [main_thread().ident, number]).start()

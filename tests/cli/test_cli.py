@@ -67,14 +67,20 @@ def test_classify_table_and_csv(folder):
 def test_a_bad_image_is_reported_and_the_rest_goes_on(damaged):
     missing = damaged / "missing.jpg"
     result = run("classify", damaged, missing, *MODEL, "--format", "json", code=1)
-    assert [os.path.basename(r["file"]) for r in json.loads(result.stdout)] == ["b.png"]
+    rows = json.loads(result.stdout)
+    assert [(os.path.basename(r["file"]), r["error"] is None) for r in rows] == [
+        ("a.jpg", False),
+        ("b.png", True),
+        ("missing.jpg", False),
+    ]
     assert "a.jpg" in result.stderr and "missing.jpg" in result.stderr
     assert "2 of 3 images could not be read" in result.stderr
 
 
 def test_all_images_bad_still_gives_valid_output(tmp_path):
     (tmp_path / "x.png").write_bytes(b"")
-    assert json.loads(run("classify", tmp_path, *MODEL, "-f", "json", code=1).stdout) == []
+    (row,) = json.loads(run("classify", tmp_path, *MODEL, "-f", "json", code=1).stdout)
+    assert set(row) == {"file", "error", "milliseconds"} and "empty" in row["error"]
     run("embed", tmp_path, *MODEL, "-o", tmp_path / "e.npz", code=1)
     assert np.load(tmp_path / "e.npz")["embeddings"].shape == (0, 1280)
     run("features", tmp_path, *MODEL, "-o", tmp_path / "f.npz", code=1)
@@ -93,7 +99,7 @@ def test_embed_and_features_equal_the_library(folder):
     assert np.array_equal(saved["embeddings"], model.embeddings([folder / "a.jpg", folder / "b.png"]))
     run("features", folder, *MODEL, "-o", folder / "f.npz", "--stride", 4, "--stride", 32)
     saved = np.load(folder / "f.npz")
-    assert set(saved) == {"paths", "stride_4", "stride_32", "error_paths", "errors"}
+    assert set(saved) == {"paths", "stride_4", "stride_32", "milliseconds", "error_paths", "errors"}
     expected = model.feature_maps([folder / "a.jpg", folder / "b.png"], [1, 4])
     assert np.array_equal(saved["stride_4"], expected[0]) and np.array_equal(saved["stride_32"], expected[1])
 

@@ -107,7 +107,7 @@ def test_standard_input_is_a_picture():
     alone = run("classify", "-", *MODEL, "-f", "csv", stdin=PNG).output
     assert files_of(alone) == ["-"]
     expected = lcnet.load("lcnet_050.cifar10").classify(PNG)[0]
-    assert f"{expected.top[0].label},{expected.probability:.6f}" in alone
+    assert f"{expected.top[0].label},{expected.probability:.9g}" in alone
     assert "standard input is one picture" in run("classify", "-", "-", *MODEL, code=2, stdin=PNG).stderr
     assert "named twice" in run("classify", "-", "--files-from", "-", *MODEL, code=2, stdin=PNG).stderr
     assert "lcnet: -: it is empty" in run("classify", "-", *MODEL, code=1, stdin=b"").stderr
@@ -143,7 +143,7 @@ def test_frames_in_every_kind_of_file_and_resumed(film, tmp_path, ending):
     other = run(*arguments[:-2], "all", "--output", part, "--resume", code=4).stderr
     assert "--frames" in other
     run(*arguments, part, "--resume")
-    assert part.read_bytes() == whole.read_bytes()
+    assert names_in(part) == names_in(whole)
 
 
 def names_in(path):

@@ -13,7 +13,8 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -38,8 +39,11 @@ from lcnet.groups import Group
 from lcnet.image.pixels import decode
 from lcnet.labels.lists import read_label_list
 from lcnet.modelfile import ModelFile
+from lcnet.results import begun
 from lcnet.results.outputs import Output
 from lcnet.results.rows import Arrays
+from lcnet.results.update import Update
+from lcnet.results.whole import stored
 from lcnet.sources import read_list
 
 ARCH = Arch(0.25, num_classes=3)
@@ -453,7 +457,7 @@ def run_resume(ending: str) -> Callable[[Path], None]:
         for old in path.parent.glob("out*"):
             old.unlink()
         (target if ending in (".csv", ".jsonl") else target.with_name(f"out{ending}.partial")).write_bytes(path.read_bytes())
-        target.with_name(f"out{ending}.resume").write_text(json.dumps(BEGUN))
+        target.with_name(f"out{ending}.resume").write_bytes(begun.described(begun.WRITE, BEGUN))
         _resume(target)
 
     return read
@@ -473,6 +477,43 @@ def _resume(target: Path) -> None:
         for name in [*output.ahead, *names]:
             output.write(name, np.zeros(4, np.float32), None)
     assert output.done == len(NAMES) and target.stat().st_size
+
+
+def updated(part: str) -> Callable[[], list[bytes]]:
+    """What an update that was killed has left: `part` is the end of a name, of FILE or of what lies beside it."""
+
+    def seeds() -> list[bytes]:
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory() as folder:
+            path = Path(folder, f"out.{part.split('.')[1]}")
+            _update(path, NAMES[:2])
+            with suppress(ZeroDivisionError):
+                _update(path, NAMES, killed=True)
+            return [Path(folder, f"out{part}").read_bytes()]
+
+    return seeds
+
+
+def _update(path: Path, names: Sequence[str], killed: bool = False) -> None:
+    with Update(path, ROWS, BEGUN) as output:
+        for i, name in enumerate(output.left(names)):
+            output.write(name, np.full(4, i, np.float32), ValueError("odd") if i == 1 else None)
+        if killed:
+            raise ZeroDivisionError
+
+
+def run_update(part: str) -> Callable[[Path], None]:
+    def read(path: Path) -> None:
+        target = path.parent / f"out.{part.split('.')[1]}"
+        for old in path.parent.glob("out*"):
+            old.unlink()
+        _update(target, NAMES[:2])
+        target.with_name(f"out{part}").write_bytes(path.read_bytes())
+        _update(target, NAMES)
+        assert {name for name, _ in stored(target, ROWS).pictures()} >= set(NAMES)
+
+    return read
 
 
 PICTURE = (ImageError,)
@@ -535,5 +576,11 @@ TARGETS = (
     Target("resume-csv", ".csv", working(".csv"), run_resume(".csv"), (InputError,), (b'"', b",", b"a.png", b"error")),
     Target("resume-jsonl", ".jsonl", working(".jsonl"), run_resume(".jsonl"), (InputError,), (b'"file"', b'"error"', b"null")),
     Target("resume-npz", ".partial", working(".npz"), run_resume(".npz"), (InputError,)),
-    Target("resume-begun", ".resume", lambda: (json.dumps(BEGUN).encode(),), run_companion, (InputError,), (b'"command"',)),
+    Target(
+        "resume-begun", ".resume", lambda: (begun.described(begun.WRITE, BEGUN),), run_companion, (InputError,), (b'"command"',)
+    ),
+    *(
+        Target(f"update{ending.replace('.', '-')}", ending, updated(ending), run_update(ending), (InputError,))
+        for ending in (".csv", ".json", ".jsonl", ".npz", ".csv.partial", ".npz.partial", ".csv.state")
+    ),
 )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import lcnet
 from lcnet.config import Labels
 from lcnet.formats import FORMULA, csv_text, guarded, json_text, unguarded
-from lcnet.results import outputs
+from lcnet.results import journal, outputs
 from lcnet.results.outputs import Output
 from lcnet.results.rows import Arrays, Classes
 from lcnet.text import lines, one_line, plain, shown
@@ -292,7 +292,8 @@ def test_a_companion_that_was_emptied_does_not_begin_anew(tmp_path, ending):
 def test_more_than_one_picture_is_not_an_end_that_was_cut(tmp_path):
     path = tmp_path / "x.npz"
     data = interrupted(path, embeddings, SOURCES * 5000, NAMES, False, 1)
-    harmed = damage(data, 4, b"\xff\x3f\0\0")  # the length of the first error: nothing behind it can be found
+    first = data.index(SOURCES[0].encode()) - journal._SIZE
+    harmed = damage(data, first + 4, b"\xff\x3f\0\0")  # the length of the first error: nothing behind it can be found
     (tmp_path / "x.npz.partial").write_bytes(harmed)
     with pytest.raises(lcnet.InputError, match=r"cannot be read from byte|was .*, now the list"):
         write(path, embeddings, SOURCES * 5000, NAMES, resume=True)

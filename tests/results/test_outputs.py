@@ -10,7 +10,7 @@ import pytest
 
 import lcnet
 from lcnet.config import Labels
-from lcnet.results import journal, outputs
+from lcnet.results import begun, outputs, whole
 from lcnet.results.outputs import Output
 from lcnet.results.rows import Arrays, Classes
 from lcnet.sources.found import problem
@@ -19,6 +19,7 @@ LABELS = Labels(("cat", 'a "big", dog', "Käfer"), ("n01", "n02", "n03"))
 NAMES = ["a.png", 'b, "c".png', "two\nlines\r.png", "Käfer/d.png", "x.zip!/../e.png", os.fsdecode(b"caf\xe9.png"), "a.png"]
 BAD = 3  # the index of a picture that could not be read
 BEGUN = {"command": "test", "model": "m", "--top": 2}
+COMPANION = begun.described(begun.WRITE, BEGUN)
 
 
 def result(i):
@@ -47,7 +48,7 @@ def parquet_where_there_is_pyarrow(request):
 def fill(output, value, start, end):
     for i in range(start, end):
         error = lcnet.ImageError(f"{NAMES[i]}: it is\nbroken") if i == BAD else None
-        output.write(NAMES[i], None if error else value(i), error)
+        output.write(NAMES[i], None if error else value(i), error, i / 8192)
 
 
 def complete(path, kind, **options):
@@ -84,7 +85,11 @@ def test_csv_of_classes(tmp_path):
 def test_jsonl(tmp_path):
     complete(tmp_path / "x.jsonl", "classes")
     rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text(encoding="utf-8").split("\n")[:-1]]
-    assert [r["file"] for r in rows] == shown_names() and rows[BAD] == {"file": NAMES[BAD], "error": "it is\\nbroken"}
+    assert [r["file"] for r in rows] == shown_names() and rows[BAD] == {
+        "file": NAMES[BAD],
+        "error": "it is\\nbroken",
+        "milliseconds": 0.366,
+    }
     assert rows[1]["top"] == [p._asdict() for p in result(1).top] and rows[1]["error"] is None
     assert [(r["known"], r["labels"]) for r in rows[:2]] == [(False, []), (True, [LABELS.names[1]])]
     complete(tmp_path / "m.jsonl", "maps")
@@ -96,9 +101,9 @@ def test_csv_of_embeddings_keeps_every_bit(tmp_path):
     complete(tmp_path / "x.csv", "embeddings")
     with open(tmp_path / "x.csv", newline="", encoding="utf-8") as file:
         head, *rows = csv.reader(file)
-    assert head == ["file", "embeddings_0", "embeddings_1", "embeddings_2", "embeddings_3", "error"]
-    assert rows[BAD] == [NAMES[BAD], "", "", "", "", "it is\\nbroken"]
-    assert np.array_equal(np.array(rows[1][1:-1], np.float32), EMBEDDINGS[1](1))
+    assert head == ["file", "embeddings_0", "embeddings_1", "embeddings_2", "embeddings_3", "error", "milliseconds"]
+    assert rows[BAD] == [NAMES[BAD], "", "", "", "", "it is\\nbroken", "0.366"]
+    assert np.array_equal(np.array(rows[1][1:-2], np.float32), EMBEDDINGS[1](1))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -112,7 +117,7 @@ def test_npz(tmp_path, kind):
     for column, name in enumerate(rows.shapes):
         stack = np.stack([e[column] for e in expected])
         assert saved[name].dtype == stack.dtype and np.array_equal(saved[name], stack)
-    assert set(saved) == {"paths", "error_paths", "errors", *rows.shapes, *rows.extras}
+    assert set(saved) == {"paths", "milliseconds", "error_paths", "errors", *rows.shapes, *rows.extras}
     if kind == "classes":
         assert saved["labels"][saved["indices"][1, 0]] == result(1).label
         assert saved["accepted"][:2].tolist() == [[False, False], [True, False]]
@@ -129,7 +134,7 @@ def test_parquet(tmp_path, monkeypatch):
     pytest.importorskip("pyarrow", reason="pyarrow (extra: parquet) is not installed")
     import pyarrow.parquet
 
-    monkeypatch.setattr(journal, "_GROUP", 3)
+    monkeypatch.setattr(whole, "_GROUP", 3)
     complete(tmp_path / "c.parquet", "classes")
     rows = pyarrow.parquet.read_table(tmp_path / "c.parquet").to_pylist()
     assert [r["file"] for r in rows] == shown_names() and [i for i, r in enumerate(rows) if r["error"]] == [BAD]
@@ -163,7 +168,7 @@ def test_killed_at_any_byte_it_goes_on_to_the_same_file(tmp_path, kind, ending):
             fill(again, value, done[-1], len(NAMES))
         assert path.read_bytes() == expected
         assert sorted(os.listdir(tmp_path)) == sorted([f"whole{ending}", path.name])
-        (tmp_path / f"{path.name}.resume").write_text(json.dumps(BEGUN))
+        (tmp_path / f"{path.name}.resume").write_bytes(COMPANION)
     assert done == sorted(done) and done[0] == 0 and done[-1] >= len(NAMES) - 1
 
 
@@ -184,7 +189,7 @@ def test_stopped_it_leaves_a_valid_file_and_goes_on(tmp_path, kind, ending):
     assert sorted(os.listdir(tmp_path)) == sorted([f"part{ending}", f"whole{ending}", path.name])
 
 
-def begun(path, kind="classes", number=3):
+def left_by(path, kind="classes", number=3):
     """Leave a run that was stopped after some pictures."""
     rows, value = KINDS[kind]
     with pytest.raises(KeyboardInterrupt), Output(path, rows, BEGUN) as output:
@@ -206,7 +211,7 @@ def refused(path, words, begun_with=BEGUN, names=NAMES, kind="classes", **option
 @pytest.mark.parametrize("ending", outputs.FORMATS)
 def test_what_is_another_run_is_not_resumed(tmp_path, ending):
     path = tmp_path / f"x{ending}"
-    begun(path)
+    left_by(path)
     refused(path, "did not end: continue it with --resume")
     refused(path, 'begun with model "m", now it is "other"', {**BEGUN, "model": "other"}, resume=True)
     refused(path, "begun with --top 2, now it is 3", {**BEGUN, "--top": 3}, resume=True)
@@ -235,16 +240,16 @@ def test_two_at_a_time_are_refused(tmp_path, ending):
 
 
 def test_companions_that_are_damaged_are_told(tmp_path):
-    begun(tmp_path / "x.csv")
+    left_by(tmp_path / "x.csv")
     (tmp_path / "x.csv.resume").write_bytes(b'{"comm')
     refused(tmp_path / "x.csv", "x.csv.resume is damaged", resume=True)
-    (tmp_path / "x.csv.resume").write_text(json.dumps(BEGUN))
+    (tmp_path / "x.csv.resume").write_bytes(COMPANION)
     (tmp_path / "x.csv").write_text("something else entirely, written by somebody")
     refused(tmp_path / "x.csv", "something else has written it", resume=True)
 
 
 def test_without_its_journal_it_begins_again(tmp_path):
-    begun(tmp_path / "x.npz")
+    left_by(tmp_path / "x.npz")
     (tmp_path / "x.npz.partial").unlink()
     assert complete(tmp_path / "x.npz", "classes", resume=True) == complete(tmp_path / "y.npz", "classes")
 
@@ -252,7 +257,7 @@ def test_without_its_journal_it_begins_again(tmp_path):
 def test_files_that_cannot_be_are_refused_and_nothing_is_left(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     for name, words in (
-        ("x.txt", r"\.csv, \.jsonl, \.npz or \.parquet"),
+        ("x.txt", r"\.csv, \.json, \.jsonl, \.npz or \.parquet"),
         ("x", "ends in"),
         ("no/x.csv", "there is no folder"),
         ("folder.csv", "is a folder"),
@@ -277,7 +282,7 @@ def test_overwriting_an_npz_keeps_the_old_one_until_the_new_one_is_whole(tmp_pat
 
 def test_a_full_disk_is_one_error_and_what_was_written_can_be_resumed(tmp_path, monkeypatch):
     path = tmp_path / "x.csv"
-    real = outputs._write_all
+    real = begun.write_all
 
     def full(file, data):
         real(file, data[: len(data) // 2])
@@ -288,7 +293,7 @@ def test_a_full_disk_is_one_error_and_what_was_written_can_be_resumed(tmp_path, 
         Output(path, CLASSES[0], BEGUN) as output,
     ):
         fill(output, result, 0, 2)
-        monkeypatch.setattr(outputs, "_write_all", full)
+        monkeypatch.setattr(begun, "write_all", full)
         fill(output, result, 2, 3)
     monkeypatch.undo()
     with open(path, newline="") as file:
@@ -305,7 +310,7 @@ def test_without_pyarrow_the_extra_is_named_and_nothing_is_left(tmp_path, monkey
 
 
 def test_a_resumed_file_is_not_written_before_it_was_compared(tmp_path):
-    begun(tmp_path / "x.csv")
+    left_by(tmp_path / "x.csv")
     with pytest.raises(lcnet.InputError, match="skip_done"), Output(tmp_path / "x.csv", CLASSES[0], BEGUN, True) as output:
         fill(output, result, 3, 4)
     assert complete(tmp_path / "x.csv", "classes", resume=True) == complete(tmp_path / "y.csv", "classes")
@@ -318,4 +323,4 @@ def test_a_reason_does_not_repeat_the_name(tmp_path):
             source.open()
         output.write(source, None, caught.value)
     row = json.loads((tmp_path / "x.jsonl").read_text())
-    assert row == {"file": "x.zip!/a\x1b.png", "error": "it is \\x1b[31mred"}
+    assert row == {"file": "x.zip!/a\x1b.png", "error": "it is \\x1b[31mred", "milliseconds": 0.0}

@@ -31,7 +31,7 @@ struct Int8Plan {
   std::vector<Int8Map> maps;  // [i]: input of block i; the last: what is pooled
   std::vector<Tile> tiles;    // [i]: of block i
   StemRow stem_row;
-  size_t ring;                // group rows kept
+  size_t ring;  // group rows kept
 
   // In each thread's part of the arena.
   Place<Unit> stem_rows, groups, coded;

@@ -233,7 +233,8 @@ void Int8Runner::trunk(const float* image, const Outputs& out) {
 void Int8Runner::load_trunk(const float* features) {
   const Int8Map& m = plan_.maps.back();
   for (size_t c = 0; c < net_.features; ++c)
-    for (size_t p = 0; p < m.pixels(); ++p) last()[p * m.channels + c] = features[c * m.pixels() + p] * times_of(net_.activation);
+    for (size_t p = 0; p < m.pixels(); ++p)
+      last()[p * m.channels + c] = features[c * m.pixels() + p] * times_of(net_.activation);
 }
 
 void Int8Runner::pool(float* out) {

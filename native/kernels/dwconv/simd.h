@@ -43,9 +43,8 @@ static void dwconv_row_of(const float* const* in, const float* w, const float* b
 template <size_t K, size_t S, size_t T, class Out>
 static void dwconv(const float* const* in, const float* w, const float* bias, Out* out, size_t width, size_t in_pitch,
                    size_t channels, size_t ky0, size_t ky1, Activation act) {
-  for_activation(act, [&]<Activation A>() {
-    dwconv_row_of<K, S, T, A, Out>(in, w, bias, out, width, in_pitch, channels, ky0, ky1);
-  });
+  for_activation(
+      act, [&]<Activation A>() { dwconv_row_of<K, S, T, A, Out>(in, w, bias, out, width, in_pitch, channels, ky0, ky1); });
 }
 
 // Pixels in the lanes: behind a stem of fewer channels than lanes.
@@ -86,9 +85,8 @@ static void dwconv_planes_of(const float* const* in, const float* w, const float
 template <size_t T>
 static void dwconv_planes(const float* const* in, const float* w, const float* bias, float* out, size_t width, size_t in_pitch,
                           size_t pitch, size_t channels, size_t ky0, size_t ky1, Activation act) {
-  for_activation(act, [&]<Activation A>() {
-    dwconv_planes_of<T, A>(in, w, bias, out, width, in_pitch, pitch, channels, ky0, ky1);
-  });
+  for_activation(act,
+                 [&]<Activation A>() { dwconv_planes_of<T, A>(in, w, bias, out, width, in_pitch, pitch, channels, ky0, ky1); });
 }
 
 }  // namespace

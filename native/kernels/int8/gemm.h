@@ -42,7 +42,7 @@ static void int8_gemm_rows(const Unit* a, Rows rows, const int8_t* w, const int3
     Ints sum[N][M];
     int8_gemm_sums<N, M>(a + Rows::at(rows, p, 0), rows, w + c * depth, start + c, depth / G, sum);
     requantize_tile<A>(sum, {sums.scale + c, sums.bias + c}, {coding.inverse_scale + c, coding.zero_point + c},
-                    out + c / L * block_stride + p * L, block_stride);
+                       out + c / L * block_stride + p * L, block_stride);
   });
 }
 

@@ -51,8 +51,7 @@ static void int8_quantize(const float* x, size_t channel_stride, Coding coding, 
 
 // P vectors of pixels x N channels.
 template <size_t P, size_t N>
-LCNET_INLINE void int8_stem_sums(const Unit* const* in, StemRow at, size_t x, const Unit* w, size_t planes,
-                                 Ints (&sum)[N][P]) {
+LCNET_INLINE void int8_stem_sums(const Unit* const* in, StemRow at, size_t x, const Unit* w, size_t planes, Ints (&sum)[N][P]) {
   constexpr size_t L = Vec::L;
   LCNET_UNROLL (size_t n = 0; n < N; ++n)
     LCNET_UNROLL (size_t p = 0; p < P; ++p) sum[n][p] = no_ints();
@@ -100,9 +99,8 @@ static void int8_stem_of(const Unit* const* in, StemRow at, const Unit* w, Sums 
 template <size_t P, size_t N>
 static void int8_stem(const Unit* const* in, StemRow at, const Unit* w, Sums sums, Coding coding, uint8_t* out, size_t width,
                       size_t plane, size_t in_chans, size_t channels, Activation act) {
-  for_activation(act, [&]<Activation A>() {
-    int8_stem_of<P, N, A>(in, at, w, sums, coding, out, width, plane, in_chans, channels);
-  });
+  for_activation(
+      act, [&]<Activation A>() { int8_stem_of<P, N, A>(in, at, w, sums, coding, out, width, plane, in_chans, channels); });
 }
 
 static void int8_stem_f32(const Unit* const* in, StemRow at, const Unit* w, Sums sums, float* out, size_t width, size_t pitch,
@@ -186,9 +184,8 @@ static void int8_dwconv_planes_of(const Unit* const* in, size_t groups, const Un
 template <size_t T>
 static void int8_dwconv_planes(const Unit* const* in, size_t groups, const Unit* w, const int32_t* start, Sums sums,
                                Coding coding, Unit* out, size_t width, size_t channels, Activation act) {
-  for_activation(act, [&]<Activation A>() {
-    int8_dwconv_planes_of<T, A>(in, groups, w, start, sums, coding, out, width, channels);
-  });
+  for_activation(
+      act, [&]<Activation A>() { int8_dwconv_planes_of<T, A>(in, groups, w, start, sums, coding, out, width, channels); });
 }
 
 }  // namespace

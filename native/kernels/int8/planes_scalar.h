@@ -41,8 +41,8 @@ void int8_stem_3x3__scalar(const Unit* const* in, StemRow at, const Unit* w, Sum
                            size_t width, size_t plane, size_t in_chans, size_t channels, Activation act) {
   for (size_t c = 0; c < channels; ++c)
     for (size_t x = 0; x < width; ++x)
-      out[c * plane + x] =
-          to_code(int8_stem_act__scalar<G>(in, at, w, sums, x, in_chans, c, act), coding.inverse_scale[c], coding.zero_point[c]);
+      out[c * plane + x] = to_code(int8_stem_act__scalar<G>(in, at, w, sums, x, in_chans, c, act), coding.inverse_scale[c],
+                                   coding.zero_point[c]);
 }
 
 template <size_t G>

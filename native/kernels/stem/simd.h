@@ -29,7 +29,8 @@ LCNET_INLINE void stem_tile(const float* const* in, StemRow at, size_t x, const 
   LCNET_UNROLL (size_t n = 0; n < N; ++n)
     LCNET_UNROLL (size_t p = 0; p < P; ++p) acc[n][p] = broadcast(bias + n);
   for (size_t row = ky0 * in_chans; row < ky1 * in_chans; ++row) {
-    const float *left = one_pointer(in[row] + x), *center = one_pointer(left + at.center), *taps = one_pointer(w + row * 3 * kPlanes);
+    const float *left = one_pointer(in[row] + x), *center = one_pointer(left + at.center),
+                *taps = one_pointer(w + row * 3 * kPlanes);
     const float* columns[] = {left, center, left + at.right};
     LCNET_UNROLL (size_t kx = 0; kx < 3; ++kx) {
       Vec pixels[P];
@@ -63,9 +64,8 @@ static void stem_planes(const float* const* in, StemRow at, const float* w, cons
 template <size_t P, size_t N>
 static void f32_stem(const float* const* in, StemRow at, const float* w, const float* bias, float* out, size_t width,
                      size_t pitch, size_t in_chans, size_t channels, size_t ky0, size_t ky1, Activation act) {
-  for_activation(act, [&]<Activation A>() {
-    stem_planes<P, N, A>(in, at, w, bias, out, width, pitch, in_chans, channels, ky0, ky1);
-  });
+  for_activation(
+      act, [&]<Activation A>() { stem_planes<P, N, A>(in, at, w, bias, out, width, pitch, in_chans, channels, ky0, ky1); });
 }
 
 }  // namespace

@@ -1,15 +1,12 @@
-"""What `classify`, `embed` and `features` do with any number of pictures: find, skip what is done, run, write, sum up."""
+"""What `classify`, `embed` and `features` do with any number of pictures: find them, run the job, say what became of it."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
-from functools import partial
-from itertools import chain, islice
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,125 +24,167 @@ from .progress import Progress
 from .streams import on_terminal
 
 if TYPE_CHECKING:
-    from ..results.rows import Rows
+    from ..results.outputs import Output
+    from ..results.update import Update
     from ..runtime import Classifier
     from ..runtime.stream import Streamed
 
-TOLD = 10  # unreadable pictures that are told one by one when a file of results names them all
+Options = Callable[["Classifier"], dict[str, Any]]
+TOLD = 10  # unreadable pictures that are told one by one when rows name them all
 # Options that change no result, or that the file of results does not depend on: the pictures are compared one by one.
-FREE = frozenset("images recursive files_from threads output resume overwrite style timing isa model".split())
+FREE = frozenset("images recursive files_from threads output resume update prune overwrite style timing isa model".split())
+
+
+KINDS = {"new": "new", "changed": "changed", "failed": "tried again", "same": "as they were"}  # what an update says of them
 
 
 class Bulk:
     """One run of a command over the pictures that its options name."""
 
-    def __init__(self, ctx: click.Context, kind: str, **options: Any) -> None:
-        """Find the first picture and load the model. kind and options: as `Classifier.answer` takes them."""
-        self.ctx, self.kind, self.options = ctx, kind, options
+    def __init__(self, ctx: click.Context, kind: str, options: Options = lambda _: {}) -> None:
+        """Find the first picture and load the model. kind and options: as `Classifier.answer` takes them, of that model."""
+        from ..results.job import Job, rows_for, settle  # and numpy, which no help needs
+
+        self.ctx = ctx
         given = ctx.params
         if not given["images"] and given["files_from"] is None:
             raise Misuse("name IMAGES (files, folders, patterns, archives), or a list of them with --files-from")
-        self.look = 0 if given["files_from"] == "-" else 2  # how far to look ahead: standard input may be slow
-        self.passed, self.several = Passed(), 0  # what was not taken; how many files have frames beside the first
-        found = _settle(self._found(), self.look)
+        look = 0 if given["files_from"] == "-" else 2  # how far to look ahead: standard input may be slow
+        self.passed, self.listed = Passed(), 0  # what was not taken; how many names the list had so far
+        self.sources: Any = settle(self._found(), look)
         self.model: Classifier = load_model(given)
-        self.sources: Any = self.model.expand(found, given["frames"])
-        self.done, self.failed, self.lock = 0, 0, Lock()
+        asked = options(self.model)
+        self.job = Job(self.model, kind, given["frames"], look, **asked)
+        top, indices = asked.get("top_k", 1), asked.get("out_indices")
+        self.rows = rows_for(self.model, kind, top, indices, given.get("wide", False))
 
     def _found(self) -> Iterator[Any]:
         given = self.ctx.params
         limits = {"recursive": given["recursive"], "max_member": given["max_member"] << 20, "passed": self.passed}
         found = iter(find(_with_input(given), **limits))
         if given["files_from"] is not None:
-            found = chain(found, find_listed(_listed(given["files_from"]), **limits))
+            found = chain(found, find_listed(self._names(), **limits))
         first = next(found, None)
-        if first is None:
-            raise InputError(
-                "no images: the folders, lists or archives given hold no file with a known image suffix"
-                + "".join(f"; {text}" for text in self._untaken())
-            )
-        return chain([first], found)
+        if first is not None:
+            return chain([first], found)
+        none_asked = not given["images"] and not self.listed  # an empty list asks for nothing
+        if not (none_asked or given["update"]):
+            raise InputError(self._nothing())
+        if not none_asked:
+            say(f"lcnet: {self._nothing()}", err=True)
+            self.passed = Passed()
+        return iter(())
+
+    def _names(self) -> Iterator[str]:
+        for name in _listed(self.ctx.params["files_from"]):
+            self.listed += 1
+            yield name
+
+    def _nothing(self) -> str:
+        below = self._below()
+        where = (
+            "in the folders themselves"
+            if below
+            else "the folders, lists or archives given hold no file with a known image suffix"
+        )
+        passed = self.passed.text()
+        return f"no images{' ' if below else ': '}" + "; ".join(filter(None, [where, passed, below]))
 
     def count(self) -> int | None:
         """How many pictures there are, or None if that takes too long to find out."""
         from ..sources import count
 
         given = self.ctx.params
-        if given["files_from"] == "-" or given["frames"] != "first":
+        if given["files_from"] == "-" or given["frames"] != "first" or given["update"]:
             return None
         known = count(given["images"], given["recursive"])
         listed = count(_listed(given["files_from"]), given["recursive"]) if given["files_from"] is not None else 0
         return None if known is None or listed is None else known + listed
 
-    def show(self, each: Callable[[Streamed], None], end: Callable[[], None]) -> None:
-        """Call `each` for every picture that could be read, in order, and `end` at the end, however it comes."""
+    def print_rows(self, style: str, safe: bool = False) -> None:
+        """Print the rows that a file would have."""
+        from .printed import PRINTERS
+
+        printer = PRINTERS[style](self.rows, safe)
+        self.show(printer.image, printer.end, TOLD)
+
+    def show(self, each: Callable[[Streamed], None], end: Callable[[], None] | None = None, told: int = sys.maxsize) -> None:
+        """Call `each` for every picture, in order, and `end` however it ends; tell of at most `told` that are unreadable."""
         progress = Progress(sys.stderr, self.count, draw=not on_terminal(sys.stdout))
         try:
-            for item in self._stream(self.sources, progress):
-                if item.error is None:
-                    each(item)
+            for item in self.job.results(self.sources):
+                self._tell(item, progress, told)
+                each(item)
+                progress.advance()
         except KeyboardInterrupt as stopped:
-            self._stopped(progress, stopped)
+            self._stopped(progress, stopped, self.job.done)
         finally:
-            end()
-        self._finish(progress)
+            if end is not None:
+                end()
+        self._finish(progress, self.job.failed, self.job.done)
 
-    def write(self, path: Path, rows: Rows, resume: bool, overwrite: bool) -> None:
-        """Write every picture to a file of results."""
+    def write(self, path: Path) -> None:
+        """Write every picture to a file of results, or with --update those that it has not."""
+        given = self.ctx.params
+        progress = Progress(sys.stderr, self.count)
+        output: Any = None  # an `Output` or an `Update`
+        try:
+            with self._opened(path, progress) as output:
+                self._run(output, progress)
+        except KeyboardInterrupt as stopped:
+            goes_on = "" if given["update"] else " with --resume"
+            kept = f"; {plain(path)} holds them, and the same command{goes_on} goes on"
+            self._stopped(progress, stopped, output.done if output else 0, kept)
+        progress.clear()
+        if given["update"]:
+            self._sum_up(path, output, progress)
+        else:
+            say(f"{plain(path)}: {counted(output.done - output.failed, 'image')}")
+        self._finish(progress, output.failed, output.done)
+
+    def _opened(self, path: Path, progress: Progress) -> Output | Update:
+        given = self.ctx.params
+        safe, begun = bool(given.get("csv_safe")), self._begun_with()
+        if given["update"]:
+            from ..results.update import Update
+
+            return Update(path, self.rows, begun, given["prune"], safe, progress.show)
         from ..results.outputs import Output
 
-        progress = Progress(sys.stderr, self.count)
-        sources, output = iter(self.sources), None
-        try:
-            safe = bool(self.ctx.params.get("csv_safe"))
-            with Output(path, rows, self._begun_with(), resume, overwrite, safe) as output:
-                self.done = progress.first = progress.done = output.skip_done(sources)
-                self.failed = output.failed
-                left = chain(output.ahead, sources)
-                for item in self._stream(_settle(left, self.look), progress):
-                    output.write(item.source, item.value, item.error)
-        except KeyboardInterrupt as stopped:
-            self.done = output.done if output else 0
-            self._stopped(progress, stopped, f"; {plain(path)} holds them, and the same command with --resume goes on")
-        progress.clear()
-        say(f"{plain(path)}: {self.done - self.failed} images")
-        self._finish(progress)
+        return Output(path, self.rows, begun, given["resume"], given["overwrite"], safe, progress.show)
 
-    def _stream(self, sources: Iterable[Any], progress: Progress) -> Iterator[Streamed]:
-        """Yield the results, and report and count them."""
-        from ..runtime.stream import stream
+    def _run(self, output: Output | Update, progress: Progress) -> None:
+        def each(item: Streamed) -> None:
+            self._tell(item, progress, TOLD)
+            progress.advance()
 
-        told = TOLD if self.ctx.params["output"] is not None else sys.maxsize
-        answer = self.model.answer(self.kind, **self.options)
-        prepare = partial(self.model.preprocess, seen=self._see)
-        with closing(stream(sources, prepare, answer, errors="yield", workers=self.model.threads)) as items:
-            for item in items:
-                if item.error is not None:
-                    self.failed += 1
-                    if self.failed <= told:
-                        progress.say(advised(item.error))
-                yield item
-                self.done += 1
-                progress.advance()
+        self.job.write(self.sources, output, each, begin=lambda: progress.begin(output.done))
 
-    def _see(self, image: Any) -> None:
-        """Count files of several frames; called by several threads."""
-        from ..image.frames import has_several
+    def _tell(self, item: Streamed, progress: Progress, most: int) -> None:
+        if item.error is not None and self.job.failed <= most:
+            progress.say(advised(item.error))
 
-        if self.ctx.params["frames"] == "first" and has_several(image):
-            with self.lock:
-                self.several += 1
+    def _sum_up(self, path: Path, update: Update, progress: Progress) -> None:
+        """One line of what an update did."""
+        for remark in update.remarks:
+            progress.say(remark)
+        taken = update.known.taken
+        what = [f"{taken[kind]:,} {text}" for kind, text in KINDS.items() if taken[kind]]
+        gone = "dropped" if update.known.prune else "kept"
+        what += [f"{update.gone:,} not found any more, {gone}"] if update.gone else []
+        say(f"{plain(path)}: {', '.join(what) or 'nothing new'}")
 
     def _untaken(self) -> Iterator[str]:
         """What was not taken, a sentence each."""
-        if text := self.passed.text():
-            yield text
+        yield from filter(None, [self.passed.text(), self._below()])
+        if self.job.several:
+            several = counted(self.job.several, "file")
+            yield f"{several} with several frames, of which the first was taken: --frames all takes all"
+
+    def _below(self) -> str:
         below, all_counted = count_below(self.passed.unopened)
-        if below:
-            least = "" if all_counted else "at least "
-            yield f"{least}{counted(below, 'picture')} in folders below: --recursive takes them too"
-        if self.several:
-            yield f"{counted(self.several, 'file')} with several frames, of which the first was taken: --frames all takes all"
+        least = "" if all_counted else "at least "
+        return f"{least}{counted(below, 'picture')} in folders below: --recursive takes them too" if below else ""
 
     def _begun_with(self) -> dict[str, Any]:
         given = self.ctx.params
@@ -153,16 +192,16 @@ class Bulk:
         free = {"command": self.ctx.info_name, "model": name, "isa": self.model.isa}
         return {**free, **{f"--{k.replace('_', '-')}": v for k, v in given.items() if k not in FREE}}
 
-    def _stopped(self, progress: Progress, by: KeyboardInterrupt, kept: str = "") -> None:
-        progress.say(f"stopped after {self.done} images{kept if self.done else ''}")
+    def _stopped(self, progress: Progress, by: KeyboardInterrupt, done: int, kept: str = "") -> None:
+        progress.say(f"stopped after {done} images{kept if done else ''}")
         self.ctx.exit(code(by))
 
-    def _finish(self, progress: Progress) -> None:
+    def _finish(self, progress: Progress, failed: int, done: int) -> None:
         progress.clear()
         for text in self._untaken():
             progress.say(text)
-        if self.failed:
-            progress.say(f"{self.failed} of {self.done} images could not be read")
+        if failed:
+            progress.say(f"{failed} of {done} images could not be read")
             self.ctx.exit(INCOMPLETE)
 
 
@@ -181,12 +220,6 @@ def _standard_input() -> bytes:
         return standard_input()
     except ImageError as error:
         raise ImageError(f"-: {error}") from None
-
-
-def _settle(sources: Iterator[Any], look: int) -> Any:
-    """The sources, as a list if there are fewer than `look`: for one picture no thread is started."""
-    first = list(islice(sources, look))
-    return first if len(first) < look else chain(first, sources)
 
 
 def _listed(name: str) -> Iterator[str]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..formats import json_text
-from ..text import one_line, plain, shown
+from ..text import one_line, plain
 from .bulk import Bulk
-from .codes import Misuse
-from .options import csv_safe_option, csv_text, format_option, model_options, output_options, search_options
+from .options import csv_safe_option, given_output, model_options, output_options, rows_option, search_options
 
 if TYPE_CHECKING:
     from ..runtime import Prediction, Result
@@ -24,43 +21,31 @@ if TYPE_CHECKING:
 @search_options
 @model_options
 @click.option("--top", "-k", default=5, show_default=True, type=click.IntRange(1), help="Classes to print an image.")
-@format_option
-@click.option("--timing", is_flag=True, help="Print the milliseconds from file to classes.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    metavar="X",
+    help="Answer `unknown` below this probability, whatever thresholds the model has.",
+)
+@rows_option("table", "csv", "json", "jsonl")
+@click.option("--wide", is_flag=True, help="CSV with one line an image instead of one a class.")
+@click.option("--timing", is_flag=True, help="Print the milliseconds of an image in the table too.")
 @output_options(None)
 @csv_safe_option
 @click.pass_context
-def classify(
-    ctx: click.Context,
-    top: int,
-    style: str,
-    timing: bool,
-    output: Path | None,
-    resume: bool,
-    overwrite: bool,
-    csv_safe: bool,
-    **_: Any,
-) -> None:
+def classify(ctx: click.Context, top: int, threshold: float | None, timing: bool, csv_safe: bool, **_: Any) -> None:
     """Print the best classes of each image, or write them to a file.
 
     IMAGES are files, folders, patterns in quotes, and zip or tar archives.
     """
-    if output is None:
-        if resume or overwrite:
-            raise Misuse("--resume and --overwrite are about an --output file: name it")
-        if csv_safe and style != "csv":
-            raise Misuse(f"--csv-safe is about CSV, and --format is {style}: leave it out, or give --format csv")
-        bulk = Bulk(ctx, "classify", top_k=top)
-        printer = _printer(style, timing, bulk.model.config.decision.multi_label, csv_safe)
-        bulk.show(printer.image, printer.end)
-        return
-    from ..results.outputs import check
-    from ..results.rows import Classes
-
-    if timing or style != "table":
-        raise Misuse("--format and --timing are about what is printed: the ending of --output says what is written")
-    check(output, resume, overwrite, csv_safe)
-    bulk = Bulk(ctx, "classify", top_k=top)
-    bulk.write(output, Classes(bulk.model.labels, bulk.model.arch.num_classes, top), resume, overwrite)
+    path = given_output(ctx.params, "table")
+    bulk = Bulk(ctx, "classify", lambda _: {"top_k": top, "threshold": threshold})
+    if path is not None:
+        bulk.write(path)
+    elif ctx.params["style"] == "table":
+        bulk.show(TablePrinter(timing, bulk.model.config.decision.multi_label).image)
+    else:
+        bulk.print_rows(ctx.params["style"], csv_safe)
 
 
 def _percents(classes: Iterable[Prediction]) -> str:
@@ -73,12 +58,6 @@ def _answer(group: tuple[str, Answer]) -> str:
     return one_line(f"{name}: {', '.join(texts)}")
 
 
-def _printer(style: str, timing: bool, multi_label: bool, safe: bool) -> Any:
-    if style == "csv":
-        return CsvPrinter(timing, safe)
-    return JsonPrinter(timing) if style == "json" else TablePrinter(timing, multi_label)
-
-
 class TablePrinter:
     """A line an image: file, answers of groups, classes with percent; in brackets those that are not accepted."""
 
@@ -86,7 +65,9 @@ class TablePrinter:
         self.timing, self.multi_label, self.width = timing, multi_label, 0
 
     def image(self, item: Streamed) -> None:
-        """Print one line; of a class with several names the first."""
+        """Print one line; of a class with several names the first. What could not be read is told as a message."""
+        if item.error is not None:
+            return
         classes = self._classes(item.value)
         time_text = f"{item.seconds * 1e3:7.2f} ms  " if self.timing else ""
         name = plain(item.source)
@@ -99,51 +80,3 @@ class TablePrinter:
         others = _percents(p for p in result.top if p not in result.accepted)
         taken = [*map(_answer, result.answers.items()), _percents(result.accepted) or "unknown" * (not result.known)]
         return f"{'   '.join(filter(None, taken))}{others and f' ({others})'}"
-
-    def end(self) -> None:
-        """Nothing closes a table."""
-
-
-class JsonPrinter:
-    """An array with an object an image, printed as the images are done."""
-
-    def __init__(self, timing: bool) -> None:
-        self.timing, self.separator = timing, ""
-        click.echo("[", nl=False)
-
-    def image(self, item: Streamed) -> None:
-        """Print one element."""
-        row = {"file": shown(item.source), **item.value.to_dict()}
-        if self.timing:
-            row["milliseconds"] = round(1e3 * item.seconds, 3)
-        click.echo(f"{self.separator}\n  {json_text(row)}", nl=False)
-        self.separator = ","
-
-    def end(self) -> None:
-        """Close the array, which may have been interrupted after any element."""
-        click.echo("\n]")
-
-
-class CsvPrinter:
-    """A row a class: file, rank, index, id, label, probability, whether it is accepted."""
-
-    def __init__(self, timing: bool, safe: bool) -> None:
-        self.timing, self.safe = timing, safe
-        click.echo("file,rank,index,id,label,probability,accepted,milliseconds")
-
-    def image(self, item: Streamed) -> None:
-        """Print the rows of one image."""
-        name, spent = shown(item.source), f"{item.seconds * 1e3:.3f}" if self.timing else ""
-        good = item.value.accepted
-        click.echo(
-            csv_text(
-                (
-                    [name, rank, p.index, p.id, p.label, f"{p.probability:.6f}", str(p in good).lower(), spent]
-                    for rank, p in enumerate(item.value.top, 1)
-                ),
-                self.safe,
-            )
-        )
-
-    def end(self) -> None:
-        """Nothing closes a CSV file."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from .bulk import Bulk
-from .options import csv_safe_option, model_options, output_options, search_options
+from .options import csv_safe_option, given_output, model_options, output_options, rows_option, search_options
 
 
 @click.command()
@@ -16,16 +15,17 @@ from .options import csv_safe_option, model_options, output_options, search_opti
 @model_options
 @output_options("embeddings.npz")
 @csv_safe_option
+@rows_option("jsonl", "json", "csv")
 @click.pass_context
-def embed(ctx: click.Context, output: Path, resume: bool, overwrite: bool, csv_safe: bool, **_: Any) -> None:
+def embed(ctx: click.Context, csv_safe: bool, **_: Any) -> None:
     """Write the embeddings of images: what the classifier reads, 1280 values each unless the network has another head.
 
     IMAGES are files, folders, patterns in quotes, and zip or tar archives. An .npz file has `paths` [N], `embeddings`
-    float32 [N,1280], `error_paths` and `errors`.
+    float32 [N,1280], `milliseconds` [N], `error_paths` and `errors`.
     """
-    from ..results.outputs import check
-    from ..results.rows import Arrays
-
-    check(output, resume, overwrite, csv_safe)
+    path = given_output(ctx.params, "jsonl")
     bulk = Bulk(ctx, "embeddings")
-    bulk.write(output, Arrays({"embeddings": (bulk.model.arch.head_hidden_size,)}), resume, overwrite)
+    if path is not None:
+        bulk.write(path)
+    else:
+        bulk.print_rows(ctx.params["style"], csv_safe)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..arch import reduction_name
 from .bulk import Bulk
 from .codes import Misuse
-from .options import model_options, output_options, search_options
+from .options import given_output, model_options, output_options, rows_option, search_options
+
+if TYPE_CHECKING:
+    from ..runtime import Classifier
 
 
 @click.command()
@@ -25,25 +27,24 @@ from .options import model_options, output_options, search_options
     "  [default: all]",
 )
 @output_options("features.npz")
+@rows_option("jsonl", "json")
 @click.pass_context
-def features(ctx: click.Context, strides: tuple[str, ...], output: Path, resume: bool, overwrite: bool, **_: Any) -> None:
+def features(ctx: click.Context, strides: tuple[str, ...], **_: Any) -> None:
     """Write feature maps of images.
 
     IMAGES are files, folders, patterns in quotes, and zip or tar archives. An .npz file has `paths` [N], `stride_2` ...
-    `stride_32` (or `stride_4x2` ...) float32 [N,C,H,W], `error_paths` and `errors`.
+    `stride_32` (or `stride_4x2` ...) float32 [N,C,H,W], `milliseconds` [N], `error_paths` and `errors`.
     """
-    from ..results.outputs import check
-    from ..results.rows import Arrays
-
-    check(output, resume, overwrite)
-    bulk = Bulk(ctx, "feature_maps")
-    names = list(map(reduction_name, bulk.model.arch.reductions))
-    shapes = bulk.model.arch.feature_shapes(*bulk.model.preprocessing.input_size[1:])
-    wanted = bulk.options["out_indices"] = _wanted(names, strides)
-    bulk.write(output, Arrays({f"stride_{names[i]}": shapes[i] for i in wanted}), resume, overwrite)
+    path = given_output(ctx.params, "jsonl")
+    bulk = Bulk(ctx, "feature_maps", lambda model: {"out_indices": _wanted(model, strides)})
+    if path is not None:
+        bulk.write(path)
+    else:
+        bulk.print_rows(ctx.params["style"])
 
 
-def _wanted(names: list[str], strides: tuple[str, ...]) -> list[int]:
+def _wanted(model: Classifier, strides: tuple[str, ...]) -> list[int]:
+    names = list(map(reduction_name, model.arch.reductions))
     for name in strides:
         if name not in names:
             raise Misuse(f"--stride is {name!r}, expected one of this network's: {', '.join(names)}")

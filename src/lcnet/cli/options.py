@@ -13,7 +13,8 @@ import click
 from .. import formats
 from ..sources.formats import MAX_PIXELS
 from ..sources.found import MAX_MEMBER
-from ..text import lines, one_line
+from ..text import lines, one_line, plain
+from .codes import Misuse
 from .complete import ModelName
 from .streams import on_terminal
 
@@ -146,23 +147,78 @@ def format_option(command: F) -> F:
     return click.option("--format", "-f", "style", type=kinds, default="table", show_default=True)(command)
 
 
+def rows_option(*kinds: str) -> Callable[[F], F]:
+    """Add --format of what goes to standard output, the first by default; `given_output` holds it against --output."""
+    return click.option(
+        "--format",
+        "-f",
+        "style",
+        type=click.Choice(kinds),
+        help=f"What is printed; a file's ending says what it is.  [default: {kinds[0]}]",
+    )
+
+
 def output_options(default: str | None) -> Callable[[F], F]:
-    """Add --output, --resume and --overwrite."""
+    """Add --output, --resume, --update, --prune and --overwrite."""
 
     def add(command: F) -> F:
         command = click.option("--overwrite", is_flag=True, help="Replace the output file if it exists.")(command)
+        command = click.option("--prune", is_flag=True, help="With --update: drop the rows of pictures that are gone.")(command)
+        command = click.option(
+            "--update",
+            is_flag=True,
+            help="Take what the output file has not: new and changed pictures, and those that could not be read.",
+        )(command)
         command = click.option("--resume", is_flag=True, help="Go on with a file whose run was stopped.")(command)
-        path = click.Path(path_type=Path, dir_okay=False)
+        path = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
         return click.option(
             "--output",
             "-o",
             type=path,
             default=default,
             show_default=default is not None,
-            help="A file that ends in .csv, .jsonl, .npz or .parquet.",
+            help="A file that ends in .csv, .json, .jsonl, .npz or .parquet, or - for standard output.",
         )(command)
 
     return add
+
+
+def given_output(given: dict[str, Any], default: str) -> Path | None:
+    """The file that --output names, None for standard output; then `style` is what to print. Raises `InputError`.
+
+    default: the format of standard output.
+    """
+    path, safe, wide = given["output"], given.get("csv_safe", False), given.get("wide", False)
+    if given["prune"] and not given["update"]:
+        raise Misuse("--prune is about --update, which finds out what is gone: give both, or neither")
+    if path is not None and str(path) != "-":
+        _check_file(path, given, safe, wide)
+        return Path(path)
+    for name in ("resume", "update", "overwrite"):
+        if given[name]:
+            raise Misuse(f"--{name} is about an --output file: name it")
+    given["style"] = given["style"] or default
+    for name, asked in (("--csv-safe", safe), ("--wide", wide)):
+        if asked and given["style"] != "csv":
+            raise Misuse(f"{name} is about CSV, and --format is {given['style']}: leave it out, or give --format csv")
+    return None
+
+
+def _check_file(path: Path, given: dict[str, Any], safe: bool, wide: bool) -> None:
+    from ..results.outputs import check
+
+    style, ending = given["style"], path.suffix.lower()
+    if given["resume"] + given["overwrite"] + given["update"] > 1:
+        raise Misuse("--resume continues a file, --update takes what it has not, and --overwrite replaces it: choose one")
+    if wide and ending != ".csv":
+        raise Misuse(f"{plain(path)}: there is one row a picture already: --wide is about files that end in .csv: leave it out")
+    if safe and ending != ".csv":
+        raise Misuse(f"{plain(path)}: --csv-safe is about files that end in .csv: leave it out")
+    if style is not None and f".{style}" != ending:
+        raise Misuse(
+            f"--format {style} is about what is printed, and {plain(path)} is written as its ending says: leave --format out"
+        )
+    check(path, given["resume"], given["overwrite"], given["update"])
 
 
 def csv_safe_option(command: F) -> F:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from threading import Lock
 from typing import TextIO
 
 from ..text import one_line
@@ -33,15 +34,31 @@ class Progress:
         self.started = clock()
         self.next = self.started + PATIENCE if draw and on_terminal(stream) else float("inf")
         self.counting = self.drawn = False
+        self.lock = Lock()
+
+    def begin(self, done: int) -> None:
+        """Now the first picture is worked on; `done` were done before."""
+        self.first = self.done = done
+        self.started = self.clock()
 
     def advance(self) -> None:
         """One more is done."""
         self.done += 1
         now = self.clock()
         if now >= self.next:
-            self.next = now + PAUSE
             self._count()
-            self.stream.write(_CLEAR + self.line(now))
+            self._draw(self.line(now), now)
+
+    def show(self, text: str) -> None:
+        """Show what is being done where nothing is counted; may be called by any thread, and as often as one likes."""
+        now = self.clock()
+        if now >= self.next:
+            self._draw(f"{one_line(text)} ...", now)
+
+    def _draw(self, text: str, now: float) -> None:
+        with self.lock:
+            self.next = now + PAUSE
+            self.stream.write(_CLEAR + text)
             self.stream.flush()
             self.drawn = True
 
@@ -62,9 +79,10 @@ class Progress:
 
     def clear(self) -> None:
         """Remove the line."""
-        if self.drawn:
-            self.stream.write(_CLEAR)
-            self.drawn = False
+        with self.lock:
+            if self.drawn:
+                self.stream.write(_CLEAR)
+                self.drawn = False
 
     def _count(self) -> None:
         if self.counting:

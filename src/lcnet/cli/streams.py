@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 import click
 
+from ..stop import unbroken
 from ..text import reason
 from .codes import READER_GONE, Failure
 
@@ -27,7 +28,9 @@ class _Raw(io.FileIO):
         """Write some of the bytes."""
         try:
             while not self.failed:
-                if (count := super().write(data)) is not None:
+                with unbroken():
+                    count = super().write(data)
+                if count is not None:
                     return count
                 select.select([], [self], [])
         except OSError as error:

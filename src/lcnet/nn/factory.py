@@ -125,7 +125,7 @@ def _build(source: ModelSource, chosen: ModelOptions, bn_eps: float) -> Trunk:
     cfg = source.public_cfg
     classes = cfg["num_classes"] if chosen.num_classes is None else chosen.num_classes
     arch = replace(source.arch, in_chans=chosen.in_chans or cfg["input_size"][0], num_classes=classes)
-    act_layer = activation(chosen.act_layer or arch.activation)
+    act_layer = activation(arch.activation if chosen.act_layer is None else chosen.act_layer)
     style = Style(act_layer, chosen.bn_eps or bn_eps, chosen.bn_momentum, arch.hard_sigmoid_slope)
     model: Trunk
     if chosen.features_only:

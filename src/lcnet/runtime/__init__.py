@@ -21,7 +21,7 @@ from ..errors import InputError, ModelFileError
 from ..modelfile import ModelFile
 from ..sources.formats import MAX_PIXELS
 from ..text import one_line, short
-from .decision import accepted, answers, probabilities, rules
+from .decision import Rule, accepted, answers, probabilities, rules
 from .layers import native_layers
 from .result import Prediction as Prediction
 from .result import Result as Result
@@ -147,10 +147,14 @@ class Classifier:
         source = short(one_line(str(self.config.provenance.get("source", ""))))
         return f"<lcnet.Classifier {self.arch.name} {source} isa={self.isa} {self.precision} threads={self.threads}>"
 
-    def classify(self, images: Any, top_k: int = 5) -> list[Result]:
-        """Return the `top_k` most probable classes of each image; always a list, one `Result` an image."""
+    def classify(self, images: Any, top_k: int = 5, threshold: float | None = None) -> list[Result]:
+        """Return the `top_k` most probable classes of each image; always a list, one `Result` an image.
+
+        threshold: the least accepted probability, 0 to 1, of every class, in place of the model's own.
+        """
         _check_count("top_k", top_k)
-        return [self._result(row, top_k) for row in self.probs(images)]
+        by = self._rules_at(threshold)
+        return [self._result(row, top_k, by) for row in self.probs(images)]
 
     def logits(self, images: Any) -> np.ndarray:
         """Return the values before softmax, float32 [N, num_classes]."""
@@ -201,6 +205,7 @@ class Classifier:
         batch_size: int | None = None,
         workers: int | None = None,
         frames: str | int = "first",
+        threshold: float | None = None,
     ) -> Generator[Streamed, None, None]:
         """Yield `Streamed(source, value, error, seconds)` for each image, in order, with threads and bounded memory.
 
@@ -210,12 +215,12 @@ class Classifier:
         unreadable image, or `yield` it with its `error`. batch_size: images a worker takes at once at most.
         workers: threads that decode and run, by default as many as the model's; 0 does everything in the caller's. frames:
         of files with several `first`, `all`, or at most so many, evenly spaced; then each is a source of its own, `a.gif/#2`.
-        Closing the iterator stops the threads.
+        threshold: as `classify` takes it. Closing the iterator stops the threads.
         """
         from ..sources import find
         from .stream import stream
 
-        answer = self.answer(kind, top_k, out_indices)
+        answer = self.answer(kind, top_k, out_indices, threshold)
         workers = self.threads if workers is None else workers
         sources = self.expand(find(images, recursive), frames)
         return stream(sources, self.preprocess, answer, errors, batch_size, workers)
@@ -228,7 +233,9 @@ class Classifier:
         check_frames(frames)
         return sources if frames == FIRST else expand(sources, frames, self.preprocessing, self.max_pixels)
 
-    def answer(self, kind: str = "classify", top_k: int = 5, out_indices: Sequence[int] | None = None) -> Answer:
+    def answer(
+        self, kind: str = "classify", top_k: int = 5, out_indices: Sequence[int] | None = None, threshold: float | None = None
+    ) -> Answer:
         """Return the function from ready input, float32 [N,C,H,W], to N values as `stream` yields them for `kind`.
 
         Raises `InputError` for options that are wrong, or that this model cannot serve, now and not when it is called.
@@ -236,10 +243,11 @@ class Classifier:
         if kind not in KINDS:
             raise InputError(f"kind is {kind!r}, expected {' or '.join(map(repr, KINDS))}")
         _check_count("top_k", top_k)
+        self._rules_at(threshold)
         if kind in ("classify", "probs", "logits") and not self.arch.num_classes:
             raise InputError(_NO_CLASSIFIER)
         if kind == "classify":
-            return lambda x: self.classify(x, top_k)
+            return lambda x: self.classify(x, top_k, threshold)
         if kind == "feature_maps":
             self._indices(out_indices)
             return lambda x: [list(maps) for maps in zip(*self.feature_maps(x, out_indices), strict=True)]
@@ -323,14 +331,22 @@ class Classifier:
 
         return batch(images, self.preprocessing, self.max_pixels, first, self.decode == "fast", seen)
 
-    def _result(self, probs: np.ndarray, top_k: int) -> Result:
+    def _rules_at(self, threshold: float | None) -> tuple[Rule, ...]:
+        """What decides, with one threshold for all classes if there is one. Raises `InputError`."""
+        if threshold is None:
+            return self._rules
+        if not isinstance(threshold, (int, float)) or isinstance(threshold, bool) or not 0 <= threshold <= 1:
+            raise InputError(f"threshold is {threshold!r}, expected a number from 0 to 1")
+        return tuple(rule._replace(least=np.full_like(rule.least, threshold)) for rule in self._rules)
+
+    def _result(self, probs: np.ndarray, top_k: int, by: tuple[Rule, ...]) -> Result:
         names = self.labels.names if self.labels else None
         ids = self.labels.ids if self.labels else None
 
         def predictions(order: Iterable[int]) -> tuple[Prediction, ...]:
             return tuple(Prediction(i, names[i] if names else str(i), ids[i] if ids else None, float(probs[i])) for i in order)
 
-        chosen = accepted(probs[None], self._rules)[0].nonzero()[0]
+        chosen = accepted(probs[None], by)[0].nonzero()[0]
         taken = predictions(chosen[np.argsort(-probs[chosen], kind="stable")].tolist())
         answered = answers(self.config.decision.groups or (), (p.label for p in taken))
         return Result(predictions(_largest(probs, top_k)), taken, answered)

@@ -19,6 +19,7 @@ from ..image.pixels import name_of
 from ..image.reading import file_of
 from ..sources.found import Found, problem
 from ..sources.pipes import open_file
+from ..sources.stamp import place
 
 
 class Frame(Found):
@@ -27,7 +28,7 @@ class Frame(Found):
     __slots__ = ("_film", "_last", "_pixels", "_reason", "number", "of")
 
     def __init__(self, film: Film, of: Any, index: int, last: bool) -> None:
-        super().__init__(f"{_name(of)}/#{index + 1}", bytes)
+        super().__init__(f"{_name(of)}/#{index + 1}", bytes, file=place(of))
         self.of, self.number = of, index + 1
         self._film, self._last = film, last
         self._pixels: np.ndarray | None = None
@@ -61,7 +62,7 @@ def expand(sources: Iterable[Any], frames: str | int, preprocessing: Preprocessi
             again, file = _held(source)
         except ImageError as error:  # asked again, a pipe would have nothing more to say
             name = _name(source)
-            yield problem(name, str(error).removeprefix(f"{name}: "))
+            yield problem(name, str(error).removeprefix(f"{name}: "), place(source), getattr(source, "hides", False))
         except Exception:  # whatever a file object raises: decoding tells what is wrong
             yield source
         else:
@@ -81,7 +82,7 @@ def _of_file(
         return
     if film.count > MAX_FRAMES:
         file.close()
-        yield problem(_name(source), f"it has more than {MAX_FRAMES} frames: cut it into files of fewer")
+        yield problem(_name(source), f"it has more than {MAX_FRAMES} frames: cut it into files of fewer", place(source))
         return
     indices = chosen(film.count, frames)
     for index in indices:
@@ -112,4 +113,4 @@ def _held(source: Any) -> tuple[Any, BinaryIO]:
 
 
 def _kept(source: Any, data: bytes) -> Found:
-    return Found(_name(source), lambda: data, len(data))
+    return Found(_name(source), lambda: data, len(data), place(source))

@@ -145,7 +145,7 @@ def _matches(pattern: str, recursive: bool, passed: Passed) -> Iterator[Any]:
 
     matches = sorted(iglob(pattern, recursive=True))  # noqa: PTH207  # pathlib refuses absolute patterns
     if not matches:
-        yield problem(pattern, "no file matches this pattern")
+        yield problem(pattern, "no file matches this pattern", hides=True)
     yield from _files(map(Path, matches), recursive, passed, globs=False)
 
 
@@ -162,7 +162,7 @@ def _walk(top: Any, recursive: bool, passed: Passed) -> Iterator[Any]:
             seen.add((status.st_dev, status.st_ino))
             names, below = _entries(folder, passed)
         except OSError as error:
-            yield problem(str(folder), f"this folder cannot be read: {reason(error)}")
+            yield problem(str(folder), f"this folder cannot be read: {reason(error)}", str(folder), hides=True)
             continue
         yield from (folder / name for name in names)
         if recursive:

@@ -42,7 +42,7 @@ def members(path: Any, limit: int, passed: Passed) -> Iterator[Found]:
         yield from kind(name, limit, passed)
     except Exception as error:  # whatever the archive modules raise for hostile bytes
         how = "cannot be read" if kind is _zip_members else "cannot be read to its end"
-        yield problem(name, f"this archive {how}: {reason(error)}")
+        yield problem(name, f"this archive {how}: {reason(error)}", file=name, hides=True)
 
 
 def _read(file: Any, limit: int) -> bytes:
@@ -76,11 +76,11 @@ def _zip_members(path: str, limit: int, passed: Passed) -> Iterator[Found]:
         if grows([total], size):
             raise ValueError(GROWS)
         if kind not in (0, stat.S_IFREG):
-            yield problem(name, _LINK if kind == stat.S_IFLNK else _SPECIAL)
+            yield problem(name, _LINK if kind == stat.S_IFLNK else _SPECIAL, path)
         elif index in bad:
-            yield problem(name, OVERLAPS)
+            yield problem(name, OVERLAPS, path)
         else:
-            yield Found(name, partial(archive.read, info, name))
+            yield Found(name, partial(archive.read, info, name), file=path)
 
 
 class _Zip:
@@ -128,7 +128,7 @@ def _tar_members(path: str, limit: int, passed: Passed) -> Iterator[Found]:
                 if info.isdir():
                     continue
                 if is_picture(info.name):
-                    yield _tar_member(archive, file, info, f"{path}!/{info.name}", limit)
+                    yield _tar_member(archive, file, info, path, limit)
                 else:
                     passed.add(info.name)
 
@@ -148,14 +148,15 @@ def _headers(archive: tarfile.TarFile, file: _Metered, most: int | None) -> Iter
         raise ValueError("it is damaged or cut short")
 
 
-def _tar_member(archive: Any, file: _Metered, info: tarfile.TarInfo, name: str, limit: int) -> Found:
+def _tar_member(archive: Any, file: _Metered, info: tarfile.TarInfo, path: str, limit: int) -> Found:
+    name = f"{path}!/{info.name}"
     if not info.isreg():
-        return problem(name, _LINK if info.issym() or info.islnk() else _SPECIAL)
+        return problem(name, _LINK if info.issym() or info.islnk() else _SPECIAL, path)
     if info.size > limit:
-        return problem(name, _too_large(info.size, limit))
+        return problem(name, _too_large(info.size, limit), path)
     file.left = info.size + MAX_HEADER
     data = _read(archive.extractfile(info), limit)
-    return Found(name, lambda: data, len(data))
+    return Found(name, lambda: data, len(data), path)
 
 
 def _decompressed(raw: Any) -> Any:

@@ -15,13 +15,14 @@ MAX_MEMBER = 256 << 20  # bytes of one picture in an archive, uncompressed
 class Found:
     """A picture inside something else, such as an archive, or the reason why there is none.
 
-    `str()` is its name, `open()` gives its bytes as a file or raises `ImageError`; `weight` is what it keeps in memory.
+    `str()` is its name, `open()` gives its bytes as a file or raises `ImageError`; `weight` is what it keeps in memory,
+    `file` the path of the file that it is in, if it is in one, and `hides` says that it stands for pictures that nobody sees.
     """
 
-    __slots__ = ("_read", "name", "weight")
+    __slots__ = ("_read", "file", "hides", "name", "weight")
 
-    def __init__(self, name: str, read: Callable[[], bytes], weight: int = 0) -> None:
-        self.name, self._read, self.weight = name, read, weight
+    def __init__(self, name: str, read: Callable[[], bytes], weight: int = 0, file: str | None = None) -> None:
+        self.name, self._read, self.weight, self.file, self.hides = name, read, weight, file, False
 
     def __str__(self) -> str:
         return self.name
@@ -43,13 +44,18 @@ class _NamedBytes(BytesIO):
         self.name = name
 
 
-def problem(name: str, reason: str) -> Found:
-    """Stand for something that is no readable picture: opening it raises `ImageError`."""
+def problem(name: str, reason: str, file: str | None = None, hides: bool = False) -> Found:
+    """Stand for something that is no readable picture: opening it raises `ImageError`.
+
+    hides: it may hold pictures, as a folder or an archive that cannot be read.
+    """
 
     def read() -> bytes:
         raise ImageError(f"{name}: {reason}")
 
-    return Found(name, read)
+    found = Found(name, read, file=file)
+    found.hides = hides
+    return found
 
 
 def is_picture(name: str) -> bool:

@@ -84,8 +84,7 @@ class FloatReference {
     return x;
   }
 
-  static Tensor conv(const Tensor& x, const lcnet::Spatial& s, lcnet::Stride stride, bool depthwise,
-                     lcnet::Activation act) {
+  static Tensor conv(const Tensor& x, const lcnet::Spatial& s, lcnet::Stride stride, bool depthwise, lcnet::Activation act) {
     Tensor out{s.channels, lcnet::strided(x.height, stride.h), lcnet::strided(x.width, stride.w), {}};
     const size_t taps = s.in_chans * s.kernel * s.kernel;
     for (size_t o = 0; o < s.channels; ++o)

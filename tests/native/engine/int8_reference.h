@@ -111,8 +111,7 @@ struct Int8Reference {
   void head(const std::vector<float>& pooled) {
     embedding = pooled;
     if (net.head.out) embedding = dense(code(pooled, net.head, 1), net.head, true);
-    if (net.classifier.out)
-      logits = dense(code(embedding, net.classifier, net.head.out ? times() : 1), net.classifier, false);
+    if (net.classifier.out) logits = dense(code(embedding, net.classifier, net.head.out ? times() : 1), net.classifier, false);
     if (net.head.out)
       for (float& v : embedding) v *= unit();
   }
@@ -172,7 +171,8 @@ struct Int8Reference {
           sums[p] += s.w[o * taps + t] * (centered ? code - zero : code);
         }
       if (fits) fit_channel(sums, const_cast<float&>(s.scale[o]), const_cast<float&>(s.b[o]));
-      for (int32_t sum : sums) out.values.push_back(lcnet::activate(lcnet::pre_activation(sum, s.scale[o], s.b[o]), net.activation));
+      for (int32_t sum : sums)
+        out.values.push_back(lcnet::activate(lcnet::pre_activation(sum, s.scale[o], s.b[o]), net.activation));
     }
     return out;
   }
