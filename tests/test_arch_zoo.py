@@ -4,11 +4,13 @@ import re
 
 import numpy as np
 import pytest
+from conftest import SHARED_DATA
 
 import lcnet
 from lcnet import zoo
 from lcnet.arch import WIDTHS, Arch, conv_size, round_channels
 from lcnet.config import Preprocessing
+from lcnet.convert.describe import config_of
 from lcnet.errors import InputError
 from lcnet.labels import load_labels
 
@@ -239,6 +241,7 @@ def test_unknown_names(name, match):
         zoo.find(name)
 
 
+PADDLEOCR = ["PP-LCNet_x0_25_textline_ori", "PP-LCNet_x1_0_doc_ori", "PP-LCNet_x1_0_table_cls", "PP-LCNet_x1_0_textline_ori"]
 ELSEWHERE = ("lcnet_025", "lcnet_200", "lcnet_250")  # widths that timm has not
 
 
@@ -264,10 +267,11 @@ def test_names_of_models_and_of_weights():
     assert lcnet.list_models() == sorted(zoo.WIDTHS) and lcnet.list_models("resnet*") == lcnet.list_pretrained("resnet*") == []
     assert lcnet.list_models("lcnet_0*", exclude_filters=["*_0?5"]) == ["lcnet_050"]
     weights = ["lcnet_050.cifar10", "lcnet_050.ra2_in1k", "lcnet_075.ra2_in1k", "lcnet_100.ra2_in1k"]
-    assert lcnet.list_pretrained() == lcnet.list_models(pretrained=True) == weights
-    assert (
-        lcnet.list_pretrained("lcnet_050") == weights[:2] and lcnet.list_pretrained(exclude_filters="lcnet_050") == weights[2:]
-    )
+    assert lcnet.list_pretrained() == lcnet.list_models(pretrained=True) == [*PADDLEOCR, *weights]
+    assert lcnet.list_pretrained("lcnet_050") == weights[:2]
+    assert lcnet.list_pretrained(exclude_filters=["lcnet_050", "PP-*"]) == weights[2:]
+    assert lcnet.list_pretrained("PP-*x1_0*") == PADDLEOCR[1:] and lcnet.list_models("PP-*") == []
+    assert all(lcnet.is_model(name) for entry in map(zoo.find, PADDLEOCR) for name in (entry.name, *entry.aliases))
     assert all(zoo.find(name).pretrained and lcnet.is_model(name) for name in weights)
     assert lcnet.list_models(pretrained=True, include_tags=False) == ["lcnet_050", "lcnet_075", "lcnet_100"]
 
@@ -289,12 +293,20 @@ def test_names_are_models_where_timm_says_so(timm):
 def test_search():
     everything = [e.name for e in zoo.search()]
     assert sorted(everything) == sorted(e.name for e in zoo.ENTRIES)
-    assert [e.arch_name for e in zoo.search()] == sorted(e.arch_name for e in zoo.ENTRIES)
+    archs = [e.arch_name for e in zoo.search()]
+    assert archs[:-4] == sorted(archs[:-4]) and everything[-4:] == PADDLEOCR
+    assert [e.name for e in zoo.search("textline_ori")] == [PADDLEOCR[0], PADDLEOCR[3]]
+    assert [e.name for e in zoo.search("table_*")] == [PADDLEOCR[2]]  # by its short name
     assert [e.name for e in zoo.search("lcnet_075")] == ["lcnet_075.ra2_in1k", "lcnet_075.paddle_in1k"]
     assert {e.name for e in zoo.search("ssld")} == {f"lcnet_{w}.paddle_ssld_in1k" for w in ("025", "050", "100", "250")}
     assert [e.name for e in zoo.search("*_15?.un*")] == ["lcnet_150.untrained"]
     pretrained = {e.name for e in zoo.search(pretrained=True)}
-    assert pretrained == {"lcnet_050.ra2_in1k", "lcnet_075.ra2_in1k", "lcnet_100.ra2_in1k", "lcnet_050.cifar10"}
+    assert pretrained - set(PADDLEOCR) == {
+        "lcnet_050.ra2_in1k",
+        "lcnet_075.ra2_in1k",
+        "lcnet_100.ra2_in1k",
+        "lcnet_050.cifar10",
+    }
     assert zoo.search("lcnet_999") == []
 
 
@@ -312,6 +324,10 @@ def test_search():
         ("lcnet_150.paddle_in1k", "imagenet", (73.71, 91.53)),
         ("lcnet_250.paddle_ssld_in1k", "imagenet", (80.82, 95.33)),
         ("lcnet_025.paddle_ssld_in1k", "imagenet", (53.43, None)),
+        ("doc_ori", "paddle", (99.06, None)),
+        ("textline_ori", "paddle", (99.42, None)),
+        ("textline_ori_025", "paddle", (98.85, None)),
+        ("table_cls", "paddle", (94.2, None)),
     ],
 )
 def test_published_accuracy(name, results, accuracy):
@@ -332,6 +348,28 @@ def test_places_of_the_weights():
     for entry in zoo.ENTRIES:
         assert sum(bool(x) for x in (entry.hub_id, entry.bundled, entry.url)) == (not entry.name.endswith("untrained"))
         assert re.fullmatch(r"[0-9a-f]{64}", entry.sha256 or "0" * 64)
+
+
+@pytest.mark.parametrize("alias", ["doc_ori", "textline_ori", "textline_ori_025", "table_cls"])
+def test_short_names_stand_for_what_is_published(alias):
+    entry = zoo.find(alias)
+    assert entry is zoo.find(entry.name) and entry.aliases == (alias,)
+    assert entry.hub_id == f"PaddlePaddle/{entry.name}" and entry.paddle and entry.latency
+
+
+def test_no_two_weights_share_a_name():
+    names = zoo._names()
+    assert len(set(names)) == len(names)
+    assert not set(names) & (set(zoo.ELSEWHERE) | set(zoo.NO_LCNETS))
+
+
+def test_paddles_own_files_say_what_the_zoo_says():
+    folder = SHARED_DATA / "paddle" / "PP-LCNet_x1_0_doc_ori_graph_only"
+    if not folder.is_dir():
+        pytest.skip("the samples of Paddle's files are not beside the checkout")
+    said, entry = config_of(folder / "inference.yml"), zoo.find("doc_ori")
+    assert said.labels == entry.config().labels
+    assert Preprocessing(**said.preprocessing) == entry.preprocessing
 
 
 def test_every_entry_describes_itself():

@@ -28,8 +28,8 @@ BELOW = {
     "zoo": "labels",
     "modelfile": "zoo files",
     "image": "config sources _native",
-    "hub": "modelfile",
     "convert": "modelfile",
+    "hub": "convert",
     "data": "image",
     "runtime": "hub image sources cpus _native",
     "dataset": "image sources labels files cpus",
@@ -37,7 +37,7 @@ BELOW = {
     "export": "runtime",
     "evaluate": "dataset results renamed",
     "quantize": "evaluate",
-    "nn": "hub convert renamed",
+    "nn": "hub renamed",
     "train": "nn evaluate stop _native",  # the gradient of a depthwise conv is a kernel too
     "bench": "runtime export nn",
 }

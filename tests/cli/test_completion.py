@@ -49,7 +49,7 @@ def completed(place, line):
     return [row.partition(",")[2] if row.startswith("plain") else row for row in told.split()]
 
 
-MODELS = sorted({*zoo.list_models(), *(e.name for e in zoo.search())})
+MODELS = sorted({*zoo.list_models(), *(name for e in zoo.search() for name in (e.name, *e.aliases))})
 OF_050 = [name for name in MODELS if name.startswith("lcnet_050")]
 
 
@@ -65,6 +65,7 @@ OF_050 = [name for name in MODELS if name.startswith("lcnet_050")]
         ("lcnet classify a.jpg --model=lcnet_050", [*OF_050, "file,lcnet_050"]),
         ("lcnet classify a", ["file,a"]),
         ("lcnet info lcnet_050", [*OF_050, "file,lcnet_050"]),
+        ("lcnet info doc", ["doc_ori", "file,doc"]),
         ("lcnet evaluate ", [*MODELS, "file,"]),
         ("lcnet evaluate lcnet_050 ", ["file,"]),
         ("lcnet evaluate -m lcnet_050 ", ["file,"]),

@@ -214,14 +214,22 @@ def test_weights_behind_a_redirect_have_the_name_that_the_hub_gives(server, cach
 
 
 def test_an_etag_of_another_file_does_not_harm_that_file(server, cache, plain, files):
-    config = hashlib.sha1(files["config.json"]).hexdigest()
+    """One that is no hash proves nothing, and may be the same for all."""
+    server.alter = lambda headers: {k: '"one-for-all"' if k.endswith(("ETag", "Etag")) else v for k, v in headers.items()}
+    path = Path(run(server, cache, NAME)["results"][0]["path"])
+    config = path.with_name("config.json")
+    assert (path.read_bytes(), config.read_bytes()) == (plain, files["config.json"])
+    assert path.is_symlink() and not config.is_symlink()
+
+
+@pytest.mark.parametrize("of", ["config.json", "model.safetensors"])
+def test_what_differs_from_the_hash_that_git_has_of_it_is_refused(server, cache, plain, files, of):
     run(server, cache, NAME)
-    server.repos[REPO].commits[SECOND] = files
-    before = listing(cache)
-    server.alter = lambda headers: {**headers, "X-Linked-Etag": f'"{config}"'}
-    path = Path(run(server, cache, f"{NAME}@{SECOND}")["results"][0]["path"])
-    assert path.read_bytes() == plain
-    assert not path.is_symlink()
+    server.repos[REPO].commits[SECOND] = {**files, of: files[of] + b" "}
+    server.stated[of] = hashlib.sha1(b"blob %d\0" % len(files[of]) + files[of]).hexdigest()
+    before = {path: data for path, data in listing(cache).items() if "snapshots" not in str(path)}
+    result = run(server, cache, f"{NAME}@{SECOND}")["results"][0]
+    assert f"{of} of {REPO}" in result["error"] and f"expected git hash {server.stated[of]}, found " in result["error"]
     assert before.items() <= listing(cache).items()
 
 

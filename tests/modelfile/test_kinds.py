@@ -159,7 +159,6 @@ def test_a_checkpoint_is_sent_to_convert_and_read_there(torch, tmp_path):
     ("names", "match"),
     [
         (["saved_model.pb", "variables"], "this folder is a TensorFlow SavedModel"),
-        (["inference.json", "inference.pdiparams"], "PaddlePaddle inference graph"),
         ([".metadata", "__0_0.distcp"], "dcp_to_torch DIR"),
         (["a.xml", "a.mapping"], "an OpenVINO graph"),
     ],
@@ -170,6 +169,16 @@ def test_folders_are_named_too(tmp_path, names, match):
     with pytest.raises(ModelFileError, match=match):
         load_state_dict(tmp_path)
     with pytest.raises(WeightsError, match=match):
+        lcnet.load(tmp_path)
+
+
+def test_a_folder_of_paddles_is_named_or_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    for name in ("inference.json", "inference.pdiparams"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(ModelFileError, match="this folder is a PaddlePaddle inference graph"):
+        load_state_dict(tmp_path)
+    with pytest.raises(ModelFileError, match="JSON"):
         lcnet.load(tmp_path)
 
 

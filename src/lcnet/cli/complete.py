@@ -32,10 +32,10 @@ class ModelName(Named):
     """A model of `lcnet models`, or a file."""
 
     def names(self) -> Iterable[str]:
-        """Architectures, and all their weights."""
+        """Architectures, all their weights, and the short names of some."""
         from .. import zoo
 
-        return [*zoo.list_models(), *(entry.name for entry in zoo.search())]
+        return [*zoo.list_models(), *(name for entry in zoo.search() for name in (entry.name, *entry.aliases))]
 
 
 class RecipeName(Named):

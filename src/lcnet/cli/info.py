@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from textwrap import wrap
 from typing import Any
@@ -50,6 +51,7 @@ def cpu_text(facts: dict[str, Any]) -> str:
 
 def model_facts(name: str) -> dict[str, Any]:
     """Describe a model by its file, or by the zoo's entry if the weights are not here."""
+    from .. import zoo
     from ..labels.limits import limits_of
 
     config, path = _describe(name)
@@ -71,6 +73,7 @@ def model_facts(name: str) -> dict[str, Any]:
         "decision": asdict(config.decision),
         "limits": limits_of(config.labels.names) if config.labels else None,
         "provenance": config.provenance,
+        "release": zoo.release(config.provenance),
         "quantization": asdict(config.quantization) if config.quantization else None,
         "layers": layers,
         "feature_maps": [{"stride": s, "shape": list(shape)} for s, shape in shapes],
@@ -101,12 +104,14 @@ def _network(arch: dict[str, Any]) -> str:
 
 def _describe(name: str) -> tuple[Any, str | None]:
     from .. import hub, modelfile, zoo
-    from ..errors import WeightsError
+    from ..errors import InputError, WeightsError
 
     try:
         found = hub.locate(name, offline=True)
     except WeightsError:
-        return zoo.find(name).config(), None
+        with suppress(InputError):
+            return zoo.find(name).config(), None
+        raise
     return modelfile.read_config(found.path, found.config), shown(found.path)
 
 
@@ -144,6 +149,7 @@ def model_text(facts: dict[str, Any]) -> str:
             *_titled("decision", decision_lines(facts["decision"], labels["names"] if labels else ())),
             *_titled("limits", wrap(facts["limits"] or "", 100)),
             *(f"{one_line(k):<14} {one_line(_short(v))}" for k, v in facts["provenance"].items()),
+            *([f"release        {facts['release']}"] if facts["release"] else []),
             *([f"int8           {one_line(verdict_text(quantized['verdict']))}"] if quantized else []),
         ]
     )

@@ -8,7 +8,7 @@ import click
 
 from .. import zoo
 from ..errors import InputError
-from ..zoo import SETS
+from ..zoo import LATENCY, SETS
 from .complete import ModelName
 from .options import columns, csv_safe_option, csv_text, format_option, json_text, say
 
@@ -39,13 +39,16 @@ def row(entry: Any) -> dict[str, Any]:
     accuracy = {s: dict(zip(("top1", "top5"), entry.accuracy.get(s, (None, None)), strict=True)) for s in SETS}
     return {
         "name": entry.name,
+        "aliases": list(entry.aliases),
         "parameters": entry.arch.parameters,
         "macs_224": entry.arch.macs(),
+        "macs": entry.arch.macs(*entry.preprocessing.input_size[1:]),
         "classes": entry.num_classes,
         "file_bytes": entry.size,
         "input_size": list(entry.preprocessing.input_size),
         "weights": whereabouts(entry),
         "accuracy": accuracy,
+        "latency_ms": entry.latency,
         "source": entry.source,
         "license": entry.license,
     }
@@ -66,7 +69,8 @@ def flat(row: dict[str, Any]) -> dict[str, Any]:
     """Spread the accuracies into columns, for CSV."""
     accuracy = {f"{s}_{k}": v for s, pair in row["accuracy"].items() for k, v in pair.items()}
     size = "x".join(map(str, row["input_size"]))
-    return {**{k: v for k, v in row.items() if k != "accuracy"}, "input_size": size, **accuracy}
+    texts = {"aliases": " ".join(row["aliases"]), "input_size": size}
+    return {**{k: v for k, v in row.items() if k != "accuracy"}, **texts, **accuracy}
 
 
 def table(rows: list[dict[str, Any]], wide: bool) -> str:
@@ -79,16 +83,29 @@ def table(rows: list[dict[str, Any]], wide: bool) -> str:
             columns([["model", "params", "MACs", "file", "weights", *head], *lines], right=(1, 2, 3)),
             "",
             "Accuracy: top-1 / top-5 in percent, as published; MACs at 224 x 224.",
+            *(["MACs of text lines at 80 x 160."] if any(not square(row) for row in rows) else []),
             *notes,
+            *short_names(rows),
             *(f"from: {s}" for s in sources),
         ]
     )
 
 
+def short_names(rows: list[dict[str, Any]]) -> list[str]:
+    """The models that have a shorter name, and the latency that was published of them."""
+    named = [[" ".join(r["aliases"]), r["name"], f"{r['latency_ms']:.2f} ms"] for r in rows if r["aliases"]]
+    return ["", columns([["short name", "model", "latency"], *named], right=(2,)), "", f"Latency: {LATENCY}."] if named else []
+
+
 def facts(row: dict[str, Any]) -> list[str]:
     """What a row begins with."""
-    macs = f"{row['macs_224'] / 1e6:.1f} M"
+    macs = f"{row['macs_224' if square(row) else 'macs'] / 1e6:.1f} M"
     return [row["name"], f"{row['parameters'] / 1e6:.2f} M", macs, megabytes(row["file_bytes"]), row["weights"]]
+
+
+def square(row: dict[str, Any]) -> bool:
+    """Whether the input is as high as it is wide."""
+    return bool(row["input_size"][1] == row["input_size"][2])
 
 
 def _every_set(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]], list[str]]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import zoo
-from ..arch import HEAD_CHANNELS, WIDTHS, Arch
+from ..arch import HEAD_CHANNELS, Arch
 from ..config import Decision, Labels, ModelConfig, Preprocessing, from_json
 from ..errors import InputError, ModelFileError
 from ..labels import load_labels
@@ -152,7 +152,7 @@ def _float_only(config: ModelConfig) -> ModelConfig:
 
 def _named(name: str, arch: Arch) -> ModelConfig:
     entry = zoo.find(name)
-    if WIDTHS[entry.arch_name] != arch.width:
+    if entry.arch.width != arch.width:
         raise ModelFileError(f"the tensors are those of {arch.name}, not of {name}")
     config = entry.config()
     labels = config.labels if arch.num_classes == entry.num_classes else None

@@ -251,7 +251,7 @@ def target(located: Located, output: Path | None) -> Path:
 
     path = located.path.resolve()
     ours = any(path.is_relative_to(folder.resolve()) for folder in (BUNDLED, cache_folder()))
-    if output is None and (ours or located.source.startswith("hf-hub:")):
+    if output is None and (ours or located.converted or located.source.startswith("hf-hub:")):
         shared = "is shared (bundled, or in the download cache) and is not changed"
         raise InputError(f"{located.path} {shared}: name a file with --output")
     if output is not None:

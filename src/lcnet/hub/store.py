@@ -16,6 +16,7 @@ from ..errors import WeightsError
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+_GIT = re.compile(r"[0-9a-f]{40}")
 _NAME = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _TRUE = ("1", "ON", "YES", "TRUE")
 
@@ -59,6 +60,34 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def sha256_of(path: Path) -> str:
+    """That of a file, whatever its size. Raises `OSError`."""
+    import hashlib
+
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_digest(name: str) -> bool:
+    """Whether an ETag is a hash of the content: a sha256 of large files (LFS, xet), git's of the others."""
+    return bool(SHA256.fullmatch(name) or _GIT.fullmatch(name))
+
+
+def digest(data: bytes, like: str) -> tuple[str, str]:
+    """The kind of a hash such as `like`, and that of `data`."""
+    if len(like) == 64:
+        return "sha256", sha256(data)
+    import hashlib
+
+    return "git hash", hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def promised(path: Path) -> str | None:
+    """The sha256 that names a snapshot's blob, where the cache has links."""
+    name = path.readlink().name if path.is_symlink() else ""
+    return name if SHA256.fullmatch(name) else None
+
+
 def has(folder: Path, name: str) -> bool:
     """Whether a blob is there whose content is what its name, a sha256, promises."""
     with suppress(OSError):
@@ -76,7 +105,7 @@ def put(folder: Path, commit: str, file: str, name: str, staging: Path, fresh: P
 
     entry, blob = folder / "snapshots" / commit / file, folder / "blobs" / name
     for path in (entry, blob):
-        _check_inside(folder, path)
+        check_inside(folder, path)
         path.parent.mkdir(parents=True, exist_ok=True)
     wanted = fresh is None or _is_free(blob, fresh)
     link = _link(staging / "link", os.path.relpath(blob, entry.parent)) if wanted else None
@@ -93,7 +122,7 @@ def point(folder: Path, revision: str, commit: str) -> None:
 
     path = folder / "refs" / revision
     if revision != commit:
-        _check_inside(folder, path)
+        check_inside(folder, path)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, commit.encode())
 
@@ -105,7 +134,7 @@ def remove(entry: Path, content: str) -> None:
     Raises `OSError`, `WeightsError` if the entry lies outside of its repository's folder.
     """
     folder = entry.parents[2]
-    _check_inside(folder, entry)
+    check_inside(folder, entry)
     blob = entry.parent / entry.readlink() if entry.is_symlink() else None
     entry.unlink()
     ours = blob is not None and blob.parent.resolve() == folder.resolve() / "blobs"
@@ -113,7 +142,8 @@ def remove(entry: Path, content: str) -> None:
         blob.unlink(missing_ok=True)
 
 
-def _check_inside(folder: Path, path: Path) -> None:
+def check_inside(folder: Path, path: Path) -> None:
+    """Raise `WeightsError` if links lead a file of the repository's folder out of it."""
     if not path.parent.resolve().is_relative_to(folder.resolve()):
         raise WeightsError(
             f"{path} leads out of {folder}, where nothing is written or removed: remove the link on the way, and try again"
