@@ -73,7 +73,9 @@ def engines_short() -> str:
         peer = min((t for e, t in found.items() if e != "lcnet"), key=lambda t: t["median"])
         cells = f"**{found['lcnet']['median']:.2f} ms**", f"{cell(peer)}, {peer['engine']}", cell(found["torch"])
         lines.append(row(f"`{model}`", threads, batch, *cells))
-    return "\n".join([*lines, "", f"{where(load('engines')['machine'])}; medians of alternating rounds, and the ratio to ours."])
+    return "\n".join(
+        [*lines, "", f"{where(load('engines')['machine'])}; medians of alternating rounds, and the ratio to ours."]
+    )
 
 
 def reached() -> str:
