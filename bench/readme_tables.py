@@ -1,4 +1,4 @@
-"""Write the tables of measurements in README.md, docs/speed.md and docs/training.md from results/*.json, between their markers.
+"""Write the tables of measurements in README.md and docs from results/*.json, between their markers.
 
 `--check` only compares.
 """
@@ -73,9 +73,8 @@ def engines_short() -> str:
         peer = min((t for e, t in found.items() if e != "lcnet"), key=lambda t: t["median"])
         cells = f"**{found['lcnet']['median']:.2f} ms**", f"{cell(peer)}, {peer['engine']}", cell(found["torch"])
         lines.append(row(f"`{model}`", threads, batch, *cells))
-    return "\n".join(
-        [*lines, "", f"{where(load('engines')['machine'])}; medians of alternating rounds, and the ratio to ours."]
-    )
+    machine = where(load("engines")["machine"])
+    return "\n".join([*lines, "", f"{machine}; medians of alternating rounds, and the ratio to ours."])
 
 
 def reached() -> str:
@@ -252,8 +251,58 @@ def finetune_known() -> str:
     return f"Measured from the bundled model on 8 of its classes, 60 pictures each: {'; '.join(parts)}."
 
 
+ENGINES = {"lcnet": "lcnet", "lcnet bf16": "bf16", "lcnet int8": "int8"}
+
+
+def real_models() -> str:
+    """A line a network and setting of those that people run; of a peer's two files the faster one."""
+    r = load("real_models")
+    lines = [row("network", "threads, batch", *ENGINES.values(), "ONNX Runtime", "OpenVINO", "Paddle Inference")]
+    lines.append(row(*["---"] * 8))
+    for model, threads, batch in dict.fromkeys((x["model"], x["threads"], x["batch"]) for x in r["speed"]):
+        found = [x for x in r["speed"] if (x["model"], x["threads"], x["batch"]) == (model, threads, batch)]
+        ms = {x["engine"]: x["cpu_ms" if threads == 1 else "ms"] for x in found}
+        cells = [f"**{ms[e]:.2f}**" if e in ms else "-" for e in ENGINES]
+        for peer in ("onnxruntime", "openvino", "paddle"):
+            least = min((v for e, v in ms.items() if e.startswith(peer)), default=None)
+            cells.append(f"{least:.2f} ({least / ms['lcnet']:.2f}x)" if least else "-")
+        lines.append(row(f"`{model.split(',')[0]}`{', first release' * (',' in model)}", f"{threads}, {batch}", *cells))
+    versions = {
+        x["engine"]: x["version"].split()[0] for x in r["speed"] if x["engine"] in ("onnxruntime", "openvino", "paddle")
+    }
+    loads = [load for x in r["speed"] for load in x["load"]]
+    notes = (
+        f"{where(r['machine'])}; {', '.join(f'{k} {v}' for k, v in versions.items())}; milliseconds a call, medians of "
+        "alternating rounds, and the ratio to ours in float: of one thread the processor's time, of two that on the clock, "
+        f"at a load of {min(loads):.0f} to {max(loads):.0f} by other programs."
+    )
+    return "\n".join([*lines, "", notes, *real_int8(r["int8"])])
+
+
+def real_int8(rows: list[dict[str, Any]]) -> list[str]:
+    """A sentence about what int8 keeps."""
+    said = [
+        f"`{x['model'].split(',')[0]}` {100 * x['agreement']:.1f}% and {x['sqnr_db']:.1f} dB of {x['images']} drawn pictures"
+        for x in rows
+    ]
+    return [f"int8 answers as float does, and its outputs are above the noise: {'; '.join(said)}."]
+
+
+def hosts() -> str:
+    """A line a host: how often its pixels lead to PaddleX's answer and to the right one."""
+    head = ("network", "fed as by", "PaddleX's answer", "right", "probabilities moved, mean", "95%", "most")
+    lines = [row(*head), row(*["---"] * len(head))]
+    for x in load("real_models")["hosts"]:
+        moved = [f"{x[k]:.1e}" if x["host"] == "lcnet" else f"{x[k]:.3f}" for k in ("moved_mean", "moved_p95", "moved_most")]
+        moved = ["", "", ""] if x["host"] == "PaddleX" else moved
+        name = x["model"].split(",")[0]
+        lines.append(row(f"`{name}`", x["host"], f"{100 * x['agreement']:.1f}%", f"{100 * x['top1']:.1f}%", *moved))
+    return "\n".join(lines)
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"engines short": engines_short},
+    "README.md": {"engines short": engines_short, "real models": real_models},
+    "docs/pixels.md": {"hosts": hosts},
     "docs/int8.md": {"int8": int8},
     "docs/training.md": {"finetune": finetune, "finetune known": finetune_known, "training": training},
     "docs/speed.md": {

@@ -10,6 +10,7 @@ from quantized_models import quantized_layers, ready, sqnr, trained
 from lcnet.config import Preprocessing
 from lcnet.modelfile import ModelFile
 from lcnet.modelfile.fold import fold
+from lcnet.modelfile.quantized import SMALLEST_SCALE
 from lcnet.quantize import correction, ranges, scheme, sensitivity
 from lcnet.quantize.network import Layer, float_layers, forward, layers_in_order, pre_activation
 
@@ -95,6 +96,16 @@ def test_nothing_but_zeros_can_be_quantized():
     assert (quantized.input_scale > 0).all()
     assert (quantized.scale == 1).all()
     assert not quantized.weight.any()
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-45, 3e-38, 1.269e-28])
+def test_channels_whose_weights_decayed_to_nothing_have_codes_of_zero(size, rng):
+    weight = rng.normal(size=(3, 4, 3, 3)).astype(np.float32)
+    weight[1] = np.float32(size)
+    with np.errstate(all="raise", under="ignore"):
+        codes, scale = scheme.rounded(weight)
+    assert (scale >= SMALLEST_SCALE).all() and not codes[1].any() and scale[1] == 1
+    np.testing.assert_allclose(codes * scale[:, None, None, None], weight, atol=scale[[0, 2]].max() / 2)
 
 
 @pytest.mark.parametrize("layer", [POINTWISE, DEPTHWISE])

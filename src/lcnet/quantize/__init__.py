@@ -26,7 +26,7 @@ from ..sources.formats import MAX_PIXELS
 from . import acceptance, correction, pictures, ranges, scheme, sensitivity
 from .network import float_layers, forward, layers_in_order
 
-TARGET_DB = 25.0  # as long as the outputs are noisier, parts of the network are moved back to float
+TARGET_DB = 28.0  # as long as the outputs are noisier, parts of the network are moved back to float
 SENSITIVITY_IMAGES = 32
 
 __getattr__ = renamed(__name__, {"Options": "QuantizeOptions"})

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..config import Preprocessing
 from ..modelfile.fold import FoldedLayer
-from ..modelfile.quantized import LARGEST_WEIGHT, QuantizedLayer
+from ..modelfile.quantized import LARGEST_WEIGHT, SMALLEST_SCALE, QuantizedLayer
 from .network import Layer
 
 EQUALIZATION = 0.25  # how far the columns of a pointwise layer are evened out: 0 not at all, 1 to one size
@@ -54,8 +54,12 @@ def _evened(columns: np.ndarray, strength: float) -> np.ndarray:
 
 
 def rounded(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Round each output's weights to int8: the codes and their scale, float32 [out]."""
+    """Round each output's weights to int8: the codes and their scale, float32 [out].
+
+    Of a dead channel, whose weights decayed to nothing a float32 scale can state, all codes are 0.
+    """
     largest = np.abs(weight).reshape(len(weight), -1).max(axis=1)
-    scale = np.where(largest > 0, largest / LARGEST_WEIGHT, 1).astype(np.float32)
+    scale = (largest / LARGEST_WEIGHT).astype(np.float32)
+    scale = np.where(scale >= SMALLEST_SCALE, scale, np.float32(1))
     codes = np.rint(weight / scale.astype(np.float64).reshape(-1, *(1,) * (weight.ndim - 1)))
     return np.clip(codes, -LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int8), scale
