@@ -1,4 +1,4 @@
-"""What README.md and docs/first-steps.md tell a newcomer to type works, line by line and in their order, with few small pictures.
+"""What README.md and docs/first-steps.md tell a newcomer to type works, line by line and in order, with few small pictures.
 
 The bundled model stands in for those that the hub has. `pip` and `make` are other tests' matter.
 """

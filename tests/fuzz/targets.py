@@ -411,6 +411,23 @@ def run_recipe(path: Path) -> None:
     recipe(str(path), ())
 
 
+def records() -> list[bytes]:
+    """recipe.json of a training run."""
+    from dataclasses import asdict
+
+    from lcnet.train.options import TrainOptions
+    from lcnet.train.recipes import RECIPES
+
+    asked = {"asked": RECIPES["finetune"].recipe.to_json(), "data": "/photos", "classes": ["a", "b"]}
+    return [json.dumps(asked | asdict(TrainOptions(model="a.safetensors", in_chans=3)), indent=1).encode()]
+
+
+def run_record(path: Path) -> None:
+    from lcnet.train.resuming import stored
+
+    stored(path)
+
+
 # Files of results that a run has left
 
 ROWS = Arrays({"embeddings": (4,)})
@@ -555,6 +572,7 @@ TARGETS = (
     Target("labels", ".txt", lambda: LABELS, read_label_list, (InputError,), (b'"id2label"', b"\t", b",", b"0 ")),
     Target("list", ".txt", lambda: (b"a.png\nb.png\n", b"a.png\0b\n.png\0"), run_list, DATA),
     Target("recipe", ".json", recipes, run_recipe, (InputError,), (b'"epochs"', b'"lr"', b'"randaugment"', b"true")),
+    Target("torch-record", ".json", records, run_record, (InputError,), (b'"asked"', b'"data"', b'"seed"', b"null", b"1e999")),
     Target("resume-csv", ".csv", working(".csv"), run_resume(".csv"), (InputError,), (b'"', b",", b"a.png", b"error")),
     Target("resume-jsonl", ".jsonl", working(".jsonl"), run_resume(".jsonl"), (InputError,), (b'"file"', b'"error"', b"null")),
     Target("resume-npz", ".partial", working(".npz"), run_resume(".npz"), (InputError,)),

@@ -1,8 +1,8 @@
 """`lcnet train` as one meets it: options for the recipe's keys, hints, going on by --output alone, damaged pictures."""
 
 import json
-import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -83,24 +83,31 @@ def test_a_damaged_picture_is_one_line_that_says_what_to_do(tmp_path):
     assert again.returncode == 1 and (tmp_path / "out" / "model.safetensors").exists(), again.stderr
 
 
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """A folder with photos and a run that was stopped within its first epoch, begun from there with paths that are not full."""
+    folder = tmp_path_factory.mktemp("stopped")
+    write_classes(folder / "photos", each=10)
+    command = ["train", "photos", "-o", "run", "--seed", "3", "--val-fraction", "0.3", "--batch-size", "64", *HOW]
+    command += [f"--set={setting}" for setting in small(epochs=2) if not setting.startswith("batch")]
+    script = (
+        "import signal\nfrom lcnet.train.loop import Run\nstep = Run._step\n"
+        "Run._step = lambda *a: (signal.raise_signal(signal.SIGINT), step(*a))[1]\n"
+        f"from lcnet.cli import main\nmain({command!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 130, done.stderr
+    assert "`lcnet train --resume --output run` goes on from last.ckpt" in done.stderr
+    return folder
+
+
 class TestResumingByTheFolderAlone:
     @pytest.fixture
-    def begun(self, tmp_path, monkeypatch):
-        """A run that was stopped within its first epoch, begun with paths from another folder."""
-        write_classes(tmp_path / "photos", each=10)
-        command = ["train", "photos", "-o", "run", "--seed", "3", "--val-fraction", "0.3", "--batch-size", "64", *HOW]
-        command += [f"--set={setting}" for setting in small(epochs=2) if not setting.startswith("batch")]
-        script = (
-            "import signal\nfrom lcnet.train.loop import Run\nstep = Run._step\n"
-            "Run._step = lambda *a: (signal.raise_signal(signal.SIGINT), step(*a))[1]\n"
-            f"from lcnet.cli import main\nmain({command!r})"
-        )
-        done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, env=os.environ)
-        assert done.returncode == 130, done.stderr
-        assert "`lcnet train --resume --output run` goes on from last.ckpt" in done.stderr
+    def begun(self, stopped, tmp_path):
+        shutil.copytree(stopped / "run", tmp_path / "run")
         return tmp_path
 
-    def test_goes_on_with_what_the_run_had(self, begun, torch, monkeypatch):
+    def test_goes_on_with_what_the_run_had(self, begun, torch):
         assert torch.load(begun / "run" / "last.ckpt", weights_only=True)["place"]["updates"] == 1
         done = run("--resume", "--output", begun / "run")
         assert done.exit_code == 0, done.output
@@ -111,14 +118,17 @@ class TestResumingByTheFolderAlone:
     def test_takes_a_key_again_without_fitting_it_twice(self, begun):
         assert run("--resume", "-o", begun / "run", "--batch-size", 64, "--workers", 1).exit_code == 0
 
-    def test_says_where_the_pictures_were_and_takes_where_they_are(self, begun):
-        (begun / "photos").rename(begun / "moved")
+    def test_says_where_the_pictures_were_and_takes_where_they_are(self, stopped, begun):
+        path = begun / "run" / "recipe.json"
+        told = json.loads(path.read_text())
+        assert told["data"] == str(stopped / "photos")
+        path.write_text(json.dumps({**told, "data": str(begun / "photos")}))
         done = run("--resume", "-o", begun / "run")
         assert done.exit_code == 4
         assert f"{begun / 'photos'}: the pictures of this run are not there any more" in done.stderr
         assert "`lcnet train DATA --resume --output " in done.stderr
-        assert run(begun / "moved", "--resume", "-o", begun / "run").exit_code == 0
-        assert json.loads((begun / "run" / "recipe.json").read_text())["data"] == str(begun / "moved")
+        assert run(stopped / "photos", "--resume", "-o", begun / "run").exit_code == 0
+        assert json.loads(path.read_text())["data"] == str(stopped / "photos")
 
     def test_refuses_what_would_change_a_number(self, begun):
         done = run("--resume", "-o", begun / "run", "--seed", 4)

@@ -43,8 +43,9 @@ def trained(torch, home):
 
 
 def run(*arguments):
+    """One of the pictures cannot be read: where it is left out, that is said by the exit code."""
     done = CliRunner().invoke(main, [*map(str, arguments)])
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == ("--skip-unreadable" in arguments), done.output
     return done
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,6 +132,9 @@ def test_random_weights_are_said_first_with_the_command_that_has_others(folder, 
     _, told = fit(folder, None, tmp_path / "out", small(epochs=1))
     assert told[0].startswith("lcnet_050 begins from random weights; `lcnet train ")
     assert "-m lcnet_050.ra2_in1k` begins from trained ones; 27 pictures are few" in told[0]
+    rows = json.loads((Path(__file__).parents[2] / "results" / "finetune.json").read_text())["curve"]
+    measured = next(row for row in rows if row["pictures"] == 2000)
+    assert told[0].endswith(f": of 2,000 they had {measured['random']:.0%} right, trained ones {measured['finetune']:.0%}")
     assert json.loads((tmp_path / "out" / "recipe.json").read_text())["recipe"]["optimizer"] == "sgd"  # quick
 
 

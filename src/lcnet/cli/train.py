@@ -12,7 +12,7 @@ import click
 from ..errors import ImageError, InputError, MissingExtraError
 from ..stop import code
 from ..text import plain
-from ..train.output import CHECKPOINT, LAST
+from ..train.output import CHECKPOINT, LAST, RECIPE
 from .codes import INCOMPLETE, Misuse
 from .complete import ModelName, RecipeName
 from .convert import Size
@@ -105,6 +105,8 @@ def train(
     """
     if values["resume"] and values["overwrite"]:
         raise Misuse("--resume and --overwrite contradict each other: give one of them")
+    if data is None and not values["resume"]:
+        raise click.MissingParameter(ctx=ctx, param_hint="'DATA'", param_type="argument")
     asked = changes(settings, {name: values.pop(name) for name in SHORTCUTS})
     if freeze:
         asked |= {"freeze": "trunk", "freeze_epochs": 0}
@@ -113,7 +115,8 @@ def train(
 
     screen = Screen()
     try:
-        screen.doing("loading torch")
+        if _first():
+            screen.doing("loading torch")
         _train(ctx, screen, data, output, recipe, asked, tensorboard, values)
     finally:
         screen.clear()
@@ -133,10 +136,10 @@ def _train(
     from ..train.resuming import stored
     from ..train.training import fit
 
-    before = stored(output) if values["resume"] else None
+    before = stored(output / RECIPE) if values["resume"] else None
     if before:
         values |= {name: value for name, value in before.options.items() if not _is_given(ctx, name)}
-    place = _place(ctx, data, output, before)
+    place = _place(data, output, before)
     options = TrainOptions(**values)
     chosen = _recipe(recipe, options.model, before).change(asked)
     earlier = _state(output)
@@ -165,14 +168,12 @@ def _is_given(ctx: click.Context, name: str) -> bool:
     return ctx.get_parameter_source(name) not in (None, click.core.ParameterSource.DEFAULT)
 
 
-def _place(ctx: click.Context, data: str | None, output: Path, before: Stored | None) -> str:
+def _place(data: str | None, output: Path, before: Stored | None) -> str:
     """Where the pictures are: as it is said, or as the run had them."""
     if data is not None:
         return data
     if before is None:
-        if ctx.params["resume"]:
-            raise InputError(f"{plain(output)}: there is no recipe.json of a run in it: give DATA, and leave out --resume")
-        raise click.MissingParameter(ctx=ctx, param_hint="'DATA'", param_type="argument")
+        raise InputError(f"{plain(output)}: there is no recipe.json of a run in it: give DATA, and leave out --resume")
     if not os.path.lexists(before.data) and not any(c in before.data for c in "*?[{"):
         raise InputError(
             f"{plain(before.data)}: the pictures of this run are not there any more: say where they are now, "

@@ -15,7 +15,6 @@ from ..errors import InputError, ModelFileError
 from ..text import reason, short
 from .checkpoint import Saved
 from .options import TrainOptions
-from .output import RECIPE
 from .recipe import Recipe
 from .schedule import OPEN_ENDED
 
@@ -28,9 +27,8 @@ class Stored(NamedTuple):
     options: dict[str, Any]
 
 
-def stored(folder: Path) -> Stored | None:
-    """What the run in a folder was begun with, or None if nothing says so. Raises `InputError` for a damaged record."""
-    path = folder / RECIPE
+def stored(path: Path) -> Stored | None:
+    """Read a run's recipe.json; None if there is none. Raises `InputError` for a damaged one."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(told, dict) or not isinstance(told.get("asked"), dict) or not isinstance(told.get("data"), str):

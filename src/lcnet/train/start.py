@@ -64,14 +64,15 @@ def start(name: str, dataset: Dataset, recipe: Recipe, in_chans: int | None) -> 
     return Start(model, preprocessing, _settled(recipe, own), pretrained, pretrained and all(known), notes)
 
 
-FEW = 5000  # training pictures, below which random weights are the worse start: results/finetune.json
+FEW = 5000  # training pictures, below which random weights are the worse start by far
+MEASURED = ": of 2,000 they had 33% right, trained ones 85%"  # results/finetune.json
 
 
 def begins(name: str, data: str, output: Path, pictures: int) -> str:
     """What to tell of a start from random weights: which command has trained ones."""
     same = [entry.name for entry in zoo.ENTRIES if entry.hub_id and entry.arch_name == name]
     command = f"lcnet train {plain(data)} -o {plain(output)} -m {same[0] if same else TRAINED}"
-    few = f"; {pictures} pictures are few for random ones (docs/training.md)" if pictures < FEW else ""
+    few = f"; {pictures} pictures are few for random ones{MEASURED}" if pictures < FEW else ""
     return f"{name} begins from random weights; `{command}` begins from trained ones{few}"
 
 
