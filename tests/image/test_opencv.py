@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import paddle
+import paddleclas
 import pytest
 from pictures import encoded, picture, png
 from PIL import Image
@@ -27,7 +27,7 @@ PADDLE = Preprocessing(interpolation="bilinear", resize="opencv", alpha="drop")
 LINE = replace(PADDLE, input_size=(3, 80, 160), crop_pct=1.0, crop_mode="squash")
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos.zip"
 
-needs_cv2 = pytest.mark.skipif(paddle.cv2 is None, reason="opencv-python-headless is not installed")
+needs_cv2 = pytest.mark.skipif(paddleclas.cv2 is None, reason="opencv-python-headless is not installed")
 
 
 def by_native(pixels, size, box, isa):
@@ -59,7 +59,7 @@ def test_every_size_part_and_isa_is_opencvs(seed):
     rng = np.random.default_rng(seed)
     for _ in range(750):
         pixels, size, (left, top, right, bottom) = random_case(rng)
-        expected = paddle.resized(pixels, *size[::-1])[top:bottom, left:right]
+        expected = paddleclas.resized(pixels, *size[::-1])[top:bottom, left:right]
         for isa in ISAS:
             found = by_native(pixels, size, (left, top, right, bottom), isa)
             np.testing.assert_array_equal(found, expected, err_msg=f"{isa} {pixels.shape} to {size}")
@@ -70,7 +70,7 @@ def test_the_arithmetic_is_opencvs():
     rng = np.random.default_rng(9)
     for _ in range(500):
         pixels, size, _ = random_case(rng)
-        np.testing.assert_array_equal(paddle.by_numpy(pixels, *size[::-1]), paddle.by_cv2(pixels, *size[::-1]))
+        np.testing.assert_array_equal(paddleclas.by_numpy(pixels, *size[::-1]), paddleclas.by_cv2(pixels, *size[::-1]))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_the_arithmetic_is_opencvs():
 def test_threads_of_pixels_and_everyday_sizes_are_opencvs(shape, size):
     for channels in (1, 3, 4):
         pixels = np.random.default_rng(channels).integers(0, 256, (*shape, channels), dtype=np.uint8)
-        expected = paddle.resized(pixels, *size[::-1])
+        expected = paddleclas.resized(pixels, *size[::-1])
         for isa in ISAS:
             np.testing.assert_array_equal(by_native(pixels, size, (0, 0, *size[::-1]), isa), expected)
 
@@ -102,13 +102,13 @@ def test_channels_are_scaled_each_by_itself(channels):
     """OpenCV alone would round the halves of two channels, and of five and more, another way."""
     pixels = np.random.default_rng(channels).integers(0, 256, (30, 40, channels), dtype=np.uint8)
     for size in ((15, 20), (55, 60), (5, 40)):
-        expected = np.concatenate([paddle.resized(pixels[:, :, c : c + 1].copy(), *size[::-1]) for c in range(channels)], 2)
+        expected = np.concatenate([paddleclas.resized(pixels[:, :, c : c + 1].copy(), *size[::-1]) for c in range(channels)], 2)
         np.testing.assert_array_equal(resize(pixels, size, "bilinear", library="opencv"), expected)
 
 
 def test_a_view_is_scaled_as_its_copy():
     view = picture(seed=1)[::-1, ::2, ::-1]
-    expected = paddle.resized(view.copy(), 20, 19)
+    expected = paddleclas.resized(view.copy(), 20, 19)
     np.testing.assert_array_equal(resize(view, (19, 20), "bilinear", library="opencv"), expected)
 
 
@@ -146,7 +146,7 @@ def test_the_shorter_side_and_the_crop_are_paddles(short, side):
     rng = np.random.default_rng(short)
     for _ in range(60):
         pixels = rng.integers(0, 256, (*rng.integers(*rng.choice([(1, 20), (60, 500)]), 2), 3), dtype=np.uint8)
-        expected = paddle.crop(paddle.resize_short(pixels, short), side)
+        expected = paddleclas.crop(paddleclas.resize_short(pixels, short), side)
         np.testing.assert_array_equal(resize_crop(pixels, p), expected, err_msg=str(pixels.shape))
 
 
@@ -154,8 +154,8 @@ def test_the_shorter_side_and_the_crop_are_paddles(short, side):
 def test_halves_are_rounded_to_even_and_the_smaller_half_is_cut_off_first(width, scaled):
     """At 112 / 64 they are 115.5, 122.5, ... pixels; of an odd remainder timm cuts off the even half."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, width, 3), dtype=np.uint8)
-    whole = paddle.resized(pixels, scaled, 112)
-    np.testing.assert_array_equal(paddle.resize_short(pixels, 112), whole)
+    whole = paddleclas.resized(pixels, scaled, 112)
+    np.testing.assert_array_equal(paddleclas.resize_short(pixels, 112), whole)
     p = replace(PADDLE, input_size=(3, 101, 101), crop_pct=crop_pct_for(101, 112))
     left = (scaled - 101) // 2
     np.testing.assert_array_equal(resize_crop(pixels, p), whole[5:106, left : left + 101])
@@ -165,7 +165,7 @@ def test_the_stretch_is_paddles():
     rng = np.random.default_rng(0)
     for _ in range(100):
         pixels = rng.integers(0, 256, (*rng.integers(1, rng.choice([20, 300], 2)), 3), dtype=np.uint8)
-        np.testing.assert_array_equal(resize_crop(pixels, LINE), paddle.resized(pixels, 160, 80))
+        np.testing.assert_array_equal(resize_crop(pixels, LINE), paddleclas.resized(pixels, 160, 80))
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -174,8 +174,8 @@ def test_the_input_is_paddles(isa, order, monkeypatch):
     monkeypatch.setenv("LCNET_ISA", isa)
     p = replace(PADDLE, channel_order=order)
     pixels = np.random.default_rng(0).integers(0, 256, (333, 301, 3), dtype=np.uint8)
-    crop = paddle.crop(paddle.resize_short(pixels, 256), 224)
-    expected = paddle.normalized(crop if order == "rgb" else crop[:, :, ::-1], p.mean, p.std)
+    crop = paddleclas.crop(paddleclas.resize_short(pixels, 256), 224)
+    expected = paddleclas.normalized(crop if order == "rgb" else crop[:, :, ::-1], p.mean, p.std)
     found = prepare(pixels, p)
     np.testing.assert_allclose(found, expected, rtol=0, atol=7.2e-7)
     np.testing.assert_array_equal(found, normalize(resize_crop(pixels, p), p))
@@ -244,8 +244,10 @@ def files():
 @pytest.mark.parametrize("kind", [name for name, _ in files()])
 def test_every_kind_of_file_is_decoded_as_by_opencv(kind):
     data = dict(files())[kind]
-    np.testing.assert_array_equal(decode(data, PADDLE), paddle.read(data))
-    expected = paddle.normalized(paddle.crop(paddle.resize_short(paddle.read(data), 256), 224), PADDLE.mean, PADDLE.std)
+    np.testing.assert_array_equal(decode(data, PADDLE), paddleclas.read(data))
+    expected = paddleclas.normalized(
+        paddleclas.crop(paddleclas.resize_short(paddleclas.read(data), 256), 224), PADDLE.mean, PADDLE.std
+    )
     np.testing.assert_allclose(batch([data], PADDLE)[0], expected, rtol=0, atol=7.2e-7)
 
 
@@ -256,7 +258,7 @@ def test_a_picture_is_turned_as_by_opencv(format, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encoded(photograph(), format, exif=exif.tobytes())
-    np.testing.assert_array_equal(decode(data, PADDLE), paddle.read(data))
+    np.testing.assert_array_equal(decode(data, PADDLE), paddleclas.read(data))
     assert decode(data, replace(PADDLE, exif=False)).shape == (40, 52, 3)
 
 
@@ -267,7 +269,7 @@ def test_photographs_are_opencvs():
     with zipfile.ZipFile(PHOTOS) as photos:
         for name in photos.namelist()[:20]:
             data = photos.read(name)
-            np.testing.assert_array_equal(decode(data, PADDLE), paddle.read(data), err_msg=name)
+            np.testing.assert_array_equal(decode(data, PADDLE), paddleclas.read(data), err_msg=name)
 
 
 def test_alpha_is_dropped_where_the_model_file_says_so():
