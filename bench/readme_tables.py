@@ -274,7 +274,7 @@ def real_models() -> str:
     notes = (
         f"{where(r['machine'])}; {', '.join(f'{k} {v}' for k, v in versions.items())}; milliseconds a call, medians of "
         "alternating rounds, and the ratio to ours in float: of one thread the processor's time, of two that on the clock, "
-        f"at a load of {min(loads):.0f} to {max(loads):.0f} on two processors."
+        f"at a load of at most {max(loads):.1f} on two processors."
     )
     return "\n".join([*lines, "", notes, *real_int8(r["int8"])])
 

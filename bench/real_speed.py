@@ -22,6 +22,7 @@ from lcnet.bench.peers import Run, Unavailable
 
 ALIKE = 1e-4  # of probabilities on the same tensor, far above rounding
 LAX = {"lcnet bf16": 0.1, "lcnet int8": 0.5}
+REST = 0.3  # seconds before each turn: threads of Intel's OpenMP, which Paddle brings, spin for 0.2 behind a call
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -128,11 +129,14 @@ def _ready(makers: dict[str, Callable[[], tuple[Run, str]]], x: np.ndarray) -> I
 
 
 def in_turns(runs: dict[str, Run], x: np.ndarray, rounds: int, seconds: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Milliseconds of every call, on the clock and of the processors; the first round warms up."""
+    """Milliseconds of every call, on the clock and of the processors; the first round and call of a turn warm up."""
     wall: dict[str, list[float]] = {name: [] for name in runs}
     cpu: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
+            if len(x) > 1:
+                time.sleep(REST)
+                run(x)
             end = time.perf_counter() + seconds
             while (start := time.perf_counter()) < end:
                 used = time.process_time()
