@@ -29,10 +29,10 @@ import numpy as np
 import oriented
 from hosts import hosts
 from real_files import MODELS, Files, Real
-from real_speed import onnxruntime, paddle, softmax, speed
+from real_speed import paddle, softmax, speed
 
 from lcnet import modelfile, quantize
-from lcnet.bench import Setting, machine
+from lcnet.bench import Setting, machine, peers
 from lcnet.bench.peers import Run, Unavailable
 from lcnet.quantize import acceptance
 from lcnet.runtime import Classifier
@@ -101,7 +101,9 @@ def fed(files: Files, count: int) -> list[dict[str, Any]]:
 def answers(files: Files) -> Run:
     """What is not ours: ONNX Runtime on the file that people have, Paddle Inference on Paddle's."""
     setting = Setting(1, 1, "fp32", 0, 0)
-    return (paddle(files, setting) if files.original.is_dir() else onnxruntime(files.original, setting))[0]
+    if files.original.is_dir():
+        return paddle(files, setting)[0]
+    return peers.onnxruntime_graph(files.original.read_bytes, setting)[0]
 
 
 def compared(model: str, host: str, found: np.ndarray, expected: np.ndarray, truth: np.ndarray) -> dict[str, Any]:

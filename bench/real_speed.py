@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,38 +41,10 @@ def engines(files: Files, setting: Setting) -> dict[str, Callable[[], tuple[Run,
     if files.int8.exists():
         found["lcnet int8"] = lambda: peers.ours(modelfile.read(files.int8), replace(setting, precision="int8"))
     if files.original.suffix == ".onnx":
-        found["onnxruntime, their file"] = lambda: onnxruntime(files.original, setting)
-        found["openvino, their file"] = lambda: openvino(files.original, setting)
+        found["onnxruntime, their file"] = lambda: peers.onnxruntime_graph(files.original.read_bytes, setting)
+        found["openvino, their file"] = lambda: peers.openvino_graph(files.original.read_bytes, setting)
     found["paddle"] = lambda: paddle(files, setting)
     return found
-
-
-def onnxruntime(path: Path, setting: Setting) -> tuple[Run, str]:
-    """As `lcnet.bench.peers` runs an export."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = setting.threads, 1
-    session = ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda x: session.run(None, {name: x})[0], ort.__version__
-
-
-def openvino(path: Path, setting: Setting) -> tuple[Run, str]:
-    """As `lcnet.bench.peers` runs an export."""
-    import openvino as ov
-
-    network = ov.Core().read_model(path)
-    network.reshape([setting.batch, 3, setting.height, setting.width])
-    hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": setting.threads, "INFERENCE_PRECISION_HINT": "f32"}
-    request = ov.Core().compile_model(network, "CPU", hints).create_infer_request()
-
-    def run(x: np.ndarray) -> np.ndarray:
-        request.set_input_tensor(ov.Tensor(x, shared_memory=True))
-        request.infer()
-        return request.get_output_tensor().data
-
-    return run, ov.__version__.partition("-")[0]
 
 
 def paddle(files: Files, setting: Setting) -> tuple[Run, str]:

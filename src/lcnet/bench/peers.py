@@ -42,19 +42,30 @@ def ours(model: ModelFile, setting: Setting) -> tuple[Run, str]:
 
 def onnxruntime(model: ModelFile, setting: Setting) -> tuple[Run, str]:
     """ONNX Runtime on the exported graph."""
+    return onnxruntime_graph(lambda: _onnx(model, setting), setting)
+
+
+def onnxruntime_graph(graph: Callable[[], bytes], setting: Setting) -> tuple[Run, str]:
+    """ONNX Runtime on an ONNX file of one input, which is made once it is known that the package is there."""
     ort = _module("onnxruntime")
     _only_fp32(setting)
     options = ort.SessionOptions()
     options.intra_op_num_threads = setting.threads
     options.inter_op_num_threads = 1
-    session = ort.InferenceSession(_onnx(model, setting), options, providers=["CPUExecutionProvider"])
-    return lambda x: session.run(None, {"input": x})[0], ort.__version__
+    session = ort.InferenceSession(graph(), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda x: session.run(None, {name: x})[0], ort.__version__
 
 
 def openvino(model: ModelFile, setting: Setting) -> tuple[Run, str]:
-    """OpenVINO on the exported graph, one stream, input and output in place."""
+    """OpenVINO on the exported graph."""
+    return openvino_graph(lambda: _onnx(model, setting), setting)
+
+
+def openvino_graph(graph: Callable[[], bytes], setting: Setting) -> tuple[Run, str]:
+    """OpenVINO on an ONNX file of one input, one stream, input and output in place."""
     ov = _module("openvino")
-    network = ov.Core().read_model(_onnx(model, setting))
+    network = ov.Core().read_model(graph())
     network.reshape([setting.batch, 3, setting.height, setting.width])
     if setting.precision == "bf16" and "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise Unavailable("this CPU has no bf16 arithmetic")
