@@ -5,8 +5,12 @@ import json
 import tarfile
 
 import numpy as np
+import pytest
 from archived import write_tar
 from pictures import encoded, picture
+
+from lcnet.dataset import open_dataset
+from lcnet.errors import InputError
 
 
 def jpeg(seed=0, height=24, width=36):
@@ -55,3 +59,19 @@ def link(name, target):
     info = tarfile.TarInfo(name)
     info.type, info.linkname = tarfile.SYMTYPE, target
     return info
+
+
+def refused(path, *words, rule=None):
+    """One line that has all the words is why the data is not taken; returns it."""
+    return refused_by(lambda: open_dataset(path, rule), *words)
+
+
+def refused_by(call, *words):
+    """The same of anything that raises `InputError`."""
+    with pytest.raises(InputError) as caught:
+        call()
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message, message
+    return message

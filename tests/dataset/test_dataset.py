@@ -15,22 +15,12 @@ import pytest
 from archived import write_zip
 from hypothesis import given
 from hypothesis import strategies as st
-from labelled import animals, npy, png, write
+from labelled import animals, npy, png, refused, write
 
 from lcnet.dataset import array_of, open_dataset
 from lcnet.dataset.samples import NamesBuilder
 from lcnet.errors import ImageError, InputError
 from lcnet.sources.found import MAX_MEMBER
-
-
-def refused(path, *words):
-    with pytest.raises(InputError) as caught:
-        open_dataset(path)
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in words:
-        assert word in message, message
-    return message
 
 
 def zipped(folder, path, top=""):

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from archived import write_zip
 from click.testing import CliRunner
-from labelled import animals, png, write, write_shard
+from labelled import animals, png, refused, write, write_shard
 
 from lcnet.cli import main
 from lcnet.dataset import open_dataset
 from lcnet.dataset.check import check
 from lcnet.dataset.parts import parts_among, split_of
-from lcnet.errors import InputError
 
 
 @pytest.fixture(params=["folder", "zip"])
@@ -27,15 +26,6 @@ def packed(request, tmp_path):
         return write_zip(tmp_path / f"{folder.name}.zip", members)
 
     return pack
-
-
-def refused(path, *words, rule=None):
-    with pytest.raises(InputError) as caught:
-        open_dataset(path, rule)
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in words:
-        assert word in message, message
 
 
 def sizes(splits):

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from labelled import write
+from labelled import refused, write
 
 from lcnet.dataset import open_dataset
-from lcnet.errors import InputError
 
 
 @pytest.fixture
@@ -18,15 +17,6 @@ def data(tmp_path):
         return tmp_path / f"{next(iter(files))}.txt"
 
     return lists
-
-
-def refused(path, *words):
-    with pytest.raises(InputError) as caught:
-        open_dataset(path)
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in words:
-        assert word in message, message
 
 
 NUMBERS = "p/0.jpg 1\r\n\r\np\\1.jpg 0\np/with space.jpg 2\n"

@@ -7,7 +7,7 @@ import tarfile
 import numpy as np
 import pytest
 from archived import write_tar
-from labelled import link, npy, png, write, write_shard
+from labelled import link, npy, png, refused, write, write_shard
 
 from lcnet.dataset import open_dataset
 from lcnet.dataset.tars import BLOCK, Reader, scan
@@ -16,15 +16,6 @@ from lcnet.errors import ImageError, InputError
 
 def samples(count, label=lambda i: i % 2, kind="cls", first=0):
     return [{f"{i:04}.png": png(i), f"{i:04}.{kind}": label(i)} for i in range(first, first + count)]
-
-
-def refused(path, *words):
-    with pytest.raises(InputError) as caught:
-        open_dataset(path)
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in words:
-        assert word in message, message
 
 
 def test_shards_of_a_folder(tmp_path):

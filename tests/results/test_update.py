@@ -24,12 +24,6 @@ pytestmark = pytest.mark.slow
 ENDINGS = outputs.FORMATS
 
 
-@pytest.fixture(autouse=True)
-def parquet_where_there_is_pyarrow(request):
-    if "ending" in request.fixturenames and request.getfixturevalue("ending") == ".parquet":
-        pytest.importorskip("pyarrow", reason="pyarrow (extra: parquet) is not installed")
-
-
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("prune", [False, True])
 def test_night_after_night_a_file_has_what_the_folder_has(tmp_path, ending, prune):

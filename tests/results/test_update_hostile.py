@@ -21,12 +21,6 @@ pytestmark = pytest.mark.slow
 ENDINGS = outputs.FORMATS
 
 
-@pytest.fixture(autouse=True)
-def parquet_where_there_is_pyarrow(request):
-    if "ending" in request.fixturenames and request.getfixturevalue("ending") == ".parquet":
-        pytest.importorskip("pyarrow", reason="pyarrow (extra: parquet) is not installed")
-
-
 def killed_at(step, path, sources, **options):
     """Run an update in a child that ends on the spot at its step-th access to the disk; whether it came that far."""
     child = os.fork()
