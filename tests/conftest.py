@@ -4,18 +4,16 @@ import os
 import sys
 import warnings
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
+from sample_data import SHARED_DATA
 
 from lcnet.cpus import usable_cpus
 
 # Tests run side by side: threads of torch, which meet hundreds of times in a step, would each time wait for the other tests
 # too. Set before torch is imported, and for the processes that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
-
-SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def _define_torchvision_operators(torch):

@@ -4,12 +4,15 @@ import csv
 import json
 import os
 import random
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import lcnet
 from lcnet.config import Labels
+from lcnet.results import outputs
 from lcnet.results.rows import Arrays
 from lcnet.results.update import Update
 from lcnet.sources import find
@@ -18,6 +21,9 @@ from lcnet.text import shown
 ROWS = Arrays({"embeddings": (2,)})
 LABELS = Labels(("cat", "dog, \n big", "bird"), ("n1", "n2", "n3"))
 BEGUN = {"command": "test", "model": "m"}
+
+NO_PYARROW = pytest.mark.skipif(not find_spec("pyarrow"), reason="pyarrow (extra: parquet) is not installed")
+ENDINGS = [pytest.param(ending, marks=NO_PYARROW if ending == ".parquet" else ()) for ending in outputs.FORMATS]
 
 
 def answer(source):

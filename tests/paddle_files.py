@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from conftest import SHARED_DATA
+from sample_data import SHARED_DATA
 
 CODES = {"f4": 5, "f2": 4, "f8": 6, "i4": 2, "i8": 3, "u1": 20, "i1": 21, "b1": 0}
 

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import SHARED_DATA
+from sample_data import SHARED_DATA
 
 import lcnet
 from lcnet import zoo

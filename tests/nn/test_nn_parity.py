@@ -1,8 +1,8 @@
 """The classifier computes what timm's does: logits, embeddings, feature maps, state dict, options that matter."""
 
 import pytest
-from conftest import SHARED_DATA
 from nn.peers import TIMM_WIDTHS, assert_close, assert_reacts, images, pair, tensors, torch
+from sample_data import SHARED_DATA
 
 from lcnet.arch import WIDTHS, Arch
 from lcnet.nn import create_model

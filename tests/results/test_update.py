@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nightly import BEGUN, LABELS, ROWS, Folder, answer, expected, run, table
+from nightly import BEGUN, ENDINGS, LABELS, ROWS, Folder, answer, expected, run, table
 
 import lcnet
-from lcnet.results import outputs, state
+from lcnet.results import state
 from lcnet.results.outputs import Output
 from lcnet.results.rows import Arrays, Classes, Wide
 from lcnet.results.update import Update
@@ -20,8 +20,6 @@ from lcnet.sources import find
 from lcnet.sources.found import problem
 
 pytestmark = pytest.mark.slow
-
-ENDINGS = outputs.FORMATS
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from nightly import BEGUN, LABELS, ROWS, Folder, answer, expected, run, table
+from nightly import BEGUN, ENDINGS, LABELS, ROWS, Folder, answer, expected, run, table
 
 import lcnet
-from lcnet.results import begun, outputs, update
+from lcnet.results import begun, update
 from lcnet.results.known import Known
 from lcnet.results.outputs import Output
 from lcnet.results.rows import Classes
@@ -18,7 +18,7 @@ from lcnet.results.update import Update
 
 pytestmark = pytest.mark.slow
 
-ENDINGS = outputs.FORMATS
+FOLLOWING = [pytest.param(*ending.values, False, marks=ending.marks) for ending in ENDINGS]
 
 
 def killed_at(step, path, sources, **options):
@@ -51,7 +51,9 @@ def killed_at(step, path, sources, **options):
         os._exit(1)
 
 
-@pytest.mark.parametrize("ending, first", [*((e, False) for e in ENDINGS), (".csv", True), (".npz", True)])
+@pytest.mark.parametrize(
+    "ending, first", [*(pytest.param(*e.values, False, marks=e.marks) for e in ENDINGS), (".csv", True), (".npz", True)]
+)
 def test_killed_at_every_step_nothing_is_lost(tmp_path, ending, first):
     """At each access to the disk: FILE is what it was or what it becomes, and the next update makes it whole."""
     folder, path = Folder(tmp_path / "p"), tmp_path / "t" / f"x{ending}"
