@@ -60,7 +60,7 @@ def test_every_isa_equals_the_specification(programs, program):
 
 
 # Who may include whom: each from itself and those after it.
-ROOMS = ("bind", "dwgrad", "engine", "resize", "dispatch", "kernels")
+ROOMS = ("bind", "dwgrad", "engine", "resize", "dispatch", "system", "kernels")
 
 
 def room(path):
@@ -74,6 +74,14 @@ def test_no_include_runs_back():
         for name in re.findall(r'#include "(.+)"', path.read_text()):
             other = path.parent / name if (path.parent / name).exists() else ROOT / "native" / name
             assert ROOMS.index(room(path)) <= ROOMS.index(room(other.resolve())), f"{path} includes {name}"
+
+
+def test_only_one_file_asks_which_system_this_is():
+    """What only POSIX or only Windows has: headers, names, and the macros that tell them apart."""
+    known = '_WIN32|__APPLE__|__linux__|pthread|<unistd|<sys/|<sched|<windows|aligned_alloc|memalign|getpid|pause\\(|yield"'
+    for path in (ROOT / "native").rglob("*.*"):
+        found = re.findall(known, re.sub("//.*", "", path.read_text()))
+        assert path.name == "system.cpp" or not found, f"{path} has {found}"
 
 
 def test_kernels_include_no_standard_library_of_cpp():
