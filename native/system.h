@@ -15,6 +15,9 @@ int process();
 // Has `before` called before every fork, and `after` behind it in both processes.
 void around_forks(void (*before)(), void (*after)());
 
+// Calls a function out of which a thread may be ended: what unwinds the stack for that goes no further than here.
+void call_unwinding_ends_at(void (*function)(void*), void* argument);
+
 // Tells the processor that this is a loop that waits.
 void relax();
 

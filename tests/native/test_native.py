@@ -92,6 +92,18 @@ def test_kernels_include_no_standard_library_of_cpp():
         assert found <= (allowed | {"stdexcept"} if path.name == "scalar.cpp" else allowed), path
 
 
+def test_the_isas_are_those_that_the_system_lists():
+    """Linux lists what the processor has and it saves the registers of."""
+    listed = re.search(r"^flags\s*:(.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    if not listed:
+        pytest.skip("no processor of Intel's kind, or another system")
+    wide = {"avx2", "fma", "avx512f", "avx512dq", "avx512bw", "avx512vl"}
+    needs = {"avx2": {"avx2", "fma"}, "avx512": wide, "avx512vnni": wide | {"avx512_vnni"}}
+    needs["avx512bf16"] = needs["avx512vnni"] | {"avx512_bf16"}
+    found = {isa: needs.get(isa, set()) <= set(listed[1].split()) for isa, _ in isas()}
+    assert dict(isas()) == found
+
+
 OLD_CPU = """
 import sys, numpy, lcnet
 model = lcnet.load("lcnet_050.cifar10", threads=2)
