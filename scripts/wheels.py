@@ -1,7 +1,7 @@
 """`make wheels`: the wheels for Linux, x86-64 and ARM, of CPython 3.11 and of the stable ABI from 3.12 on, into dist/.
 
-Zig brings Clang, and glibc's interface of any version: what is linked against 2.17 runs on every Linux since 2014, and neither
-the machine's own C library nor its processor matters. auditwheel's verdict names the file; abi3audit reads what is asked of Python.
+Zig brings Clang, and glibc's interface of any version: what is linked against 2.17 runs on every Linux since 2014, whatever the C
+library and the processor here are. auditwheel's verdict names the file; abi3audit reads what it asks of Python.
 """
 
 from __future__ import annotations

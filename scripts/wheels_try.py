@@ -35,7 +35,7 @@ import json, sys, time
 start = time.perf_counter()
 import lcnet
 model = lcnet.load(sys.argv[1])
-probs = [float(p) for p in model.classify(sys.argv[2]).probs]
+probs = [p.probability for p in sorted(model.classify(sys.argv[2], top_k=10)[0].top)]
 print(json.dumps({"isa": model.isa, "probs": probs, "seconds": time.perf_counter() - start}))
 """
 TAGS = """
