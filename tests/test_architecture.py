@@ -35,6 +35,7 @@ BELOW = {
     "dataset": "image sources labels files cpus",
     "results": "runtime files formats",
     "export": "runtime",
+    "upright": "results",
     "evaluate": "dataset results renamed",
     "quantize": "evaluate",
     "nn": "hub renamed",
