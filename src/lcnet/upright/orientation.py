@@ -69,6 +69,10 @@ class PageOrientation:
         parts = [self._means(pages[first : first + PAGES]) for first in range(0, len(pages), PAGES)]
         return np.concatenate(parts) if parts else np.empty((0, 4))
 
+    def four_views(self, pages: Sequence[np.ndarray]) -> np.ndarray:
+        """The same of all four views of each page and no others, settled or not."""
+        return np.asarray(self._asked(pages, *self._first, range(4)).mean(axis=1))
+
     def _means(self, pages: Sequence[np.ndarray]) -> np.ndarray:
         """Of a few pages; of those that are not settled from more views, as long as there are any."""
         answers = self._asked(pages, *self._first, range(2))
