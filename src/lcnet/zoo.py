@@ -201,7 +201,7 @@ ENTRIES: tuple[Entry, ...] = (
     _paddle("lcnet_050", "ssld", 66.10, 86.46),
     _paddle("lcnet_100", "ssld", 74.39, 92.09),
     _paddle("lcnet_250", "ssld", 80.82, 95.33),
-    _paddleocr("PP-LCNet_x1_0_doc_ori", "doc_ori", ("0", "90", "180", "270"), 99.06, 3.24, turns_temperature=0.7),
+    _paddleocr("PP-LCNet_x1_0_doc_ori", "doc_ori", ("0", "90", "180", "270"), 99.06, 3.24, turns_temperature=0.71),
     _paddleocr("PP-LCNet_x1_0_textline_ori", "textline_ori", _DOWN, 99.42, 2.98, lines=True),
     _paddleocr("PP-LCNet_x0_25_textline_ori", "textline_ori_025", _DOWN, 98.85, 2.37, width=0.25, lines=True),
     _paddleocr("PP-LCNet_x1_0_table_cls", "table_cls", ("wired_table", "wireless_table"), 94.2, 3.17),
