@@ -18,7 +18,9 @@ def pdf(rotations=(0,), trailer=b"", text=True, extra=()):
         said = b"BT /F1 10 Tf 10 100 Td (%s %d) Tj ET" % (WORDS.encode(), i + 1) if text else b""
         stream = b"0 0 0 rg 0 200 66 100 re f " + said
         rotate = b"/Rotate %d" % rotation if rotation else b""
-        page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 300]/Resources<</Font<</F1 3 0 R>>>>/Annots[4 0 R]%s/Contents %d 0 R>>"
+        page = (
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 300]/Resources<</Font<</F1 3 0 R>>>>/Annots[4 0 R]%s/Contents %d 0 R>>"
+        )
         objects.append(page % (rotate, first + 2 * i + 1))
         objects.append(b"<</Length %d>>stream\n%s\nendstream" % (len(stream), stream))
     return _file([*objects, *extra], trailer)

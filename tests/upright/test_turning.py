@@ -8,8 +8,8 @@ from itertools import product
 import numpy as np
 import pytest
 from pages import decoded, encoded, marked
-from PIL import Image
 from pictures import png as png_file
+from PIL import Image
 
 from lcnet.errors import ImageError
 from lcnet.upright import jpeg, metadata, png, rasters, tiff, turns
@@ -240,7 +240,23 @@ def test_a_damaged_exif_block_stays_as_it_is_or_is_still_one(cut):
 
 # PNG
 
-KINDS = [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16), (3, 1), (3, 2), (3, 4), (3, 8), (4, 8), (4, 16), (6, 8), (6, 16)]
+KINDS = [
+    (0, 1),
+    (0, 2),
+    (0, 4),
+    (0, 8),
+    (0, 16),
+    (2, 8),
+    (2, 16),
+    (3, 1),
+    (3, 2),
+    (3, 4),
+    (3, 8),
+    (4, 8),
+    (4, 16),
+    (6, 8),
+    (6, 16),
+]
 
 
 def unfiltered(data):
@@ -460,7 +476,9 @@ def test_webp():
     assert rasters.turn(encoded(marked(96, 64), "WEBP"), TURN[90])[1] == "reencoded"
 
 
-@pytest.mark.parametrize(("kind", "mode"), [("BMP", "RGB"), ("BMP", "L"), ("BMP", "1"), ("PPM", "RGB"), ("PPM", "L"), ("GIF", "P")])
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("BMP", "RGB"), ("BMP", "L"), ("BMP", "1"), ("PPM", "RGB"), ("PPM", "L"), ("GIF", "P")]
+)
 def test_formats_that_come_out_as_they_went_in(kind, mode):
     data = encoded(noise(21, 30, 3), kind, mode)
     done, how = rasters.turn(data, TURN[270])

@@ -13,8 +13,9 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from hashlib import file_digest, sha256
+from io import BufferedReader
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
@@ -60,7 +61,7 @@ class Journal:
         with writing(path):
             self.file: BinaryIO = open(self.path, "xb", buffering=0)  # noqa: SIM115
             taken(self.file.fileno())
-        self._write(head(job, datetime.now(timezone.utc).isoformat(timespec="seconds")), safely=True)
+        self._write(head(job, datetime.now(UTC).isoformat(timespec="seconds")), safely=True)
 
     def close(self) -> None:
         """End the report."""
@@ -165,7 +166,7 @@ def _same(path: Path, status: os.stat_result) -> bool:
 
 
 @contextmanager
-def _held(path: Path, seen: Stamp) -> Iterator[BinaryIO]:
+def _held(path: Path, seen: Stamp) -> Iterator[BufferedReader]:
     """Open a file that is the one that was seen, and keep other runs away from it meanwhile."""
     with writing(path):
         file = open(path, "rb")  # noqa: SIM115

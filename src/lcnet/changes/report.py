@@ -1,7 +1,8 @@
 """The report of a job as a file: JSON lines, the first of which says what it is. What it says of files is checked here.
 
 After the head come, in the order in which they happened, changes, each written and flushed to the disk before it is made, and
-rows, which say what became of each thing the job looked at. A last line without its end is of a killed process and says nothing.
+rows, which say what became of each thing that the job looked at. A last line without its end is a killed process's: it says
+nothing.
 """
 
 from __future__ import annotations

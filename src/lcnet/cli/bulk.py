@@ -63,7 +63,7 @@ class Bulk:
         limits = {"recursive": given["recursive"], "max_member": given["max_member"] << 20, "passed": self.passed}
         found = iter(find(_with_input(given), **limits))
         if given["files_from"] is not None:
-            found = chain(found, findlisted(self._names(), **limits))
+            found = chain(found, find_listed(self._names(), **limits))
         first = next(found, None)
         if first is not None:
             return chain([first], found)

@@ -10,7 +10,7 @@ import click
 from .. import formats
 from ..text import one_line
 from .codes import Misuse
-from .options import csv_text
+from .options import csv_text, say
 
 STYLES = ("table", "csv", "json", "jsonl")
 
@@ -22,7 +22,8 @@ class Listing:
         """line: how a row looks in a table. safe: CSV without formulas. Raises `Misuse`."""
         if safe and style != "csv":
             raise Misuse(f"--csv-safe is about CSV, and --format is {style}: leave it out, or give --format csv")
-        self.style, self.columns, self.line, self.safe, self.begun = style, columns, line, safe, False
+        self.style, self.columns, self.line, self.safe = style, columns, line, safe
+        self.begun, self.before = False, ""
 
     def row(self, value: dict[str, Any]) -> None:
         """Print one."""
@@ -31,7 +32,7 @@ class Listing:
         if self.style == "csv":
             click.echo(csv_text([[value[name] for name in self.columns]], self.safe))
         elif self.style == "table":
-            click.echo(one_line(self.line(value)))
+            say(one_line(self.line(value)))
         else:
             click.echo(self.before + formats.json_text(value), nl=self.style == "jsonl")
             self.before = ",\n  " if self.style == "json" else ""

@@ -104,7 +104,9 @@ def _check(given: dict[str, Any]) -> None:
     if given["output"] is not None and given["in_place"]:
         raise Misuse("--output writes files elsewhere, --in-place replaces them: choose one")
     if not (given["dry_run"] or given["output"] or given["in_place"]):
-        raise Misuse("say what becomes of the files: --dry-run to see it first, --output DIR to write them there, or --in-place")
+        raise Misuse(
+            "say what becomes of the files: --dry-run to see it first, --output DIR to write them there, or --in-place"
+        )
     for name in ("overwrite",) if given["output"] is None else ():
         if given[name]:
             raise Misuse(f"--{name} is about --output: name a folder")

@@ -1,4 +1,4 @@
-"""Directories of TIFF (6.0, and BigTIFF), which EXIF is made of too: read where they lie, changed in place, or added at the end.
+"""Directories of TIFF (6.0, and BigTIFF), of which EXIF is made too: read where they lie, changed in place, or put at the end.
 
 Nothing that is already there moves, so that whatever points somewhere still points there. Whatever is damaged is refused with
 `Damaged`, and no loop or offset of a hostile file is followed beyond its end.
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 
     tag: int
     kind: int
-    count: int
+    values: int
     at: int
 
 
@@ -91,7 +91,7 @@ class Directories:
 
     def raw(self, entry: Entry) -> bytes:
         """The bytes of a field's values, in the order of the file."""
-        size = WIDTHS.get(entry.kind, 1) * entry.count
+        size = WIDTHS.get(entry.kind, 1) * entry.values
         at = entry.at if size <= self.inline else self.number(self.offset, entry.at)
         if at + size > len(self.data):
             raise Damaged("a field points beyond its end")
@@ -102,9 +102,9 @@ class Directories:
         if entry is None:
             return default
         code = _CODES.get(entry.kind)
-        if code is None or not entry.count:
+        if code is None or not entry.values:
             raise Damaged(f"field {entry.tag} has type {entry.kind}, expected whole numbers")
-        return struct.unpack(f"{self.order}{entry.count}{code}", self.raw(entry))
+        return struct.unpack(f"{self.order}{entry.values}{code}", self.raw(entry))
 
     def add(self, data: bytes) -> int:
         """Put bytes at the end, at an even place as TIFF asks; returns where."""

@@ -163,7 +163,9 @@ class Job:
         name = shown(file.source.path)
         rows = [self._row(name, number, answer) for number, answer in sorted(file.pages.items())]
         if file.error is not None:
-            rows.append(Row(name, None, None, None, REFUSED if isinstance(file.error, Refused) else ERROR, None, str(file.error)))
+            rows.append(
+                Row(name, None, None, None, REFUSED if isinstance(file.error, Refused) else ERROR, None, str(file.error))
+            )
         if file.seen is not None:
             rows = self._placed(file, file.seen, rows)
         for row in rows:

@@ -16,11 +16,11 @@ from ..errors import ImageError
 from ..image.pixels import ORIENTATION, TURNS, quiet_and_strict
 from ..image.reading import opened
 from .ifd import Damaged
-from .segments import APP0, APP14, Segment, exif_of, has_more_pictures, is_said, joined, parted, tagged, trailer, turned
+from .segments import APP0, APP14, Segment, has_more_pictures, is_said, joined, parted, tagged, trailer, turned
 from .turns import LYING, UPRIGHT, applied, both
 
 if TYPE_CHECKING:
-    from PIL import Image
+    pass
 
 OPERATIONS = {2: "HFLIP", 3: "ROT180", 4: "VFLIP", 5: "TRANSPOSE", 6: "ROT90", 7: "TRANSVERSE", 8: "ROT270"}
 SUBSAMPLINGS = {(1, 1): 0, (2, 1): 1, (2, 2): 2}  # of Pillow, by how many luminance pixels a chrominance pixel has

@@ -44,7 +44,7 @@ def turn(data: bytes, back: int) -> tuple[bytes, str]:
     if names[0] != b"IHDR" or b"IDAT" not in names:
         raise ImageError("its chunks are damaged: get it again")
     operation = both(_orientation(data), back)
-    width, height, depth, colour = struct.unpack(">IIBB", chunks[0].data[:10])
+    depth, colour = chunks[0].data[8:10]
     samples = applied(_samples(data, depth, colour), operation)
     header = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], depth, colour, 0, 0, 0)
     pixels = Chunk(b"IDAT", _compressed(_rows(samples, depth), depth * CHANNELS[colour]))
@@ -130,13 +130,14 @@ def packed(samples: np.ndarray, depth: int) -> np.ndarray:
     each = 8 // depth
     padded = np.pad(samples, ((0, 0), (0, -samples.shape[1] % each))).reshape(len(samples), -1, each)
     shifts = np.arange(8 - depth, -1, -depth, dtype=np.uint8)
-    return np.bitwise_or.reduce(padded << shifts, axis=2).astype(np.uint8)
+    return np.asarray(np.bitwise_or.reduce(padded << shifts, axis=2), np.uint8)
 
 
 def unpacked(rows: np.ndarray, depth: int, width: int) -> np.ndarray:
     """The samples of rows of bytes, uint8 [H,width]."""
     shifts = np.arange(8 - depth, -1, -depth, dtype=np.uint8)
-    return (rows[:, :, None] >> shifts & np.uint8(2**depth - 1)).reshape(len(rows), -1)[:, :width]
+    samples: np.ndarray = rows[:, :, None] >> shifts & np.uint8(2**depth - 1)
+    return samples.reshape(len(rows), -1)[:, :width]
 
 
 def _compressed(rows: np.ndarray, bits: int) -> bytes:
@@ -168,4 +169,4 @@ def _mean(left: np.ndarray, up: np.ndarray) -> np.ndarray:
 def _paeth(left: np.ndarray, up: np.ndarray, corner: np.ndarray) -> np.ndarray:
     a, b, c = (part.astype(np.int16) for part in (left, up, corner))
     to_a, to_b, to_c = np.abs(b - c), np.abs(a - c), np.abs(a + b - 2 * c)
-    return np.where((to_a <= to_b) & (to_a <= to_c), left, np.where(to_b <= to_c, up, corner))
+    return np.asarray(np.where((to_a <= to_b) & (to_a <= to_c), left, np.where(to_b <= to_c, up, corner)))

@@ -30,7 +30,8 @@ class Segment(NamedTuple):
 
 def parted(data: bytes) -> tuple[list[Segment], bytes]:
     """The segments before the first scan, and everything from that scan's marker on. Raises `ImageError`."""
-    found, at = [], 2
+    found: list[Segment] = []
+    at = 2
     while True:
         while data[at : at + 2] == b"\xff\xff":
             at += 1

@@ -21,7 +21,17 @@ from .metadata import ORIENTATION, X_RESOLUTION, Y_RESOLUTION, set_orientation
 from .png import packed, unpacked
 from .turns import LYING, UPRIGHT, applied, both
 
-WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, SAMPLES, PLANAR, PREDICTOR = 256, 257, 258, 259, 262, 266, 277, 284, 317
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, SAMPLES, PLANAR, PREDICTOR = (
+    256,
+    257,
+    258,
+    259,
+    262,
+    266,
+    277,
+    284,
+    317,
+)
 STRIPS, STRIP_ROWS, STRIP_BYTES = 273, 278, 279
 TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES = 322, 323, 324, 325
 FAX_OPTIONS = (292, 293)  # of T.4 and T.6
@@ -73,7 +83,7 @@ def _tag(file: Directories, link: int, at: int, back: int) -> int:
     if ORIENTATION in fields:
         set_orientation(file, fields[ORIENTATION], operation)
         return file.after(at)
-    kept = [(e.tag, e.kind, e.count, file.raw(e)) for e in fields.values()]
+    kept = [(e.tag, e.kind, e.values, file.raw(e)) for e in fields.values()]
     return _lead(file, link, at, [*kept, file.field(ORIENTATION, operation)])
 
 
@@ -92,7 +102,7 @@ def _page(file: Directories, link: int, at: int, back: int) -> int:
         turned, size = _by_fax(file, at, fields, page, operation)
     else:
         turned, size = _by_bytes(file, at, fields, page, operation)
-    own = {e.tag: (e.tag, e.kind, e.count, file.raw(e)) for e in fields.values() if e.tag not in LAYOUT}
+    own = {e.tag: (e.tag, e.kind, e.values, file.raw(e)) for e in fields.values() if e.tag not in LAYOUT}
     own[ORIENTATION] = file.field(ORIENTATION, UPRIGHT)
     if operation in LYING and {X_RESOLUTION, Y_RESOLUTION} <= own.keys():
         (_, *x), (_, *y) = own[X_RESOLUTION], own[Y_RESOLUTION]
@@ -118,7 +128,9 @@ def _layout(file: Directories, fields: Mapping[int, Entry]) -> Page:
     if page.compression not in (*PACKINGS, *FAXES):
         kind = "JPEG" if page.compression in (6, 7) else f"method {page.compression}"
         raise ImageError(f"it is compressed by {kind} within TIFF: such a page is left as it is")
-    if page.compression not in FAXES and (one(FILL_ORDER, 1) != 1 or page.predictor not in (1, 2) or (page.predictor == 2 and not whole)):
+    if page.compression not in FAXES and (
+        one(FILL_ORDER, 1) != 1 or page.predictor not in (1, 2) or (page.predictor == 2 and not whole)
+    ):
         raise ImageError("its bits are in an unusual order: such a page is left as it is")
     return page
 
@@ -127,7 +139,7 @@ def _by_fax(
     file: Directories, at: int, fields: Mapping[int, Entry], page: Page, operation: int
 ) -> tuple[Directories, tuple[int, int]]:
     """A page of 1 bit that Pillow takes apart, and puts together by the same method."""
-    kept = [(e.tag, e.kind, e.count, file.raw(e)) for e in fields.values() if e.tag != ORIENTATION]
+    kept = [(e.tag, e.kind, e.values, file.raw(e)) for e in fields.values() if e.tag != ORIENTATION]
     with quiet_and_strict(1 << 62), opened(_alone(file, kept)) as image:
         pixels = applied(np.asarray(image.convert("L")), operation)
     white_is_zero = file.numbers(fields.get(PHOTOMETRIC), (0,))[0] == 0
@@ -140,7 +152,7 @@ def _by_bytes(
     """A page whose rows are taken as rows of bytes."""
     row_bytes = -(-page.width * page.bits // 8)
     dropped = (BITS, SAMPLES, PHOTOMETRIC, PREDICTOR, ORIENTATION, WIDTH, 320, 338, 339)
-    kept = [(e.tag, e.kind, e.count, file.raw(e)) for e in fields.values() if e.tag not in dropped and e.tag != TILE_WIDTH]
+    kept = [(e.tag, e.kind, e.values, file.raw(e)) for e in fields.values() if e.tag not in dropped and e.tag != TILE_WIDTH]
     if TILE_WIDTH in fields:
         tile = file.numbers(fields[TILE_WIDTH])[0]
         if tile * page.bits % 8:
