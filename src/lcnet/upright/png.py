@@ -159,11 +159,12 @@ def _filtered(rows: np.ndarray, above: np.ndarray, distance: int, plain: bool) -
     costs = np.stack([np.abs(choice.view(np.int8).astype(np.int16)).sum(axis=1) for choice in choices])
     best = costs.argmin(axis=0).astype(np.uint8)
     chosen = np.choose(best[:, None], choices)
-    return np.concatenate([best[:, None], chosen], axis=1).tobytes()
+    done: bytes = np.concatenate([best[:, None], chosen], axis=1).tobytes()
+    return done
 
 
 def _mean(left: np.ndarray, up: np.ndarray) -> np.ndarray:
-    return ((left.astype(np.uint16) + up) >> 1).astype(np.uint8)
+    return np.asarray((left.astype(np.uint16) + up) >> 1, np.uint8)
 
 
 def _paeth(left: np.ndarray, up: np.ndarray, corner: np.ndarray) -> np.ndarray:
