@@ -534,7 +534,6 @@ KEYS = (
 )
 
 
-
 def run_upright(path: Path) -> None:
     """Read all pages, as the job does first, and turn those that can be read."""
     sound = [page.number for page in read(path, 16, PIXELS) if page.pixels is not None]

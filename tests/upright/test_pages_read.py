@@ -102,7 +102,7 @@ def test_a_pdf_is_turned_by_its_rotation_and_nothing_else_changes(pdfium, tmp_pa
     path, data = tmp_path / "x.pdf", pdf((angle, 0, angle))
     path.write_bytes(data)
     done, how = turning.turned(path, {1: angle, 3: angle})
-    assert how == "rotate" and done.startswith(data)
+    assert set(how.values()) == {"rotate"} and done.startswith(data)
     document = pdfium.PdfDocument(done)
     assert [page.get_rotation() for page in document] == [0, 0, 0]
     assert [page.get_textpage().get_text_bounded() for page in document] == [f"{WORDS} {i}" for i in (1, 2, 3)]

@@ -201,7 +201,7 @@ class Job:
         except LcnetError as error:
             action = REFUSED if isinstance(error, Refused) else ERROR
             return None, [r._replace(action=action, error=str(error)) if r.action == TURNED else r for r in rows]
-        return data, [r._replace(action=self.place.word, how=how) if r.action == TURNED else r for r in rows]
+        return data, [r._replace(action=self.place.word, how=how.get(r.page or 0)) if r.action == TURNED else r for r in rows]
 
 
 def _batches(sources: Iterator[Source]) -> Iterator[list[Source]]:

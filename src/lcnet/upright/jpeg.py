@@ -22,6 +22,9 @@ from .turns import LYING, UPRIGHT, applied, both
 if TYPE_CHECKING:
     pass
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 OPERATIONS = {2: "HFLIP", 3: "ROT180", 4: "VFLIP", 5: "TRANSPOSE", 6: "ROT90", 7: "TRANSVERSE", 8: "ROT270"}
 SUBSAMPLINGS = {(1, 1): 0, (2, 1): 1, (2, 2): 2}  # of Pillow, by how many luminance pixels a chrominance pixel has
 
@@ -41,7 +44,7 @@ def turn(data: bytes, back: int, tag_only: bool = False) -> tuple[bytes, str]:
     if operation == UPRIGHT:  # the tag alone is wrong
         return joined(_tagged(segments, UPRIGHT), scans), "tag"
     said = turned(segments, operation)
-    lossless = _by_dct(data, operation)
+    lossless = by_dct(data, operation)
     if lossless is not None:
         return _with(lossless, said, own=False) + trailer(scans), "dct"
     return _with(_encoded(data, operation), said, own=True) + trailer(scans), "reencoded"
@@ -64,7 +67,7 @@ def _tagged(segments: list[Segment], orientation: int) -> list[Segment]:
         raise ImageError(f"its EXIF block cannot be changed: {error}") from None
 
 
-def _by_dct(data: bytes, operation: int) -> bytes | None:
+def by_dct(data: bytes, operation: int) -> bytes | None:
     """The file turned by libjpeg-turbo, bare; None where that is not to be had, or not without loss."""
     try:
         import turbojpeg
@@ -90,34 +93,43 @@ def _agree(before: bytes, after: bytes, operation: int) -> bool:
 def _planes(data: bytes) -> np.ndarray:
     """The pixels as they are coded, if that can be had."""
     with quiet_and_strict(1 << 62), opened(data) as image:
-        if image.mode == "RGB" and image.info.get("adobe_transform") != 0:
+        if image.mode == "RGB" and not _is_coded_as_rgb(image):
             image.draft("YCbCr", image.size)
         return np.asarray(image)
 
 
+def _is_coded_as_rgb(image: Any) -> bool:
+    """By its Adobe segment, or as libjpeg guesses by the names of its components."""
+    return image.info.get("adobe_transform") == 0 or bytes(layer[0] for layer in image.layer) == b"RGB"
+
+
 def _encoded(data: bytes, operation: int) -> bytes:
     """The file decoded, turned and encoded, bare."""
-    from PIL import Image
-
     with quiet_and_strict(1 << 62), opened(data) as image:
         if image.mode not in ("L", "RGB", "CMYK"):
             raise ImageError(f"it has pixels of an unusual kind ({image.mode}): it is left as it is")
-        options = _options(image, operation)
-        upright = image.transpose(Image.Transpose[TURNS[operation]])
+        return encoded(image, operation, options(image, operation))
+
+
+def encoded(image: Image.Image, operation: int, how: dict[str, Any]) -> bytes:
+    """A picture turned and encoded by options of Pillow's encoder."""
+    from PIL import Image
+
+    upright = image.transpose(Image.Transpose[TURNS[operation]]) if operation != UPRIGHT else image.copy()
     out = io.BytesIO()
     upright.info = {}
-    upright.save(out, "JPEG", **options)
+    upright.save(out, "JPEG", **how)
     return out.getvalue()
 
 
-def _options(image: Any, operation: int) -> dict[str, Any]:
+def options(image: Any, operation: int) -> dict[str, Any]:
     """What Pillow's encoder needs to write as the file was written."""
     lying = operation in LYING
     tables = [image.quantization[layer[3]] for layer in image.layer[:2]]
     options: dict[str, Any] = {"qtables": [_transposed(table) if lying else list(table) for table in tables]}
     if len(image.layer) == 3:
         options["subsampling"] = _subsampling(image, lying)
-    if image.mode == "RGB" and image.info.get("adobe_transform") == 0:
+    if image.mode == "RGB" and _is_coded_as_rgb(image):
         options.update(keep_rgb=True, subsampling=0)
     return {**options, "progressive": bool(image.info.get("progressive")), "optimize": True}
 

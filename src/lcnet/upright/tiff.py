@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import ImageError
 from ..image.pixels import TURNS, quiet_and_strict
 from ..image.reading import opened
+from . import tiff_jpeg
 from .ifd import Damaged, Directories, Entry
 from .metadata import ORIENTATION, X_RESOLUTION, Y_RESOLUTION, set_orientation
 from .png import packed, unpacked
@@ -35,9 +36,27 @@ WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, SAMPLES, PLANAR, PRED
 STRIPS, STRIP_ROWS, STRIP_BYTES = 273, 278, 279
 TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES = 322, 323, 324, 325
 FAX_OPTIONS = (292, 293)  # of T.4 and T.6
-LAYOUT = (WIDTH, HEIGHT, COMPRESSION, FILL_ORDER, STRIPS, STRIP_ROWS, STRIP_BYTES, PREDICTOR, 322, 323, 324, 325, *FAX_OPTIONS)
+LAYOUT = (
+    WIDTH,
+    HEIGHT,
+    COMPRESSION,
+    FILL_ORDER,
+    STRIPS,
+    STRIP_ROWS,
+    STRIP_BYTES,
+    PREDICTOR,
+    322,
+    323,
+    324,
+    325,
+    tiff_jpeg.TABLES,
+    *FAX_OPTIONS,
+)
 PACKINGS = {1: "raw", 5: "tiff_lzw", 8: "tiff_adobe_deflate", 32773: "packbits", 32946: "tiff_deflate"}  # Pillow's names
 FAXES = {2: "tiff_ccitt", 3: "group3", 4: "group4"}
+
+
+Field = tuple[int, int, int, bytes]  # as `Directories.add_directory` takes it
 
 
 class Page(NamedTuple):
@@ -51,22 +70,22 @@ class Page(NamedTuple):
     predictor: int
 
 
-def turn(data: bytes, operations: Mapping[int, int], tag_only: bool = False) -> tuple[bytes, str]:
-    """Turn some pages, numbered from 0, each by its operation; returns the file and how that was done. Raises `ImageError`.
+def turn(data: bytes, operations: Mapping[int, int], tag_only: bool = False) -> tuple[bytes, dict[int, str]]:
+    """Turn some pages, numbered from 0, each by its operation; returns the file and how each was. Raises `ImageError`.
 
     Pages are seen as their orientation fields say. tag_only: change nothing but those.
     """
     try:
-        file = Directories(data)
+        file, how = Directories(data), dict.fromkeys(operations, "tag")
         link = file.first
         for number, at in enumerate(list(file.chain())):
             if number in operations and tag_only:
                 link = _tag(file, link, at, operations[number])
             elif number in operations:
-                link = _page(file, link, at, operations[number])
+                link, how[number] = _page(file, link, at, operations[number])
             else:
                 link = file.after(at)
-        return bytes(file.data), "tag" if tag_only else "exact"
+        return bytes(file.data), how
     except Damaged as error:
         raise ImageError(f"its directories cannot be changed: {error}") from None
 
@@ -87,28 +106,37 @@ def _tag(file: Directories, link: int, at: int, back: int) -> int:
     return _lead(file, link, at, [*kept, file.field(ORIENTATION, operation)])
 
 
-def _lead(file: Directories, link: int, old: int, fields: list[tuple[int, int, int, bytes]]) -> int:
+def _lead(file: Directories, link: int, old: int, fields: list[Field]) -> int:
     """Put a new directory into the place of an old one."""
     new = file.add_directory(fields, file.number(file.offset, file.after(old)))
     file.put(file.offset, link, new)
     return file.after(new)
 
 
-def _page(file: Directories, link: int, at: int, back: int) -> int:
+def _page(file: Directories, link: int, at: int, back: int) -> tuple[int, str]:
     fields = file.entries(at)
     operation = both(_orientation(file, fields), back)
-    page = _layout(file, fields)
-    if page.compression in FAXES:
-        turned, size = _by_fax(file, at, fields, page, operation)
-    else:
-        turned, size = _by_bytes(file, at, fields, page, operation)
     own = {e.tag: (e.tag, e.kind, e.values, file.raw(e)) for e in fields.values() if e.tag not in LAYOUT}
     own[ORIENTATION] = file.field(ORIENTATION, UPRIGHT)
     if operation in LYING and {X_RESOLUTION, Y_RESOLUTION} <= own.keys():
         (_, *x), (_, *y) = own[X_RESOLUTION], own[Y_RESOLUTION]
         own[X_RESOLUTION], own[Y_RESOLUTION] = (X_RESOLUTION, *y), (Y_RESOLUTION, *x)  # type: ignore[assignment]
-    layout = [file.field(WIDTH, size[0]), file.field(HEIGHT, size[1]), *_placed(file, turned)]
-    return _lead(file, link, at, [*own.values(), *layout])
+    layout, how = _laid_out(file, fields, operation)
+    return _lead(file, link, at, [*{**own, **{field[0]: field for field in layout}}.values()]), how
+
+
+def _laid_out(file: Directories, fields: Mapping[int, Entry], operation: int) -> tuple[list[Field], str]:
+    """Turn the pixels of a page and put them behind the file; returns the fields that say where and how they are."""
+    if file.numbers(fields.get(COMPRESSION), (1,))[0] == tiff_jpeg.JPEG:
+        alone = _alone(file, [(e.tag, e.kind, e.values, file.raw(e)) for e in fields.values() if e.tag != ORIENTATION])
+        strip, size, sampling, how = tiff_jpeg.turned(file, fields, alone, operation)
+        said = [file.field(STRIPS, file.add(strip)), file.field(STRIP_BYTES, len(strip)), file.field(STRIP_ROWS, size[1])]
+        said += [file.field(COMPRESSION, tiff_jpeg.JPEG), file.field(tiff_jpeg.SUBSAMPLING, *sampling)]
+    else:
+        page = _layout(file, fields)
+        turned, size = (_by_fax if page.compression in FAXES else _by_bytes)(file, fields, page, operation)
+        said, how = _placed(file, turned), "exact"
+    return [file.field(WIDTH, size[0]), file.field(HEIGHT, size[1]), *said], how
 
 
 def _layout(file: Directories, fields: Mapping[int, Entry]) -> Page:
@@ -126,8 +154,7 @@ def _layout(file: Directories, fields: Mapping[int, Entry]) -> Page:
     if samples > 1 and one(PLANAR, 1) != 1:
         raise ImageError("its colours are in planes of their own: such a page is left as it is")
     if page.compression not in (*PACKINGS, *FAXES):
-        kind = "JPEG" if page.compression in (6, 7) else f"method {page.compression}"
-        raise ImageError(f"it is compressed by {kind} within TIFF: such a page is left as it is")
+        raise ImageError(f"it is compressed by method {page.compression} of TIFF: such a page is left as it is")
     if page.compression not in FAXES and (
         one(FILL_ORDER, 1) != 1 or page.predictor not in (1, 2) or (page.predictor == 2 and not whole)
     ):
@@ -135,9 +162,7 @@ def _layout(file: Directories, fields: Mapping[int, Entry]) -> Page:
     return page
 
 
-def _by_fax(
-    file: Directories, at: int, fields: Mapping[int, Entry], page: Page, operation: int
-) -> tuple[Directories, tuple[int, int]]:
+def _by_fax(file: Directories, fields: Mapping[int, Entry], page: Page, operation: int) -> tuple[Directories, tuple[int, int]]:
     """A page of 1 bit that Pillow takes apart, and puts together by the same method."""
     kept = [(e.tag, e.kind, e.values, file.raw(e)) for e in fields.values() if e.tag != ORIENTATION]
     with quiet_and_strict(1 << 62), opened(_alone(file, kept)) as image:
@@ -147,7 +172,7 @@ def _by_fax(
 
 
 def _by_bytes(
-    file: Directories, at: int, fields: Mapping[int, Entry], page: Page, operation: int
+    file: Directories, fields: Mapping[int, Entry], page: Page, operation: int
 ) -> tuple[Directories, tuple[int, int]]:
     """A page whose rows are taken as rows of bytes."""
     row_bytes = -(-page.width * page.bits // 8)
@@ -182,7 +207,7 @@ def _undone(file: Directories, rows: np.ndarray, page: Page, columns: int) -> np
     return samples.astype(kind).view(np.uint8).reshape(rows.shape)
 
 
-def _alone(file: Directories, fields: list[tuple[int, int, int, bytes]]) -> bytes:
+def _alone(file: Directories, fields: list[Field]) -> bytes:
     """The file with one directory of these fields only, for Pillow to read."""
     copy = Directories(bytearray(file.data))
     copy.put(copy.offset, copy.first, copy.add_directory(fields, 0))
@@ -200,7 +225,7 @@ def _saved(pixels: np.ndarray, method: str, one_bit: bool = False) -> Directorie
     return Directories(out.getvalue())
 
 
-def _placed(file: Directories, page: Directories) -> list[tuple[int, int, int, bytes]]:
+def _placed(file: Directories, page: Directories) -> list[Field]:
     """Put the strips of a page behind the file; returns the fields that say where and how they are."""
     fields = page.entries(next(page.chain()))
     places, sizes = (page.numbers(fields[tag]) for tag in (STRIPS, STRIP_BYTES))
