@@ -20,9 +20,6 @@ from .segments import APP0, APP14, Segment, has_more_pictures, is_said, joined, 
 from .turns import LYING, UPRIGHT, applied, both
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from PIL import Image
 
 OPERATIONS = {2: "HFLIP", 3: "ROT180", 4: "VFLIP", 5: "TRANSPOSE", 6: "ROT90", 7: "TRANSVERSE", 8: "ROT270"}

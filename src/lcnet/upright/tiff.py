@@ -1,8 +1,9 @@
-"""TIFF files turned exactly, page by page: what is not turned keeps its bytes and its place in the file.
+"""TIFF files turned exactly, page by page: of what is not turned pixels and fields keep every byte.
 
 The pixels of a turned page and a new directory for it come behind everything else, and the chain of directories is led through
-them. All fields of the page stay, but those that say how its pixels are laid out, its orientation and its two resolutions.
-Pixels of whole bytes are taken as bytes, whatever they mean, so that nothing is converted; 1 bit stays 1 bit, G4 stays G4.
+them; then what nothing points to any more is left out, where it is certain that nothing does. All fields of the page stay, but
+those that say how its pixels are laid out, its orientation and its two resolutions. Pixels of whole bytes are taken as bytes,
+whatever they mean, so that nothing is converted; 1 bit stays 1 bit, G4 stays G4.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from ..errors import ImageError
 from ..image.pixels import TURNS, quiet_and_strict
 from ..image.reading import opened
-from . import tiff_jpeg
+from . import tiff_jpeg, tiff_pack
 from .ifd import Damaged, Directories, Entry
 from .metadata import ORIENTATION, X_RESOLUTION, Y_RESOLUTION, set_orientation
 from .png import packed, unpacked
@@ -53,6 +54,7 @@ LAYOUT = (
     *FAX_OPTIONS,
 )
 PACKINGS = {1: "raw", 5: "tiff_lzw", 8: "tiff_adobe_deflate", 32773: "packbits", 32946: "tiff_deflate"}  # Pillow's names
+MEANINGS = (320, 338, 339)  # of pixels: colour map, extra samples, sample format
 FAXES = {2: "tiff_ccitt", 3: "group3", 4: "group4"}
 
 
@@ -85,7 +87,7 @@ def turn(data: bytes, operations: Mapping[int, int], tag_only: bool = False) -> 
                 link, how[number] = _page(file, link, at, operations[number])
             else:
                 link = file.after(at)
-        return bytes(file.data), how
+        return bytes(file.data) if tag_only else tiff_pack.packed(file), how
     except Damaged as error:
         raise ImageError(f"its directories cannot be changed: {error}") from None
 
@@ -151,6 +153,8 @@ def _layout(file: Directories, fields: Mapping[int, Entry]) -> Page:
     whole = page.bits % 8 == 0 and len(set(bits)) == 1 and bits[0] % 8 == 0
     if not (whole or (samples == 1 and bits[0] in (1, 2, 4))):
         raise ImageError(f"its pixels have {'+'.join(map(str, bits))} bits: such a page is left as it is")
+    if page.compression in FAXES and page.bits != 1:
+        raise ImageError("it is a fax of more than 1 bit: such a page is left as it is")
     if samples > 1 and one(PLANAR, 1) != 1:
         raise ImageError("its colours are in planes of their own: such a page is left as it is")
     if page.compression not in (*PACKINGS, *FAXES):
@@ -175,26 +179,31 @@ def _by_bytes(
     file: Directories, fields: Mapping[int, Entry], page: Page, operation: int
 ) -> tuple[Directories, tuple[int, int]]:
     """A page whose rows are taken as rows of bytes."""
-    row_bytes = -(-page.width * page.bits // 8)
-    dropped = (BITS, SAMPLES, PHOTOMETRIC, PREDICTOR, ORIENTATION, WIDTH, 320, 338, 339)
-    kept = [(e.tag, e.kind, e.values, file.raw(e)) for e in fields.values() if e.tag not in dropped and e.tag != TILE_WIDTH]
+    with quiet_and_strict(1 << 62), opened(_alone(file, _as_bytes(file, fields, page))) as image:
+        rows = np.asarray(image)
+    if page.predictor == 2:
+        columns = file.numbers(fields[TILE_WIDTH])[0] if TILE_WIDTH in fields else page.width
+        rows = _undone(file, rows, page, columns)
+    if page.bits < 8:
+        turned = applied(unpacked(rows, page.bits, page.width), operation)
+        out = packed(turned, page.bits)
+    else:
+        turned = applied(rows.reshape(page.height, page.width, page.bits // 8), operation)
+        out = turned.reshape(len(turned), -1)
+    return _saved(out, PACKINGS[page.compression]), turned.shape[1::-1]
+
+
+def _as_bytes(file: Directories, fields: Mapping[int, Entry], page: Page) -> list[Field]:
+    """The fields of a page, saying that it is grey and as wide as its rows have bytes."""
+    changed = [(WIDTH, -(-page.width * page.bits // 8)), (BITS, 8), (SAMPLES, 1), (PHOTOMETRIC, 1)]
     if TILE_WIDTH in fields:
         tile = file.numbers(fields[TILE_WIDTH])[0]
         if tile * page.bits % 8:
             raise ImageError("its tiles end within a byte: such a page is left as it is")
-        kept.append(file.field(TILE_WIDTH, tile * page.bits // 8))
-    kept += [file.field(tag, value) for tag, value in ((WIDTH, row_bytes), (BITS, 8), (SAMPLES, 1), (PHOTOMETRIC, 1))]
-    with quiet_and_strict(1 << 62), opened(_alone(file, kept)) as image:
-        rows = np.asarray(image)
-    tile_columns = file.numbers(fields[TILE_WIDTH])[0] if TILE_WIDTH in fields else page.width
-    samples = _undone(file, rows, page, tile_columns) if page.predictor == 2 else rows
-    if page.bits < 8:
-        turned = applied(unpacked(samples, page.bits, page.width), operation)
-        out = packed(turned, page.bits)
-    else:
-        turned = applied(samples.reshape(page.height, page.width, page.bits // 8), operation)
-        out = turned.reshape(len(turned), -1)
-    return _saved(out, PACKINGS[page.compression]), turned.shape[1::-1]
+        changed.append((TILE_WIDTH, tile * page.bits // 8))
+    dropped = {PREDICTOR, ORIENTATION, *MEANINGS, *(tag for tag, _ in changed)}
+    kept = [(e.tag, e.kind, e.values, file.raw(e)) for e in fields.values() if e.tag not in dropped]
+    return kept + [file.field(tag, value) for tag, value in changed]
 
 
 def _undone(file: Directories, rows: np.ndarray, page: Page, columns: int) -> np.ndarray:
