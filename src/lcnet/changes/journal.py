@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from ..text import plain
 from .report import FOLDER, KEPT, MAKE, REPLACE, Change, head, line, originals_of
 
 Stamp = tuple[int, int, int, int]  # device, inode, bytes, and when last changed in nanoseconds
+PATIENCE = 10.0  # seconds that another run may take to replace a file
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -34,7 +36,7 @@ class CannotGoOnError(InputError):
 
 
 class ChangedError(InputError):
-    """A file that is not the one that was looked at, or that another process is at."""
+    """A file that is not the one that was looked at any more."""
 
 
 def stamp(path: Path) -> Stamp:
@@ -171,12 +173,22 @@ def _held(path: Path, seen: Stamp) -> Iterator[BufferedReader]:
     with writing(path):
         file = open(path, "rb")  # noqa: SIM115
     with file:
-        if taken(file.fileno()):
-            raise ChangedError("another run is at it")
+        if not _free(file.fileno()):
+            raise InputError("another run is at it: run again after that")
         with writing(path):
             if _stamp(os.fstat(file.fileno())) != seen or stamp(path) != seen or path.is_symlink():
                 raise ChangedError("it has changed since it was looked at: run again")
         yield file
+
+
+def _free(descriptor: int) -> bool:
+    """Lock a file, which another thread or run may have for as long as it takes to replace it."""
+    end = time.monotonic() + PATIENCE
+    while taken(descriptor):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..changes.journal import CannotGoOnError, Stamp, stamp
+from ..changes.journal import CannotGoOnError, ChangedError, Stamp, stamp
 from ..errors import ImageError, InputError, LcnetError
 from ..image.pixels import explained
 from ..sources.formats import MAX_PIXELS
@@ -113,7 +113,11 @@ class Job:
         for answered in self._answers(sources):
             if self.stopped.is_set():
                 break
-            rows += self._settled(answered)
+            try:
+                rows += self._settled(answered)
+            except ChangedError:  # named twice, or by another run: it is looked at once more
+                for again in self._answers([answered.source]):
+                    rows += self._settled(again, last=True)
         return rows
 
     def _answers(self, sources: Sequence[Source]) -> list[Answered]:
@@ -158,8 +162,11 @@ class Job:
                 file.pages[number] = answer
             pending.clear()
 
-    def _settled(self, file: Answered) -> list[Row]:
-        """Turn what is to be turned, put the file where it goes, and write its rows into the report."""
+    def _settled(self, file: Answered, last: bool = False) -> list[Row]:
+        """Turn what is to be turned, put the file where it goes, and write its rows into the report.
+
+        Raises `ChangedError` unless it is the last time.
+        """
         name = shown(file.source.path)
         rows = [self._row(name, number, answer) for number, answer in sorted(file.pages.items())]
         if file.error is not None:
@@ -167,7 +174,7 @@ class Job:
                 Row(name, None, None, None, REFUSED if isinstance(file.error, Refused) else ERROR, None, str(file.error))
             )
         if file.seen is not None:
-            rows = self._placed(file, file.seen, rows)
+            rows = self._placed(file, file.seen, rows, last)
         for row in rows:
             self.place.tell(row.to_json())
         return rows
@@ -179,13 +186,15 @@ class Job:
         action = (TURNED if answer.angle else UPRIGHT) if sure else UNSURE
         return Row(name, number, answer.angle, answer.confidence, action)
 
-    def _placed(self, file: Answered, seen: Stamp, rows: list[Row]) -> list[Row]:
+    def _placed(self, file: Answered, seen: Stamp, rows: list[Row], last: bool) -> list[Row]:
         data, done = self._turned(file.source, rows)
         try:
             self.place.put(file.source, data, seen)
         except CannotGoOnError:
             raise
         except (InputError, OSError) as error:
+            if isinstance(error, ChangedError) and not last:
+                raise
             said = str(error) if isinstance(error, InputError) else explained(error)
             return [row._replace(action=ERROR, how=None, error=row.error or said) for row in done]
         return done

@@ -90,6 +90,7 @@ class Folder:
 
     def put(self, source: Source, data: bytes | None, seen: Stamp) -> None:
         """Write a file; one that is there already and is the same stays."""
+        _check_same(source, seen)
         target = self.folder / inside(source)
         with self.lock:
             twice = str(target) in self.taken
@@ -100,8 +101,7 @@ class Folder:
             self._over(target, source, data)
         else:
             self.journal.make(target, data, source.path)
-        if stamp(source.path) != seen:
-            raise ChangedError("it has changed since it was looked at: run again")
+        _check_same(source, seen)
 
     def _over(self, target: Path, source: Source, data: bytes | None) -> None:
         if self._same(target, source.path, data):
@@ -117,6 +117,11 @@ class Folder:
             wanted = path.read_bytes() if data is None else data
             return target.stat().st_size == len(wanted) and sha256(target.read_bytes()).digest() == sha256(wanted).digest()
         return False
+
+
+def _check_same(source: Source, seen: Stamp) -> None:
+    if stamp(source.path) != seen:
+        raise ChangedError("it has changed since it was looked at: run again")
 
 
 def inside(source: Source) -> Path:
