@@ -19,7 +19,8 @@ import numpy as np
 from ..config import Labels, Preprocessing
 from ..errors import InputError
 from ..image import prepare
-from ..runtime import Classifier
+from ..runtime import Classifier, load
+from ..sources.formats import MAX_PIXELS
 from ..text import quoted, short
 
 ANGLES = (0, 90, 180, 270)
@@ -102,6 +103,14 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities along the last axis."""
     return np.asarray(np.exp(log_softmax(logits)))
+
+
+def load_quick(name: str, threads: int | None = None, max_pixels: int = MAX_PIXELS) -> Classifier:
+    """Load a model in the quickest precision that answers as well: bfloat16 where the CPU has it, int8 as its file is."""
+    try:
+        return load(name, threads=threads, precision="bf16", max_pixels=max_pixels)
+    except InputError:  # of a CPU without bfloat16, or a quantised file; what else is wrong is said below
+        return load(name, threads=threads, max_pixels=max_pixels)
 
 
 def _views(page: np.ndarray, way: Preprocessing, turns: Sequence[int]) -> list[np.ndarray]:
