@@ -4,25 +4,18 @@ import csv
 import io
 import json
 import os
-import signal
 import stat
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from pages import FAINT, encoded, judge, marked
+from pages import encoded, judge, marked
 from pdfs import locked
 from PIL import Image
+from upright_runs import JUDGE, actions, contents, report, rows, run, tree
 
 from lcnet.changes import journal as journals
-from lcnet.cli import main
 from lcnet.cli import upright as command
-
-JUDGE = type("Judge", (), {"short_side": 64, "__call__": lambda self, pages: judge(pages)})
 
 
 @pytest.fixture(autouse=True)
@@ -31,46 +24,6 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "_decide", lambda given: JUDGE())
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def tree():
-    """A folder of pages: two upright, two that are not, an unsure one, and one in a folder below."""
-    Path("in/below").mkdir(parents=True)
-    for name, angle, options in (
-        ("a.jpg", 0, {}),
-        ("b.jpg", 90, {"quality": 90}),
-        ("c.png", 180, {}),
-        ("d.tif", 0, {"compression": "tiff_lzw"}),
-    ):
-        kind = {"jpg": "JPEG", "png": "PNG", "tif": "TIFF"}[name[-3:]]
-        Path("in", name).write_bytes(encoded(marked(angle=angle), kind, **options))
-    Path("in/e.png").write_bytes(encoded(marked(mark=FAINT, angle=90), "PNG"))
-    Path("in/below/f.jpg").write_bytes(encoded(marked(angle=270)))
-    return contents("in")
-
-
-def contents(top):
-    return {str(p.relative_to(top)): p.read_bytes() for p in sorted(Path(top).rglob("*")) if p.is_file()}
-
-
-def run(*arguments, code=0):
-    done = CliRunner().invoke(main, [str(a) for a in arguments])
-    assert done.exit_code == code, (done.exit_code, done.output, done.exception)
-    return done
-
-
-def rows(*arguments, code=0, **options):
-    done = run("upright", *arguments, "--format", "json", code=code, **options)
-    return {(row["path"], row["page"]): row for row in json.loads(done.stdout)}
-
-
-def report():
-    (found,) = Path().glob("upright-*.jsonl")
-    return found
-
-
-def actions(found):
-    return {Path(path).name: row["action"] for (path, _), row in found.items()}
 
 
 WANTED = {"a.jpg": "upright", "b.jpg": "turned", "c.png": "turned", "d.tif": "upright", "e.png": "unsure", "f.jpg": "turned"}
@@ -337,78 +290,4 @@ def test_a_report_that_cannot_be_written_stops_the_job_before_anything_is_change
         run("upright", "in", "-r", "--in-place", "--threads", 1, code=4)
     assert contents("in") == before
     run("undo", report())
-    assert contents("in") == before
-
-
-CHILD = """
-import sys, time
-sys.path.insert(0, {tests!r})
-from pages import judge
-from lcnet.cli import upright as command
-class Judge:
-    short_side = 64
-    def __call__(self, pages):
-        time.sleep({delay})
-        return judge(pages)
-command._decide = lambda given: Judge()
-from lcnet.__main__ import main
-sys.argv[1:] = {arguments!r}
-sys.exit(main())
-"""
-
-
-def child(*arguments, delay=0.02):
-    code = CHILD.format(tests=str(Path(__file__).parents[1]), delay=delay, arguments=list(arguments))
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def many(count=60):
-    Path("in").mkdir()
-    data = [encoded(marked(96, 64, angle=angle), quality=70) for angle in (0, 90, 180)]
-    for i in range(count):
-        Path(f"in/{i:03}.jpg").write_bytes(data[i % 3])
-    return contents("in")
-
-
-def wait_for(condition):
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not come to that")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("number", "after"), [(signal.SIGINT, 9), (signal.SIGTERM, 1), (signal.SIGKILL, 1), (signal.SIGKILL, 9)]
-)
-def test_a_job_that_is_stopped_can_be_taken_back_and_goes_on(number, after):
-    before = many()
-    process = child("upright", "in", "--in-place", "--report", "r.jsonl", "--threads", "2")
-    wait_for(lambda: Path("r.jsonl").exists() and Path("r.jsonl").read_text().count('"change"') >= after)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number), err
-    assert "Traceback" not in err and (number == signal.SIGKILL or "stopped after" in err)
-    changed = {name for name, data in contents("in").items() if before.get(name, data) != data}
-    recorded = {Path(json.loads(line)["path"]).name for line in Path("r.jsonl").read_text().splitlines() if '"change"' in line}
-    assert changed <= recorded and set(contents("in")) >= set(before)
-    rows("in", "--in-place", "--report", "second.jsonl")
-    assert {row["action"] for row in rows("in", "--dry-run").values()} == {"upright"}
-    run("undo", "second.jsonl")
-    run("undo", "r.jsonl")
-    left = {name: data for name, data in contents("in").items() if not name.endswith(".tmp")}
-    assert left == before
-
-
-@pytest.mark.slow
-def test_two_runs_on_one_folder_at_once():
-    before = many(30)
-    both = [child("upright", "in", "--in-place", "--report", f"{i}.jsonl", delay=0.01) for i in (1, 2)]
-    for process in both:
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 0 and "Traceback" not in err, err
-    assert {row["action"] for row in rows("in", "--dry-run").values()} == {"upright"}
-    for name in ("1.jsonl", "2.jsonl"):
-        run("undo", name)
     assert contents("in") == before
