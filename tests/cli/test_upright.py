@@ -45,10 +45,12 @@ def test_in_place_and_back():
     after = contents("in")
     assert {name for name in before if before[name] != after[name]} == {"b.jpg", "c.png", "below/f.jpg"}
     assert actions(rows("in", "-r", "--dry-run")) == {k: v.replace("turned", "upright") for k, v in WANTED.items()}
-    assert contents(f"{report()}.originals") and all(os.stat(p).st_nlink == 1 for p in Path(f"{report()}.originals").iterdir())
+    assert contents(f".{report()}.originals") and all(
+        os.stat(p).st_nlink == 1 for p in Path(f".{report()}.originals").iterdir()
+    )
     done = run("undo", report())
     assert done.stdout.count("restored") == 3 and contents("in") == before
-    assert not Path(f"{report()}.originals").exists()
+    assert not Path(f".{report()}.originals").exists()
     assert run("undo", report()).stdout.count("as it was") == 3 and contents("in") == before
 
 
@@ -77,6 +79,17 @@ def test_a_run_again_into_a_folder_goes_on_and_writes_over_nothing():
     assert contents("out") == out
     run("undo", "3.jsonl")
     assert Path("out/a.jpg").read_bytes() == b"mine"
+
+
+def test_a_folder_that_one_is_in():
+    before = tree()
+    os.chdir("in")
+    rows(".", "-r", "--in-place", "--report", "r.jsonl")
+    assert {row["action"] for row in rows(".", "-r", "--dry-run").values()} == {"upright", "unsure"}  # without the originals
+    rows(".", "-o", "out", "--report", "s.jsonl")
+    run("undo", "s.jsonl")
+    run("undo", "r.jsonl")
+    assert contents(".") == before | {name: Path(name).read_bytes() for name in ("r.jsonl", "s.jsonl")}
 
 
 def test_the_report_is_true_and_says_all():
@@ -112,7 +125,8 @@ def test_styles(monkeypatch):
         (["in"], "--dry-run to see it first, --output DIR to write them there, or --in-place"),
         (["in", "-o", "out", "--in-place"], "choose one"),
         (["in", "--in-place", "--overwrite"], "--overwrite is about --output"),
-        (["in", "-o", "in/out"], "which is read"),
+        (["in", "-r", "-o", "in/out"], "which is read"),
+        (["in", "-o", "in"], "which is read"),
         (["in", "--dry-run", "--report", "x"], "--dry-run makes none"),
         (["in", "--dry-run", "--csv-safe"], "--csv-safe is about CSV"),
     ],
