@@ -12,6 +12,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import upright_tables
+
 ROOT = Path(__file__).parents[1]
 
 # What docs/speed.md says was aimed at: the fastest peer's time over ours, by results file, network, threads and batch.
@@ -302,6 +304,12 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"engines short": engines_short, "real models": real_models},
     "docs/pixels.md": {"hosts": hosts},
     "docs/int8.md": {"int8": int8},
+    "docs/upright.md": {
+        "accuracy": lambda: upright_tables.accuracy(load("upright"), row),
+        "reliability": lambda: upright_tables.reliability(load("upright"), row),
+        "reading": lambda: upright_tables.reading(load("upright"), row),
+        "upright speed": lambda: f"{upright_tables.speed(load('upright'), row)}\n\n{where(load('upright')['machine'])}.",
+    },
     "docs/training.md": {"finetune": finetune, "finetune known": finetune_known, "training": training},
     "docs/speed.md": {
         "reached": reached,

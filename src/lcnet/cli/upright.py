@@ -183,10 +183,9 @@ def _some(sources: Iterator[Source], passed: Passed, given: dict[str, Any]) -> I
 
 
 def _decide(given: dict[str, Any]) -> Any:
-    from ..runtime import load
-    from ..upright.orientation import PageOrientation
+    from ..upright.orientation import PageOrientation, load_quick
 
-    return PageOrientation(load(given["model"], threads=given["threads"], max_pixels=given["max_pixels"]))
+    return PageOrientation(load_quick(given["model"], given["threads"], given["max_pixels"]))
 
 
 def _journal(given: dict[str, Any]) -> Journal | None:

@@ -19,7 +19,8 @@ import numpy as np
 from ..config import Labels, Preprocessing
 from ..errors import InputError
 from ..image import prepare
-from ..runtime import Classifier
+from ..runtime import Classifier, load
+from ..sources.formats import MAX_PIXELS
 from ..text import quoted, short
 
 ANGLES = (0, 90, 180, 270)
@@ -69,6 +70,10 @@ class PageOrientation:
         parts = [self._means(pages[first : first + PAGES]) for first in range(0, len(pages), PAGES)]
         return np.concatenate(parts) if parts else np.empty((0, 4))
 
+    def four_views(self, pages: Sequence[np.ndarray]) -> np.ndarray:
+        """The same of all four views of each page and no others, settled or not."""
+        return np.asarray(self._asked(pages, *self._first, range(4)).mean(axis=1))
+
     def _means(self, pages: Sequence[np.ndarray]) -> np.ndarray:
         """Of a few pages; of those that are not settled from more views, as long as there are any."""
         answers = self._asked(pages, *self._first, range(2))
@@ -98,6 +103,14 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities along the last axis."""
     return np.asarray(np.exp(log_softmax(logits)))
+
+
+def load_quick(name: str, threads: int | None = None, max_pixels: int = MAX_PIXELS) -> Classifier:
+    """Load a model in the quickest precision that answers as well: bfloat16 where the CPU has it, int8 as its file is."""
+    try:
+        return load(name, threads=threads, precision="bf16", max_pixels=max_pixels)
+    except InputError:  # of a CPU without bfloat16, or a quantised file; what else is wrong is said below
+        return load(name, threads=threads, max_pixels=max_pixels)
 
 
 def _views(page: np.ndarray, way: Preprocessing, turns: Sequence[int]) -> list[np.ndarray]:
