@@ -36,6 +36,7 @@ BELOW = {
     "results": "runtime files formats",
     "export": "runtime",
     "upright": "results",
+    "ocr": "upright",
     "evaluate": "dataset results renamed",
     "quantize": "evaluate",
     "nn": "hub renamed",

@@ -37,19 +37,20 @@ class Orientation(NamedTuple):
 class PageOrientation:
     """Tells how pages stand, by a classifier whose labels are the four angles. Safe to use from several threads.
 
-    Raises `InputError` for another classifier. Its confidence is divided by `decision.turns_temperature`; a model without
-    one says less than it knows.
+    channel_order: of the pages, "rgb" or "bgr". Raises `InputError` for another classifier. Its confidence is divided by
+    `decision.turns_temperature`; a model without one says less than it knows.
     """
 
     short_side = 256  # pixels of the shorter side that a reduced page must have at least
 
-    def __init__(self, model: Classifier) -> None:
+    def __init__(self, model: Classifier, channel_order: str = "rgb") -> None:
         self.model = model
-        self._order = _order(model.labels)
+        self._order = places(model.labels, ANGLES, "how pages stand is what doc_ori tells")
+        self._preprocessing = model.preprocessing.of_arrays(channel_order)
         self.temperature = 1.0
 
     def __call__(self, pages: Sequence[np.ndarray]) -> list[Orientation]:
-        """Say how each page stands; pages are uint8 [H,W,3] RGB, each of any size."""
+        """Say how each page stands; pages are uint8 [H,W,3], each of any size."""
         found: list[Orientation] = []
         for first in range(0, len(pages), PAGES):
             part = [self._views(page) for page in pages[first : first + PAGES]]
@@ -58,7 +59,7 @@ class PageOrientation:
 
     def _views(self, page: np.ndarray) -> np.ndarray:
         """The network's input of the page and of its turns by 90, 180 and 270 degrees clockwise, float32 [4,C,H,W]."""
-        preprocessing = self.model.preprocessing
+        preprocessing = self._preprocessing
         _, height, width = preprocessing.input_size
         if height != width:
             return np.stack([prepare(_turned(page, turn, (0, 1)), preprocessing) for turn in range(4)])
@@ -84,11 +85,12 @@ def _orientation(probs: np.ndarray) -> Orientation:
     return Orientation(ANGLES[best], float(probs[best]), (zero, quarter, half, three))
 
 
-def _order(labels: Labels | None) -> list[int]:
-    """Where the logits of 0, 90, 180 and 270 degrees are. Raises `InputError`."""
+def places(labels: Labels | None, angles: Sequence[int], told: str) -> list[int]:
+    """Where the logits of these angles are among a model's, which has no others. Raises `InputError` that ends with `told`."""
     names = labels.names if labels else ()
-    angles = [int(match[1]) if (match := _LABEL.fullmatch(name)) else -1 for name in names]
-    if sorted(angles) != list(ANGLES):
+    named = [int(match[1]) if (match := _LABEL.fullmatch(name)) else -1 for name in names]
+    if sorted(named) != list(angles):
         found = f"the classes {quoted(short(', '.join(names)))}" if names else "no labels"
-        raise InputError(f"the model has {found}, expected 0, 90, 180 and 270: how pages stand is what doc_ori tells")
-    return [angles.index(angle) for angle in ANGLES]
+        expected = f"{', '.join(map(str, angles[:-1]))} and {angles[-1]}"
+        raise InputError(f"the model has {found}, expected {expected}: {told}")
+    return [named.index(angle) for angle in angles]
