@@ -54,15 +54,21 @@ class TextLineOrientation:
     """Tells which text lines stand on their heads. Immutable, and safe to use from many threads at once.
 
     model: a name (`textline_ori_025`, `textline_ori`), the path of a model file, or a `Classifier`; float or int8.
-    channel_order: of the lines, "rgb", or "bgr" as OpenCV has them. threads: as `lcnet.load` takes it; a `Classifier` has its
-    own. Raises `InputError` for a model whose labels are not 0 and 180 degrees, and what `lcnet.load` raises.
+    channel_order: of the lines, "rgb", or "bgr" as OpenCV has them. both_ways: each line is asked about also on its head, and
+    the two answers are put together, which takes twice as long and is right more often. threads: as `lcnet.load` takes it; a
+    `Classifier` has its own. Raises `InputError` for a model whose labels are not 0 and 180 degrees, and what `lcnet.load` raises.
     """
 
     def __init__(
-        self, model: str | os.PathLike[str] | Classifier = "textline_ori_025", *, channel_order: str, threads: int | None = None
+        self,
+        model: str | os.PathLike[str] | Classifier = "textline_ori_025",
+        *,
+        channel_order: str,
+        both_ways: bool = False,
+        threads: int | None = None,
     ) -> None:
         self.model = _loaded(model, threads)
-        self.channel_order = channel_order
+        self.channel_order, self.both_ways = channel_order, both_ways
         self._preprocessing = self.model.preprocessing.of_arrays(channel_order)
         indices = places(self.model.labels, LINE_ANGLES, "how text lines stand is what textline_ori and textline_ori_025 tell")
         self._angles = dict(zip(indices, LINE_ANGLES, strict=True))
@@ -85,8 +91,11 @@ class TextLineOrientation:
         return [self._answer(row) for first in range(0, len(lines), LINES) for row in self._probs(lines, first)]
 
     def _probs(self, lines: list[np.ndarray], first: int) -> np.ndarray:
-        inputs = batch(lines[first : first + LINES], self._preprocessing, first=first)
-        return probabilities(self.model.run(inputs), self.model.config.decision)
+        x = batch(lines[first : first + LINES], self._preprocessing, first=first)
+        logits = self.model.run(x)
+        if self.both_ways:
+            logits = (logits + self.model.run(x[:, :, ::-1, ::-1])[:, ::-1]) / 2  # turned, the other class should be as likely
+        return probabilities(logits, self.model.config.decision)
 
     def _answer(self, probs: np.ndarray) -> LineOrientation:
         best, labels = int(probs.argmax()), self.model.labels
