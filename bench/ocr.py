@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -174,8 +175,6 @@ def main() -> None:
                 rows += pool.submit(speed, found, lines, threads, given.rounds).result()
         for row in rows:
             print(f"{row['threads']} threads {row['classifier']:<40} {row['ms']:8.2f} ms, cpu {row['cpu_ms']:8.2f} ms")
-        from importlib.metadata import version
-
         result = {
             "machine": machine(),
             "versions": {name: version(name) for name in ("rapidocr", "onnxruntime")},

@@ -146,6 +146,7 @@ class Decision:
 
     `multi_label`: each label is decided by itself, by a sigmoid, instead of one of all by softmax; but for those of `groups`,
     which are decided together. Of two classes with a `default` the other is the answer from its threshold on.
+    `turns_temperature`: of the mean over the log-probabilities of a picture and its turns (`lcnet.upright`), no other answer's.
     """
 
     temperature: float | None = None
@@ -153,10 +154,13 @@ class Decision:
     multi_label: bool = False
     default: str | None = None
     groups: tuple[Group, ...] | None = None
+    turns_temperature: float | None = None
 
     def __post_init__(self) -> None:
-        good = self.temperature is None or _divisor(self.temperature)
-        _check(good, "decision.temperature", self.temperature, f"a number above 0, {SMALLEST:g} to {LARGEST:g}")
+        for name in ("temperature", "turns_temperature"):
+            value = getattr(self, name)
+            good = value is None or _divisor(value)
+            _check(good, f"decision.{name}", value, f"a number above 0, {SMALLEST:g} to {LARGEST:g}")
         if self.thresholds is not None:
             good = all(_real(v) and 0 <= v <= 1 for v in self.thresholds.values())
             _check(good, "decision.thresholds", self.thresholds, "numbers from 0 to 1")

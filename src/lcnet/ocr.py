@@ -56,7 +56,8 @@ class TextLineOrientation:
     model: a name (`textline_ori_025`, `textline_ori`), the path of a model file, or a `Classifier`; float or int8.
     channel_order: of the lines, "rgb", or "bgr" as OpenCV has them. both_ways: each line is asked about also on its head, and
     the two answers are put together, which takes twice as long and is right more often. threads: as `lcnet.load` takes it; a
-    `Classifier` has its own. Raises `InputError` for a model whose labels are not 0 and 180 degrees, and what `lcnet.load` raises.
+    `Classifier` has its own. Raises `InputError` for a model whose labels are not 0 and 180 degrees, and what `lcnet.load`
+    raises.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class TextLineOrientation:
 
 
 class DocOrientation:
-    """Tells how pages lie, by a page and its three turns together. Immutable, and safe to use from many threads at once.
+    """Tells how pages lie, by a page and its turns together. Immutable, and safe to use from many threads at once.
 
     model: a name, the path of a model file, or a `Classifier`; float or int8. channel_order: of the pages, "rgb", or "bgr" as
     OpenCV has them. threads: as `lcnet.load` takes it; a `Classifier` has its own. Raises `InputError` for a model whose labels

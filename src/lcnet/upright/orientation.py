@@ -1,25 +1,30 @@
-"""Which way a page stands, asked four times: of the page and of its three turns, and the answers put together.
+"""Which way a page stands: the network is asked of the page and of its turns, and the answers are put together.
 
-A page turned by 90 degrees must answer turned by 90 degrees. Where a network does so four times it knows; where it answers
-what it likes best whatever it is shown, as of a blank page, the four answers cancel. docs/upright.md has the measurements.
+A page turned by 90 degrees must answer turned by 90 degrees. Where a network does so it knows; where it answers what it likes
+best whatever it is shown, as of a blank page, the answers cancel. The page and one turn are asked about first; where these
+two do not settle it, the other two turns; and where that does not either, the page is looked at again, all of it and from
+nearer. docs/upright.md has the measurements.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from ..config import Labels
+from ..config import Labels, Preprocessing
 from ..errors import InputError
 from ..image import prepare
 from ..runtime import Classifier
 from ..text import quoted, short
 
 ANGLES = (0, 90, 180, 270)
-PAGES = 8  # that are run together: 32 views
+PAGES = 8  # that are looked at together
+SETTLED = 0.975  # of a look: the calibrated probability from which on there is no other
+NEARER = 10 / 7  # sides of the second look's input, over those of the first: 320 for 224
 _LABEL = re.compile(r"(0|90|180|270)(?:°|_degrees?)?")
 
 
@@ -37,41 +42,78 @@ class Orientation(NamedTuple):
 class PageOrientation:
     """Tells how pages stand, by a classifier whose labels are the four angles. Safe to use from several threads.
 
-    channel_order: of the pages, "rgb" or "bgr". Raises `InputError` for another classifier. Its confidence is divided by
-    `decision.turns_temperature`; a model without one says less than it knows.
+    channel_order: of the pages, "rgb" or "bgr". Raises `InputError` for another classifier. What is put together is divided by
+    the model's `decision.turns_temperature`; a model without one is asked as often and says less than it knows.
     """
 
     short_side = 256  # pixels of the shorter side that a reduced page must have at least
 
     def __init__(self, model: Classifier, channel_order: str = "rgb") -> None:
         self.model = model
+        self.temperature = model.config.decision.turns_temperature or 1.0
         self._order = places(model.labels, ANGLES, "how pages stand is what doc_ori tells")
-        self._preprocessing = model.preprocessing.of_arrays(channel_order)
-        self.temperature = 1.0
+        usual = model.preprocessing.of_arrays(channel_order)
+        _, height, width = usual.input_size
+        nearer = (usual.input_size[0], _nearer(height), _nearer(width))
+        self._first = (usual,)
+        self._again = replace(usual, input_size=nearer), replace(usual, crop_mode="squash", crop_pct=1.0)
 
     def __call__(self, pages: Sequence[np.ndarray]) -> list[Orientation]:
         """Say how each page stands; pages are uint8 [H,W,3], each of any size."""
         found: list[Orientation] = []
         for first in range(0, len(pages), PAGES):
-            part = [self._views(page) for page in pages[first : first + PAGES]]
-            found += map(_orientation, self._probs(np.concatenate(part)))
+            found += map(_orientation, self._decided(pages[first : first + PAGES]))
         return found
 
-    def _views(self, page: np.ndarray) -> np.ndarray:
-        """The network's input of the page and of its turns by 90, 180 and 270 degrees clockwise, float32 [4,C,H,W]."""
-        preprocessing = self._preprocessing
-        _, height, width = preprocessing.input_size
-        if height != width:
-            return np.stack([prepare(_turned(page, turn, (0, 1)), preprocessing) for turn in range(4)])
-        x = prepare(page, preprocessing)
-        return np.stack([_turned(x, turn, (1, 2)) for turn in range(4)])
+    def log_probs(self, pages: Sequence[np.ndarray], again: bool = False) -> np.ndarray:
+        """Log-probabilities of all four views, and of the second look's if `again`, float64 [N,4 or 12,4].
 
-    def _probs(self, views: np.ndarray) -> np.ndarray:
-        """Probabilities float64 [N,4] of the views of N pages, float32 [4 N,C,H,W]."""
-        logits = self.model.run(views)[:, self._order].astype(np.float64).reshape(-1, 4, 4)
-        log = logits - np.logaddexp.reduce(logits, axis=2, keepdims=True)
-        mean = sum(np.roll(log[:, turn], -turn, axis=1) for turn in range(4)) / (4 * self.temperature)
+        Each is turned back: of the page as it is, so that their mean over axis 1 is what is divided by the temperature.
+        """
+        ways = self._first + (self._again if again else ())
+        return np.concatenate([self._asked(pages, way, range(4)) for way in ways], axis=1)
+
+    def _decided(self, pages: Sequence[np.ndarray]) -> np.ndarray:
+        """Calibrated probabilities float64 [N,4]: of the pages that are not settled yet, more views, until there are no more."""
+        answers = [self._asked(pages, *self._first, range(2))]
+        probs, left = self._probs(answers), np.arange(len(pages))
+        for ways, turns in ((self._first, range(2, 4)), (self._again, range(4))):
+            unsettled = probs[left].max(1) < SETTLED
+            left, answers = left[unsettled], [part[unsettled] for part in answers]
+            if not len(left):
+                break
+            answers += [self._asked([pages[i] for i in left], way, turns) for way in ways]
+            probs[left] = self._probs(answers)
+        return probs
+
+    def _probs(self, answers: list[np.ndarray]) -> np.ndarray:
+        """Probabilities float64 [N,4] of log-probabilities float64 [N,views,4]."""
+        mean = np.concatenate(answers, axis=1).mean(axis=1) / self.temperature
         return np.asarray(np.exp(mean - np.logaddexp.reduce(mean, axis=1, keepdims=True)))
+
+    def _asked(self, pages: Sequence[np.ndarray], way: Preprocessing, turns: Sequence[int]) -> np.ndarray:
+        """Log-probabilities float64 [N,turns,4] of N pages, asked of each turned clockwise by quarters, and turned back."""
+        views = np.stack([view for page in pages for view in _views(page, way, turns)])
+        logits = self.model.run(views)[:, self._order].astype(np.float64).reshape(len(pages), len(turns), 4)
+        log = logits - np.logaddexp.reduce(logits, axis=2, keepdims=True)
+        return np.stack([np.roll(log[:, i], -turn, axis=1) for i, turn in enumerate(turns)], axis=1)
+
+
+def _views(page: np.ndarray, way: Preprocessing, turns: Sequence[int]) -> list[np.ndarray]:
+    """The network's inputs, float32 [C,H,W], of a page turned clockwise by quarters.
+
+    Square ones are turned when they are made: scaling and cropping the turned page gives the same, but for a pixel where an
+    odd number of them is cut off.
+    """
+    _, height, width = way.input_size
+    if height != width:
+        return [prepare(_turned(page, turn, (0, 1)), way) for turn in turns]
+    x = prepare(page, way)
+    return [_turned(x, turn, (1, 2)) for turn in turns]
+
+
+def _nearer(side: int) -> int:
+    return 32 * round(NEARER * side / 32)
 
 
 def _turned(pixels: np.ndarray, turn: int, axes: tuple[int, int]) -> np.ndarray:
