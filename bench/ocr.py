@@ -3,13 +3,13 @@
     make real-models
     python bench/ocr.py --models build/real-models -o results/ocr.json
 
-The folder holds the wheels, and if there is one the Paddle model PP-LCNet_x0_25_textline_ori_v1 as a folder. `rapidocr` brings the
-detector, which cuts the lines out of a drawn page. Two sections:
+The folder holds the wheels, and if there is one the Paddle model PP-LCNet_x0_25_textline_ori_v1 as a folder. `rapidocr` brings
+the detector, which cuts the lines out of a drawn page. Two sections:
 
 - `speed`: what stands at `RapidOCR.text_cls` gets the page's lines, all of them in turns, with one thread and with two; each
   number of threads is a process of its own. `cpu_ms` is the processors' time in all threads.
-- `answers`: drawn lines (bench/oriented.py), upright and on their heads, by the same rule as there: what says 180 degrees with a
-  confidence of 0.9 is turned. RapidOCR's recipe runs the same weights as ours.
+- `answers`: drawn lines (bench/oriented.py), upright and on their heads, by the same rule as there: what says 180 degrees with
+  a confidence of 0.9 is turned. RapidOCR's recipe runs the same weights as ours.
 
 Two to three minutes, and the first time with quantising more; --work keeps the int8 files.
 """

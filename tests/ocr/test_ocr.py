@@ -2,8 +2,12 @@
 
 import copy
 import pickle
+import re
+import sys
 import threading
 import tracemalloc
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,12 +16,14 @@ from PIL import Image, ImageDraw, ImageFont
 from weights import random_weights
 
 import lcnet
+from lcnet import modelfile
 from lcnet.arch import Arch
 from lcnet.config import Decision, Labels, ModelConfig, Preprocessing
 from lcnet.convert import convert
 from lcnet.modelfile import ModelFile
 from lcnet.ocr import DocOrientation, LineOrientation, TextLineOrientation
 
+PAGE = Path(__file__).parents[2] / "docs" / "ocr.md"
 PADDLE = Preprocessing((3, 80, 160), "bilinear", 1.0, "squash", resize="opencv", alpha="drop")
 LINES = ("0_degree", "180_degree")
 PAGES = ("0", "90", "180", "270")
@@ -239,7 +245,7 @@ def test_what_is_no_line_is_refused(lines, words):
 
 @pytest.mark.parametrize("least", [-0.1, 1.1, float("nan"), "0.9", None, True])
 def test_a_confidence_is_from_0_to_1(least, lines):
-    with pytest.raises(lcnet.InputError, match="min_confidence is .*, expected a number from 0 to 1"):
+    with pytest.raises(lcnet.InputError, match=r"min_confidence is .*, expected a number from 0 to 1"):
         TextLineOrientation(classifier(LINES), channel_order="rgb").upright(lines, least)
 
 
@@ -270,6 +276,47 @@ def test_options_are_looked_at():
             kind(classifier(labels), channel_order="RGB")
         with pytest.raises(lcnet.InputError, match="threads is 2, but a Classifier has its own"):
             kind(classifier(labels), channel_order="rgb", threads=2)
+
+
+@pytest.fixture
+def page(tmp_path):
+    """The code of docs/ocr.md, a text a block, with untrained networks in the place of those that the hub has."""
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.S | re.M)
+    for name, labels in (("textline_ori_025", LINES), ("doc_ori", PAGES)):
+        path = tmp_path / f"{name}.safetensors"
+        modelfile.write(path, classifier(labels)._source)
+        blocks = [block.replace(f'"{name}"', repr(str(path))) for block in blocks]
+    return blocks
+
+
+def test_the_example_runs(page, lines, capsys):
+    exec(page[0], {"crops": lines, "page": lines[0]})
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == len(lines) + 1 and all(row.split()[0] in ("0", "180") for row in printed[:-1])
+
+
+def test_what_is_put_into_paddleocr_answers_as_its_own_does(page, lines, monkeypatch):
+    """A stand-in for its pipeline, with the attributes that paddlex 3.7.2 has and the way in which it uses them."""
+    inner = SimpleNamespace(use_textline_orientation=False, rotate_image=None, textline_orientation_model=None)
+
+    def predict(page):
+        ids = [int(np.asarray(info["class_ids"]).ravel()[0]) for info in inner.textline_orientation_model(lines)]
+        return [{"textline_orientation_angles": ids, "page": page, "lines": inner.rotate_image(lines, ids)}]
+
+    def made(**off):
+        assert len(off) == 3 and not any(off.values())
+        return SimpleNamespace(paddlex_pipeline=SimpleNamespace(_pipeline=inner), predict=predict)
+
+    monkeypatch.setitem(sys.modules, "paddleocr", SimpleNamespace(PaddleOCR=made))
+    values = {}
+    (code,) = (block for block in page if "PaddleOCR" in block)
+    exec(code.replace("0.9", "0.0"), values)  # what is untrained is sure of nothing
+    turned, (result,) = values["read"](lines[0])
+    assert inner.use_textline_orientation and result["page"] is turned.pixels
+    assert result["textline_orientation_angles"] == [a.angle // 180 for a in values["lines"](lines)]
+    assert {*result["textline_orientation_angles"]} == {0, 1}
+    for given, found, turn in zip(lines, result["lines"], result["textline_orientation_angles"], strict=True):
+        assert np.array_equal(found, np.rot90(given, 2 * turn))
 
 
 def test_the_trained_network_turns_lines_right(trained):
