@@ -32,6 +32,7 @@ from .paddle import is_part, parts_of, read_paddle
 from .paddle_config import PaddleConfig
 
 CHARACTERS = "character"  # where RapidAI's tools keep the labels in an ONNX file, a line each
+SLOPES = 1e-6  # by which two slopes of a hard-sigmoid are one: a sixth, and Paddle's 0.1666667
 _LOGITS = "the graph gives logits: softmax is assumed, one class a picture (--multi-label if each stands for itself)"
 _OPTIONS = {name: "--" + name.replace("_", "-") for name in FIELDS}
 
@@ -89,7 +90,15 @@ def _onnx(source: Path, config: Path | None) -> Exported:
     producer = {"producer": quoted(found.producer)} if found.producer else {}
     origin = {"format": "onnx", **producer, "opset": found.opset}
     files = {source.name: data, **found.files}
+    if description is not None and _alike(network.arch, description.arch):
+        network = replace(network, arch=description.arch)
     return Exported(network, said, _origin(files, origin, network, len(found.graph.nodes)), description)
+
+
+def _alike(graph: Arch, said: Arch) -> bool:
+    """Whether a graph is that of an architecture but for the slope of its gates, which ONNX has in float32 or as a sixth."""
+    near = abs(graph.hard_sigmoid_slope - said.hard_sigmoid_slope) < SLOPES
+    return near and replace(graph, hard_sigmoid_slope=said.hard_sigmoid_slope) == said
 
 
 def _paddle(source: Path, config: Path | None) -> Exported:
@@ -136,7 +145,7 @@ def describe_exported(
     base = _base(found, name)
     values = _values(network, base, said, preprocessing)
     labels = labels or (base.labels if base else None) or said.labels
-    _ask(network.arch, values, labels)
+    _ask(found, values, labels)
     pre = from_json(Preprocessing, values, "preprocessing")
     decision, notes = _decision(found, base, labels, multi_label)
     config = ModelConfig(network.arch, pre, labels, decision, network.bn_eps, found.origin)
@@ -149,7 +158,7 @@ def _base(found: Exported, name: str | None) -> ModelConfig | None:
         entry = zoo.find(name)
         config = entry.config()
         arch = found.network.arch
-        if _shape(config.arch) != _shape(arch):
+        if _shape(arch) not in map(_shape, (config.arch, *entry.earlier)):
             raise ModelFileError(f"the graph is that of {_shown(arch)}, and {name} is {_shown(config.arch)}")
         return config if config.arch.num_classes == arch.num_classes else replace(config, arch=arch, labels=None)
     if found.description is not None and found.description.arch != found.network.arch:
@@ -173,7 +182,8 @@ def _values(network: Match, base: ModelConfig | None, said: PaddleConfig, prepro
     return {**size, **said.preprocessing, **own, **fitted(dict(preprocessing), network.arch.in_chans)}
 
 
-def _ask(arch: Arch, values: Mapping[str, Any], labels: Labels | None) -> None:
+def _ask(found: Exported, values: Mapping[str, Any], labels: Labels | None) -> None:
+    arch = found.network.arch
     missing = [_OPTIONS[field] for field in FIELDS if field not in values]
     what = ["how a picture becomes its input"] if missing else []
     if arch.num_classes and labels is None:
@@ -181,9 +191,15 @@ def _ask(arch: Arch, values: Mapping[str, Any], labels: Labels | None) -> None:
         what.append(f"what its {arch.num_classes} classes are called")
     if missing:
         raise ModelFileError(
-            f"nothing says {' and '.join(what)}: give {', '.join(missing)}; or --config FILE, its inference.yml; or --name, if"
-            " it is one of `lcnet models`"
+            f"nothing says {' and '.join(what)}: give {', '.join(missing)}; or --config FILE, its inference.yml; or "
+            f"{_likely_name(found.origin['file'])}"
         )
+
+
+def _likely_name(file: str) -> str:
+    """The option that would say it all; with the model of Paddle's that a file is called after, as RapidOCR's are."""
+    called = [entry.name for entry in zoo.ENTRIES if entry.paddle and entry.name.lower() in file.lower()]
+    return f"--name {called[0]}, if that is what it is" if called else "--name, if it is one of `lcnet models`"
 
 
 def _decision(
