@@ -192,16 +192,18 @@ def test_a_paddle_folder_says_all(folder, tmp_path):
 
 @pytest.mark.parametrize("slope", [1 / 6, float(np.float32(0.1666667))], ids=["timm's", "Paddle's"])
 def test_our_own_export_comes_back(tmp_path, slope):
-    """Batch norms are gone from it, and its weights are folded ones: the same to the bit when they are folded again."""
+    """Batch norms and slopes are gone from it, and its weights are folded ones: the same to the bit when folded again."""
     from lcnet.export.onnx import export_onnx
     from lcnet.modelfile.fold import fold
 
-    labels, decision, arch = Labels(("a", "b", "c")), Decision(1.5, {"a": 0.5}), replace(ARCH, hard_sigmoid_slope=slope)
-    config = ModelConfig(arch, Preprocessing((3, 48, 64), crop_mode="squash"), labels, decision)
+    labels, decision = Labels(("a", "b", "c")), Decision(1.5, {"a": 0.5})
+    config = ModelConfig(
+        replace(ARCH, hard_sigmoid_slope=slope), Preprocessing((3, 48, 64), crop_mode="squash"), labels, decision
+    )
     model = ModelFile(config, random_weights(ARCH))
     export_onnx(model, tmp_path / "m.onnx")
     made = convert(tmp_path / "m.onnx", tmp_path / "out.safetensors")
-    assert (made.config.arch, made.config.preprocessing) == (arch, config.preprocessing)
+    assert (made.config.arch, made.config.preprocessing) == (ARCH, config.preprocessing)
     assert (made.config.labels, made.config.decision) == (labels, decision)
     assert made.config.provenance["batch_norm"] == "folded in the source"
     before, after = fold(model), fold(made)

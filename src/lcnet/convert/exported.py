@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import zoo
-from ..arch import BN_EPS, Arch
+from ..arch import BN_EPS, HARD_SIGMOID_SLOPE, Arch
 from ..config import Decision, Labels, ModelConfig, Preprocessing, from_json
 from ..errors import ModelFileError
 from ..modelfile import parse_config
@@ -32,7 +32,6 @@ from .paddle import is_part, parts_of, read_paddle
 from .paddle_config import PaddleConfig
 
 CHARACTERS = "character"  # where RapidAI's tools keep the labels in an ONNX file, a line each
-SLOPES = 1e-6  # by which two slopes of a hard-sigmoid are one: a sixth, and Paddle's 0.1666667
 _LOGITS = "the graph gives logits: softmax is assumed, one class a picture (--multi-label if each stands for itself)"
 _OPTIONS = {name: "--" + name.replace("_", "-") for name in FIELDS}
 
@@ -90,15 +89,7 @@ def _onnx(source: Path, config: Path | None) -> Exported:
     producer = {"producer": quoted(found.producer)} if found.producer else {}
     origin = {"format": "onnx", **producer, "opset": found.opset}
     files = {source.name: data, **found.files}
-    if description is not None and _alike(network.arch, description.arch):
-        network = replace(network, arch=description.arch)
     return Exported(network, said, _origin(files, origin, network, len(found.graph.nodes)), description)
-
-
-def _alike(graph: Arch, said: Arch) -> bool:
-    """Whether a graph is that of an architecture but for the slope of its gates, which ONNX has in float32 or as a sixth."""
-    near = abs(graph.hard_sigmoid_slope - said.hard_sigmoid_slope) < SLOPES
-    return near and replace(graph, hard_sigmoid_slope=said.hard_sigmoid_slope) == said
 
 
 def _paddle(source: Path, config: Path | None) -> Exported:
@@ -161,9 +152,14 @@ def _base(found: Exported, name: str | None) -> ModelConfig | None:
         if _shape(arch) not in map(_shape, (config.arch, *entry.earlier)):
             raise ModelFileError(f"the graph is that of {_shown(arch)}, and {name} is {_shown(config.arch)}")
         return config if config.arch.num_classes == arch.num_classes else replace(config, arch=arch, labels=None)
-    if found.description is not None and found.description.arch != found.network.arch:
+    if found.description is not None and _gated(found.description.arch) != _gated(found.network.arch):
         raise ModelFileError(f"its {METADATA_KEY!r} metadata describes another network than its graph is")
     return found.description
+
+
+def _gated(arch: Arch) -> Arch:
+    """The same with a sixth for the slope of its gates, as our exports have it: what another does is in their weights."""
+    return replace(arch, hard_sigmoid_slope=HARD_SIGMOID_SLOPE)
 
 
 def _shape(arch: Arch) -> tuple[Any, ...]:
