@@ -17,7 +17,7 @@ from .image import batch
 from .runtime import Classifier, load
 from .runtime.decision import probabilities
 from .text import short
-from .upright.orientation import Orientation, PageOrientation, places
+from .upright.orientation import PAGES, Orientation, PageOrientation, places
 
 __all__ = ["DocOrientation", "LineOrientation", "Orientation", "TextLineOrientation", "Turned"]
 
@@ -134,7 +134,8 @@ class DocOrientation:
         return _upright(_arrays(pages, "page"), self._answers, min_confidence)
 
     def _answers(self, pages: list[np.ndarray]) -> list[Orientation]:
-        return self._pages([_colored(page) for page in pages])
+        chunks = (pages[first : first + PAGES] for first in range(0, len(pages), PAGES))
+        return [answer for chunk in chunks for answer in self._pages(list(map(_colored, chunk)))]
 
 
 def _loaded(model: str | os.PathLike[str] | Classifier, threads: int | None) -> Classifier:
@@ -166,8 +167,8 @@ def _described(value: Any) -> str:
 
 
 def _colored(page: np.ndarray) -> np.ndarray:
-    """[H,W,3], of a grey page without a copy."""
-    return page if page.ndim == 3 else np.broadcast_to(page[:, :, None], (*page.shape, 3))
+    """[H,W,3]; of a grey page a copy, for it is scaled several times."""
+    return page if page.ndim == 3 else np.stack([page] * 3, axis=2)
 
 
 def _upright(images: list[np.ndarray], answers: Callable[[list[np.ndarray]], list[A]], least: float) -> list[Turned[A]]:
