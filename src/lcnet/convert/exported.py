@@ -139,6 +139,8 @@ def describe_exported(
     _ask(found, values, labels)
     pre = from_json(Preprocessing, values, "preprocessing")
     decision, notes = _decision(found, base, labels, multi_label)
+    if (turns := zoo.turns_temperature(name or (None if base else said.name), labels)) is not None:
+        decision, notes = replace(decision, turns_temperature=turns), [*notes, f"decision.turns_temperature: {zoo.TURNS}"]
     config = ModelConfig(network.arch, pre, labels, decision, network.bn_eps, found.origin)
     return noted(config, (), [*notes, *(() if base else said.notes)])
 

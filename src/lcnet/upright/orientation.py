@@ -8,6 +8,7 @@ nearer. docs/upright.md has the measurements.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ from ..text import quoted, short
 
 ANGLES = (0, 90, 180, 270)
 PAGES = 8  # that are looked at together
-SETTLED = 0.975  # of a look: the calibrated probability from which on there is no other
+SETTLED = 0.9  # what views say together at least, before it is calibrated, if there shall be no others
 NEARER = 10 / 7  # sides of the second look's input, over those of the first: 320 for 224
 _LABEL = re.compile(r"(0|90|180|270)(?:°|_degrees?)?")
 
@@ -43,10 +44,9 @@ class PageOrientation:
     """Tells how pages stand, by a classifier whose labels are the four angles. Safe to use from several threads.
 
     channel_order: of the pages, "rgb" or "bgr". Raises `InputError` for another classifier. What is put together is divided by
-    the model's `decision.turns_temperature`; a model without one is asked as often and says less than it knows.
+    the model's `decision.turns_temperature`; a model without one is asked as often and says less than it knows. `short_side`: how
+    many pixels the shorter side of a page must have to be judged as well as a larger one.
     """
-
-    short_side = 256  # pixels of the shorter side that a reduced page must have at least
 
     def __init__(self, model: Classifier, channel_order: str = "rgb") -> None:
         self.model = model
@@ -56,47 +56,52 @@ class PageOrientation:
         _, height, width = usual.input_size
         nearer = (usual.input_size[0], _nearer(height), _nearer(width))
         self._first = (usual,)
+        # Of the second look's input before it is cropped: what has fewer pixels is enlarged, and more of it stays unsettled.
+        self.short_side = math.ceil(min(nearer[1:]) / usual.crop_pct)
         self._again = replace(usual, input_size=nearer), replace(usual, crop_mode="squash", crop_pct=1.0)
 
     def __call__(self, pages: Sequence[np.ndarray]) -> list[Orientation]:
         """Say how each page stands; pages are uint8 [H,W,3], each of any size."""
-        found: list[Orientation] = []
-        for first in range(0, len(pages), PAGES):
-            found += map(_orientation, self._decided(pages[first : first + PAGES]))
-        return found
+        return [_orientation(probs) for probs in softmax(self.means(pages) / self.temperature)]
 
-    def log_probs(self, pages: Sequence[np.ndarray], again: bool = False) -> np.ndarray:
-        """Log-probabilities of all four views, and of the second look's if `again`, float64 [N,4 or 12,4].
+    def means(self, pages: Sequence[np.ndarray]) -> np.ndarray:
+        """The means of the log-probabilities of 0, 90, 180 and 270 degrees that temperatures are fitted on, float64 [N,4]."""
+        parts = [self._means(pages[first : first + PAGES]) for first in range(0, len(pages), PAGES)]
+        return np.concatenate(parts) if parts else np.empty((0, 4))
 
-        Each is turned back: of the page as it is, so that their mean over axis 1 is what is divided by the temperature.
-        """
-        ways = self._first + (self._again if again else ())
-        return np.concatenate([self._asked(pages, way, range(4)) for way in ways], axis=1)
+    def four_views(self, pages: Sequence[np.ndarray]) -> np.ndarray:
+        """The same of all four views of each page and no others, settled or not."""
+        return np.asarray(self._asked(pages, *self._first, range(4)).mean(axis=1))
 
-    def _decided(self, pages: Sequence[np.ndarray]) -> np.ndarray:
-        """Calibrated probabilities float64 [N,4]: of the pages that are not settled yet, more views, until there are no more."""
-        answers = [self._asked(pages, *self._first, range(2))]
-        probs, left = self._probs(answers), np.arange(len(pages))
+    def _means(self, pages: Sequence[np.ndarray]) -> np.ndarray:
+        """Of a few pages; of those that are not settled from more views, as long as there are any."""
+        answers = self._asked(pages, *self._first, range(2))
+        means, left = answers.mean(axis=1), np.arange(len(pages))
         for ways, turns in ((self._first, range(2, 4)), (self._again, range(4))):
-            unsettled = probs[left].max(1) < SETTLED
-            left, answers = left[unsettled], [part[unsettled] for part in answers]
-            if not len(left):
-                break
-            answers += [self._asked([pages[i] for i in left], way, turns) for way in ways]
-            probs[left] = self._probs(answers)
-        return probs
-
-    def _probs(self, answers: list[np.ndarray]) -> np.ndarray:
-        """Probabilities float64 [N,4] of log-probabilities float64 [N,views,4]."""
-        mean = np.concatenate(answers, axis=1).mean(axis=1) / self.temperature
-        return np.asarray(np.exp(mean - np.logaddexp.reduce(mean, axis=1, keepdims=True)))
+            unsettled = softmax(means[left]).max(axis=1) < SETTLED
+            left, answers = left[unsettled], answers[unsettled]
+            if len(left):
+                more = [self._asked([pages[i] for i in left], way, turns) for way in ways]
+                answers = np.concatenate([answers, *more], axis=1)
+                means[left] = answers.mean(axis=1)
+        return np.asarray(means)
 
     def _asked(self, pages: Sequence[np.ndarray], way: Preprocessing, turns: Sequence[int]) -> np.ndarray:
         """Log-probabilities float64 [N,turns,4] of N pages, asked of each turned clockwise by quarters, and turned back."""
         views = np.stack([view for page in pages for view in _views(page, way, turns)])
         logits = self.model.run(views)[:, self._order].astype(np.float64).reshape(len(pages), len(turns), 4)
-        log = logits - np.logaddexp.reduce(logits, axis=2, keepdims=True)
+        log = log_softmax(logits)
         return np.stack([np.roll(log[:, i], -turn, axis=1) for i, turn in enumerate(turns)], axis=1)
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Log-probabilities along the last axis."""
+    return np.asarray(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities along the last axis."""
+    return np.asarray(np.exp(log_softmax(logits)))
 
 
 def _views(page: np.ndarray, way: Preprocessing, turns: Sequence[int]) -> list[np.ndarray]:
