@@ -44,8 +44,8 @@ class PageOrientation:
     """Tells how pages stand, by a classifier whose labels are the four angles. Safe to use from several threads.
 
     channel_order: of the pages, "rgb" or "bgr". Raises `InputError` for another classifier. What is put together is divided by
-    the model's `decision.turns_temperature`; a model without one is asked as often and says less than it knows. `short_side`: how
-    many pixels the shorter side of a page must have to be judged as well as a larger one.
+    the model's `decision.turns_temperature`; a model without one is asked as often and says less than it knows. `short_side`:
+    how many pixels the shorter side of a page must have to be judged as well as a larger one.
     """
 
     def __init__(self, model: Classifier, channel_order: str = "rgb") -> None:
