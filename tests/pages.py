@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from lcnet.upright.orientation import Orientation
+from lcnet.upright.turns import BACK
 
 DARK, FAINT = 0, 150  # a mark that is sure, and one that is not
 
@@ -45,3 +46,25 @@ def decoded(data):
     """The pixels of a file as they are stored."""
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image)
+
+
+ANGLES = (90, 180, 270)
+TURN = {angle: BACK[angle] for angle in ANGLES}
+
+
+def back(pixels, angle):
+    """What takes back a turn clockwise."""
+    return np.rot90(pixels, angle // 90)
+
+
+def noise(*shape, dtype=np.uint8, seed=0):
+    info = np.iinfo(dtype)
+    return np.random.default_rng(seed).integers(info.min, info.max, shape, dtype=dtype, endpoint=True)
+
+
+def info_of(data):
+    with Image.open(io.BytesIO(data)) as image:
+        return dict(image.info)
+
+
+XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" dc:title="T"/><xmp:Thumbnails>old</xmp:Thumbnails></x:xmpmeta>'

@@ -37,6 +37,7 @@ BELOW = {
     "export": "runtime",
     "changes": "files",
     "upright": "results changes",
+    "ocr": "upright",
     "evaluate": "dataset results renamed",
     "quantize": "evaluate",
     "nn": "hub renamed",

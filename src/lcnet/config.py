@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from .arch import BN_EPS, WIDTHS, Arch
-from .errors import ModelFileError
+from .errors import InputError, ModelFileError
 from .groups import MAX_GROUPS, Group, check_groups
 from .needs import check_needs, fields_of, needs_of, without_unneeded
 from .text import short, suggest
@@ -87,6 +87,17 @@ class Preprocessing:
     def order(self) -> slice:
         """Of the channels of pixels, which are RGB, the order in which the network takes them, and the other way round."""
         return slice(None, None, -1 if self.channel_order == "bgr" else 1)
+
+    def of_arrays(self, channel_order: str) -> Preprocessing:
+        """The same for arrays whose colours come in this order, "rgb" or "bgr": nothing is copied, the network's order changes.
+
+        Raises `InputError`, or `ModelFileError` for "bgr" where the network does not take 3 channels.
+        """
+        if channel_order not in CHANNEL_ORDERS:
+            raise InputError(
+                f"channel_order is {short(repr(channel_order))}, expected {' or '.join(map(repr, CHANNEL_ORDERS))}"
+            )
+        return self if channel_order == "rgb" else replace(self, channel_order=CHANNEL_ORDERS[self.channel_order == "rgb"])
 
     def with_channels(self, channels: int) -> Preprocessing:
         """The same for another number of channels, for which no statistics are known: mean and deviation become 0.5."""

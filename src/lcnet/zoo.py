@@ -52,6 +52,7 @@ class Entry:
     url: str | None = None  # a file for `lcnet convert`
     paddle: bool = False  # on the hub as Paddle's inference model
     network: Arch | None = None  # where it is not the usual one of `arch_name`
+    earlier: tuple[Arch, ...] = ()  # other networks that were published by this name
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     num_classes: int = 1000
     labels: str | tuple[str, ...] | None = "imagenet1k"  # a list's name, or the labels
@@ -109,6 +110,7 @@ def _paddleocr(
     width: float = 1.0,
     lines: bool = False,
     turns_temperature: float | None = None,
+    earlier: tuple[Arch, ...] = (),
 ) -> Entry:
     """A classifier of PaddleOCR's, of pages or, at 80x160 and with strides for it, of text lines."""
     strides: dict[str, Any] = {"stage_strides": _OF_LINES} if lines else {}
@@ -119,6 +121,7 @@ def _paddleocr(
         hub_id=f"PaddlePaddle/{name}",
         paddle=True,
         network=Arch(width, num_classes=len(labels), hard_sigmoid_slope=_SLOPE, **strides),
+        earlier=earlier,
         preprocessing=Preprocessing(interpolation="bilinear", resize="opencv", alpha="drop", **size),
         num_classes=len(labels),
         labels=labels,
@@ -132,6 +135,15 @@ def _paddleocr(
 _SLOPE = 0.16666670143604279  # of Paddle's hard-sigmoid, as its files have it
 _OF_LINES: tuple[Stride, ...] = ((1, 1), (2, 1), (2, 1), (2, 1), (1, 1), (2, 1))
 _DOWN = ("0_degree", "180_degree")
+_FIRST_OF_LINES = Arch(
+    0.25,
+    num_classes=2,
+    stem_stride=(1, 2),
+    stage_strides=_OF_LINES,
+    head_channels=0,
+    hard_sigmoid_slope=_SLOPE,
+    classifier_input=("blocks.5",),
+)
 
 ENTRIES: tuple[Entry, ...] = (
     _timm(
@@ -203,7 +215,16 @@ ENTRIES: tuple[Entry, ...] = (
     _paddle("lcnet_250", "ssld", 80.82, 95.33),
     _paddleocr("PP-LCNet_x1_0_doc_ori", "doc_ori", ("0", "90", "180", "270"), 99.06, 3.24, turns_temperature=0.71),
     _paddleocr("PP-LCNet_x1_0_textline_ori", "textline_ori", _DOWN, 99.42, 2.98, lines=True),
-    _paddleocr("PP-LCNet_x0_25_textline_ori", "textline_ori_025", _DOWN, 98.85, 2.37, width=0.25, lines=True),
+    _paddleocr(
+        "PP-LCNet_x0_25_textline_ori",
+        "textline_ori_025",
+        _DOWN,
+        98.85,
+        2.37,
+        width=0.25,
+        lines=True,
+        earlier=(_FIRST_OF_LINES,),
+    ),
     _paddleocr("PP-LCNet_x1_0_table_cls", "table_cls", ("wired_table", "wireless_table"), 94.2, 3.17),
 )
 

@@ -70,7 +70,7 @@ def test_another_disk_has_copies(place, monkeypatch):
         patch.setattr(Path, "replace", lambda self, to: no_rename(self, to) if "originals" in str(self) else replace(self, to))
         assert told(undo(Path("r.jsonl")))["a.txt"] == "restored"
     assert Path("a.txt").read_bytes() == b"old a" and os.stat("a.txt").st_mtime_ns == 10**18
-    assert not Path("r.jsonl.originals").exists()
+    assert not Path(".r.jsonl.originals").exists()
 
 
 def test_what_has_changed_since_is_named_and_the_rest_goes_back(place):
@@ -80,15 +80,15 @@ def test_what_has_changed_since_is_named_and_the_rest_goes_back(place):
     found = {Path(o.path).name: o for o in undo(Path("r.jsonl"))}
     assert found["a.txt"].action == "refused" and "changed since; its original is" in found["a.txt"].error
     assert found["c.txt"].action == "refused" and found["b.txt"].action == "restored" and found["deep"].action == "as it was"
-    assert Path("a.txt").read_bytes() == b"mine" and Path("r.jsonl.originals/000001.txt").read_bytes() == b"old a"
+    assert Path("a.txt").read_bytes() == b"mine" and Path(".r.jsonl.originals/000001.txt").read_bytes() == b"old a"
     Path("a.txt").unlink()
     assert "not there any more" in {Path(o.path).name: o for o in undo(Path("r.jsonl"))}["a.txt"].error
 
 
 def test_an_original_that_is_not_the_one_is_not_put_back(place):
     job("a.txt", "b.txt")
-    Path("r.jsonl.originals/000001.txt").write_bytes(b"other")
-    Path("r.jsonl.originals/000002.txt").unlink()
+    Path(".r.jsonl.originals/000001.txt").write_bytes(b"other")
+    Path(".r.jsonl.originals/000002.txt").unlink()
     found = {Path(o.path).name: o for o in undo(Path("r.jsonl"))}
     assert "has changed" in found["a.txt"].error and "not kept any more" in found["b.txt"].error
     assert Path("a.txt").read_bytes() == b"new a.txt"
@@ -104,12 +104,12 @@ def test_links_that_have_come_into_the_place_are_not_followed(place):
 def test_forgetting(place):
     job("a.txt", "b.txt")
     Path("b.txt").unlink()
-    Path("r.jsonl.originals/000009.txt").write_bytes(b"half")  # of a run that was killed
-    Path("r.jsonl.originals/mine").write_bytes(b"mine")
+    Path(".r.jsonl.originals/000009.txt").write_bytes(b"half")  # of a run that was killed
+    Path(".r.jsonl.originals/mine").write_bytes(b"mine")
     assert told(forget(Path("r.jsonl"), dry_run=True)) == {"a.txt": "forgotten", "b.txt": "refused"}
-    assert len(os.listdir("r.jsonl.originals")) == 4
+    assert len(os.listdir(".r.jsonl.originals")) == 4
     assert told(forget(Path("r.jsonl"))) == {"a.txt": "forgotten", "b.txt": "refused"}
-    assert sorted(os.listdir("r.jsonl.originals")) == ["000002.txt", "mine"]
+    assert sorted(os.listdir(".r.jsonl.originals")) == ["000002.txt", "mine"]
     assert told(undo(Path("r.jsonl")))["a.txt"] == "refused" and Path("a.txt").read_bytes() == b"new a.txt"
 
 
@@ -149,8 +149,8 @@ def test_every_place_where_a_report_can_be_cut_off(place):
 
 def test_a_kept_original_of_a_file_that_was_not_replaced_after_all(place):
     job("a.txt")
-    Path("r.jsonl.originals/000001.txt").replace("a.txt")  # as before the rename
-    os.link("a.txt", "r.jsonl.originals/000001.txt")
+    Path(".r.jsonl.originals/000001.txt").replace("a.txt")  # as before the rename
+    os.link("a.txt", ".r.jsonl.originals/000001.txt")
     assert told(undo(Path("r.jsonl")))["a.txt"] == "as it was"
     assert Path("a.txt").read_bytes() == b"old a" and os.stat("a.txt").st_nlink == 1
 
@@ -189,7 +189,7 @@ def test_what_is_no_report(place):
             list(undo(Path(name)))
     with pytest.raises(InputError, match="exists"):
         Journal(Path("a.txt"), "test")
-    Path("r.jsonl.originals").mkdir()
+    Path(".r.jsonl.originals").mkdir()
     with pytest.raises(InputError, match="exists"):
         Journal(Path("r.jsonl"), "test")
     assert not Path("r.jsonl").exists()

@@ -157,7 +157,7 @@ class Journal:
     def links(self, path: Path) -> int:
         """How many names a file has that are not in folders of originals beside this report, which killed runs may leave."""
         status = path.stat()
-        others = sum(_same(entry, status) for entry in self.path.parent.glob("*.originals/*"))
+        others = sum(_same(entry, status) for entry in self.path.parent.glob(".*.originals/*"))
         return status.st_nlink - others
 
 

@@ -45,8 +45,8 @@ def line(value: dict[str, Any]) -> bytes:
 
 
 def originals_of(report: Path) -> Path:
-    """The folder beside a report in which originals are kept."""
-    return report.with_name(f"{report.name}.originals")
+    """The folder beside a report in which originals are kept: hidden, so that no job takes them for more pages."""
+    return report.with_name(f".{report.name}.originals")
 
 
 def head(job: str, started: str) -> bytes:

@@ -113,11 +113,12 @@ def _check(given: dict[str, Any]) -> None:
     if given["dry_run"] and given["report"]:
         raise Misuse("--report is of changes, and --dry-run makes none: leave one of them out")
     for path in given["paths"] if given["output"] is not None else ():
-        _check_apart(Path(path), given["output"])
+        _check_apart(Path(path), given["output"], given["recursive"])
 
 
-def _check_apart(path: Path, output: Path) -> None:
-    if path.is_dir() and output.resolve().is_relative_to(path.resolve()):
+def _check_apart(path: Path, output: Path, recursive: bool) -> None:
+    top, target = path.resolve(), output.resolve()
+    if path.is_dir() and (target.is_relative_to(top) if recursive else target == top):
         raise Misuse(f"--output {plain(output)} lies in {plain(path)}, which is read: name a folder outside of it")
 
 

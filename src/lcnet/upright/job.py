@@ -138,6 +138,8 @@ class Job:
         if source.error is not None:
             return Answered(source, None, {}, source.error)
         try:
+            if source.path.exists() and not source.path.is_file():
+                return Answered(source, None, {}, Refused("it is no file: a pipe, a device or a folder is not turned"))
             return Answered(source, stamp(source.path), {}, None)
         except (OSError, ValueError) as error:
             return Answered(source, None, {}, ImageError(explained(error)))
@@ -156,11 +158,21 @@ class Job:
         return file
 
     def _decided(self, pending: list[tuple[Answered, int, np.ndarray]]) -> None:
-        if pending:
-            answers = self.decide([pixels for _, _, pixels in pending])
-            for (file, number, _), answer in zip(pending, answers, strict=True):
-                file.pages[number] = answer
-            pending.clear()
+        """Ask the network about pages, and where one of them is at fault about each by itself, to find out which."""
+        if not pending:
+            return
+        try:
+            answers: Sequence[Orientation | LcnetError] = self.decide([pixels for _, _, pixels in pending])
+        except ImageError as error:  # too narrow to be scaled
+            if len(pending) > 1:
+                for one in pending:
+                    self._decided([one])
+                pending.clear()
+                return
+            answers = [error]
+        for (file, number, _), answer in zip(pending, answers, strict=True):
+            file.pages[number] = answer
+        pending.clear()
 
     def _settled(self, file: Answered, last: bool = False) -> list[Row]:
         """Turn what is to be turned, put the file where it goes, and write its rows into the report.
@@ -207,9 +219,10 @@ class Job:
         try:
             self.place.check(source)
             data, how = turned(source.path, angles, self.rules.tag_only)
-        except LcnetError as error:
+        except (LcnetError, OSError) as error:
             action = REFUSED if isinstance(error, Refused) else ERROR
-            return None, [r._replace(action=action, error=str(error)) if r.action == TURNED else r for r in rows]
+            said = str(error) if isinstance(error, LcnetError) else explained(error)
+            return None, [r._replace(action=action, error=said) if r.action == TURNED else r for r in rows]
         return data, [r._replace(action=self.place.word, how=how.get(r.page or 0)) if r.action == TURNED else r for r in rows]
 
 

@@ -44,16 +44,16 @@ class Orientation(NamedTuple):
 class PageOrientation:
     """Tells how pages stand, by a classifier whose labels are the four angles. Safe to use from several threads.
 
-    Raises `InputError` for another classifier. What is put together is divided by the model's `decision.turns_temperature`;
-    a model without one is asked as often and says less than it knows. `short_side`: how many pixels the shorter side of a page
-    must have to be judged as well as a larger one.
+    channel_order: of the pages, "rgb" or "bgr". Raises `InputError` for another classifier. What is put together is divided by
+    the model's `decision.turns_temperature`; a model without one is asked as often and says less than it knows. `short_side`:
+    how many pixels the shorter side of a page must have to be judged as well as a larger one.
     """
 
-    def __init__(self, model: Classifier) -> None:
+    def __init__(self, model: Classifier, channel_order: str = "rgb") -> None:
         self.model = model
         self.temperature = model.config.decision.turns_temperature or 1.0
-        self._order = _order(model.labels)
-        usual = model.preprocessing
+        self._order = places(model.labels, ANGLES, "how pages stand is what doc_ori tells")
+        usual = model.preprocessing.of_arrays(channel_order)
         _, height, width = usual.input_size
         nearer = (usual.input_size[0], _nearer(height), _nearer(width))
         self._first = (usual,)
@@ -62,7 +62,7 @@ class PageOrientation:
         self._again = replace(usual, input_size=nearer), replace(usual, crop_mode="squash", crop_pct=1.0)
 
     def __call__(self, pages: Sequence[np.ndarray]) -> list[Orientation]:
-        """Say how each page stands; pages are uint8 [H,W,3] RGB, each of any size."""
+        """Say how each page stands; pages are uint8 [H,W,3], each of any size."""
         return [_orientation(probs) for probs in softmax(self.means(pages) / self.temperature)]
 
     def means(self, pages: Sequence[np.ndarray]) -> np.ndarray:
@@ -141,11 +141,12 @@ def _orientation(probs: np.ndarray) -> Orientation:
     return Orientation(ANGLES[best], float(probs[best]), (zero, quarter, half, three))
 
 
-def _order(labels: Labels | None) -> list[int]:
-    """Where the logits of 0, 90, 180 and 270 degrees are. Raises `InputError`."""
+def places(labels: Labels | None, angles: Sequence[int], told: str) -> list[int]:
+    """Where the logits of these angles are among a model's, which has no others. Raises `InputError` that ends with `told`."""
     names = labels.names if labels else ()
-    angles = [int(match[1]) if (match := _LABEL.fullmatch(name)) else -1 for name in names]
-    if sorted(angles) != list(ANGLES):
+    named = [int(match[1]) if (match := _LABEL.fullmatch(name)) else -1 for name in names]
+    if sorted(named) != list(angles):
         found = f"the classes {quoted(short(', '.join(names)))}" if names else "no labels"
-        raise InputError(f"the model has {found}, expected 0, 90, 180 and 270: how pages stand is what doc_ori tells")
-    return [angles.index(angle) for angle in ANGLES]
+        expected = f"{', '.join(map(str, angles[:-1]))} and {angles[-1]}"
+        raise InputError(f"the model has {found}, expected {expected}: {told}")
+    return [named.index(angle) for angle in angles]
