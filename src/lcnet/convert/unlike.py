@@ -95,7 +95,6 @@ ROWS = (
     Row("an EfficientNet", "an inverted residual", lambda g: g.inverted() if g.swish() else None),
     Row("a MobileNetV3", "an inverted residual", lambda g: g.inverted("HardSwish")),
     Row("a MobileNetV2", "an inverted residual", lambda g: g.inverted()),
-    Row("a PP-LCNetV2", "a shortcut", lambda g: g.shortcut(linear=False) if g.depthwise and "Relu" in g.ops else None),
     Row("a ResNet", "a shortcut", lambda g: g.shortcut() if not g.depthwise else None),
     Row("a network of branches", "a concatenation", lambda g: g.first("Concat")),
     Row("a MobileNetV1", "a convolution with ReLU6", lambda g: g.first("Relu6") if g.depthwise else None),
