@@ -133,6 +133,7 @@ def describe_exported(
 ) -> ModelConfig:
     """The description of an exported network. Raises `ModelFileError` naming what nobody says and the options that do."""
     network, said = found.network, found.said
+    said.check_classes(network.arch.num_classes)
     base = _base(found, name)
     values = _values(network, base, said, preprocessing)
     labels = labels or (base.labels if base else None) or said.labels
@@ -158,7 +159,7 @@ def _base(found: Exported, name: str | None) -> ModelConfig | None:
 
 
 def _shape(arch: Arch) -> tuple[Any, ...]:
-    return arch.width, arch.stem_stride, arch.stage_strides, arch.head_channels, arch.activation
+    return arch.family, arch.width, arch.depths, arch.stem_stride, arch.stage_strides, arch.head_channels, arch.activation
 
 
 def _shown(arch: Arch) -> str:

@@ -312,8 +312,8 @@ def _compare(base: Arch, blocks: list[Separable]) -> None:
 
 def _compare_block(name: str, block: Block, found: Separable, base: Arch) -> None:
     node, depthwise, first = found.depthwise.node, found.depthwise.weight, found.pointwise[0].weight
-    have = (len(depthwise), found.channels, depthwise.shape[2], len(found.gate[0].weight) if found.gate else 0)
-    want = (block.in_channels, block.out_channels, block.kernel, block.se_channels)
+    have: tuple[Any, ...] = (len(depthwise), found.channels, depthwise.shape[2], len(found.gate[0].weight) if found.gate else 0)
+    want: tuple[Any, ...] = (block.in_channels, block.out_channels, block.kernel, block.se_channels)
     words = "{} channels, then {}, a kernel of {}, {} channels of squeeze-and-excite"
     if base.family != "lcnet":
         have += (len(first) if len(found.pointwise) > 1 else 0, "a" if found.shortcut else "no")
