@@ -171,9 +171,9 @@ def _short(value: Any) -> str:
 
 def runs_in(quantization: Any, layer: str) -> str:
     """What a layer of a quantised model computes in."""
-    from ..modelfile.quantized import layers_of
+    from ..modelfile.quantized import unit_of
 
-    kept = any(layer in layers_of(unit) for unit in quantization.float_layers)
+    kept = unit_of(layer) in quantization.float_layers
     return "fp32" if kept or ".se." in layer else "int8"
 
 

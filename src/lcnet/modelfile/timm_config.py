@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..arch import BN_EPS, STEM_CHANNELS, WIDTHS, Arch
+from ..arch import BN_EPS, FAMILIES, WIDTHS, Arch
 from ..config import Labels, ModelConfig, Preprocessing
 from ..errors import ModelFileError
 from ..labels import load_labels
@@ -60,7 +60,7 @@ OPTIONS: dict[str, tuple[str, Callable[[Any, Arch], bool]]] = {
     "aa_layer": ("null", lambda value, arch: value is None),  # of '' timm makes a network without strides
     "features_only": ("false", _off),
     "pruned": ("false", _off),
-    "fix_stem": ("false", lambda value, arch: not value or arch.stem_channels == STEM_CHANNELS),
+    "fix_stem": ("false", lambda value, arch: not value or arch.stem_channels == FAMILIES["lcnet"].stem_channels),
 }
 
 

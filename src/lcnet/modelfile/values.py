@@ -47,10 +47,7 @@ def check_values(weights: Mapping[str, np.ndarray], config: ModelConfig) -> None
 
 def batch_norms(arch: Arch) -> Iterator[tuple[str, str]]:
     """Every convolution that has a batch norm, and that."""
-    yield "conv_stem", "bn1"
-    for name, _ in arch.blocks():
-        yield f"{name}.conv_dw", f"{name}.bn1"
-        yield f"{name}.conv_pw", f"{name}.bn2"
+    yield from ((conv.conv, conv.norm) for conv in arch.convs() if conv.norm)
 
 
 def scale_and_bias(weights: Mapping[str, np.ndarray], norm: str, eps: float) -> tuple[np.ndarray, np.ndarray]:

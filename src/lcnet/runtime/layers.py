@@ -44,8 +44,9 @@ def _layers(model: ModelFile) -> _native.Layers:
 
 def _int8_layers(model: ModelFile) -> _native.Int8Layers:
     """Hand the layers of a quantised model to the native core."""
-    by_name, layers = quantized.from_weights(model.weights, model.config.arch.hard_sigmoid_slope), _native.Int8Layers()
-    _geometry(layers, model.config.arch)
+    arch, layers = model.config.arch, _native.Int8Layers()
+    by_name = quantized.from_weights(model.weights, arch.hard_sigmoid_slope)
+    _geometry(layers, arch)
     mean = 255 * np.asarray(model.config.preprocessing.mean)
 
     def add(kind: str, names: Sequence[str], *before: Any) -> None:
@@ -55,10 +56,10 @@ def _int8_layers(model: ModelFile) -> _native.Int8Layers:
             *before, *(array for layer in found for array in quantized.fields_of(layer))
         )
 
-    stem: list[Any] = [*quantized.fields_of(by_name[quantized.STEM]), mean.astype(np.float32), model.config.arch.stem_stride]
+    stem: list[Any] = [*quantized.fields_of(by_name[quantized.STEM]), mean.astype(np.float32), arch.stem_stride]
     layers.stem(*stem)
-    for name, block in model.config.arch.blocks():
-        add("block", quantized.layers_of(name), block.strides)
+    for name, block in arch.blocks():
+        add("block", quantized.layers_of(arch, name), block.strides)
         if block.se_channels:
             reduce, expand = (quantized.fields_of(by_name[f"{name}.se.{part}"]) for part in ("conv_reduce", "conv_expand"))
             layers.squeeze_excite(*reduce, *expand)
