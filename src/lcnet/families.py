@@ -40,6 +40,7 @@ class Family:
     parts: Names  # of a block
     branched_parts: Names = field(default_factory=dict)  # what is other in one whose branches are fused
     split_parts: Names = field(default_factory=dict)  # in one of two pointwise layers
+    drops_embeddings: bool = True  # whether what timm gives before the classifier has the dropout of training
     lone_block: int = 0  # the number in its stage's name of the first stage's block
     usual: Mapping[str, Any] = field(default_factory=dict)  # fields of `Arch` that are other than in the first family
 
@@ -98,6 +99,7 @@ LCNETV2 = Family(
     },
     branched_parts={"conv_dw": ("dw_conv", None)},
     split_parts={"conv_pw": ("pw_conv.0.conv", "pw_conv.0.bn"), "conv_pw2": ("pw_conv.1.conv", "pw_conv.1.bn")},
+    drops_embeddings=False,
     lone_block=1,
     usual={"activation": "relu", "gate": "sigmoid", "head_bias": False},
 )
