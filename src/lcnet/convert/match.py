@@ -82,20 +82,23 @@ class Found(NamedTuple):
             yield from (block.depthwise, *block.pointwise)
 
 
-def match(graph: Graph) -> Match:
-    """Match a graph. Raises `ModelFileError` that says what it is instead, or the first node that does not fit."""
+def match(graph: Graph, features: bool = False) -> Match:
+    """Match a graph. Raises `ModelFileError` that says what it is instead, or the first node that does not fit.
+
+    features: it is known to end in a head without an activation, which otherwise looks like a classifier.
+    """
     plain = simplify(graph)
     try:
-        return _match(plain)
+        return _match(plain, features)
     except Misfit as misfit:
         what = unlike(plain)
         raise ModelFileError(f"this is {what}, not an LCNet" if what else f"this is no LCNet: {misfit}") from None
 
 
-def _match(graph: Graph) -> Match:
+def _match(graph: Graph, features: bool) -> Match:
     walk = _begin(graph)
     shape = graph.inputs[walk.x] or (None,) * 4
-    found = _layers(walk, shape[1])
+    found = _layers(walk, shape[1], features)
     end = _end(walk)
     if end and not found.classifier:
         raise Misfit(f"it ends in {end}, and there is no classifier before it")
@@ -116,7 +119,7 @@ def _begin(graph: Graph) -> Walk:
     return Walk(graph, inputs[0], readers)
 
 
-def _layers(walk: Walk, channels: int | None) -> Found:
+def _layers(walk: Walk, channels: int | None, features: bool) -> Found:
     stem = walk.conv(_STEM)
     if stem.weight.shape[1:] != (channels or stem.weight.shape[1], 3, 3) or stem.groups != 1:
         walk.refuse(_STEM, stem.node)
@@ -125,7 +128,7 @@ def _layers(walk: Walk, channels: int | None) -> Found:
     while any(node.op == "Conv" for node in walk.following()) and len(blocks) < MAX_BLOCKS:
         blocks.append(_block(walk))
     walk.take("the mean of the last map", "GlobalAveragePool")
-    return Found(stem, blocks, *_head(walk))
+    return Found(stem, blocks, *_head(walk, features))
 
 
 def _block(walk: Walk) -> Separable:
@@ -204,7 +207,7 @@ def _squeeze_excite(walk: Walk) -> tuple[Layer, ...]:
     return reduce, expand
 
 
-def _head(walk: Walk) -> tuple[Layer | None, bool, float, Layer | None]:
+def _head(walk: Walk, features: bool) -> tuple[Layer | None, bool, float, Layer | None]:
     """The convolution behind the pooling, if there is one, whether an activation follows, the factor behind that, and the
     classifier, if there is one."""
     factor = _factor(walk)
@@ -216,21 +219,21 @@ def _head(walk: Walk) -> tuple[Layer | None, bool, float, Layer | None]:
         walk.activation()
         factor = _factor(walk)
     else:
-        plain = _plain_head(walk, first) if first.node.op == "Conv" else None
+        plain = _plain_head(walk, first, features) if first.node.op == "Conv" else None
         if plain is None:
             return None, True, factor, first
         first = plain
     return first, active, factor, walk.dense("the classifier") if walk.next_is("Conv", "Linear") else None
 
 
-def _plain_head(walk: Walk, head: Layer) -> Layer | None:
+def _plain_head(walk: Walk, head: Layer, features: bool) -> Layer | None:
     """A head without an activation, with the factors and the batch norm behind it in its weights; None: it has none of them."""
     out = head
     while walk.next_is("Scale", "Reshape", "BatchNormalization"):
         factor = _factor(walk)
         scaled = Layer(head.node, out.weight * np.float32(factor), None if out.bias is None else out.bias * np.float32(factor))
         out = folded(walk.normed(scaled if factor != 1 else out))
-    return None if out is head else out
+    return None if out is head and not features else out
 
 
 def _factor(walk: Walk) -> float:
@@ -257,11 +260,11 @@ def _arch(walk: Walk, found: Found) -> Arch:
         raise Misfit(f"{walk.activations['relu']} (Relu) stands where a hard-swish was expected, as elsewhere")
     if len(walk.slopes) > 1:
         raise Misfit(f"its hard-sigmoids have the slopes {sorted(walk.slopes)}, expected the same everywhere")
-    base = _base(walk, found)
+    base = _base(found)
     _compare(base, found.blocks)
     differs: dict[str, Any] = {"hard_sigmoid_slope": walk.slopes.pop()} if walk.slopes else {}
     if found.head:
-        bias = found.head.bias is not None or base.head_bias
+        bias = base.head_bias or (found.head.bias is not None and bool(found.head.bias.any()))
         differs |= {"head_channels": len(found.head.weight), "head_bias": bias}
         differs["head_activation"] = "same" if found.active else "none"
     else:
@@ -282,10 +285,10 @@ def _arch(walk: Walk, found: Found) -> Arch:
         raise Misfit(str(error)) from None
 
 
-def _base(walk: Walk, found: Found) -> Arch:
+def _base(found: Found) -> Arch:
     """The usual network of the width whose stem and last block have these channels; of PP-LCNetV2, of these depths too."""
     blocks = found.blocks
-    second = "sigmoid" in walk.gates or any(block.shortcut or len(block.pointwise) > 1 for block in blocks)
+    second = any(block.shortcut or len(block.pointwise) > 1 for block in blocks)
     table = FAMILIES["lcnetv2" if second else "lcnet"]
     stem, last = len(found.stem.weight), blocks[-1].channels if blocks else 0
     for name in table.sizes:
