@@ -1,4 +1,4 @@
-"""PP-LCNetV2 beside timm's: the same tensors and answers, with branches and fused, in training and evaluation; and the engine."""
+"""PP-LCNetV2 beside timm's: the same tensors and answers, with branches and fused, in training and after it; and the engine."""
 
 import copy
 import re
