@@ -1,6 +1,7 @@
 """PP-LCNetV2 as PaddleClas has it, in paddle's modules and by its names: a test-only peer, and what becomes of its names."""
 
 import numpy as np
+from paddle_files import Writer
 
 from lcnet.arch import Arch
 
@@ -135,3 +136,45 @@ def network(paddle, arch: Arch, factor: float = 0.8, shitu: bool = False):
             self.backbone.deploy()
 
     return Rec() if shitu else PPLCNetV2()
+
+
+class SecondWriter(Writer):
+    """The operators of a fused PP-LCNetV2 in Paddle's words; `neck`: as PPLCNetV2_base_ShiTu ends."""
+
+    def __init__(self, weights, arch, end="softmax", dropped=0.2, size=(64, 64), neck=False):
+        self.neck = neck
+        super().__init__(weights, arch, end, dropped, size)
+
+    def relu(self, x):
+        return self.add("relu", {"X": x})
+
+    def block(self, x, name, block):
+        start, names = x, ["conv_dw", "conv_pw", "conv_pw2"][: 3 if block.mid_channels else 2]
+        convs = {c.layer.removeprefix(f"{name}."): c for c in self.arch.convs() if c.layer.startswith(f"{name}.")}
+        for part in names:
+            groups, strides = (block.in_channels, block.strides) if part == "conv_dw" else (1, (1, 1))
+            x = self.relu(self.conv(x, convs[part].conv, convs[part].norm, strides, groups))
+            if part == "conv_dw" and block.se_channels:
+                y = self.add("pool2d", {"X": x}, pooling_type="avg", adaptive=True, ksize=[1, 1])
+                y = self.conv(self.relu(self.conv(y, f"{name}.se.fc1")), f"{name}.se.fc2")
+                x = self.add("elementwise_mul", {"X": x, "Y": self.add("sigmoid", {"X": y})}, axis=-1)
+        return self.add("elementwise_add", {"X": x, "Y": start}, axis=-1) if block.shortcut else x
+
+    def network(self, end, dropped):
+        x = self.relu(self.conv("x", "stem.0.conv", "stem.0.bn", self.arch.stem_stride))
+        for name, block in self.arch.blocks():
+            x = self.block(x, name, block)
+        x = self.conv(self.add("pool2d", {"X": x}, pooling_type="avg", adaptive=True, ksize=[1, 1]), "conv_head")
+        if self.neck:
+            bias = self.parameter(f"conv2d_{self.convs - 1}.b_0", self.weights["conv_head.bias"])
+            x = self.add("elementwise_add", {"X": x, "Y": bias}, axis=1)
+        else:
+            x = self.relu(x)
+        x = self.add("dropout", {"X": x}, dropout_prob=dropped, dropout_implementation="downgrade_in_infer", is_test=True)
+        x = self.add("flatten_contiguous_range", {"X": x}, start_axis=1, stop_axis=3)
+        if self.neck:
+            return self.norm(x, "neck")
+        w, b = (self.weights[f"classifier.{leaf}"] for leaf in ("weight", "bias"))
+        x = self.add("matmul_v2", {"X": x, "Y": self.parameter("linear_0.w_0", w.T)}, trans_x=False, trans_y=False)
+        x = self.add("elementwise_add", {"X": x, "Y": self.parameter("linear_0.b_0", b)}, axis=1)
+        return self.add(end, {"X": x}, axis=-1) if end else x

@@ -301,8 +301,7 @@ def _base(found: Found) -> Arch:
 def _deep(arch: Arch, blocks: list[Separable]) -> Arch:
     """The network with as many blocks in each stage as have its channels, where the family leaves their number open."""
     open_ = [stage for stage, row in zip(arch.stages, arch.table.stages, strict=True) if row.depth is None]
-    depths = tuple(sum(block.channels == stage[0].out_channels for block in blocks) for stage in open_)
-    return replace(arch, depths=depths) if all(depths) else arch
+    return replace(arch, depths=[max(1, sum(b.channels == stage[0].out_channels for b in blocks)) for stage in open_])
 
 
 def _compare(base: Arch, blocks: list[Separable]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -47,11 +48,14 @@ def second_arch(tensors: Mapping[str, np.ndarray]) -> Arch:
         raise ModelFileError("the tensors are not those of a PaddleClas PPLCNetV2: missing last_conv.weight")
     head, classifier = shapes.get("last_conv.weight", ()), shapes.get("fc.weight", ())[::-1]
     arch = infer_arch({**shapes, "conv_head.weight": head, "classifier.weight": classifier})
-    other = {"head_channels": head[0], "head_bias": "last_conv.bias" in tensors}
-    if "last_conv.bias" not in tensors and f"{NECK}.weight" not in tensors:
+    other: dict[str, Any] = {"head_channels": head[0]}
+    if "last_conv.bias" in tensors or f"{NECK}.weight" in tensors:
+        last = (*arch.stage_strides[:-1], (1, 1))
+        other |= {"head_bias": True, "head_activation": "none", "stage_strides": last}
+    try:
         return replace(arch, **other)
-    last = (*arch.stage_strides[:-1], (1, 1))
-    return replace(arch, **(other | {"head_bias": True}), head_activation="none", stage_strides=last)
+    except ValueError as error:
+        raise ModelFileError(f"its last convolution is none of the family: {error}") from None
 
 
 def from_second(tensors: Mapping[str, np.ndarray], dropout_scale: float) -> dict[str, np.ndarray]:
@@ -72,6 +76,9 @@ def from_second(tensors: Mapping[str, np.ndarray], dropout_scale: float) -> dict
         found = "; ".join(f"{what} {', '.join(n[:5])}" for what, n in (("missing", missing), ("unknown", unknown)) if n)
         raise ModelFileError(f"the tensors are not those of a PaddleClas PPLCNetV2: {found}")
     out = {key: tensors[name] for key, name in names.items()}
+    odd = next((n for n in (*neck, "last_conv.bias") if n in tensors and tensors[n].shape != (arch.head_channels,)), None)
+    if odd is not None:
+        raise ModelFileError(f"{odd} has shape {list(tensors[odd].shape)}, expected {[arch.head_channels]}")
     if "classifier.weight" in out:
         out["classifier.weight"] = np.ascontiguousarray(out["classifier.weight"].T) * np.float32(dropout_scale)
         return out
