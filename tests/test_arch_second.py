@@ -81,6 +81,7 @@ def test_what_the_blocks_are():
 def test_embeddings_of_shitu():
     arch = Arch.of("lcnetv2_base", **SHITU)
     assert (arch.head_hidden_size, arch.usual, arch.reductions) == (512, False, ((4, 4), (8, 8), (16, 16)))
+    assert dict(arch.blocks())["stages.3.0"].branches == (5, 3)  # PaddleClas makes it strided, and then takes the stride away
     assert arch.shapes()["conv_head.bias"] == (512,) and "conv_head.bias" not in BASE.shapes()
 
 

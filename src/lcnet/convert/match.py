@@ -301,7 +301,7 @@ def _base(found: Found) -> Arch:
 def _deep(arch: Arch, blocks: list[Separable]) -> Arch:
     """The network with as many blocks in each stage as have its channels, where the family leaves their number open."""
     open_ = [stage for stage, row in zip(arch.stages, arch.table.stages, strict=True) if row.depth is None]
-    return replace(arch, depths=[max(1, sum(b.channels == stage[0].out_channels for b in blocks)) for stage in open_])
+    return replace(arch, depths=tuple(max(1, sum(b.channels == s[0].out_channels for b in blocks)) for s in open_))
 
 
 def _compare(base: Arch, blocks: list[Separable]) -> None:
