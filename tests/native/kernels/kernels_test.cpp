@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "../../../native/dispatch.h"
+#include "../../../native/kernels/activation.h"
 #include "../../../native/kernels/tables.h"
 #include "guarded.h"
 #include "../isas.h"
