@@ -18,7 +18,7 @@ from .text import suggest
 
 TIMM = "timm results tables (224 px, crop 0.875, bicubic)"
 PADDLE = "PaddleClas PP-LCNet page (224 px, short side 256, bilinear)"
-PADDLE_V2 = "PaddleClas PP-LCNetV2 page (ImageNet: 224 px, short side 256, bilinear); timm pull request 2736 (ImageNet-V2)"
+PADDLE_V2 = "PaddleClas PP-LCNetV2 page; ImageNet-V2: timm pull request 2736"
 PADDLEOCR = "PaddleOCR 3.5 documentation, module pages"
 SETS = {
     "imagenet": "ImageNet validation",

@@ -282,6 +282,7 @@ def test_a_shortcut_around_a_block_is_its_successors():
         ([("Transpose", ["x"], ["y"])], r"no LCNet: y \(Transpose\) stands where the stem"),
         ([("Conv", ["x", "w"], ["y"])], "reads values that are no constant of floats|a kernel of the shape"),
         ([("Conv", ["x", "x"], ["y"])], "no constant"),
+        ([("Mul", ["x"], ["y"])], r"no LCNet: y \(Mul\) stands where the stem"),
     ],
 )
 def test_graphs_that_are_nothing_like_it(nodes, words):

@@ -360,7 +360,10 @@ def _tensors(conv: Conv, layer: Layer, eps: float) -> dict[str, np.ndarray]:
         norm = {f"{conv.norm}.{key}": value for key, value in zip(BN_KEYS, _norm(layer, eps), strict=True)}
         return {f"{conv.conv}.weight": layer.weight, **norm}
     layer = folded(layer)
-    out = {f"{conv.conv}.weight": layer.weight.reshape(conv.shape)}
+    weight = layer.weight
+    if conv.shape[2:] in ((), (1, 1)):
+        weight = weight.reshape(*weight.shape[:2], *conv.shape[2:])
+    out = {f"{conv.conv}.weight": weight}
     if conv.bias:
         out[f"{conv.conv}.bias"] = np.zeros(len(layer.weight), np.float32) if layer.bias is None else layer.bias
     return out

@@ -151,9 +151,9 @@ def check_options(where: str, options: Mapping[str, Any], arch: Arch) -> None:
 def _known(name: Any) -> str:
     """The registered name in one that may have a tag too, as timm takes it."""
     arch = name.partition(".")[0] if isinstance(name, str) else name
-    if not isinstance(arch, str) or arch not in SIZES:
+    if arch not in SIZES:
         raise ModelFileError(f"architecture {name!r} is not an LCNet{suggest(str(arch), list(SIZES))}")
-    return arch
+    return str(arch)
 
 
 def _check_option(where: str, key: str, value: Any, arch: Arch) -> None:
