@@ -70,7 +70,7 @@ Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
       tiles(make_tiles(net, maps)) {
   Places own, shared;
   place_maps(net, own, shared);
-  size_t tile = 0, pixels = 0, depthwise = 0, gated = 0, reduced = 0, pooled_rows = 0;
+  size_t tile = 0, pixels = 0, depthwise = 0, gated = 0, reduced = 0, pooled_rows = 0, mid = 0, mid_pixels = 0;
   for (size_t i = 0; i < net.blocks.size(); ++i) {
     const Block& b = net.blocks[i];
     const size_t whole = maps[i + 1].height * maps[i + 1].width, cut = tiles[i].rows * tiles[i].columns;
@@ -82,6 +82,11 @@ Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
       tile = std::max(tile, cut * b.depthwise.channels);
     }
     pixels = std::max(pixels, b.se ? whole : cut);
+    if (b.split()) {
+      const size_t together = b.se ? std::min(whole, kMidPixels) : cut;
+      mid = std::max(mid, together * b.mid.out);
+      mid_pixels = std::max(mid_pixels, together);
+    }
   }
   for (const Part& part : net.pooled)
     if (part.map + 1 < maps.size()) pooled_rows = std::max(pooled_rows, maps[part.map].height * maps[part.map].channels);
@@ -91,7 +96,9 @@ Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
   rows_done = own.take<size_t>(front);
   stem_pointers = own.take<const float*>(3 * net.in_chans);
   dense_tile = own.take<float>(tile);
+  mid_tile = own.take<float>(mid);
   pixel_pointers = own.take<float*>(pixels);
+  mid_pointers = own.take<float*>(mid_pixels);
   sums = own.take<float>(std::max(gated, net.pooled_size));
   row_sums = own.take<float>(pooled_rows);
   squeezed = own.take<float>(reduced);

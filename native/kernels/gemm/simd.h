@@ -21,8 +21,8 @@ struct F32Dot {
   LCNET_INLINE Vec madd(Vec x, Vec w, Vec acc) { return fma(x, w, acc); }
 };
 
-template <size_t R, size_t V, Activation A, class Dot, class Rows>
-LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const float* ahead, const float* bias, float* const* out,
+template <size_t R, size_t V, Activation A, class Dot, class Rows, class Out>
+LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const float* ahead, const float* bias, Out* const* out,
                             size_t depth, size_t block_stride) {
   constexpr size_t L = Vec::L;
   Vec acc[R][V];
@@ -47,15 +47,15 @@ LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const flo
 
 // Weights of one panel stay in the first-level cache while all pixels go over them. The first pixels fetch the next panel,
 // which was last used an image ago: 1.5% of lcnet_100, whose weights are larger than a second-level cache.
-template <size_t R, size_t V, Activation A, class Dot, class Rows>
-static void gemm_panels(const float* a, Rows rows, const float* w, const float* bias, float* const* out, size_t pixels,
+template <size_t R, size_t V, Activation A, class Dot, class Rows, class Out>
+static void gemm_panels(const float* a, Rows rows, const float* w, const float* bias, Out* const* out, size_t pixels,
                         size_t depth, size_t channels, size_t block_stride) {
   constexpr size_t L = Vec::L;
   const size_t blocks = channels / L, full = blocks / V * V;
   const auto panel = [&]<size_t W>(size_t block) {
     const size_t offset = block * block_stride;
     for_tiles<R>(pixels, [&]<size_t N>(size_t p) {
-      float* at[N];
+      Out* at[N];
       for (size_t r = 0; r < N; ++r) at[r] = out[p + r] + offset;
       const float *panel = w + block * L * depth, *next = panel + (block + W < blocks ? W * L * depth : 0);
       gemm_tile<N, W, A, Dot>(a + Rows::at(rows, p, 0), rows, panel, p ? panel : next, bias + block * L, at, depth,
@@ -66,8 +66,8 @@ static void gemm_panels(const float* a, Rows rows, const float* w, const float* 
   for (size_t block = full; block < blocks; ++block) panel.template operator()<1>(block);
 }
 
-template <size_t R, size_t V, class Dot>
-static void gemm(const float* a, const float* w, const float* bias, float* const* out, size_t pixels, size_t depth,
+template <size_t R, size_t V, class Dot, class Out = float>
+static void gemm(const float* a, const float* w, const float* bias, Out* const* out, size_t pixels, size_t depth,
                  size_t channels, size_t block_stride, Activation act) {
   const auto panels = [&]<Activation A>() {
     gemm_panels<R, V, A, Dot>(a, DenseRows{depth}, w, bias, out, pixels, depth, channels, block_stride);
@@ -120,6 +120,7 @@ static void gemv(const float* x, const float* w, const float* bias, float* out, 
     case Activation::relu: return gemv_panels<P, V, Activation::relu, Dot>(x, w, bias, out, depth, channels);
     case Activation::hswish6: return gemv_panels<P, V, Activation::hswish6, Dot>(x, w, bias, out, depth, channels);
     case Activation::hsigmoid6: return gemv_panels<P, V, Activation::hsigmoid6, Dot>(x, w, bias, out, depth, channels);
+    case Activation::sigmoid: return gemv_panels<P, V, Activation::sigmoid, Dot>(x, w, bias, out, depth, channels);
     case Activation::none: return gemv_panels<P, V, Activation::none, Dot>(x, w, bias, out, depth, channels);
   }
 }
