@@ -228,14 +228,15 @@ class Arch:
         out, cin, depths = [], self.stem_channels, iter(self.depths)
         for row, stride in zip(self.table.stages, self.stage_strides, strict=False):
             depth = next(depths) if row.depth is None else row.depth
-            blocks = [self._block(row, cin, row.kernels[0], stride)]
-            cin = blocks[0].out_channels
-            out.append((*blocks, *(self._block(row, cin, row.kernels[1], (1, 1)) for _ in range(depth - 1))))
+            first = self._block(row, cin, row.kernels[0], stride, 1 if row.stride == 1 else 3)
+            cin = first.out_channels
+            out.append((first, *(self._block(row, cin, row.kernels[1], (1, 1), 1) for _ in range(depth - 1))))
         return tuple(out)
 
-    def _block(self, row: Stage, cin: int, kernel: int, stride: Stride) -> Block:
+    def _block(self, row: Stage, cin: int, kernel: int, stride: Stride, least: int) -> Block:
+        """A block; `least`: the smallest kernel of branches, which a block has that was strided when it was made."""
         n = self._channels(row.channels)
-        branches = tuple(k for k in range(kernel, 0, -2) if k > 1 or stride == (1, 1)) if row.branched else ()
+        branches = tuple(range(kernel, least - 1, -2)) if row.branched else ()
         shortcut = row.shortcut and cin == n and stride == (1, 1)
         se = cin // 4 if row.squeeze_excite else 0
         return Block(cin, n, kernel, stride, se, n // 2 if row.split else 0, shortcut, branches)

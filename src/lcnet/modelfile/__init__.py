@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from .. import zoo
-from ..arch import BN_EPS, FAMILIES, Arch
+from ..arch import BN_EPS, FAMILIES, MAX_DEPTH, Arch
 from ..config import ModelConfig, Quantization
 from ..errors import ModelFileError
 from ..files import write_atomically
@@ -150,21 +150,20 @@ def infer_arch(shapes: Mapping[str, tuple[int, ...]]) -> Arch:
     if len(stem) != 4 or len(head) != 4:
         raise ModelFileError(_no_lcnet(shapes))
     classes = classifier[0] if len(classifier) == 2 else 0
-    found = (stem[0], head[1], _depths(shapes, family))
     for name in FAMILIES[family].sizes:
         arch = Arch.of(name, stem[1], classes)
-        if (arch.stem_channels, arch.num_features, arch.depths) == found:
-            return arch
-    depths = f" and stages of {', '.join(map(str, found[2]))} blocks" if found[2] else ""
+        if (arch.stem_channels, arch.num_features) == (stem[0], head[1]):
+            return replace(arch, depths=_depths(shapes, family))
     title = FAMILIES[family].title
-    raise ModelFileError(f"no {title} has a stem of {stem[0]} and {head[1]} channels before the head{depths}")
+    raise ModelFileError(f"no {title} has a stem of {stem[0]} and {head[1]} channels before the head")
 
 
 def _depths(shapes: Mapping[str, tuple[int, ...]], family: str) -> tuple[int, ...]:
-    """How many blocks the stages have whose number the family leaves open."""
+    """How many blocks the stages have whose number the family leaves open; one of those that are missing."""
     table = FAMILIES[family]
     stages = [name for name, row in zip(table.stage_names, table.stages, strict=True) if row.depth is None]
-    return tuple(len({key.split(".")[2] for key in shapes if key.startswith(f"{stage}.")}) for stage in stages)
+    counts = (len({key.split(".")[2] for key in shapes if key.startswith(f"{stage}.")}) for stage in stages)
+    return tuple(min(max(count, 1), MAX_DEPTH) for count in counts)
 
 
 def _no_lcnet(shapes: Mapping[str, tuple[int, ...]]) -> str:
