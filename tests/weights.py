@@ -29,6 +29,16 @@ def random_values(shapes: dict[str, tuple[int, ...]], seed: int = 0) -> dict[str
     return {key: tensor(key, shape).astype(np.float32) for key, shape in shapes.items()}
 
 
+def write_angles(path) -> None:
+    """A model file whose classes are the four angles of pages, and which knows nothing of them."""
+    from lcnet import modelfile
+    from lcnet.config import Labels, ModelConfig, Preprocessing
+    from lcnet.modelfile import ModelFile
+
+    config = ModelConfig(Arch(0.25, num_classes=4), Preprocessing((3, 32, 32)), Labels(("0", "90", "180", "270")))
+    modelfile.write(path, ModelFile(config, random_weights(config.arch)))
+
+
 def pictures(n: int, height: int, width: int, channels: int = 3, seed: int = 1) -> np.ndarray:
     """Ready input, float32 [N,C,H,W]: smooth blobs with noise, so that pictures differ from each other at every scale."""
     rng = np.random.default_rng(seed)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from .arch import BN_EPS, FAMILIES, Arch
-from .errors import ModelFileError
+from .errors import InputError, ModelFileError
 from .groups import MAX_GROUPS, Group, check_groups
 from .needs import check_needs, fields_of, needs_of, without_unneeded
 from .text import short, suggest
@@ -88,6 +88,17 @@ class Preprocessing:
         """Of the channels of pixels, which are RGB, the order in which the network takes them, and the other way round."""
         return slice(None, None, -1 if self.channel_order == "bgr" else 1)
 
+    def of_arrays(self, channel_order: str) -> Preprocessing:
+        """The same for arrays whose colours come in this order, "rgb" or "bgr": nothing is copied, the network's order changes.
+
+        Raises `InputError`, or `ModelFileError` for "bgr" where the network does not take 3 channels.
+        """
+        if channel_order not in CHANNEL_ORDERS:
+            raise InputError(
+                f"channel_order is {short(repr(channel_order))}, expected {' or '.join(map(repr, CHANNEL_ORDERS))}"
+            )
+        return self if channel_order == "rgb" else replace(self, channel_order=CHANNEL_ORDERS[self.channel_order == "rgb"])
+
     def with_channels(self, channels: int) -> Preprocessing:
         """The same for another number of channels, for which no statistics are known: mean and deviation become 0.5."""
         if channels == self.input_size[0]:
@@ -135,6 +146,7 @@ class Decision:
 
     `multi_label`: each label is decided by itself, by a sigmoid, instead of one of all by softmax; but for those of `groups`,
     which are decided together. Of two classes with a `default` the other is the answer from its threshold on.
+    `turns_temperature`: of the mean over the log-probabilities of a picture and its turns (`lcnet.upright`), no other answer's.
     """
 
     temperature: float | None = None
@@ -142,10 +154,13 @@ class Decision:
     multi_label: bool = False
     default: str | None = None
     groups: tuple[Group, ...] | None = None
+    turns_temperature: float | None = None
 
     def __post_init__(self) -> None:
-        good = self.temperature is None or _divisor(self.temperature)
-        _check(good, "decision.temperature", self.temperature, f"a number above 0, {SMALLEST:g} to {LARGEST:g}")
+        for name in ("temperature", "turns_temperature"):
+            value = getattr(self, name)
+            good = value is None or _divisor(value)
+            _check(good, f"decision.{name}", value, f"a number above 0, {SMALLEST:g} to {LARGEST:g}")
         if self.thresholds is not None:
             good = all(_real(v) and 0 <= v <= 1 for v in self.thresholds.values())
             _check(good, "decision.thresholds", self.thresholds, "numbers from 0 to 1")

@@ -38,6 +38,7 @@ NEEDS = {
     "channel_order": Need("0.1.0", ("preprocessing.channel_order",)),
     "default": Need("0.1.0", ("decision.default",)),
     "groups": Need("0.1.0", ("decision.groups",)),
+    "turns": Need("0.1.0", ("decision.turns_temperature",)),
 }
 _NEED_OF = {field: name for name, need in NEEDS.items() for field in need.fields}
 

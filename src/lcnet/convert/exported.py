@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import zoo
-from ..arch import BN_EPS, Arch
+from ..arch import BN_EPS, HARD_SIGMOID_SLOPE, Arch
 from ..config import Decision, Labels, ModelConfig, Preprocessing, from_json
 from ..errors import ModelFileError
 from ..modelfile import parse_config
@@ -138,9 +138,11 @@ def describe_exported(
     base = _base(found, name)
     values = _values(network, base, said, preprocessing)
     labels = labels or (base.labels if base else None) or said.labels
-    _ask(network.arch, values, labels)
+    _ask(found, values, labels)
     pre = from_json(Preprocessing, values, "preprocessing")
     decision, notes = _decision(found, base, labels, multi_label)
+    if (turns := zoo.turns_temperature(name or (None if base else said.name), labels)) is not None:
+        decision, notes = replace(decision, turns_temperature=turns), [*notes, f"decision.turns_temperature: {zoo.TURNS}"]
     config = ModelConfig(network.arch, pre, labels, decision, network.bn_eps, found.origin)
     return noted(config, (), [*notes, *(() if base else said.notes)])
 
@@ -151,12 +153,17 @@ def _base(found: Exported, name: str | None) -> ModelConfig | None:
         entry = zoo.find(name)
         config = entry.config()
         arch = found.network.arch
-        if _shape(config.arch) != _shape(arch):
+        if _shape(arch) not in map(_shape, (config.arch, *entry.earlier)):
             raise ModelFileError(f"the graph is that of {_shown(arch)}, and {name} is {_shown(config.arch)}")
         return config if config.arch.num_classes == arch.num_classes else replace(config, arch=arch, labels=None)
-    if found.description is not None and found.description.arch != found.network.arch:
+    if found.description is not None and _gated(found.description.arch) != _gated(found.network.arch):
         raise ModelFileError(f"its {METADATA_KEY!r} metadata describes another network than its graph is")
     return found.description
+
+
+def _gated(arch: Arch) -> Arch:
+    """The same with a sixth for the slope of its gates, as our exports have it: what another does is in their weights."""
+    return replace(arch, hard_sigmoid_slope=HARD_SIGMOID_SLOPE)
 
 
 def _shape(arch: Arch) -> tuple[Any, ...]:
@@ -175,7 +182,8 @@ def _values(network: Match, base: ModelConfig | None, said: PaddleConfig, prepro
     return {**size, **said.preprocessing, **own, **fitted(dict(preprocessing), network.arch.in_chans)}
 
 
-def _ask(arch: Arch, values: Mapping[str, Any], labels: Labels | None) -> None:
+def _ask(found: Exported, values: Mapping[str, Any], labels: Labels | None) -> None:
+    arch = found.network.arch
     missing = [_OPTIONS[field] for field in FIELDS if field not in values]
     what = ["how a picture becomes its input"] if missing else []
     if arch.num_classes and labels is None:
@@ -183,9 +191,15 @@ def _ask(arch: Arch, values: Mapping[str, Any], labels: Labels | None) -> None:
         what.append(f"what its {arch.num_classes} classes are called")
     if missing:
         raise ModelFileError(
-            f"nothing says {' and '.join(what)}: give {', '.join(missing)}; or --config FILE, its inference.yml; or --name, if"
-            " it is one of `lcnet models`"
+            f"nothing says {' and '.join(what)}: give {', '.join(missing)}; or --config FILE, its inference.yml; or "
+            f"{_likely_name(found.origin['file'])}"
         )
+
+
+def _likely_name(file: str) -> str:
+    """The option that would say it all; with the model of Paddle's that a file is called after, as RapidOCR's are."""
+    called = [entry.name for entry in zoo.ENTRIES if entry.paddle and entry.name.lower() in file.lower()]
+    return f"--name {called[0]}, if that is what it is" if called else "--name, if it is one of `lcnet models`"
 
 
 def _decision(
