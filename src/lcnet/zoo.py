@@ -285,14 +285,10 @@ ELSEWHERE = {
 
 # The tag that a bare architecture name stands for: timm's.
 DEFAULT_TAGS = {
-    "lcnet_035": "untrained",
-    "lcnet_050": "ra2_in1k",
-    "lcnet_075": "ra2_in1k",
-    "lcnet_100": "ra2_in1k",
-    "lcnet_150": "untrained",
-    "lcnetv2_small": "paddle_in1k",
+    **dict.fromkeys(("lcnet_035", "lcnet_150"), "untrained"),
+    **dict.fromkeys(("lcnet_050", "lcnet_075", "lcnet_100"), "ra2_in1k"),
+    **dict.fromkeys(("lcnetv2_small", "lcnetv2_large"), "paddle_in1k"),
     "lcnetv2_base": "ssld_in1k",
-    "lcnetv2_large": "paddle_in1k",
 }
 
 

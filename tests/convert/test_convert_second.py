@@ -219,6 +219,7 @@ MISSES = [
     (_without("sigmoid"), r"stands where a hard-sigmoid or a sigmoid was expected"),
     (_without("relu", 2), r"stands where a convolution of 1x1 was expected|a hard-swish or a ReLU was expected"),
     (_replaced("relu", 3, "hard_swish"), r"stands where a hard-swish was expected, as elsewhere"),
+    (_replaced("sigmoid", 1, "hard_sigmoid", slope=1 / 6, offset=0.5), "some of its gates end in a hard-sigmoid and some in"),
     (_replaced("sigmoid", 0, "tanh"), r"\(tanh\) stands where a hard-sigmoid or a sigmoid was expected"),
     (_replaced("depthwise_conv2d", 4, "depthwise_conv2d", strides=[2, 2]), "as stages.2.1, has the strides .2, 2., expected 1"),
     (_without("elementwise_add", -2), "as stages.3.1, has .*, no shortcut; expected .*, a shortcut"),

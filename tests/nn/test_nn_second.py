@@ -150,6 +150,7 @@ def test_what_a_file_cannot_hold():
     with pytest.raises(InputError, match=r"global_pool='max'"):
         model_config(create_model(SMALL, global_pool="max"))
     assert model_config(create_model(SMALL)).arch == Arch.of(SMALL)
+    assert model_config(create_model(SMALL, head_bias=True)).arch == Arch.of(SMALL, head_bias=True)
 
 
 def test_fresh_weights_spread_as_timms(timm):

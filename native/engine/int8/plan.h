@@ -14,8 +14,8 @@ struct Int8Map {
   size_t pitch;  // pixels from row to row: width, of planes up to a whole vector
   bool dense;    // floats, because what reads it stays in float or is the pooling; else codes
   Place<std::byte> place;
-  bool kept;            // because the pooling or a shortcut reads it too, after another map has taken its place or as floats:
-  Place<float> floats;  // the same, as it was before it was coded
+  bool kept;            // the pooling or a shortcut reads it too, as floats, maybe when another map has taken its place:
+  Place<float> floats;  // so here it is as it was before it was coded
   size_t pixels() const { return height * pitch; }
   size_t bytes() const { return pixels() * channels * (dense ? sizeof(float) : 1); }
 };

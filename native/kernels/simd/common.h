@@ -82,7 +82,7 @@ LCNET_INLINE const T* one_pointer(const T* p) {
 // int8 networks; the longer tiles of the float kernels gained nothing.)
 #define LCNET_INLINED __attribute__((always_inline))
 
-// Cuts `pixels` into tiles of at most Max, as even as can be, and calls tile<n>(first pixel) for each: 14 pixels in tiles
+// Cuts `pixels` into tiles of at most Max, or of at most `most` where that is less, as even as can be, and calls tile<n>(first pixel) for each: 14 pixels in tiles
 // of at most 6 are 5 + 5 + 4, not 6 + 6 + 2, whose last tile would starve the multiply-add units.
 template <size_t N, class Tile>
 LCNET_INLINE void call_tile(size_t n, size_t at, Tile& tile) {
@@ -95,11 +95,12 @@ LCNET_INLINE void call_tile(size_t n, size_t at, Tile& tile) {
 }
 
 template <size_t Max, class Tile>
-LCNET_INLINE void for_tiles(size_t pixels, Tile tile) {
+LCNET_INLINE void for_tiles(size_t pixels, Tile tile, size_t most = Max) {
   if (pixels == 0) return;
-  const uint32_t n = static_cast<uint32_t>(pixels), tiles = (n + Max - 1) / Max;  // 64-bit divisions take 40 cycles and more
-  const bool even = n == tiles * Max;
-  const size_t small = even ? Max : n / tiles, larger = even ? 0 : n % tiles;
+  const uint32_t n = static_cast<uint32_t>(pixels), m = static_cast<uint32_t>(most);
+  const uint32_t tiles = (n + m - 1) / m;  // 64-bit divisions take 40 cycles and more
+  const bool even = n == tiles * m;
+  const size_t small = even ? m : n / tiles, larger = even ? 0 : n % tiles;
   for (size_t i = 0, at = 0; i < tiles; ++i) {
     const size_t now = small + (i < larger);
     call_tile<Max>(now, at, tile);

@@ -260,6 +260,8 @@ def _arch(walk: Walk, found: Found) -> Arch:
         raise Misfit(f"{walk.activations['relu']} (Relu) stands where a hard-swish was expected, as elsewhere")
     if len(walk.slopes) > 1:
         raise Misfit(f"its hard-sigmoids have the slopes {sorted(walk.slopes)}, expected the same everywhere")
+    if len(walk.gates) > 1:
+        raise Misfit("some of its gates end in a hard-sigmoid and some in a sigmoid, expected the same everywhere")
     base = _base(found)
     _compare(base, found.blocks)
     differs: dict[str, Any] = {"hard_sigmoid_slope": walk.slopes.pop()} if walk.slopes else {}

@@ -18,9 +18,9 @@ from ..modelfile import infer_arch
 from ..modelfile.branches import is_branched
 from ..modelfile.values import scale_and_bias
 from ..text import quoted
+from .find import NECK
 
 SIGN = "stem.0.bn._mean"  # timm calls the same tensor otherwise
-NECK = "neck.feat_bn"  # the batch norm of embeddings; it stands beside the network
 _PARTS = {
     "se.fc1": "se.conv1",
     "se.fc2": "se.conv2",
@@ -49,7 +49,7 @@ def second_arch(tensors: Mapping[str, np.ndarray]) -> Arch:
     head, classifier = shapes.get("last_conv.weight", ()), shapes.get("fc.weight", ())[::-1]
     arch = infer_arch({**shapes, "conv_head.weight": head, "classifier.weight": classifier})
     other: dict[str, Any] = {"head_channels": head[0]}
-    if "last_conv.bias" in tensors or f"{NECK}.weight" in tensors:
+    if "last_conv.bias" in tensors or f"{NECK}weight" in tensors:
         last = (*arch.stage_strides[:-1], (1, 1))
         other |= {"head_bias": True, "head_activation": "none", "stage_strides": last}
     try:
@@ -69,7 +69,7 @@ def from_second(tensors: Mapping[str, np.ndarray], dropout_scale: float) -> dict
     if "last_conv.bias" not in tensors:
         names.pop("conv_head.bias", None)
     spare = {second_key(key) for key in arch.shapes()} if branched else set()
-    neck = {f"{NECK}.{leaf}" for leaf in ("weight", "bias", "_mean", "_variance")} if f"{NECK}.weight" in tensors else set()
+    neck = {f"{NECK}{leaf}" for leaf in ("weight", "bias", "_mean", "_variance")} if f"{NECK}weight" in tensors else set()
     missing = [name for name in (*names.values(), *sorted(neck)) if name not in tensors]
     unknown = [quoted(name) for name in tensors if name not in {*names.values(), *spare, *neck}]
     if missing or unknown:
@@ -91,11 +91,11 @@ def _features(
     """The head of a network of features, with the factor and the neck behind it in its weights."""
     weight = out["conv_head.weight"].astype(np.float64) * factor
     bias = out.get("conv_head.bias", np.zeros(len(weight))).astype(np.float64) * factor
-    if f"{NECK}.weight" in tensors:
-        norm = {f"{NECK}.{ours}": tensors[f"{NECK}.{theirs}"] for ours, theirs in _LEAVES.items()}
-        norm |= {f"{NECK}.{leaf}": tensors[f"{NECK}.{leaf}"] for leaf in ("weight", "bias")}
+    if f"{NECK}weight" in tensors:
+        norm = {f"{NECK}{ours}": tensors[f"{NECK}{theirs}"] for ours, theirs in _LEAVES.items()}
+        norm |= {f"{NECK}{leaf}": tensors[f"{NECK}{leaf}"] for leaf in ("weight", "bias")}
         with np.errstate(all="ignore"):  # to NaN or Inf, which the model file refuses by the tensor's name
-            scale, shift = scale_and_bias(norm, NECK, BN_EPS)
+            scale, shift = scale_and_bias(norm, NECK.removesuffix("."), BN_EPS)
             weight, bias = weight * scale[:, None, None, None], bias * scale + shift
     made = {"conv_head.weight": weight.astype(np.float32)}
     return made | ({"conv_head.bias": bias.astype(np.float32)} if arch.head_bias else {})

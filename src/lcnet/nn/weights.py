@@ -88,6 +88,8 @@ def model_config(model: LCNet, preprocessing: Preprocessing | None = None, label
     """
     _check_plain(model)
     arch = replace(model.arch, activation=FILED[type(model.style.act())])
+    if model.conv_head is not None:
+        arch = replace(arch, head_bias=model.conv_head.bias is not None)
     if preprocessing is None:
         preprocessing = Preprocessing.from_timm(model.pretrained_cfg).with_channels(model.in_chans)
     return ModelConfig(arch, preprocessing, labels, bn_eps=model.bn_eps)

@@ -229,7 +229,8 @@ static void code(const Int8Kernels& fast, const Int8Kernels& scalar) {
 }
 
 static void f32(const Int8Kernels& fast, const Int8Kernels& scalar) {
-  const Activation acts[] = {Activation::none, Activation::relu, Activation::hswish6, Activation::hsigmoid6, Activation::sigmoid};
+  const Activation acts[] = {Activation::none, Activation::relu, Activation::hswish6, Activation::hsigmoid6,
+                             Activation::sigmoid};
   const size_t depth = pick(1, 300), channels = fast.lanes * pick(1, 40), pixels = pick(1, 70);
   const Activation act = acts[pick(0, 4)];
   const Guarded x(depth), w(depth * channels), bias(channels), rows(pixels * channels);
