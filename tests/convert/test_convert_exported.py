@@ -190,6 +190,24 @@ def test_a_paddle_folder_says_all(folder, tmp_path):
         assert convert(folder / name, tmp_path / "again", overwrite=True).config == config
 
 
+def test_a_network_that_calls_itself_one_of_the_zoos_has_its_temperature(tmp_path):
+    """Whoever converts `doc_ori`, by name or from its folder, gets what is known of it; other classes are another's."""
+    arch = Arch(0.25, num_classes=4)
+    writer = Writer(random_weights(arch), arch)
+    named = YAML.replace("PP-LCNet_x0_25_odd", "PP-LCNet_x1_0_doc_ori")
+    said = {}
+    for name, labels in (("it", "[0, 90, 180, 270]"), ("other", "[0, 90, 180, 271]")):
+        folder = tmp_path / name
+        folder.mkdir()
+        text = named.replace("[0, 90, 180]", labels)
+        for file, data in {"m.json": writer.pir(), "m.pdiparams": writer.pdiparams(), "m.yml": text.encode()}.items():
+            (folder / file).write_bytes(data)
+        said[name] = convert(folder, tmp_path / f"{name}.safetensors").config
+    assert said["it"].decision.turns_temperature == zoo.find("doc_ori").turns_temperature is not None
+    assert zoo.TURNS in said["it"].provenance["note"]
+    assert said["other"].decision.turns_temperature is None and "note" not in said["other"].provenance
+
+
 @pytest.mark.parametrize("slope", [1 / 6, float(np.float32(0.1666667))], ids=["timm's", "Paddle's"])
 def test_our_own_export_comes_back(tmp_path, slope):
     """Batch norms and slopes are gone from it, and its weights are folded ones: the same to the bit when folded again."""
