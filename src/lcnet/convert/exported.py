@@ -81,11 +81,12 @@ def _onnx(source: Path, config: Path | None) -> Exported:
     if not is_onnx(data[:3]) and (told := identify("", io.BytesIO(data), len(data))):
         raise ModelFileError(told)
     found = read_onnx(data, source.parent)
-    network = match(found.graph)
+    description = parse_config(found.metadata[METADATA_KEY]) if METADATA_KEY in found.metadata else None
+    ours = description.arch if description else None
+    network = match(found.graph, ours is not None and not ours.num_classes and ours.head_activation == "none")
     said, labels = config_of(config), found.metadata.get(CHARACTERS)
     if labels:
         said = replace(said, labels=Labels(tuple(labels.removesuffix("\n").split("\n"))))
-    description = parse_config(found.metadata[METADATA_KEY]) if METADATA_KEY in found.metadata else None
     producer = {"producer": quoted(found.producer)} if found.producer else {}
     origin = {"format": "onnx", **producer, "opset": found.opset}
     files = {source.name: data, **found.files}
@@ -133,6 +134,7 @@ def describe_exported(
 ) -> ModelConfig:
     """The description of an exported network. Raises `ModelFileError` naming what nobody says and the options that do."""
     network, said = found.network, found.said
+    said.check_classes(network.arch.num_classes)
     base = _base(found, name)
     values = _values(network, base, said, preprocessing)
     labels = labels or (base.labels if base else None) or said.labels
@@ -165,7 +167,7 @@ def _gated(arch: Arch) -> Arch:
 
 
 def _shape(arch: Arch) -> tuple[Any, ...]:
-    return arch.width, arch.stem_stride, arch.stage_strides, arch.head_channels, arch.activation
+    return arch.family, arch.width, arch.depths, arch.stem_stride, arch.stage_strides, arch.head_channels, arch.activation
 
 
 def _shown(arch: Arch) -> str:
