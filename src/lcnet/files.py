@@ -15,13 +15,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from . import system
 from .errors import InputError
 from .text import plain
-
-try:
-    import fcntl
-except ImportError:  # no POSIX: nothing is locked, and so nothing taken for left behind
-    fcntl = None  # type: ignore[assignment]
 
 LEFT_BEHIND = 60.0  # seconds since a change after which what nobody holds is of a killed process
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
@@ -43,7 +39,7 @@ def replacing(path: str | os.PathLike[str], tidy: bool = True) -> Iterator[Binar
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(target)
+            system.replace(temporary, target)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -78,10 +74,8 @@ def hold(descriptor: int) -> bool:
 
     The system lets go when the descriptor is closed, however the process ends.
     """
-    if fcntl is None:
-        return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        system.lock(descriptor)
     except OSError:  # held, or on a disk that knows no locks
         return False
     return True
@@ -103,11 +97,12 @@ def taken(descriptor: int) -> bool:
 @contextmanager
 def held(path: Path) -> Iterator[bool]:
     """Hold a file or a folder meanwhile, and say whether that was possible. Raises `OSError` if it cannot be opened."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = system.to_hold(path)
     try:
-        yield hold(descriptor)
+        yield descriptor is not None and hold(descriptor)
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def sweep(folder: Path, ours: re.Pattern[str]) -> None:
@@ -122,10 +117,11 @@ def _remove_left_behind(path: Path) -> None:
     if path.is_symlink() or time.time() - path.stat().st_mtime < LEFT_BEHIND:
         return
     with held(path) as free:
-        if free and path.is_dir():
-            _remove_tree(path)
-        elif free:
-            path.unlink()
+        pass
+    if free and path.is_dir():
+        _remove_tree(path)
+    elif free:
+        path.unlink()
 
 
 def _swap(new: Path, target: Path) -> None:

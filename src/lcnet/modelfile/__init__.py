@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from .. import zoo
+from .. import system, zoo
 from ..arch import BN_EPS, FAMILIES, MAX_DEPTH, Arch
 from ..config import ModelConfig, Quantization
 from ..errors import ModelFileError
@@ -279,7 +279,7 @@ def _header(path: str | os.PathLike[str], classes: int) -> dict[str, Any]:
 
 def _mapped(path: str | os.PathLike[str], header: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """View the tensors of a file that `_open` has validated, and of checked dtypes, without reading them."""
-    data = np.memmap(path, np.uint8, "r")
+    data = np.frombuffer(system.contents(path), np.uint8)
     start = 8 + int.from_bytes(data[:8].tobytes(), "little")
 
     def view(entry: Mapping[str, Any]) -> np.ndarray:  # whose other keys mean nothing
