@@ -34,7 +34,9 @@ def picture(path, seed):
 @pytest.fixture
 def folder(tmp_path, torch, monkeypatch):
     """All files that the pages speak of."""
-    for i, name in enumerate(("photo.jpg", "cat.jpg", "dog.png", "photos/a.jpg", "photos/more/b.png", "new/c.jpg", "scans/d.png")):
+    for i, name in enumerate(
+        ("photo.jpg", "cat.jpg", "dog.png", "photos/a.jpg", "photos/more/b.png", "new/c.jpg", "scans/d.png")
+    ):
         picture(tmp_path / name, i)
     (tmp_path / "photos/damaged.jpg").write_bytes((tmp_path / "photo.jpg").read_bytes()[:300])
     (tmp_path / "films").mkdir()

@@ -83,10 +83,8 @@ def hold(descriptor: int) -> bool:
 
 def taken(descriptor: int) -> bool:
     """Whether another process has locked an open file; otherwise this one has now, on a disk that knows locks."""
-    if fcntl is None:
-        return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        system.lock(descriptor)
     except BlockingIOError:
         return True
     except OSError:
