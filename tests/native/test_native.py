@@ -66,7 +66,9 @@ ROOMS = ("bind", "dwgrad", "engine", "resize", "dispatch", "system", "kernels")
 def room(path):
     """The folder below native/, or for files at its root what they are about."""
     parts = path.relative_to(ROOT / "native").parts
-    return parts[0] if len(parts) > 1 else {"layers": "bind", "released": "bind", "unwinding": "system"}.get(path.stem, path.stem)
+    return (
+        parts[0] if len(parts) > 1 else {"layers": "bind", "released": "bind", "unwinding": "system"}.get(path.stem, path.stem)
+    )
 
 
 def test_no_include_runs_back():

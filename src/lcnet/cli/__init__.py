@@ -19,6 +19,8 @@ COMMANDS = (
     "classify",
     "embed",
     "features",
+    "upright",
+    "undo",
     "train",
     "evaluate",
     "check-data",
@@ -52,6 +54,8 @@ ELSEWHERE = {
     **dict.fromkeys(("quantise", "quant", "int8"), "quantize"),
     **dict.fromkeys(("benchmark", "speed", "time"), "bench"),
     **dict.fromkeys(("shard", "shards", "tar"), "pack"),
+    **dict.fromkeys(("rotate", "turn", "orient", "orientation", "deskew"), "upright"),
+    **dict.fromkeys(("restore", "revert", "rollback"), "undo"),
     "help": "--help",
     "version": "--version",
 }
