@@ -31,7 +31,13 @@ COMMANDS = {
     "bench": ["bench", MODEL, "--engines", "lcnet", "--size", "32", "--rounds", "1", "-o", "{0}/chart.png"],
     "heif": ["classify", "-m", MODEL, "{0}/picture.heic"],
 }
-MODULES = {"demo": ["foolbox"]}  # extras of what lies beside the package
+# Extras of what lies beside the package, or of a command whose model has to be fetched: they must at least be imported.
+MODULES = {
+    "demo": ["foolbox"],
+    "pdf": ["pypdfium2", "lcnet.upright.pdf"],
+    "jpeg": ["turbojpeg"],
+    "ocr": ["rapidocr", "lcnet.ocr"],
+}
 SKIPPED = {"test"}  # the tests themselves are run with it
 
 
