@@ -116,6 +116,6 @@ def test_who_lacks_an_extra_is_told_which(face, module, said, monkeypatch, tmp_p
 
 
 def test_every_extra_with_a_module_is_walked():
-    """pillow-heif is what the advice on .heic names; without turbojpeg pages are encoded again, which the report of a run says."""
+    """pillow-heif is what the advice on .heic names; without turbojpeg pages are encoded again, as reports of runs say."""
     walked = {module for _, module, _ in FACES} | {"pillow_heif", "turbojpeg"}
     assert walked == {module for module, extra in OPTIONAL.items() if extra}
