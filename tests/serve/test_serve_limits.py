@@ -217,7 +217,9 @@ def test_requests_in_one_go_are_answered_in_order():
         model = lcnet.load(MODEL, threads=1)
         labels = [json.loads(part.split("\r\n\r\n")[1])["results"][0]["top"] for part in found.split("HTTP/1.1 200 OK")[1:-1]]
         assert labels == [model.classify(jpeg(seed))[0].to_dict()["top"] for seed in range(5)]
-        assert [found.index(f"x-request-id: r{seed}") for seed in range(5)] == sorted(found.index(f"r{s}\r") - 14 for s in range(5))
+        assert [found.index(f"x-request-id: r{seed}") for seed in range(5)] == sorted(
+            found.index(f"r{s}\r") - 14 for s in range(5)
+        )
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -286,7 +288,9 @@ def test_pages_of_other_sites_may_not_ask_unless_they_are_named():
         assert httpx.post(f"{url}/v1/classify", content=jpeg(), headers=other).status_code == 403
 
 
-@pytest.mark.parametrize("limits", [{"threads": 0}, {"queue": -1}, {"timeout": 0}, {"tokens": "abc"}, {"max_pixel": 1}, {"timeout": float("nan")}])
+@pytest.mark.parametrize(
+    "limits", [{"threads": 0}, {"queue": -1}, {"timeout": 0}, {"tokens": "abc"}, {"max_pixel": 1}, {"timeout": float("nan")}]
+)
 def test_limits_that_cannot_be_meant(limits):
     with pytest.raises(InputError, match=next(iter(limits))):
         serve.app(MODEL, **limits)

@@ -155,7 +155,7 @@ def test_numbers_are_of_all_and_a_dead_process_is_replaced(file):
 
 
 def test_children_end_with_their_parent(file):
-    with served(file, "--processes", "2") as (process, url):
+    with served(file, "--processes", "2") as (process, _):
         found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
         process.kill()
         process.wait()
