@@ -3,12 +3,12 @@
 import { el, sized } from "./dom.js";
 import { percent } from "./words.js";
 
-/** What a picture is said to be: `{text, known, probability}`; the rule is that of `Result.label`. */
+/** What a picture is said to be, `{text, known, probability}`, the last of a single class only. Unknown is what `Result.known` says. */
 export function headline(answer) {
   const best = answer.top[0];
   if (answer.labels.length) {
     const first = answer.top.find((one) => one.label === answer.labels[0]);
-    return { text: answer.labels.join(", "), known: true, probability: first?.probability ?? null };
+    return { text: answer.labels.join(", "), known: true, probability: answer.labels.length === 1 ? first?.probability ?? null : null };
   }
   const said = Object.values(answer.answers ?? {}).flat().filter((text) => text);
   if (answer.known && said.length) return { text: said.join(", "), known: true, probability: null };
@@ -20,7 +20,7 @@ export function inShort(answer) {
   const { text, known, probability } = headline(answer);
   const others = answer.top.filter((one) => !answer.labels.includes(one.label)).slice(0, 2);
   const rest = others.map((one) => `${one.label} ${percent(one.probability)}`).join(" · ");
-  return { text, known, probability, rest: known ? rest : `perhaps ${rest}` };
+  return { text, known, probability, share: known ? probability ?? answer.top[0].probability : 0, rest: known ? rest : `perhaps ${rest}` };
 }
 
 /** Headline, groups and the most probable classes as bars. */

@@ -125,6 +125,6 @@ function topChoice(classes, top) {
 
 function place() {
   detail.close();
-  if (wide.matches) detail.show();
+  if (wide.matches) detail.open = true; // show() would take the keyboard away from the grid
   else detail.showModal();
 }

@@ -116,9 +116,9 @@ const states = {
     return { className: "failed", parts: [line("what", title), line("rest", help)], spoken: `${title}. ${help}` };
   },
   done(picture) {
-    const { text, known, probability, rest } = inShort(picture.answer);
+    const { text, known, probability, share, rest } = inShort(picture.answer);
     const number = known && probability !== null ? el("span", { className: "number" }, percent(probability)) : null;
-    const parts = [line("what", el("bdi", {}, text), number), bar(known ? probability ?? 1 : 0), line("rest", rest)];
+    const parts = [line("what", el("bdi", {}, text), number), bar(share), line("rest", rest)];
     return { className: known ? "known" : "unknown", parts, spoken: [text, number?.textContent, known ? null : rest].filter(Boolean).join(", ") };
   },
 };

@@ -7,6 +7,10 @@ const SUFFIX = /\.(jpe?g|jfif|mpo|png|gif|webp|bmp|dib|tiff?|jp2|j2k|jpx|heic|he
 
 /** Set the ways up; `take(files)` gets the files, `none(words)` what there is to say where there are none. */
 export function setUp(take, none) {
+  if (matchMedia("(pointer: coarse)").matches) {
+    byId("intake-title").textContent = "Add pictures";
+    byId("ways").textContent = "from this device, or with its camera";
+  }
   byId("choose").addEventListener("click", () => byId("files").click());
   byId("files").addEventListener("change", (event) => (take([...event.target.files]), (event.target.value = "")));
   document.addEventListener("paste", (event) => pasted(event, take, none));

@@ -24,7 +24,7 @@ function draw(pictures, held) {
   Object.assign(byId("progress"), { max: Math.max(1, pictures.length), value: done + failed, hidden: !left });
   byId("cancel").hidden = !left;
   byId("again").hidden = !failed || left > 0;
-  byId("again").textContent = failed === 1 ? "Ask again for the failed one" : `Ask again for the ${failed} failed`;
+  byId("again").textContent = `Retry ${failed} failed`;
   byId("save").hidden = !done || left > 0;
   byId("work").classList.toggle("busy", left > 0);
   tell(words, pictures.length, left);
