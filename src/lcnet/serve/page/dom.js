@@ -36,7 +36,7 @@ export function copyButton(text, what) {
   button.addEventListener("click", async () => {
     const done = await copied(text());
     button.textContent = done ? "Copied" : "Select it and press Ctrl+C";
-    announce(done ? `${what} copied` : "It could not be copied");
+    announce(done ? "Copied" : "It could not be copied");
     setTimeout(() => (button.textContent = "Copy"), 2000);
   });
   return button;

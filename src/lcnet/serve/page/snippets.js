@@ -76,7 +76,7 @@ export function snippetView(request) {
     if (focus) tabs[chosen].focus();
   };
   choose(chosen, false);
-  const bar = el("div", { className: "tabs" }, el("div", { role: "tablist", "aria-label": "Language" }, tabs), copyButton(() => code.textContent, "The request"));
+  const bar = el("div", { className: "tabs" }, el("div", { role: "tablist", "aria-label": "Language" }, tabs), copyButton(() => code.textContent, "the request"));
   return el("section", { className: "request" }, el("h3", {}, "This very request"), bar, panel);
 }
 
