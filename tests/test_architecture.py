@@ -40,6 +40,7 @@ BELOW = {
     "nn": "hub renamed",
     "train": "nn evaluate stop _native",  # the gradient of a depthwise conv is a kernel too
     "bench": "runtime export nn",
+    "serve": "runtime files formats stop",
 }
 FACES = {"cli", "__init__", "__main__"}  # may import anything, and nothing may import them
 TORCH = {"nn", "train"}
