@@ -28,7 +28,7 @@ def _executable():
     return os.environ.get("LCNET_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
     api = pytest.importorskip("playwright.sync_api", reason="playwright, the test-only driver of browsers, is not installed")
     executable = _executable()
@@ -120,7 +120,7 @@ def visiting(chromium):
             context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """The address of a server of three models: one that always knows, one that is careful, one with groups."""
     pytest.importorskip("starlette", reason="starlette (extra: serve) is not installed")

@@ -90,12 +90,10 @@ def test_all_of_it_by_keyboard(visiting, served, files):  # noqa: F811
     visit = opened(visiting, served)
     keys, focused = visit.page.keyboard, lambda: visit.page.evaluate("document.activeElement.id")
     order = []
-    for _ in range(7):
+    for _ in range(6):
         keys.press("Tab")
         order.append(focused() or visit.page.evaluate("document.activeElement.textContent"))
-    assert order == ["Skip to the pictures", "model", "about", "API", "choose", "camera", ""] or order[:6] == [
-        "Skip to the pictures", "model", "about", "API", "choose", "camera",
-    ]  # fmt: skip
+    assert order == ["Skip to the pictures", "model", "about", "API", "choose", "camera"]
     visit.page.focus("#choose")
     with visit.page.expect_file_chooser() as chooser:
         keys.press("Enter")
@@ -117,7 +115,9 @@ def test_all_of_it_by_keyboard(visiting, served, files):  # noqa: F811
     assert names() == "4.jpg" and visit.cards.count() == 6
     keys.press("Enter")
     keys.press("Tab")
-    assert visit.page.evaluate("document.activeElement.id") == "top"
+    if focused() == "detail":  # which scrolls, and is a stop for that
+        keys.press("Tab")
+    assert focused() == "top"
     visit.page.focus("role=tab[name='curl']")
     keys.press("ArrowRight")
     assert "urlopen" in visit.page.locator("#code").inner_text()
