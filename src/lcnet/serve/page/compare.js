@@ -31,6 +31,7 @@ export function compareView(one, other, measured) {
         el("div", { className: "bar", "aria-hidden": "true" }, sized(el("i"), likeness)),
         el("p", { className: "note" }, "1 is the same to the network, 0 has nothing in common. What counts as alike depends on the model: compare pictures of which you know it."),
       );
+      view.scrollIntoView({ block: "nearest" });
     },
     (error) => {
       const { title, message } = inWords(error);

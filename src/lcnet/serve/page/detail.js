@@ -18,7 +18,7 @@ export function setUp(acts) {
   tasks = acts;
   detail.addEventListener("close", () => wide.matches || tasks.closed());
   detail.addEventListener("click", (event) => event.target === detail && detail.matches(":modal") && detail.close());
-  wide.addEventListener("change", () => shownPicture && detail.open && place());
+  wide.addEventListener("change", () => detail.open && (wide.matches ? place() : detail.close()));
 }
 
 export const isWide = () => wide.matches;

@@ -22,8 +22,7 @@ function draw(api) {
   const routes = Object.entries(api.paths ?? {}).flatMap(([path, methods]) =>
     METHODS.filter((method) => methods[method]).map((method) => ({ path, method, shared: methods.parameters ?? [], ...methods[method] })),
   );
-  const groups = Map.groupBy ? Map.groupBy(routes, groupOf) : grouped(routes);
-  const order = [...groups].sort(([a], [b]) => place(api, a) - place(api, b));
+  const order = [...grouped(routes)].sort(([a], [b]) => place(api, a) - place(api, b));
   document.title = `API · ${api.info?.title ?? "lcnet"}`;
   byId("contents").replaceChildren(...order.flatMap(([name, some]) => [el("p", {}, name), el("ul", {}, some.map((route) => el("li", {}, link(route))))]));
   byId("api").replaceChildren(

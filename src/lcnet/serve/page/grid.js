@@ -54,15 +54,16 @@ export function mark(id, other = null) {
   for (const one of [id, other]) if (one) cards.get(one)?.card.setAttribute("aria-selected", "true");
 }
 
-/** Remove a card; the one beside it takes its place for the keyboard. */
-export function drop(id) {
+/** Remove a card; the one beside it takes its place for the keyboard, at once if `follow`. Gives the id of that one. */
+export function drop(id, follow) {
   const { card } = cards.get(id);
   const beside = card.nextElementSibling ?? card.previousElementSibling;
   const focused = card.contains(document.activeElement);
   cards.delete(id);
   card.remove();
   if (card === active) focusable(beside);
-  if (focused) beside?.focus();
+  if (focused || follow) beside?.focus();
+  return beside?.id ?? null;
 }
 
 export function empty() {

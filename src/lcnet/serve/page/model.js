@@ -44,6 +44,8 @@ export function about() {
       ["Classes", `${model.num_classes}, ${model.multi_label ? "any number of them" : "one of them"} for a picture`],
       ["Precision", model.precision],
       ["Kernels", model.isa],
+      ["Embedding", model.embedding_size && `${model.embedding_size} numbers`],
+      ["Loaded", model.loaded && new Date(1000 * model.loaded).toLocaleString()],
       ["sha256", model.sha256 && el("span", { className: "hash" }, el("code", {}, model.sha256), copyButton(() => model.sha256, "sha256"))],
     ]),
     group("Preprocessing", model.preprocessing),

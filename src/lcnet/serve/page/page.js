@@ -132,12 +132,15 @@ function remove(id) {
   queue.cancel(picture);
   pictures.delete(id);
   if (picture === first) endCompare();
-  if (picture === chosen) {
+  const wasShown = picture === chosen;
+  if (wasShown) {
     chosen = null;
     detail.hide();
   }
-  grid.drop(id);
+  const beside = grid.drop(id, wasShown);
   arrange();
+  if (!pictures.size) byId("choose").focus();
+  else if (wasShown && detail.isWide()) open(beside, false);
 }
 
 function clear() {

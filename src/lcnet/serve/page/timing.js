@@ -4,7 +4,7 @@ import { el, sized } from "./dom.js";
 import { milliseconds } from "./words.js";
 
 const PARTS = [
-  ["way", "there and back", "Upload, answer, and the browser's own work"],
+  ["way", "there and back", "Upload, answer, and what the server does besides"],
   ["queue", "queue", "Waiting for a free worker"],
   ["decode", "decode", "From the file to the network's input"],
   ["network", "network", "The network itself"],

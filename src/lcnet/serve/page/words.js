@@ -33,6 +33,8 @@ const TITLES = {
   unauthorized: "Token not accepted",
   not_found: "No such model",
   argument: "Request refused",
+  slow: "Upload too slow",
+  forbidden: "Not allowed",
   unreachable: "Server out of reach",
   cut: "Upload broken off",
   cancelled: "Cancelled",
@@ -46,7 +48,7 @@ const HELP = {
   deadline: "The server gave up on it, or did not answer in time. Try again.",
   not_found: "The server does not have this model any more. Reload the page.",
   unreachable: "The server did not answer. Is it still running, and is the network there?",
-  cut: "The server broke off the connection, although it is there. The file is perhaps larger than it takes.",
+  cut: "The server is there, yet the upload did not come through. The file is perhaps larger than it takes, or can no longer be read on this device.",
   cancelled: "It was not classified, because it was cancelled.",
 };
 
