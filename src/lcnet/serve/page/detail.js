@@ -93,7 +93,7 @@ function build(picture, classes, top) {
     top: topChoice(classes, top),
     time: el("div"),
     compare: button("Compare with another picture", () => tasks.compare(picture)),
-    compared: el("div"),
+    compared: el("div", { className: "comparison" }),
     request: el("div"),
     again: button("Ask again", () => tasks.again(picture)),
     cancel: button("Cancel", () => tasks.cancel(picture)),
@@ -111,7 +111,7 @@ function build(picture, classes, top) {
 
 function large(picture) {
   const frame = el("div", { className: "large" });
-  const cannot = () => frame.replaceChildren(el("span", { className: "kind" }, picture.kind), el("p", { className: "note" }, "Your browser cannot show this file. The server may still know it."));
+  const cannot = () => frame.replaceChildren(el("span", { className: "kind" }, picture.kind), el("p", { className: "note" }, "Your browser cannot show this file."));
   frame.append(image(picture.file, `The picture ${picture.name}`, cannot));
   return frame;
 }

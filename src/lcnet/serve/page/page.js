@@ -52,7 +52,11 @@ async function ask(picture) {
     const { body, total } = await queue.add(picture, (signal) => {
       const path = pathOf("classify", { top_k: Math.min(top, model.current()?.num_classes ?? top) });
       mine({ state: "sending", sent: 0, request: { url: here(path), type: typeOf(picture.file), name: picture.file.name || "picture", token: access.wanted } });
-      return post(path, picture.file, { signal, progress: (sent) => mine({ sent, state: sent < 1 ? "sending" : "asked" }) });
+      const progress = (sent) => mine({ sent, state: sent < 1 ? "sending" : "asked" });
+      return post(path, picture.file, { signal, progress }).catch((error) => {
+        mine({ state: "waiting", sent: 0 }); // for another try, if it is not the end
+        throw error;
+      });
     });
     mine({ state: "done", answer: only(body), timing: body.timing, total });
     tellAnswer(picture);
@@ -107,8 +111,10 @@ function beginCompare(picture) {
   first = picture;
   detail.aside();
   byId("grid").classList.add("choosing");
-  detail.comparing(el("p", { className: "note", role: "status" }, "Choose the other picture. Escape leaves it at that."));
-  notices.tell("Choose the picture to compare with.", { act: "Leave it", done: endCompare });
+  const leave = el("button", { type: "button", className: "quiet" }, "Leave it");
+  leave.addEventListener("click", endCompare);
+  detail.comparing(el("p", { className: "note", role: "status" }, "Choose the other picture. ", leave));
+  if (!detail.isWide()) notices.tell("Choose the picture to compare with.", { act: "Leave it", done: endCompare });
   grid.focusCard(picture.id);
 }
 
@@ -123,7 +129,7 @@ function endCompare() {
   if (!first) return;
   first = null;
   byId("grid").classList.remove("choosing");
-  notices.quiet();
+  if (!detail.isWide()) notices.quiet();
   if (chosen) detail.comparing(null);
 }
 

@@ -4,7 +4,8 @@ import { announce, byId } from "./dom.js";
 import { plural } from "./words.js";
 
 const OFTEN = 5000; // milliseconds between two announcements
-let begun = 0;
+let begun = 0; // when the pictures that are under way were begun, 0 if none is
+let seconds = 0; // that the last ones took
 let told = 0;
 let frame = 0;
 
@@ -19,6 +20,7 @@ function draw(pictures, held) {
   const done = pictures.filter((one) => one.state === "done").length;
   const left = pictures.length - failed - done;
   if (left && !begun) begun = performance.now();
+  if (begun) seconds = (performance.now() - begun) / 1000;
   const words = inWords({ all: pictures.length, done, failed, left, held });
   byId("count").textContent = words;
   Object.assign(byId("progress"), { max: Math.max(1, pictures.length), value: done + failed, hidden: !left });
@@ -26,14 +28,13 @@ function draw(pictures, held) {
   byId("again").hidden = !failed || left > 0;
   byId("again").textContent = `Retry ${failed} failed`;
   byId("save").hidden = !done || left > 0;
-  byId("work").classList.toggle("busy", left > 0);
   tell(words, pictures.length, left);
   if (!left) begun = 0;
 }
 
 function inWords({ all, done, failed, left, held }) {
   const answered = left ? `${done} of ${plural(all, "picture")} answered` : `${plural(done, "picture")} answered`;
-  const time = !left && begun ? ` in ${((performance.now() - begun) / 1000).toFixed(1)} s` : "";
+  const time = left || !done ? "" : ` in ${seconds.toFixed(1)} s`;
   return [answered + time, failed ? `${failed} failed` : "", held ? "the server is busy, waiting for a place" : ""].filter(Boolean).join(" · ");
 }
 
