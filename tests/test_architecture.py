@@ -31,7 +31,7 @@ BELOW = {
     "convert": "modelfile",
     "hub": "convert",
     "data": "image",
-    "runtime": "hub image sources cpus _native",
+    "runtime": "hub image sources formats cpus _native",
     "dataset": "image sources labels files cpus",
     "results": "runtime files formats",
     "export": "runtime",

@@ -31,6 +31,7 @@ COMMANDS = (
     "export",
     "quantize",
     "bench",
+    "serve",
 )
 
 _TRAINED = "train DATA --recipe finetune -m MODEL"
@@ -52,11 +53,11 @@ ELSEWHERE = {
     **dict.fromkeys(("quantise", "quant", "int8"), "quantize"),
     **dict.fromkeys(("benchmark", "speed", "time"), "bench"),
     **dict.fromkeys(("shard", "shards", "tar"), "pack"),
+    **dict.fromkeys(("server", "http", "api", "deploy", "web"), "serve"),
     "help": "--help",
     "version": "--version",
 }
 ABSENT = {
-    "serve": "lcnet has no server of its own: `lcnet.load` in a FastAPI application makes one of a dozen lines",
     "annotate": "lcnet takes labels that are there: a folder for each class, or a table",
 }
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingExtraError
@@ -43,7 +44,7 @@ def app(
     `none`, to standard error. keep_uncertain: a folder for the pictures of which the model is unsure. limits: the fields of
     `Limits`. Raises `InputError`, and as `lcnet.load` does.
     """
-    _needs_extra()
+    check_extra()
     from .making import make
 
     return make(models, {"isa": isa, "precision": precision, "decode": decode}, log, keep_uncertain, limits)
@@ -57,11 +58,8 @@ def running(models: Models, *, host: str = "127.0.0.1", port: int = 0, **options
     return in_thread(made, host, port)
 
 
-def _needs_extra() -> None:
-    try:
-        import prometheus_client
-        import python_multipart
-        import starlette
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(f"lcnet.serve needs {error.name}: pip install 'lcnet[serve]'") from None
+def check_extra() -> None:
+    """Raise `MissingExtraError` for a package that is not installed."""
+    for name in ("prometheus_client", "python_multipart", "starlette", "uvicorn"):
+        if find_spec(name) is None:
+            raise MissingExtraError(f"lcnet.serve needs {name}: pip install 'lcnet[serve]'")

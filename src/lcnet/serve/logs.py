@@ -112,13 +112,7 @@ def _text(kind: str, facts: dict[str, Any]) -> str:
         return one_line(f"failure {facts.get('id', '')} {facts['message']}") + "\n" + facts["traceback"].rstrip()
     if kind == "event":
         return one_line(facts["message"])
-    parts = [
-        facts["client"] if "client" in facts else "-",
-        facts["method"],
-        facts["route"],
-        facts["status"],
-        f"{facts['ms']} ms",
-    ]
+    parts = [facts.get("client", "-"), facts["method"], facts["route"], facts["status"], f"{facts['ms']} ms"]
     parts += [f"{name[:-3]} {facts[name]}" for name in ("queue_ms", "decode_ms", "network_ms") if name in facts]
     parts += [facts[name] for name in ("error", "id") if name in facts]
     return one_line(" ".join(map(str, parts)))

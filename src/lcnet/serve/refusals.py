@@ -79,4 +79,4 @@ def _code(error: ImageError, data: bytes) -> str:
     if isinstance(error, TooLargeError):
         return "too_large"
     row = format_of(data[:START])
-    return "damaged" if row and installed(row.module) or not data else "not_a_picture"
+    return "not_a_picture" if data and not (row and installed(row.module)) else "damaged"

@@ -72,7 +72,7 @@ class Routes:
         query = Query(request, ("model", "out_indices"))
         served = self.service.models.get(query.text("model"))
         wanted = _indices(query.text("out_indices"), len(served.model.arch.reductions))
-        pictures, done = await self._answered(request, served, served.model.answer("feature_maps", out_indices=wanted))
+        _, done = await self._answered(request, served, served.model.answer("feature_maps", out_indices=wanted))
         names = [f"stride_{reduction_name(served.model.arch.reductions[i])}" for i in wanted]
         maps = [np.stack(some) for some in zip(*_values(done), strict=True)]
         data = await self.service.taken_apart(request, b"", lambda: _npz(dict(zip(names, maps, strict=True))))

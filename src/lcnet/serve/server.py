@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import signal
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
 import uvicorn
 
 from ..errors import InputError
-from ..text import reason
-from . import memory
 from .application import Application
+from .listening import BACKLOG, address, listen
+from .process import HANGUP, Trim
 from .protocol import protocol_class
+from .refusals import Refused
 
-BACKLOG = 2048
 KEEP_ALIVE = 75  # seconds that an idle connection stays open: longer than nginx's 60, so that it is nginx who closes it
 PATIENCE = 10.0  # seconds to start
 
@@ -48,7 +46,30 @@ class Server(uvicorn.Server):
         )
         self.app, self.drain_delay = app, drain_delay
         self._asked: float | None = None  # when it was asked to stop
-        self._trim = memory.Trim(app.service)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._trim = Trim(app.service)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; SIGHUP reads all models again."""
+        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        if HANGUP is not None and threading.current_thread() is threading.main_thread():
+            loop.add_signal_handler(HANGUP, lambda: self._background(self._reload()))
+        self._background(self.app.service.peers.joined(self))
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reload(self) -> None:
+        service = self.app.service
+        try:
+            await service.peers.reload(list(service.models.places))
+        except Refused as error:
+            service.log.event(error.message)
+        else:
+            service.log.event("all models are read again")
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """A first signal drains, a second ends now."""
@@ -69,29 +90,6 @@ class Server(uvicorn.Server):
         if self._asked is not None and monotonic() - self._asked >= self.drain_delay:
             self.should_exit = True
         return await super().on_tick(counter)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound and listens. Raises `InputError`."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family)
-    try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host == "::" else 1)
-        found.bind((host, port))
-        found.listen(BACKLOG)
-    except OSError as error:
-        found.close()
-        raise InputError(f"{host} port {port}: cannot be listened on: {reason(error)}") from None
-    found.setblocking(False)
-    return found
-
-
-def address(listening: socket.socket) -> str:
-    """The address of a listening socket, as a browser takes it."""
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def serve(server: Server, listening: socket.socket) -> None:

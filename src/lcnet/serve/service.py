@@ -91,6 +91,9 @@ class Peers:
     def __init__(self, service: Service) -> None:
         self.service = service
 
+    async def joined(self, server: Any) -> None:
+        """Called when this process takes requests."""
+
     def ready(self) -> bool:
         """Whether all serve."""
         return not self.service.draining

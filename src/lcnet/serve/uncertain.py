@@ -11,7 +11,6 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 from queue import Full, Queue
-from typing import Any
 
 from ..files import write_atomically
 from ..formats import json_text

@@ -1,4 +1,4 @@
-"""Memory that the C library keeps: few arenas, and what is free given back when nothing is to do.
+"""What a server asks of the system for its own process: few arenas of memory, many open files, free memory given back.
 
 glibc gives each thread an arena of its own and keeps in it what was freed; with pictures of all sizes that grows for hours.
 """
@@ -6,6 +6,9 @@ glibc gives each thread an arena of its own and keeps in it what was freed; with
 from __future__ import annotations
 
 import ctypes
+import signal
+from contextlib import suppress
+from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 ARENAS = 2
 IDLE = 1.0  # seconds without a request after which memory is given back
 BUSY = 30.0  # seconds after which it is given back although there is no pause
+FILES = 65_536
+HANGUP = getattr(signal, "SIGHUP", None)  # which not every system has
 _M_ARENA_MAX = -8  # malloc.h
 
 
@@ -30,6 +35,14 @@ def few_arenas() -> bool:
     """Let all threads allocate from `ARENAS` arenas; before threads start. Whether that could be said."""
     mallopt = _libc("mallopt")
     return bool(mallopt and mallopt(_M_ARENA_MAX, ARENAS))
+
+
+def many_files() -> None:
+    """Let this process have as many connections as it may: systems begin with few."""
+    with suppress(ImportError, OSError, ValueError):
+        resource = import_module("resource")
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, FILES) if hard >= 0 else FILES, hard))
 
 
 class Trim:
