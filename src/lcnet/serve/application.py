@@ -10,13 +10,16 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Router
+from starlette.routing import BaseRoute, Route, Router
 
 from .exchange import Exchange, Gone
+from .huggingface import HuggingFace
+from .openapi import document
 from .pages import PUBLIC, pages
 from .refusals import Refused, refusal
 from .routes import Routes
 from .service import Service, json_response
+from .v2 import OpenInference
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -50,7 +53,13 @@ class Application:
             self._handle = CORSMiddleware(self._answer, origins, methods, ASKED, expose_headers=EXPOSED)
 
     def _routes(self) -> list[BaseRoute]:
-        return [*Routes(self.service).routes(), *pages()]
+        return [
+            *Routes(self.service).routes(),
+            *OpenInference(self.service).routes(),
+            *HuggingFace(self.service).routes(),
+            Route("/openapi.json", document, methods=["GET"]),
+            *pages(),
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak ASGI."""
@@ -106,15 +115,17 @@ class Application:
             if exchange.status:  # its answer has begun: it cannot become another
                 raise
             exchange.code = refused.code
-            await self._error(exchange, refused)(scope, receive, send)
+            await self._error(scope, exchange, refused)(scope, receive, send)
 
-    def _error(self, exchange: Exchange, refused: Refused) -> Response:
-        value = {"error": {**refused.to_dict(), "request_id": exchange.id}}
-        return json_response(value, refused.status, refused.headers)
+    def _error(self, scope: Scope, exchange: Exchange, refused: Refused) -> Response:
+        said: Any = {**refused.to_dict(), "request_id": exchange.id}
+        if _path(scope).startswith("/v2/"):
+            said = refused.message  # that protocol prescribes a text
+        return json_response({"error": said}, refused.status, refused.headers)
 
     def _check(self, scope: Scope, exchange: Exchange) -> None:
         """Refuse who shows no token, and what a page of another site asks for. Raises `Refused`."""
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = _path(scope)
         if self._tokens and not path.startswith(PUBLIC) and path not in ("/", "/docs", "/openapi.json"):
             self._check_token(exchange)
         if scope["method"] == "POST" and exchange.headers.get(b"sec-fetch-site") == b"cross-site":
@@ -147,6 +158,12 @@ class Application:
         self.service.metrics.answered(exchange)
         if not exchange.route.startswith("/health/") or exchange.status >= 400:
             self.service.log.request(exchange)
+
+
+def _path(scope: Scope) -> str:
+    """The path below where the application is mounted."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _of_http(error: HTTPException) -> Refused:

@@ -18,7 +18,7 @@ from .bodies import Picture
 from .metrics import CONTENT_TYPE
 from .models import Served
 from .refusals import Refused
-from .service import Query, Service, exchange_of, json_response
+from .service import Query, Service, exchange_of, json_response, values
 from .work import Answer, Done
 
 OCTETS, NPY, NPZ = "application/octet-stream", "application/x-npy", "application/x-npz"
@@ -62,7 +62,7 @@ class Routes:
         pictures, done = await self._answered(request, served, served.model.answer("embeddings"))
         wanted = _accepted(request, (OCTETS, NPY))
         if wanted:
-            rows = np.stack(_values(done)).astype("<f4", copy=False)
+            rows = np.stack(values(done)).astype("<f4", copy=False)
             return _binary(request, served, rows.tobytes() if wanted == OCTETS else _npy(rows), wanted)
         shown = _in_base64 if encoding == "base64" else np.ndarray.tolist
         return _listed(request, served, pictures, done, lambda row: {"embedding": shown(row)})
@@ -74,7 +74,7 @@ class Routes:
         wanted = _indices(query.text("out_indices"), len(served.model.arch.reductions))
         _, done = await self._answered(request, served, served.model.answer("feature_maps", out_indices=wanted))
         names = [f"stride_{reduction_name(served.model.arch.reductions[i])}" for i in wanted]
-        maps = [np.stack(some) for some in zip(*_values(done), strict=True)]
+        maps = [np.stack(some) for some in zip(*values(done), strict=True)]
         data = await self.service.taken_apart(request, b"", lambda: _npz(dict(zip(names, maps, strict=True))))
         return _binary(request, served, data, NPZ)
 
@@ -127,14 +127,6 @@ def _listed(request: Request, served: Served, pictures: Sequence[Picture], done:
     timing = exchange_of(request).timing
     assert timing is not None
     return json_response({"model": served.name, "results": items, "timing": timing.to_dict()})
-
-
-def _values(done: Sequence[Done]) -> list[Any]:
-    """The values of all pictures, where an error has no place to stand. Raises `Refused` for the first."""
-    for place, one in enumerate(done):
-        if one.error:
-            raise Refused(one.error.code, f"picture {place}: {one.error.message}")
-    return [one.value for one in done]
 
 
 def _binary(request: Request, served: Served, data: bytes, media_type: str) -> Response:

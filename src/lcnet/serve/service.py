@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl
@@ -65,9 +64,14 @@ class Service:
 
     async def answers(self, request: Request, pictures: list[Picture], served: Served, answer: Answer) -> list[Done]:
         """Answer pictures, and count them. A single picture's error is raised as the request's."""
+        return await self.counted(request, served, self.work.pictures(request.receive, pictures, served.model, answer))
+
+    async def counted(self, request: Request, served: Served, doing: Awaitable[list[Done]]) -> list[Done]:
+        """What becomes of a request's pictures, counted. A single one's error is raised as the request's."""
         exchange = exchange_of(request)
-        exchange.model, exchange.pictures = served.name, len(pictures)
-        done = await self.work.pictures(request.receive, pictures, served.model, answer)
+        exchange.model = served.name
+        done = await doing
+        exchange.pictures = len(done)
         exchange.count(done)
         for one in done:
             if one.error and one.error.status >= 500:
@@ -172,6 +176,9 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
     return Response(json_text(value).encode(), status, headers, "application/json")
 
 
-def compact(value: Any) -> bytes:
-    """JSON without spaces."""
-    return json.dumps(value, separators=(",", ":")).encode()
+def values(done: Sequence[Done]) -> list[Any]:
+    """The values of all pictures, for a form where an error has no place to stand. Raises `Refused` for the first."""
+    for place, one in enumerate(done):
+        if one.error:
+            raise Refused(one.error.code, f"picture {place}: {one.error.message}")
+    return [one.value for one in done]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -48,13 +49,17 @@ class Work:
         self.pixels = Budget(limits.max_pixels_in_flight)
 
     async def pictures(self, receive: Receive, pictures: list[Picture], model: Classifier, answer: Answer) -> list[Done]:
-        """Answer each picture, as many at once as there are threads. Raises `Refused` at the deadline, and `Gone`."""
+        """Answer each picture. Raises as `each` does."""
+        return await self.each(receive, [partial(self.picture, picture, model, answer) for picture in pictures])
+
+    async def each(self, receive: Receive, works: list[Callable[[], Done]]) -> list[Done]:
+        """Do all, as many at once as there are threads. Raises `Refused` at the deadline, and `Gone`."""
         done: list[Done] = []
         jobs: list[Job] = []
 
         async def all_of_them() -> list[Done]:
-            for some in chunks(pictures, self.count):
-                jobs[:] = [self.workers.do(lambda p=picture: self.picture(p, model, answer)) for picture in some]  # type: ignore[misc]
+            for some in chunks(works, self.count):
+                jobs[:] = [self.workers.do(work) for work in some]
                 done.extend([await _done(job) for job in jobs])
             return done
 
@@ -96,6 +101,16 @@ class Work:
             done.network = perf_counter() - middle
         except Exception as error:
             done.error, done.cause = refusal(error, picture.data), error
+        return done
+
+    def ready_made(self, x: np.ndarray, answer: Answer) -> Done:
+        """Answer what is the network's input already, in a thread."""
+        done, start = Done(), perf_counter()
+        try:
+            done.value = answer(x)[0]
+            done.network = perf_counter() - start
+        except Exception as error:
+            done.error, done.cause = refusal(error), error
         return done
 
     def _ready(self, data: bytes, model: Classifier, done: Done) -> np.ndarray:
