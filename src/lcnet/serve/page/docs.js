@@ -1,8 +1,8 @@
 // A readable page of openapi.json: of this server, by this server.
 
 import { byId, el } from "./dom.js";
-import { schemaView } from "./schema.js";
-import { access, get } from "./wire.js";
+import { schemaView, typeView } from "./schema.js";
+import { access, get, here } from "./wire.js";
 import { inWords } from "./words.js";
 
 const METHODS = ["get", "post", "put", "patch", "delete", "head"];
@@ -33,7 +33,7 @@ function draw(api) {
   if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 }
 
-const groupOf = (route) => route.tags?.[0] ?? "routes";
+const groupOf = (route) => route.tags?.[0] ?? `/${route.path.split("/")[1]}`;
 const place = (api, name) => (api.tags ?? []).findIndex((tag) => tag.name === name) >>> 0; // what is not listed comes last
 
 function grouped(routes) {
@@ -51,25 +51,33 @@ function routeView(route, api) {
     el("h3", {}, badge(route.method), el("code", {}, route.path)),
     route.summary ? el("p", {}, marked(route.summary)) : null,
     texts(route.description),
+    request(route),
     parameters([...route.shared, ...(route.parameters ?? [])].map((one) => resolved(one, api)), api),
     bodies("Body", resolved(route.requestBody, api)?.content, api),
     responses(route.responses, api));
 }
 
+/** How to ask from a command line, where nothing but a picture is to be filled in. */
+function request({ method, path, requestBody }) {
+  const url = here(path.slice(1)).replaceAll("%7B", "{").replaceAll("%7D", "}");
+  const picture = requestBody?.content?.["image/*"] ? " \\\n  -H 'Content-Type: image/jpeg' --data-binary @picture.jpg" : "";
+  if (path.includes("{") || (requestBody && !picture)) return null;
+  return code(`curl ${method === "get" || picture ? "" : `-X ${method.toUpperCase()} `}${url}${picture}`);
+}
+
 function parameters(list, api) {
   if (!list.length) return null;
   const rows = list.map((one) => el("tr", {},
-    el("td", {}, el("code", {}, one.name), one.required ? " (required)" : ""),
-    el("td", {}, one.in),
-    el("td", {}, schemaView(one.schema ?? {}, api)),
+    el("td", {}, el("code", {}, one.name), el("span", { className: "type" }, ` ${one.in}${one.required ? ", required" : ""}`)),
+    el("td", {}, typeView(one.schema ?? {}, api)),
     el("td", {}, marked(one.description ?? ""))));
-  return [el("h4", {}, "Parameters"), table(["Name", "In", "Type", "Meaning"], rows)];
+  return [el("h4", {}, "Parameters"), table(["Name", "Type", "Meaning"], rows)];
 }
 
 function bodies(title, content, api) {
   return Object.entries(content ?? {}).flatMap(([type, { schema, example, examples }]) => {
     const shown = example ?? Object.values(examples ?? {})[0]?.value ?? schema?.example;
-    return [el("h4", {}, `${title}, `, el("code", {}, type)), schema ? schemaView(schema, api) : null, shown === undefined ? null : code(shown)];
+    return [el("h4", {}, `${title}, `, el("code", {}, type)), schema ? el("div", { className: "schema" }, schemaView(schema, api)) : null, shown === undefined ? null : code(shown)];
   });
 }
 

@@ -4,18 +4,27 @@ import { el } from "./dom.js";
 
 const DEEP = 5; // levels of fields, beyond which only the name is shown
 
-/** A type, and beneath it the fields that it has. */
-export function schemaView(schema, api, depth = 0) {
-  const [target] = followed(schema, api);
-  const fields = fieldsOf(target, api);
-  const line = el("span", { className: "type" }, typeOf(schema, api));
-  if (!fields.length || depth >= DEEP) return line;
-  const required = new Set(holder(target, api).required ?? []);
-  const rows = fields.map(([name, one]) => {
-    const said = one.description ?? followed(one, api)[0].description ?? "";
-    return el("li", {}, el("code", {}, name), required.has(name) ? "" : el("span", { className: "type" }, " (may be absent)"), " ", schemaView(one, api, depth + 1), said ? ` ${said.replaceAll("`", "")}` : "");
-  });
-  return el("div", {}, line, el("ul", { className: "fields" }, rows));
+/** Type and fields of a body. */
+export function schemaView(schema, api) {
+  const list = fieldList(schema, api, 0);
+  return list && followed(schema, api)[0].properties ? [list] : [typeView(schema, api), list];
+}
+
+export const typeView = (schema, api) => el("span", { className: "type" }, typeOf(schema, api));
+
+/** The fields that an object has, or the objects of a list; null if it has none. */
+function fieldList(schema, api, depth) {
+  const target = holder(followed(schema, api)[0], api);
+  const fields = Object.entries(target.properties ?? {});
+  if (!fields.length || depth >= DEEP) return null;
+  const required = new Set(target.required ?? []);
+  return el("ul", { className: "fields" }, fields.map(([name, one]) => field(name, one, required.has(name), api, depth)));
+}
+
+function field(name, schema, must, api, depth) {
+  const said = schema.description ?? followed(schema, api)[0].description ?? "";
+  const absent = must ? null : el("span", { className: "type" }, " (may be absent)");
+  return el("li", {}, el("code", {}, name), absent, " ", typeView(schema, api), said ? ` ${said.replaceAll("`", "")}` : null, fieldList(schema, api, depth + 1));
 }
 
 function followed(schema, api) {
@@ -29,8 +38,6 @@ function holder(schema, api) {
   return schema.items ? holder(followed(schema.items, api)[0], api) : schema;
 }
 
-const fieldsOf = (schema, api) => Object.entries(holder(schema, api).properties ?? {});
-
 /** A type in words: `list of number`, `text or null`. */
 export function typeOf(schema, api) {
   const [target, name] = followed(schema, api);
@@ -43,7 +50,10 @@ export function typeOf(schema, api) {
   return types.map((type) => (type === "string" ? { binary: "bytes", byte: "base64" }[target.format] ?? "text" : type)).join(" or ") + bounds(target);
 }
 
+const VAST = 1e8; // a bound that is none to a reader
+
 function bounds({ minimum, maximum, default: usual }) {
-  const range = [minimum !== undefined ? `from ${minimum}` : "", maximum !== undefined ? `to ${maximum}` : "", usual !== undefined ? `usually ${JSON.stringify(usual)}` : ""].filter(Boolean);
-  return range.length ? `, ${range.join(" ")}` : "";
+  const least = minimum === undefined ? "" : ` from ${minimum}`;
+  const most = maximum === undefined || maximum > VAST ? "" : ` to ${maximum}`;
+  return least + most + (usual === undefined ? "" : `, usually ${JSON.stringify(usual)}`);
 }

@@ -7,7 +7,7 @@ export function percent(probability) {
   return `${(100 * probability).toFixed(1)}%`;
 }
 
-export const milliseconds = (ms) => `${ms < 100 ? ms.toFixed(1) : Math.round(ms)} ms`;
+export const milliseconds = (ms) => `${ms < 100 && ms % 1 ? ms.toFixed(1) : Math.round(ms)} ms`;
 
 export function bytes(count) {
   if (count < 1000) return `${count} bytes`;
