@@ -32,9 +32,10 @@ test-python:
 	.venv-$(version)/bin/python -m pytest -m 'not alone' $(BESIDE)
 	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD), extras $(PYTHON_EXTRAS)" > results/test-python-$(version).txt
 
-# A room with needs of its own, in its own environment, and the date on which it passed.
+# A room with needs of its own, in its own environment, and the date on which it passed. Its tests may have an extra besides.
+EXTRAS_serve := ,test-serve
 test-%:
-	$(MAKE) VENV=.venv-$* EXTRAS=test,$* .venv-$*/.test
+	$(MAKE) VENV=.venv-$* EXTRAS=test,$*$(EXTRAS_$*) .venv-$*/.test
 	.venv-$*/bin/python -m pytest tests/$*
 	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-$*.txt
 

@@ -58,7 +58,8 @@ def _shot(page: Any) -> Image.Image:
 def _palette(plain: Image.Image, whole: Image.Image) -> Image.Image:
     """The colors of the page itself, however few pixels have them, and those of the photographs."""
     palette = Image.new("P", (1, 1))
-    colors = sorted(plain.getcolors(1 << 20) or [], reverse=True)[:96]
+    found: Any = plain.getcolors(1 << 20) or []
+    colors = sorted(found, reverse=True)[:96]
     photos = whole.quantize(256 - len(colors)).getpalette() or []
     palette.putpalette([value for _, color in colors for value in color] + photos[: 3 * (256 - len(colors))])
     return palette

@@ -14,6 +14,7 @@ import lcnet
 from lcnet.hub import locate
 
 MODEL = page_models.BUNDLED
+TIMES = "\u00d7"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture
-def visit(visiting, served):  # noqa: F811
+def visit(visiting, served):
     page = visiting(served).open()
     page.page.locator("#about").wait_for()
     return page
@@ -119,7 +120,9 @@ def test_groups_answer_each_for_itself(visit, files, tmp_path):
     (result,) = lcnet.load(page_models.grouped(tmp_path), threads=1).classify([files[0]])
     visit.page.select_option("#model", "grouped")
     visit.add(files[0])
-    rows = zip(visit.page.locator(".groups dt").all_inner_texts(), visit.page.locator(".groups dd").all_inner_texts(), strict=True)
+    rows = zip(
+        visit.page.locator(".groups dt").all_inner_texts(), visit.page.locator(".groups dd").all_inner_texts(), strict=True
+    )
     said = {name: ", ".join([answer] if isinstance(answer, str) else answer or ()) for name, answer in result.answers.items()}
     assert dict(rows) == said
 
@@ -138,7 +141,14 @@ def test_what_is_known_of_the_model(visit):
     text = visit.page.locator("#model-dialog").inner_text()
     config = lcnet.load(MODEL).config
     sha256 = hashlib.sha256(locate(MODEL).path.read_bytes()).hexdigest()
-    for fact in (sha256, "lcnet_050", "3 × 128 × 128", config.preprocessing.crop_mode, "fp32", *config.labels.names):
+    for fact in (
+        sha256,
+        "lcnet_050",
+        f"3 {TIMES} 128 {TIMES} 128",
+        config.preprocessing.crop_mode,
+        "fp32",
+        *config.labels.names,
+    ):
         assert fact in text
     visit.page.keyboard.press("Escape")
     assert not visit.page.locator("#model-dialog").is_visible()
@@ -186,7 +196,7 @@ def test_a_turned_picture_is_shown_and_answered_as_it_is_meant(visit, model, fil
     Image.open(files[2]).save(turned, exif=exif)
     visit.add(turned)
     assert visit.labels == [model.classify([turned])[0].label]
-    visit.page.locator("#detail", has_text="150 × 200").wait_for()
+    visit.page.locator("#detail", has_text=f"150 {TIMES} 200").wait_for()
     img = visit.page.locator(".large img")
     assert img.evaluate("i => [i.naturalWidth, i.naturalHeight]") == [150, 200]
 
@@ -208,4 +218,6 @@ def test_answers_can_be_saved(visit, model, files):
     with visit.page.expect_download() as download:
         visit.page.click("#save")
     rows = json.loads(download.value.path().read_text())
-    assert [(row["name"], row["labels"]) for row in rows] == [(f.name, [r.label]) for f, r in zip(files, model.classify(files[:2]), strict=False)]
+    assert [(row["name"], row["labels"]) for row in rows] == [
+        (f.name, [r.label]) for f, r in zip(files, model.classify(files[:2]), strict=False)
+    ]

@@ -10,7 +10,7 @@ from browsing import PAGE, chromium, served, visiting  # noqa: F401
 FILES = sorted(path for path in PAGE.iterdir() if path.suffix in (".html", ".js", ".css", ".svg"))
 
 
-def test_every_route_is_shown(visiting, served):  # noqa: F811
+def test_every_route_is_shown(visiting, served):
     with urlopen(f"{served}/openapi.json") as response:
         api = json.load(response)
     visit = visiting(served).open("/docs")
@@ -26,15 +26,18 @@ def test_every_route_is_shown(visiting, served):  # noqa: F811
                 assert parameter.get("name", "") in text
 
 
-def test_a_link_leads_to_its_route(visiting, served):  # noqa: F811
+def test_a_link_leads_to_its_route(visiting, served):
     visit = visiting(served).open("/docs")
     visit.page.locator("#contents a", has_text="/v1/embed").click()
     assert visit.page.locator(".route:target h3 code").inner_text() == "/v1/embed"
 
 
-def test_the_description_is_text(visiting, served):  # noqa: F811
+def test_the_description_is_text(visiting, served):
     page = visiting(served)
-    hostile = {"info": {"title": "<b>T</b>", "version": "1", "description": "a `<i>code</i>`\n\n<script>alert(1)</script>"}, "paths": {}}
+    hostile = {
+        "info": {"title": "<b>T</b>", "version": "1", "description": "a `<i>code</i>`\n\n<script>alert(1)</script>"},
+        "paths": {},
+    }
     page.page.route("**/openapi.json", lambda route: route.fulfill(json=hostile))
     page.open("/docs")
     page.page.locator("h1").wait_for()
@@ -42,7 +45,7 @@ def test_the_description_is_text(visiting, served):  # noqa: F811
     assert page.page.locator("main code").inner_text() == "<i>code</i>"
 
 
-def test_a_schema_that_holds_itself_ends(visiting, served):  # noqa: F811
+def test_a_schema_that_holds_itself_ends(visiting, served):
     page = visiting(served)
     node = {"type": "object", "properties": {"next": {"$ref": "#/components/schemas/Node"}}}
     body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Node"}}}}
@@ -55,7 +58,10 @@ def test_a_schema_that_holds_itself_ends(visiting, served):  # noqa: F811
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_no_file_has_what_the_policy_forbids(path):
     text = path.read_text()
-    for forbidden in (r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", r"https?://(?!www\.w3\.org/2000/svg)"):
+    for forbidden in (
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function",
+        r"https?://(?!www\.w3\.org/2000/svg)",
+    ):
         assert re.search(forbidden, text) is None
     if path.suffix == ".html":
         assert re.search(r"<style|<script(?![^>]*\bsrc=)|\s(style|on\w+)=", text) is None

@@ -17,6 +17,22 @@ import lcnet
 MODEL = page_models.BUNDLED
 HOSTILE = "<img src=x onerror=alert(1)>'\"`$(touch bad)\u202egpj.exe\n&amp;.jpg"
 
+# The longest time, in milliseconds, that the page was too busy for anything else.
+LONGEST = """
+() => new PerformanceObserver((all) => {
+  seen.long = Math.max(seen.long ?? 0, ...all.getEntries().map((e) => e.duration));
+}).observe({entryTypes: ["longtask"]})
+"""
+# All that a card has said.
+STEPS = """
+() => {
+  const grid = document.getElementById("grid");
+  seen.steps = new Set();
+  const look = () => seen.steps.add(grid.querySelector(".what")?.textContent);
+  new MutationObserver(look).observe(grid, {childList: true, subtree: true});
+}
+"""
+
 
 def picture(path, seed):
     coarse = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8))
@@ -31,7 +47,7 @@ def hundred(tmp_path_factory):
 
 
 @pytest.fixture
-def visit(visiting, served):  # noqa: F811
+def visit(visiting, served):
     page = visiting(served).open()
     page.page.locator("#about").wait_for()
     return page
@@ -87,7 +103,7 @@ def test_a_hundred_pictures_each_with_its_own_answer(visit, hundred):
     asked = lambda request: "/v1/classify" in request.url  # noqa: E731
     visit.page.on("request", lambda r: asked(r) and (running.add(r), most.append(len(running))))
     visit.page.on("requestfinished", lambda r: running.discard(r))
-    visit.page.evaluate("new PerformanceObserver((all) => seen.long = Math.max(seen.long ?? 0, ...all.getEntries().map((e) => e.duration))).observe({entryTypes: ['longtask']})")
+    visit.page.evaluate(LONGEST)
     visit.add(*hundred)
     results = lcnet.load(MODEL, threads=1).classify(hundred)
     said = visit.cards.evaluate_all("all => all.map(card => card.getAttribute('aria-label'))")
@@ -112,7 +128,9 @@ def test_a_busy_server_is_asked_again_when_it_says(visit, hundred):
             return route.continue_()
         refused.append(time.monotonic())
         body = '{"error": {"code": "overloaded", "message": "the queue is full"}}'
-        return route.fulfill(status=(503, 429)[len(refused) % 2], headers={"Retry-After": "1"}, content_type="application/json", body=body)
+        return route.fulfill(
+            status=(503, 429)[len(refused) % 2], headers={"Retry-After": "1"}, content_type="application/json", body=body
+        )
 
     visit.page.route("**/v1/classify*", busy)
     visit.add(*hundred[:6])
@@ -129,7 +147,7 @@ def test_a_server_that_stays_busy_is_given_up(visit, hundred):
     visit.page.locator("#count", has_text="1 picture answered").wait_for()
 
 
-def test_a_server_that_goes_away_and_comes_back(visiting, hundred):  # noqa: F811
+def test_a_server_that_goes_away_and_comes_back(visiting, hundred):
     serve = pytest.importorskip("lcnet.serve")
     with serve.running(MODEL) as url:
         page = visiting(url).open()
@@ -150,7 +168,7 @@ def test_an_upload_that_is_broken_off_again_and_again_is_given_up(visit, hundred
     assert not visit.page.locator("#banner").is_visible()
 
 
-def test_the_token_is_asked_for_and_kept_in_the_page_only(visiting, hundred):  # noqa: F811
+def test_the_token_is_asked_for_and_kept_in_the_page_only(visiting, hundred):
     serve = pytest.importorskip("lcnet.serve")
     with serve.running(MODEL, tokens=["a secret of 1 page"]) as url:
         page = visiting(url).open()
@@ -166,7 +184,9 @@ def test_the_token_is_asked_for_and_kept_in_the_page_only(visiting, hundred):  #
             page.page.click(f"role=tab[name='{name}']")
             code = page.page.locator("#code").inner_text()
             assert "LCNET_TOKEN" in code and "secret" not in code
-        kept = page.page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie, location.href, history.state])")
+        kept = page.page.evaluate(
+            "JSON.stringify([localStorage, sessionStorage, document.cookie, location.href, history.state])"
+        )
         assert kept == f'[{{}},{{}},"","{url}/",null]'
         assert "secret" not in page.page.content()
         page.page.reload()
@@ -192,19 +212,18 @@ def test_the_upload_shows_how_far_it_is(visit, tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (900, 1200, 3), dtype=np.uint8)).save(noise)
     devtools = visit.page.context.new_cdp_session(visit.page)
     devtools.send("Network.enable")
-    devtools.send("Network.emulateNetworkConditions", {"offline": False, "latency": 5, "downloadThroughput": -1, "uploadThroughput": 1 << 20})
-    visit.page.evaluate("""() => {
-        seen.steps = new Set();
-        const grid = document.getElementById("grid");
-        new MutationObserver(() => seen.steps.add(grid.querySelector(".what")?.textContent)).observe(grid, {childList: true, subtree: true});
-    }""")
+    devtools.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 5, "downloadThroughput": -1, "uploadThroughput": 1 << 20},
+    )
+    visit.page.evaluate(STEPS)
     visit.add(noise)
     steps = visit.page.evaluate("[...seen.steps]")
     shares = [int(step.split()[1].rstrip("%")) for step in steps if step and step.startswith("Sending")]
     assert len(set(shares)) >= 3 and shares == sorted(shares)
 
 
-def test_too_large_is_said_in_words(visiting, tmp_path):  # noqa: F811
+def test_too_large_is_said_in_words(visiting, tmp_path):
     serve = pytest.importorskip("lcnet.serve")
     large = tmp_path / "large.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (900, 1200, 3), dtype=np.uint8)).save(large)
