@@ -75,19 +75,21 @@ def test_a_name_is_text_and_nothing_else(visit, hostile):
 COMMANDS = {"curl": ("bash",), "Python": (sys.executable,), "JavaScript": ("node", "--input-type=module")}
 
 
+@pytest.mark.parametrize("name", [HOSTILE, '-it\'s "$HOME" & `b` \\.jpg'], ids=["hostile", "plain"])
 @pytest.mark.parametrize("language", COMMANDS)
-def test_the_shown_request_can_be_made(visit, hostile, language):
+def test_the_shown_request_can_be_made(visit, tmp_path, language, name):
     command = COMMANDS[language]
     if not all(shutil.which(program) for program in (command[0], language if language == "curl" else command[0])):
         pytest.skip(f"{command[0]} or {language} is not installed")
-    visit.add(hostile)
+    file = picture(tmp_path / name, 1)
+    visit.add(file)
     visit.page.click(f"role=tab[name='{language}']")
     code = visit.page.locator("#code").text_content()
     assert code.isascii()
-    run = subprocess.run(command, input=code, text=True, capture_output=True, cwd=hostile.parent, timeout=60, check=True)
-    best = lcnet.load(MODEL, threads=1).classify([hostile])[0].top[0]
+    run = subprocess.run(command, input=code, text=True, capture_output=True, cwd=tmp_path, timeout=60, check=True)
+    best = lcnet.load(MODEL, threads=1).classify([file])[0].top[0]
     assert best.label in run.stdout and f"{best.probability:.6f}" in run.stdout
-    assert os.listdir(hostile.parent) == [HOSTILE]
+    assert os.listdir(tmp_path) == [name]
 
 
 def test_a_request_is_copied(visit, hundred):
