@@ -63,6 +63,7 @@ def test_no_file_has_what_the_policy_forbids(path):
         r"https?://(?!www\.w3\.org/2000/svg)",
     ):
         assert re.search(forbidden, text) is None
+    assert re.search(r"""["'`(]/(v1|v2|page|docs|health|openapi)""", text) is None  # it may be mounted anywhere
     if path.suffix == ".html":
         assert re.search(r"<style|<script(?![^>]*\bsrc=)|\s(style|on\w+)=", text) is None
     assert text.count("\n") < 400

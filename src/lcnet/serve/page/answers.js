@@ -8,9 +8,15 @@ export function headline(answer) {
   const best = answer.top[0];
   if (answer.labels.length) {
     const first = answer.top.find((one) => one.label === answer.labels[0]);
-    return { text: answer.labels.join(", "), known: true, probability: answer.labels.length === 1 ? first?.probability ?? null : null };
+    return {
+      text: answer.labels.join(", "),
+      known: true,
+      probability: answer.labels.length === 1 ? (first?.probability ?? null) : null,
+    };
   }
-  const said = Object.values(answer.answers ?? {}).flat().filter((text) => text);
+  const said = Object.values(answer.answers ?? {})
+    .flat()
+    .filter((text) => text);
   if (answer.known && said.length) return { text: said.join(", "), known: true, probability: null };
   return { text: "unknown", known: false, probability: best?.probability ?? null };
 }
@@ -20,7 +26,13 @@ export function inShort(answer) {
   const { text, known, probability } = headline(answer);
   const others = answer.top.filter((one) => !answer.labels.includes(one.label)).slice(0, 2);
   const rest = others.map((one) => `${one.label} ${percent(one.probability)}`).join(" · ");
-  return { text, known, probability, share: known ? probability ?? answer.top[0].probability : 0, rest: known ? rest : `perhaps ${rest}` };
+  return {
+    text,
+    known,
+    probability,
+    share: known ? (probability ?? answer.top[0].probability) : 0,
+    rest: known ? rest : `perhaps ${rest}`,
+  };
 }
 
 /** Headline, groups and the most probable classes as bars. */
@@ -42,7 +54,11 @@ function groups(answer) {
 }
 
 function bars(answer) {
-  return el("ol", { className: "bars", "aria-label": "Most probable classes" }, answer.top.map((one) => bar(one, answer.labels)));
+  return el(
+    "ol",
+    { className: "bars", "aria-label": "Most probable classes" },
+    answer.top.map((one) => bar(one, answer.labels)),
+  );
 }
 
 function bar(one, accepted) {
@@ -50,5 +66,12 @@ function bar(one, accepted) {
   const yes = accepted.includes(one.label);
   const fill = el("span", { className: "bar", "aria-hidden": "true" }, sized(el("i"), one.probability));
   const number = el("span", { className: "number" }, percent(one.probability));
-  return el("li", { className: yes ? "accepted" : "" }, label, yes ? el("span", { className: "hidden" }, "(accepted)") : null, number, fill);
+  return el(
+    "li",
+    { className: yes ? "accepted" : "" },
+    label,
+    yes ? el("span", { className: "hidden" }, "(accepted)") : null,
+    number,
+    fill,
+  );
 }

@@ -16,9 +16,16 @@ export function cosine(a, b) {
 }
 
 const small = (picture) =>
-  el("figure", {},
-    el("div", { className: "thumb" }, picture.thumb ? image(picture.thumb, "") : el("span", { className: "kind" }, picture.kind)),
-    el("figcaption", {}, el("bdi", {}, picture.name)));
+  el(
+    "figure",
+    {},
+    el(
+      "div",
+      { className: "thumb" },
+      picture.thumb ? image(picture.thumb, "") : el("span", { className: "kind" }, picture.kind),
+    ),
+    el("figcaption", {}, el("bdi", {}, picture.name)),
+  );
 
 /** Both pictures and the number, or what went wrong. `measured` is a promise of it. */
 export function compareView(one, other, measured) {
@@ -29,7 +36,11 @@ export function compareView(one, other, measured) {
       number.replaceChildren("Cosine ", el("strong", { className: "number" }, likeness.toFixed(3)));
       number.after(
         el("div", { className: "bar", "aria-hidden": "true" }, sized(el("i"), likeness)),
-        el("p", { className: "note" }, "1 is the same to the network, 0 has nothing in common. What counts as alike depends on the model: compare pictures of which you know it."),
+        el(
+          "p",
+          { className: "note" },
+          "1 is the same to the network, 0 has nothing in common. What counts as alike depends on the model: compare pictures of which you know it.",
+        ),
       );
       view.scrollIntoView({ block: "nearest" });
     },

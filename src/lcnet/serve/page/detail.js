@@ -68,16 +68,24 @@ export function update(picture) {
 function note(picture) {
   if (picture.state === "failed") return [failure(picture.error)];
   const words = { waiting: "In line", sending: "Sending", asked: "Being looked at" }[picture.state];
-  return words ? [el("p", { className: "note" }, words), el("div", { className: "bar", "aria-hidden": "true" }, sized(el("i"), picture.state === "asked" ? 1 : picture.sent))] : [];
+  return words
+    ? [
+        el("p", { className: "note" }, words),
+        el("div", { className: "bar", "aria-hidden": "true" }, sized(el("i"), picture.state === "asked" ? 1 : picture.sent)),
+      ]
+    : [];
 }
 
 function failure(error) {
   const { title, help, message, request } = inWords(error);
-  return el("div", { className: "failure" },
+  return el(
+    "div",
+    { className: "failure" },
     el("p", { className: "headline" }, title),
     help ? el("p", {}, help) : null,
     message ? el("p", { className: "said" }, "The server says: ", el("bdi", {}, message)) : null,
-    request ? el("p", { className: "said" }, "In its log as ", el("code", {}, request)) : null);
+    request ? el("p", { className: "said" }, "In its log as ", el("code", {}, request)) : null,
+  );
 }
 
 function build(picture, classes, top) {
@@ -102,29 +110,45 @@ function build(picture, classes, top) {
   const remove = button("Remove", () => tasks.remove(picture.id));
   detail.replaceChildren(
     el("div", { className: "sheet-head" }, el("h2", {}, el("bdi", {}, picture.name)), close),
-    large(picture), parts.size, parts.answer, parts.top, parts.time,
+    large(picture),
+    parts.size,
+    parts.answer,
+    parts.top,
+    parts.time,
     el("section", { className: "compare" }, el("h3", {}, "Compare"), parts.compare, parts.compared),
     parts.request,
-    el("div", { className: "buttons" }, parts.again, parts.cancel, remove));
+    el("div", { className: "buttons" }, parts.again, parts.cancel, remove),
+  );
   detail.scrollTop = 0;
 }
 
 function large(picture) {
   const frame = el("div", { className: "large" });
-  const cannot = () => frame.replaceChildren(el("span", { className: "kind" }, picture.kind), el("p", { className: "note" }, "Your browser cannot show this file."));
+  const cannot = () =>
+    frame.replaceChildren(
+      el("span", { className: "kind" }, picture.kind),
+      el("p", { className: "note" }, "Your browser cannot show this file."),
+    );
   frame.append(image(picture.file, `The picture ${picture.name}`, cannot));
   return frame;
 }
 
 function topChoice(classes, top) {
   const counts = [1, 3, 5, 10, 20, 50, 100].filter((count) => count < classes).concat(classes);
-  const select = el("select", { id: "top" }, counts.map((count) => el("option", { value: count, selected: count === Math.min(top, classes) }, count === classes ? `all ${count}` : count)));
+  const select = el(
+    "select",
+    { id: "top" },
+    counts.map((count) =>
+      el("option", { value: count, selected: count === Math.min(top, classes) }, count === classes ? `all ${count}` : count),
+    ),
+  );
   select.addEventListener("change", () => tasks.top(Number(select.value), shownPicture));
   return el("p", { className: "top" }, el("label", { for: "top" }, "Classes shown"), select);
 }
 
 function place() {
   detail.close();
-  if (wide.matches) detail.open = true; // show() would take the keyboard away from the grid
+  if (wide.matches)
+    detail.open = true; // show() would take the keyboard away from the grid
   else detail.showModal();
 }

@@ -14,21 +14,41 @@ async function load() {
   } catch (error) {
     if (error.status === 401) byId("token").hidden = false;
     const { title, help } = inWords(error);
-    byId("api").replaceChildren(el("p", { className: "note", role: "alert" }, error.code ? `${title}. ${help}` : "openapi.json could not be shown."));
+    byId("api").replaceChildren(
+      el("p", { className: "note", role: "alert" }, error.code ? `${title}. ${help}` : "openapi.json could not be shown."),
+    );
   }
 }
 
 function draw(api) {
   const routes = Object.entries(api.paths ?? {}).flatMap(([path, methods]) =>
-    METHODS.filter((method) => methods[method]).map((method) => ({ path, method, shared: methods.parameters ?? [], ...methods[method] })),
+    METHODS.filter((method) => methods[method]).map((method) => ({
+      path,
+      method,
+      shared: methods.parameters ?? [],
+      ...methods[method],
+    })),
   );
   const order = [...grouped(routes)].sort(([a], [b]) => place(api, a) - place(api, b));
   document.title = `API · ${api.info?.title ?? "lcnet"}`;
-  byId("contents").replaceChildren(...order.flatMap(([name, some]) => [el("p", {}, name), el("ul", {}, some.map((route) => el("li", {}, link(route))))]));
+  byId("contents").replaceChildren(
+    ...order.flatMap(([name, some]) => [
+      el("p", {}, name),
+      el(
+        "ul",
+        {},
+        some.map((route) => el("li", {}, link(route))),
+      ),
+    ]),
+  );
   byId("api").replaceChildren(
     el("h1", {}, `${api.info?.title ?? "API"} ${api.info?.version ?? ""}`),
     ...texts(api.info?.description),
-    ...order.flatMap(([name, some]) => [el("h2", {}, name), ...texts(api.tags?.find((tag) => tag.name === name)?.description), ...some.map((route) => routeView(route, api))]),
+    ...order.flatMap(([name, some]) => [
+      el("h2", {}, name),
+      ...texts(api.tags?.find((tag) => tag.name === name)?.description),
+      ...some.map((route) => routeView(route, api)),
+    ]),
   );
   if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 }
@@ -47,14 +67,20 @@ const badge = (method) => el("span", { className: `method ${method}` }, method.t
 const link = (route) => el("a", { href: `#${idOf(route)}` }, badge(route.method), route.path);
 
 function routeView(route, api) {
-  return el("section", { className: "route", id: idOf(route), "aria-label": `${route.method.toUpperCase()} ${route.path}` },
+  return el(
+    "section",
+    { className: "route", id: idOf(route), "aria-label": `${route.method.toUpperCase()} ${route.path}` },
     el("h3", {}, badge(route.method), el("code", {}, route.path)),
     route.summary ? el("p", {}, marked(route.summary)) : null,
     texts(route.description),
     request(route),
-    parameters([...route.shared, ...(route.parameters ?? [])].map((one) => resolved(one, api)), api),
+    parameters(
+      [...route.shared, ...(route.parameters ?? [])].map((one) => resolved(one, api)),
+      api,
+    ),
     bodies("Body", resolved(route.requestBody, api)?.content, api),
-    responses(route.responses, api));
+    responses(route.responses, api),
+  );
 }
 
 /** How to ask from a command line, where nothing but a picture is to be filled in. */
@@ -67,43 +93,94 @@ function request({ method, path, requestBody }) {
 
 function parameters(list, api) {
   if (!list.length) return null;
-  const rows = list.map((one) => el("tr", {},
-    el("td", {}, el("code", {}, one.name), el("span", { className: "type" }, ` ${one.in}${one.required ? ", required" : ""}`)),
-    el("td", {}, typeView(one.schema ?? {}, api)),
-    el("td", {}, marked(one.description ?? ""))));
+  const rows = list.map((one) =>
+    el(
+      "tr",
+      {},
+      el(
+        "td",
+        {},
+        el("code", {}, one.name),
+        el("span", { className: "type" }, ` ${one.in}${one.required ? ", required" : ""}`),
+      ),
+      el("td", {}, typeView(one.schema ?? {}, api)),
+      el("td", {}, marked(one.description ?? "")),
+    ),
+  );
   return [el("h4", {}, "Parameters"), table(["Name", "Type", "Meaning"], rows)];
 }
 
 function bodies(title, content, api) {
   return Object.entries(content ?? {}).flatMap(([type, { schema, example, examples }]) => {
     const shown = example ?? Object.values(examples ?? {})[0]?.value ?? schema?.example;
-    return [el("h4", {}, `${title}, `, el("code", {}, type)), schema ? el("div", { className: "schema" }, schemaView(schema, api)) : null, shown === undefined ? null : code(shown)];
+    return [
+      el("h4", {}, `${title}, `, el("code", {}, type)),
+      schema ? el("div", { className: "schema" }, schemaView(schema, api)) : null,
+      shown === undefined ? null : code(shown),
+    ];
   });
 }
 
 function responses(all, api) {
   const list = Object.entries(all ?? {}).map(([status, one]) => [status, resolved(one, api)]);
   if (!list.length) return null;
-  const rows = list.map(([status, one]) => el("tr", {}, el("td", {}, el("code", {}, status)), el("td", {}, marked(one.description ?? ""))));
+  const rows = list.map(([status, one]) =>
+    el("tr", {}, el("td", {}, el("code", {}, status)), el("td", {}, marked(one.description ?? ""))),
+  );
   const good = list.filter(([status]) => status.startsWith("2"));
-  return [el("h4", {}, "Answers"), table(["Status", "Meaning"], rows), ...good.map(([status, one]) => bodies(`Answer ${status}`, one.content, api))].flat();
+  return [
+    el("h4", {}, "Answers"),
+    table(["Status", "Meaning"], rows),
+    ...good.map(([status, one]) => bodies(`Answer ${status}`, one.content, api)),
+  ].flat();
 }
 
-const table = (heads, rows) => el("div", { className: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, heads.map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, rows)));
-const code = (value) => el("pre", { tabIndex: 0 }, el("code", {}, typeof value === "string" ? value : JSON.stringify(value, null, 2)));
+const table = (heads, rows) =>
+  el(
+    "div",
+    { className: "scroll" },
+    el(
+      "table",
+      {},
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          heads.map((head) => el("th", { scope: "col" }, head)),
+        ),
+      ),
+      el("tbody", {}, rows),
+    ),
+  );
+const code = (value) =>
+  el("pre", { tabIndex: 0 }, el("code", {}, typeof value === "string" ? value : JSON.stringify(value, null, 2)));
 
 /** What a `$ref` stands for. */
 function resolved(value, api) {
   if (!value?.$ref) return value;
-  return value.$ref.replace(/^#\//, "").split("/").reduce((node, key) => node?.[key], api) ?? {};
+  return (
+    value.$ref
+      .replace(/^#\//, "")
+      .split("/")
+      .reduce((node, key) => node?.[key], api) ?? {}
+  );
 }
 
 /** Paragraphs of a description. */
-const texts = (text) => (text ?? "").split(/\n\s*\n/).filter((part) => part.trim()).map((part) => el("p", {}, marked(part)));
+const texts = (text) =>
+  (text ?? "")
+    .split(/\n\s*\n/)
+    .filter((part) => part.trim())
+    .map((part) => el("p", {}, marked(part)));
 
 /** A text in which what stands between backticks is code. */
 export function marked(text) {
-  return text.split(/(`[^`]+`)/).filter(Boolean).map((part) => (part.startsWith("`") && part.length > 2 ? el("code", {}, part.slice(1, -1)) : part));
+  return text
+    .split(/(`[^`]+`)/)
+    .filter(Boolean)
+    .map((part) => (part.startsWith("`") && part.length > 2 ? el("code", {}, part.slice(1, -1)) : part));
 }
 
 byId("token").addEventListener("submit", (event) => {

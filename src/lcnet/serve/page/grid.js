@@ -13,7 +13,10 @@ let active = null; // the card that the tab key stops at
 /** Set the grid up: `open(id, byKey)` when a card is chosen, `remove(id)` when Delete is pressed. */
 export function setUp(open, remove) {
   const cardOf = (event) => event.target.closest(".card");
-  grid.addEventListener("click", (event) => cardOf(event) && (focusable(cardOf(event)), open(cardOf(event).id, event.detail === 0)));
+  grid.addEventListener(
+    "click",
+    (event) => cardOf(event) && (focusable(cardOf(event)), open(cardOf(event).id, event.detail === 0)),
+  );
   grid.addEventListener("keydown", (event) => {
     const card = cardOf(event);
     if (!card || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -28,7 +31,11 @@ export function setUp(open, remove) {
 export function append(pictures) {
   const made = pictures.map((picture) => {
     const card = el("div", { id: picture.id, className: "card", role: "option", tabIndex: -1, "aria-selected": "false" });
-    card.append(el("div", { className: "thumb" }), el("div", { className: "says" }), el("p", { className: "name" }, el("bdi", {}, picture.name)));
+    card.append(
+      el("div", { className: "thumb" }),
+      el("div", { className: "says" }),
+      el("p", { className: "name" }, el("bdi", {}, picture.name)),
+    );
     cards.set(picture.id, { card, thumb: undefined });
     draw(picture);
     return card;
@@ -51,7 +58,9 @@ function drawStale() {
 /** Mark the card that is shown in full, and the one that it is compared with. */
 export function mark(id, other = null) {
   for (const card of grid.querySelectorAll('[aria-selected="true"]')) card.setAttribute("aria-selected", "false");
-  for (const one of [id, other]) if (one) cards.get(one)?.card.setAttribute("aria-selected", "true");
+  for (const card of grid.querySelectorAll("[data-other]")) delete card.dataset.other;
+  cards.get(id)?.card.setAttribute("aria-selected", "true");
+  if (cards.has(other)) cards.get(other).card.dataset.other = "";
 }
 
 /** Remove a card; the one beside it takes its place for the keyboard, at once if `follow`. Gives the id of that one. */
@@ -83,8 +92,10 @@ function focusable(card) {
 function moved(card, key) {
   const all = [...grid.children];
   const place = all.indexOf(card);
-  const across = all.findIndex((one) => one.offsetTop > all[0].offsetTop);
-  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across > 0 ? across : all.length, ArrowUp: -(across > 0 ? across : all.length), Home: -place, End: all.length - 1 - place }[key];
+  const below = all.findIndex((one) => one.offsetTop > all[0].offsetTop);
+  const row = below > 0 ? below : all.length; // cards of one
+  const ends = { Home: -place, End: all.length - 1 - place };
+  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: row, ArrowUp: -row, ...ends }[key];
   if (step === undefined) return false;
   const next = all[place + step];
   if (next) (focusable(next), next.focus());
@@ -96,7 +107,9 @@ function draw(picture) {
   const [thumb, says] = drawn.card.children;
   if (drawn.thumb !== picture.thumb) {
     drawn.thumb = picture.thumb;
-    thumb.replaceChildren(picture.thumb ? image(picture.thumb, "") : el("span", { className: "kind" }, picture.thumb === null ? picture.kind : ""));
+    thumb.replaceChildren(
+      picture.thumb ? image(picture.thumb, "") : el("span", { className: "kind" }, picture.thumb === null ? picture.kind : ""),
+    );
   }
   const { className, parts, spoken } = states[picture.state](picture);
   drawn.card.className = `card ${className}`;
@@ -120,6 +133,10 @@ const states = {
     const { text, known, probability, share, rest } = inShort(picture.answer);
     const number = known && probability !== null ? el("span", { className: "number" }, percent(probability)) : null;
     const parts = [line("what", el("bdi", {}, text), number), bar(share), line("rest", rest)];
-    return { className: known ? "known" : "unknown", parts, spoken: [text, number?.textContent, known ? null : rest].filter(Boolean).join(", ") };
+    return {
+      className: known ? "known" : "unknown",
+      parts,
+      spoken: [text, number?.textContent, known ? null : rest].filter(Boolean).join(", "),
+    };
   },
 };

@@ -3,7 +3,8 @@
 import { byId } from "./dom.js";
 
 // Of a folder only what may be a picture is taken; what is dropped or chosen by itself always is, and the server says what it is.
-const SUFFIX = /\.(jpe?g|jfif|mpo|png|gif|webp|bmp|dib|tiff?|jp2|j2k|jpx|heic|heif|hif|avif|tga|p[bgpn]m|pcx|ico|dds|sgi|qoi)$/i;
+const SUFFIX =
+  /\.(jpe?g|jfif|mpo|png|gif|webp|bmp|dib|tiff?|jp2|j2k|jpx|heic|heif|hif|avif|tga|p[bgpn]m|pcx|ico|dds|sgi|qoi)$/i;
 
 /** Set the ways up; `take(files)` gets the files, `none(words)` what there is to say where there are none. */
 export function setUp(take, none) {

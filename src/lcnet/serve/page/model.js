@@ -29,7 +29,8 @@ export function describe() {
   const some = model.labels?.slice(0, 8) ?? [];
   const rest = model.num_classes - some.length;
   const named = some.length ? `: ${some.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}` : "";
-  byId("knows").textContent = `${model.name} knows ${plural(model.num_classes, "class", "classes")}${named}. Pictures go to this server and to nobody else.`;
+  byId("knows").textContent =
+    `${model.name} knows ${plural(model.num_classes, "class", "classes")}${named}. Pictures go to this server and to nobody else.`;
 }
 
 /** Open the sheet with all facts of the chosen model. */
@@ -46,7 +47,16 @@ export function about() {
       ["Kernels", model.isa],
       ["Embedding", model.embedding_size && `${model.embedding_size} numbers`],
       ["Loaded", model.loaded && new Date(1000 * model.loaded).toLocaleString()],
-      ["sha256", model.sha256 && el("span", { className: "hash" }, el("code", {}, model.sha256), copyButton(() => model.sha256, "sha256"))],
+      [
+        "sha256",
+        model.sha256 &&
+          el(
+            "span",
+            { className: "hash" },
+            el("code", {}, model.sha256),
+            copyButton(() => model.sha256, "sha256"),
+          ),
+      ],
     ]),
     group("Preprocessing", model.preprocessing),
     group("Decision", model.decision),
@@ -57,7 +67,11 @@ export function about() {
 
 function facts(rows) {
   const known = rows.filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return el("dl", { className: "facts" }, known.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+  return el(
+    "dl",
+    { className: "facts" },
+    known.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]),
+  );
 }
 
 function group(title, values) {
@@ -71,19 +85,32 @@ function told(value) {
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value === "number") return String(Number(value.toFixed(6)));
   if (Array.isArray(value)) return value.map(told).join(", ") || "none";
-  if (typeof value === "object") return Object.entries(value).map(([name, one]) => `${name.replaceAll("_", " ")}: ${told(one)}`).join("; ") || "none";
+  if (typeof value === "object")
+    return (
+      Object.entries(value)
+        .map(([name, one]) => `${name.replaceAll("_", " ")}: ${told(one)}`)
+        .join("; ") || "none"
+    );
   return String(value);
 }
 
 function labels(model) {
   if (!model.labels?.length) return "";
-  const list = el("ol", { className: "labels", start: 0, tabIndex: 0, "aria-label": "Labels" }, model.labels.map((label) => el("li", {}, el("bdi", {}, label))));
+  const list = el(
+    "ol",
+    { className: "labels", start: 0, tabIndex: 0, "aria-label": "Labels" },
+    model.labels.map((label) => el("li", {}, el("bdi", {}, label))),
+  );
   const find = el("input", { type: "search", id: "find", placeholder: "cat", autocomplete: "off" });
   find.addEventListener("input", () => {
     const wanted = find.value.toLocaleLowerCase();
     for (const row of list.children) row.hidden = !row.textContent.toLocaleLowerCase().includes(wanted);
   });
-  const search = model.labels.length > 20 ? el("p", { className: "find" }, el("label", { for: "find" }, "Find a label"), find) : "";
-  const more = model.num_classes > model.labels.length ? el("p", { className: "note" }, `The first ${model.labels.length} of ${model.num_classes}.`) : "";
+  const search =
+    model.labels.length > 20 ? el("p", { className: "find" }, el("label", { for: "find" }, "Find a label"), find) : "";
+  const more =
+    model.num_classes > model.labels.length
+      ? el("p", { className: "note" }, `The first ${model.labels.length} of ${model.num_classes}.`)
+      : "";
   return el("section", {}, el("h3", {}, "Labels"), search, list, more);
 }

@@ -47,7 +47,7 @@ export function askToken() {
   access.wanted = true;
   access.token = "";
   byId("token").hidden = false;
-  byId("token-help").textContent = again ? "The server does not know this token. Try another." : "It is kept until this page is closed, and nowhere else.";
+  if (again) byId("token-help").textContent = "The server does not know this token. Try another.";
   byId("token-text").value = "";
   byId("token-text").focus();
   announce(again ? "The server does not know this token" : "This server wants a token");

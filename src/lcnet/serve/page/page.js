@@ -13,7 +13,7 @@ import { Picture, preview } from "./picture.js";
 import { count } from "./progress.js";
 import { Queue } from "./queue.js";
 import { access, here, post, Refused, typeOf } from "./wire.js";
-import { inWords, percent, plural } from "./words.js";
+import { percent, plural } from "./words.js";
 
 const MOST = 2000; // pictures on the page at a time
 
@@ -31,7 +31,9 @@ function changed(picture) {
 
 function take(files) {
   const room = files.slice(0, MOST - pictures.size);
-  if (room.length < files.length) notices.tell(`The page holds ${MOST} pictures. ${plural(files.length - room.length, "picture was", "pictures were")} left out; use lcnet classify for whole folders.`);
+  const left = files.length - room.length;
+  if (left)
+    notices.tell(`The page holds ${MOST} pictures, ${left} more were left out. For whole folders there is lcnet classify.`);
   if (!room.length) return;
   const added = room.map((file) => new Picture(file, changed));
   for (const picture of added) pictures.set(picture.id, picture);
@@ -51,7 +53,7 @@ async function ask(picture) {
   try {
     const { body, total } = await queue.add(picture, (signal) => {
       const path = pathOf("classify", { top_k: Math.min(top, model.current()?.num_classes ?? top) });
-      mine({ state: "sending", sent: 0, request: { url: here(path), type: typeOf(picture.file), name: picture.file.name || "picture", token: access.wanted } });
+      mine({ state: "sending", sent: 0, request: requestOf(picture, path) });
       const progress = (sent) => mine({ sent, state: sent < 1 ? "sending" : "asked" });
       return post(path, picture.file, { signal, progress }).catch((error) => {
         mine({ state: "waiting", sent: 0 }); // for another try, if it is not the end
@@ -65,6 +67,11 @@ async function ask(picture) {
   }
 }
 
+/** What is shown of a request, to be made elsewhere. */
+function requestOf({ file }, path) {
+  return { url: here(path), type: typeOf(file), name: file.name || "picture", token: access.wanted };
+}
+
 function pathOf(route, options) {
   const name = model.current()?.name;
   return `v1/${route}?${new URLSearchParams({ ...(name ? { model: name } : {}), ...options })}`;
@@ -73,7 +80,8 @@ function pathOf(route, options) {
 /** The one item of an answer. */
 function only(body) {
   const item = body.results?.[0];
-  if (!item || item.error) throw new Refused(item?.error?.code ?? "unknown", { said: item?.error?.message ?? "The answer has no result." });
+  if (!item || item.error)
+    throw new Refused(item?.error?.code ?? "unknown", { said: item?.error?.message ?? "The answer has no result." });
   return item;
 }
 
@@ -87,7 +95,9 @@ function tellAnswer(picture) {
 async function embedding(picture) {
   const { name } = model.current();
   if (!picture.vectors.has(name)) {
-    const { body } = await queue.add(picture, (signal) => post(pathOf("embed", {}), picture.file, { signal, progress: () => {} }));
+    const { body } = await queue.add(picture, (signal) =>
+      post(pathOf("embed", {}), picture.file, { signal, progress: () => {} }),
+    );
     picture.vectors.set(name, only(body).embedding);
   }
   return picture.vectors.get(name);
@@ -176,7 +186,8 @@ function askAll(wanted = () => true) {
 }
 
 function save() {
-  const rows = [...pictures.values()].map(({ file, answer, error }) => ({ name: file.name, ...(answer ?? { error: inWords(error ?? {}).title }) }));
+  const answerOf = ({ answer, error }) => answer ?? { error: { code: error.code, message: error.said } };
+  const rows = [...pictures.values()].map((picture) => ({ name: picture.file.name, ...answerOf(picture) }));
   const url = URL.createObjectURL(new Blob([JSON.stringify(rows, null, 1)], { type: "application/json" }));
   el("a", { href: url, download: "answers.json" }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10000);
@@ -204,7 +215,8 @@ detail.setUp({
 grid.setUp(open, remove);
 intake.setUp(take, notices.tell);
 camera.setUp(take);
-notices.setUp({ back: async () => (await loadModels(), queue.unblock("away")), token: async () => (await loadModels(), queue.unblock("token")) });
+const goOn = (reason) => async () => (await loadModels(), queue.unblock(reason));
+notices.setUp({ back: goOn("away"), token: goOn("token") });
 
 const on = (id, act) => byId(id).addEventListener("click", act);
 on("cancel", () => queue.cancel());

@@ -35,8 +35,11 @@ function draw(pictures, held) {
 
 function inWords({ all, done, failed, left, held }) {
   const answered = left ? `${done} of ${plural(all, "picture")} answered` : `${plural(done, "picture")} answered`;
-  const time = left || !done || most < all ? "" : ` in ${took < 1000 ? milliseconds(Math.round(took)) : `${(took / 1000).toFixed(1)} s`}`;
-  return [answered + time, failed ? `${failed} failed` : "", held ? "the server is busy, waiting for a place" : ""].filter(Boolean).join(" · ");
+  const time =
+    left || !done || most < all ? "" : ` in ${took < 1000 ? milliseconds(Math.round(took)) : `${(took / 1000).toFixed(1)} s`}`;
+  return [answered + time, failed ? `${failed} failed` : "", held ? "the server is busy, waiting for a place" : ""]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 function tell(words, all, left) {

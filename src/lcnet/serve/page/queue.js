@@ -52,7 +52,8 @@ export class Queue {
   }
 
   #next() {
-    while (this.#waiting.length && this.#running.size < WIDTH && !this.#held && !this.#blocks.size) this.#start(this.#waiting.shift());
+    while (this.#waiting.length && this.#running.size < WIDTH && !this.#held && !this.#blocks.size)
+      this.#start(this.#waiting.shift());
   }
 
   async #start(job) {

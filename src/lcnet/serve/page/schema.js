@@ -18,13 +18,26 @@ function fieldList(schema, api, depth) {
   const fields = Object.entries(target.properties ?? {});
   if (!fields.length || depth >= DEEP) return null;
   const required = new Set(target.required ?? []);
-  return el("ul", { className: "fields" }, fields.map(([name, one]) => field(name, one, required.has(name), api, depth)));
+  return el(
+    "ul",
+    { className: "fields" },
+    fields.map(([name, one]) => field(name, one, required.has(name), api, depth)),
+  );
 }
 
 function field(name, schema, must, api, depth) {
   const said = schema.description ?? followed(schema, api)[0].description ?? "";
   const absent = must ? null : el("span", { className: "type" }, " (may be absent)");
-  return el("li", {}, el("code", {}, name), absent, " ", typeView(schema, api), said ? ` ${said.replaceAll("`", "")}` : null, fieldList(schema, api, depth + 1));
+  return el(
+    "li",
+    {},
+    el("code", {}, name),
+    absent,
+    " ",
+    typeView(schema, api),
+    said ? ` ${said.replaceAll("`", "")}` : null,
+    fieldList(schema, api, depth + 1),
+  );
 }
 
 function followed(schema, api) {
@@ -47,7 +60,11 @@ export function typeOf(schema, api) {
   if (target.const !== undefined) return JSON.stringify(target.const);
   if (target.items) return `list of ${typeOf(target.items, api)}`;
   const types = [target.type ?? (target.properties ? "object" : name || "any")].flat();
-  return types.map((type) => (type === "string" ? { binary: "bytes", byte: "base64" }[target.format] ?? "text" : type)).join(" or ") + bounds(target);
+  return (
+    types
+      .map((type) => (type === "string" ? ({ binary: "bytes", byte: "base64" }[target.format] ?? "text") : type))
+      .join(" or ") + bounds(target)
+  );
 }
 
 const VAST = 1e8; // a bound that is none to a reader

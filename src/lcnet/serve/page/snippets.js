@@ -1,6 +1,7 @@
 // The request that was made, to be made again elsewhere. Names are quoted by the rules of each language.
 
 import { copyButton, el } from "./dom.js";
+import { shown } from "./words.js";
 
 const PLAIN = /^[\x20-\x7e]*$/;
 
@@ -17,7 +18,7 @@ export function shell(text) {
 
 /** A text for Python and JavaScript, whose strings agree on JSON's escapes. */
 export function quoted(text) {
-  return JSON.stringify(text).replace(/[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return shown(JSON.stringify(text));
 }
 
 export function curl({ url, type, name, token }) {
@@ -57,7 +58,11 @@ console.log((await response.json()).results[0]);
 /** `@-` would be curl's standard input. */
 const safe = (name) => (name.startsWith("-") ? `./${name}` : name);
 
-const LANGUAGES = [["curl", curl], ["Python", python], ["JavaScript", javascript]];
+const LANGUAGES = [
+  ["curl", curl],
+  ["Python", python],
+  ["JavaScript", javascript],
+];
 let chosen = 0; // stays from picture to picture
 
 /** Tabs with the request in each language. */
@@ -76,7 +81,12 @@ export function snippetView(request) {
     if (focus) tabs[chosen].focus();
   };
   choose(chosen, false);
-  const bar = el("div", { className: "tabs" }, el("div", { role: "tablist", "aria-label": "Language" }, tabs), copyButton(() => code.textContent, "the request"));
+  const bar = el(
+    "div",
+    { className: "tabs" },
+    el("div", { role: "tablist", "aria-label": "Language" }, tabs),
+    copyButton(() => code.textContent, "the request"),
+  );
   return el("section", { className: "request" }, el("h3", {}, "This very request"), bar, panel);
 }
 

@@ -21,10 +21,18 @@ export function timeView(timing, total) {
   const times = split(timing, total);
   const strip = PARTS.map(([part]) => sized(el("i", { className: part }), times[part] / Math.max(total, 0.001)));
   const rows = PARTS.map(([part, name, help]) =>
-    el("div", { title: help }, el("dt", {}, el("i", { className: `dot ${part}`, "aria-hidden": "true" }), name), el("dd", {}, milliseconds(times[part]))),
+    el(
+      "div",
+      { title: help },
+      el("dt", {}, el("i", { className: `dot ${part}`, "aria-hidden": "true" }), name),
+      el("dd", {}, milliseconds(times[part])),
+    ),
   );
-  return el("section", { className: "time" },
+  return el(
+    "section",
+    { className: "time" },
     el("h3", {}, "Time", el("span", { className: "number" }, milliseconds(total))),
     el("div", { className: "strip", "aria-hidden": "true" }, strip),
-    el("dl", {}, rows));
+    el("dl", {}, rows),
+  );
 }

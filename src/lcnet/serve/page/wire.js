@@ -92,11 +92,21 @@ function parsed(text) {
 }
 
 // What a proxy between may answer, which knows nothing of our form of errors.
-const BY_STATUS = { 401: "unauthorized", 403: "unauthorized", 404: "not_found", 413: "too_large", 415: "not_a_picture", 429: "overloaded", 502: "unreachable", 503: "overloaded", 504: "deadline" };
+const OF_STATUS = {
+  401: "unauthorized",
+  403: "forbidden",
+  404: "not_found",
+  413: "too_large",
+  415: "not_a_picture",
+  429: "overloaded",
+  502: "unreachable",
+  503: "overloaded",
+  504: "deadline",
+};
 
 function refusal(status, body, header) {
   const error = body?.error && typeof body.error === "object" ? body.error : {};
-  return new Refused(String(error.code ?? BY_STATUS[status] ?? "unknown"), {
+  return new Refused(String(error.code ?? OF_STATUS[status] ?? "unknown"), {
     status,
     said: typeof error.message === "string" ? error.message : `The server answered with status ${status}.`,
     request: error.request_id ?? header("X-Request-ID") ?? "",

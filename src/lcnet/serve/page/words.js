@@ -17,7 +17,8 @@ export function bytes(count) {
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
 // Control characters, and those that turn the direction of writing or cannot be seen: shown by number.
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+const UNSEEN =
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
 /** A name as it may be shown: one line, nothing in it that hides or turns what stands beside it. */
 export function shown(name) {
@@ -34,6 +35,7 @@ const TITLES = {
   not_found: "No such model",
   argument: "Request refused",
   slow: "Upload too slow",
+  not_ready: "Server not ready",
   forbidden: "Not allowed",
   unreachable: "Server out of reach",
   cut: "Upload broken off",
