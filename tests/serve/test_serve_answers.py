@@ -12,9 +12,8 @@ import lcnet
 from lcnet.cli import main
 
 httpx = pytest.importorskip("httpx", reason="httpx (extra: test) is not installed")
+serve = pytest.importorskip("lcnet.serve", reason="the extra serve is not installed")
 pytest.importorskip("uvicorn", reason="uvicorn (extra: serve) is not installed")
-
-import lcnet.serve
 
 MODEL = "lcnet_050.cifar10"
 
@@ -26,7 +25,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def client():
-    with lcnet.serve.running(MODEL, threads=2, max_body=1_000_000, max_pixels=100_000, max_images=4) as url:
+    with serve.running(MODEL, threads=2, max_body=1_000_000, max_pixels=100_000, max_images=4) as url:
         yield httpx.Client(base_url=url)
 
 

@@ -71,7 +71,9 @@ def test_triton_asks_what_there_is(triton, model):
     assert said["inputs"][1]["shape"] == [-1, *model.preprocessing.input_size]
     given = http.InferInput("images", [1], "BYTES")
     given.set_data_from_numpy(np.array([b"rubbish"], object))
-    with pytest.raises(http.InferenceServerException if hasattr(http, "InferenceServerException") else Exception, match="format"):
+    with pytest.raises(
+        http.InferenceServerException if hasattr(http, "InferenceServerException") else Exception, match="format"
+    ):
         client.infer("m", [given])
 
 
@@ -98,7 +100,9 @@ def test_requests_that_cannot_be_meant(url, change, status):
 
 
 def test_binary_lengths_that_lie(url):
-    head = json.dumps({"inputs": [{"name": "images", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": 8}}]})
+    head = json.dumps(
+        {"inputs": [{"name": "images", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": 8}}]}
+    )
     for tail, length in ((b"\xff\xff\xff\x7f1234", len(head)), (b"", len(head)), (b"12345678rest", len(head)), (b"", 5)):
         headers = {"inference-header-content-length": str(length)}
         answer = httpx.post(f"{url}/v2/models/m/infer", content=head.encode() + tail, headers=headers)

@@ -57,9 +57,7 @@ ELSEWHERE = {
     "help": "--help",
     "version": "--version",
 }
-ABSENT = {
-    "annotate": "lcnet takes labels that are there: a folder for each class, or a table",
-}
+ABSENT = {"annotate": "lcnet takes labels that are there: a folder for each class, or a table"}
 
 
 class Commands(click.Group):

@@ -46,7 +46,7 @@ def _option(name: str, *names: str, **options: Any) -> Callable[[F], F]:
 @_option("--timeout", default=10.0, type=click.FloatRange(0, min_open=True), help="Seconds for an answer, waiting included.")
 @_option("--read-timeout", default=10.0, type=click.FloatRange(0, min_open=True), help="Seconds for headers, and for a body.")
 @_option("--max-body", default=10_000_000, type=click.IntRange(1), help="Bytes of a request.")
-@_option("--max-pixels", default=50_000_000, type=click.IntRange(1), help="Pixels of a picture, by its header.")
+@_option("--max-pixels", default=50_000_000, type=click.IntRange(1), help="Refuse larger pictures, by their header.")
 @_option("--max-images", default=32, type=click.IntRange(1), help="Pictures of a request.")
 @_option("--max-connections", default=2000, type=click.IntRange(1), help="Connections of each process.")
 @_option("--token-file", type=click.Path(path_type=Path, dir_okay=False), help="Tokens, one a line; a request must show one.")

@@ -80,8 +80,8 @@ class Exchange:
 
     @property
     def must_close(self) -> bool:
-        """Whether the connection is of no more use, as too much of a body is still to come that nobody reads."""
-        return not self.body_read and (self.length is None or self.length > DRAINED)
+        """Whether the connection is of no more use, as too much of a body is still to come, or perhaps none after all."""
+        return not self.body_read and (b"expect" in self.headers or (self.length or 0) > DRAINED)
 
     def count(self, done: Iterable[Any]) -> None:
         """Add up what was done for its pictures."""

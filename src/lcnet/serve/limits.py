@@ -13,7 +13,7 @@ from ..errors import InputError
 
 MB = 1_000_000
 QUEUED = 32  # requests that wait for each thread: a tenth of a second's work
-DRAINED = 1 * MB  # of a refused body that is read and forgotten, which costs less than a new connection
+DRAINED = 64 * MB  # of a refused body that is read and forgotten: its client reads the answer only when all is sent
 HEAD = 65_536  # bytes of a request's line and headers
 
 

@@ -6,6 +6,7 @@ glibc gives each thread an arena of its own and keeps in it what was freed; with
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 from contextlib import suppress
 from importlib import import_module
@@ -31,14 +32,12 @@ def _libc(name: str) -> Any:
         return None
 
 
-def few_arenas() -> bool:
-    """Let all threads allocate from `ARENAS` arenas; before threads start. Whether that could be said."""
+def frugal() -> None:
+    """Few arenas, one thread of numpy's own, many open files: before numpy is imported and threads start."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the server multiplies no matrices with it
     mallopt = _libc("mallopt")
-    return bool(mallopt and mallopt(_M_ARENA_MAX, ARENAS))
-
-
-def many_files() -> None:
-    """Let this process have as many connections as it may: systems begin with few."""
+    if mallopt:
+        mallopt(_M_ARENA_MAX, ARENAS)
     with suppress(ImportError, OSError, ValueError):
         resource = import_module("resource")
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

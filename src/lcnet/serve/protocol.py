@@ -9,6 +9,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from .limits import HEAD, Limits
 
+LINGER = 0.5  # seconds that a refused connection stays open, so that its client reads why
 FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -24,6 +25,7 @@ def protocol_class(limits: Limits) -> type[asyncio.Protocol]:
         _clock: asyncio.TimerHandle | None = None
         _head = 0  # bytes of headers that are not yet whole
         _in_head = True
+        _ended = False
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -33,6 +35,8 @@ def protocol_class(limits: Limits) -> type[asyncio.Protocol]:
                 self._start()
 
         def data_received(self, data: bytes) -> None:
+            if self._ended:
+                return
             if self._clock is None and not self._busy():
                 self._start()
             head = self._head + len(data) if self._in_head else 0
@@ -69,12 +73,14 @@ def protocol_class(limits: Limits) -> type[asyncio.Protocol]:
         def _late(self) -> None:
             self._clock = None
             if not self._busy():
-                self._end(SLOW)
+                self._end(SLOW if self._in_head else b"")  # else it is a refused body, whose answer was given
 
         def _end(self, answer: bytes) -> None:
+            """Say why, and close a little later: to close on what is not read would take the answer back."""
             self._stop()
+            self._ended = True
             if not self.transport.is_closing():
                 self.transport.write(answer)
-                self.transport.close()
+                self._clock = self.loop.call_later(LINGER, self.transport.close)
 
     return Bounded

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,7 +66,7 @@ class Routes:
         if wanted:
             rows = np.stack(values(done)).astype("<f4", copy=False)
             return _binary(request, served, rows.tobytes() if wanted == OCTETS else _npy(rows), wanted)
-        shown = _in_base64 if encoding == "base64" else np.ndarray.tolist
+        shown = _in_base64 if encoding == "base64" else _as_list
         return _listed(request, served, pictures, done, lambda row: {"embedding": shown(row)})
 
     async def features(self, request: Request) -> Response:
@@ -72,10 +74,11 @@ class Routes:
         query = Query(request, ("model", "out_indices"))
         served = self.service.models.get(query.text("model"))
         wanted = _indices(query.text("out_indices"), len(served.model.arch.reductions))
-        _, done = await self._answered(request, served, served.model.answer("feature_maps", out_indices=wanted))
+        answer = served.model.answer("feature_maps", out_indices=wanted)
+        _, done = await self._answered(request, served, answer, _bytes_of(served, wanted))
         names = [f"stride_{reduction_name(served.model.arch.reductions[i])}" for i in wanted]
         maps = [np.stack(some) for some in zip(*values(done), strict=True)]
-        data = await self.service.taken_apart(request, b"", lambda: _npz(dict(zip(names, maps, strict=True))))
+        data = await self.service.work.call(request.receive, lambda: _npz(dict(zip(names, maps, strict=True))))
         return _binary(request, served, data, NPZ)
 
     async def models(self, request: Request) -> Response:
@@ -107,14 +110,18 @@ class Routes:
         """All numbers, for Prometheus."""
         return Response(await self.service.peers.metrics(), media_type=CONTENT_TYPE)
 
-    async def _answered(self, request: Request, served: Served, answer: Answer) -> tuple[list[Picture], list[Done]]:
+    async def _answered(
+        self, request: Request, served: Served, answer: Answer, size: int = 0
+    ) -> tuple[list[Picture], list[Done]]:
+        """Pictures and what became of them. size: bytes of an answer that is so large that it counts as its body does."""
         service = self.service
         with service.admitted(request) as admitted:
             body = await service.body(request, admitted)
             kind = request.headers.get("content-type", "")
             raw = bodies.is_raw(kind)
-            parse = lambda: bodies.pictures_of(body, kind, service.limits)  # noqa: E731
+            parse = partial(bodies.pictures_of, body, kind, service.limits)
             pictures: list[Picture] = parse() if raw else await service.taken_apart(request, body, parse)
+            service.hold(request, admitted, size * len(pictures))
             return pictures, await service.answers(request, pictures, served, answer)
 
 
@@ -139,9 +146,20 @@ def _accepted(request: Request, known: Sequence[str]) -> str | None:
     return next((kind for kind in given if kind in known), None)
 
 
+def _bytes_of(served: Served, wanted: Sequence[int]) -> int:
+    """Of a picture's feature maps."""
+    shapes = served.model.arch.feature_shapes(*served.model.preprocessing.input_size[1:])
+    return sum(4 * math.prod(shapes[i]) for i in wanted)
+
+
 def _in_base64(row: np.ndarray) -> str:
     """Float32, little-endian."""
     return base64.b64encode(row.astype("<f4", copy=False).tobytes()).decode("ascii")
+
+
+def _as_list(row: np.ndarray) -> list[float]:
+    found: list[float] = row.tolist()
+    return found
 
 
 def _npy(array: np.ndarray) -> bytes:
@@ -152,7 +170,7 @@ def _npy(array: np.ndarray) -> bytes:
 
 def _npz(arrays: dict[str, np.ndarray]) -> bytes:
     file = io.BytesIO()
-    np.savez(file, **arrays)
+    np.savez(file, **arrays)  # type: ignore[arg-type]  # no array is called allow_pickle
     return file.getvalue()
 
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from ..formats import json_text
 from ..text import quoted, suggest
 from . import bodies
-from .admission import Gate
+from .admission import Gate, Pass
 from .bodies import Picture
 from .exchange import Exchange
 from .limits import Limits
@@ -44,7 +44,7 @@ class Service:
         watch("lcnet_threads_replaced", "Threads that died", lambda: self.work.workers.replaced)
 
     @contextmanager
-    def admitted(self, request: Request) -> Iterator[Any]:
+    def admitted(self, request: Request) -> Iterator[Pass]:
         """Let a request in, or raise `Refused`, before its body is read."""
         exchange = exchange_of(request)
         if b"transfer-encoding" not in exchange.headers and exchange.length is None:
@@ -52,9 +52,16 @@ class Service:
         with self.gate.admitted(exchange.length) as admitted:
             yield admitted
 
-    async def body(self, request: Request, admitted: Any) -> bytes:
+    async def body(self, request: Request, admitted: Pass) -> bytes:
         """The body of a request that was let in."""
         return await bodies.read(request.receive, exchange_of(request), admitted, self.limits)
+
+    def hold(self, request: Request, admitted: Pass, size: int) -> None:
+        """Count the bytes of an answer with those of its body. Raises `Refused`."""
+        most = self.limits.max_bytes_in_flight
+        if most is not None and size > most:
+            raise Refused("too_large", f"the answer would have {size} bytes, at most {most} are held: ask for less at once")
+        admitted.reserve(exchange_of(request).bytes + size)
 
     async def taken_apart(self, request: Request, body: bytes, parse: Any) -> Any:
         """What `parse` makes of a body: in a thread if it is large, so that nobody else waits for it."""

@@ -20,6 +20,7 @@ from typing import Any
 from ..errors import InputError
 from .channel import LONGEST, Channel, ChannelError
 from .plan import Plan
+from .process import HANGUP, frugal
 
 AGAIN = (0.1, 1.0, 2.0, 5.0, 10.0)  # seconds before a process that keeps dying is started again
 SETTLED = 5.0  # seconds after which one that dies is no failed start
@@ -30,10 +31,7 @@ Say = Callable[[str], None]
 
 def run(plan: Plan, say: Say) -> None:
     """Serve until a signal. Raises `LcnetError` for what cannot be served. say: prints a line for who started this."""
-    from .process import few_arenas, many_files
-
-    few_arenas()
-    many_files()
+    frugal()
     if plan.processes == 1:
         _run_alone(plan, say)
     elif not hasattr(os, "fork"):
@@ -94,8 +92,6 @@ class Supervisor:
         self._started = started
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._signal)
-        from .process import HANGUP
-
         if HANGUP is not None:
             loop.add_signal_handler(HANGUP, lambda: self._later(self._reload_all()))
         await asyncio.gather(*(self._keep(number) for number in range(self.plan.processes)))
@@ -204,8 +200,8 @@ class Supervisor:
                 await asyncio.gather(*(c.channel.ask("forget") for c in children), return_exceptions=True)
                 raise ChannelError(wrong)
             await asyncio.gather(*(c.channel.ask("swap") for c in children), return_exceptions=True)
-            for child in children:
-                child.models = {**(child.models or {}), **found[0]}
+            for child, read in zip(children, found, strict=True):
+                child.models = {**(child.models or {}), **read}  # type: ignore[dict-item]  # no exception is among them
 
     def _signal(self) -> None:
         if self._stopping:

@@ -130,16 +130,15 @@ def _outputs(given: Any) -> dict[str, dict[str, Any]] | None:
 def output(name: str, rows: np.ndarray | list[list[str]], binary: bool) -> tuple[dict[str, Any], bytes]:
     """An output's JSON, and its bytes if it is binary. rows: float32 [N,...], or texts [N,K]."""
     if isinstance(rows, np.ndarray):
-        shape, datatype = list(rows.shape), FLOATS
-        data, raw = (rows.ravel().tolist, rows.astype("<f4", copy=False).tobytes)
+        said: dict[str, Any] = {"name": name, "datatype": FLOATS, "shape": list(rows.shape)}
+        values: list[Any] = [] if binary else rows.ravel().tolist()
+        packed = rows.astype("<f4", copy=False).tobytes() if binary else b""
     else:
-        shape, datatype = [len(rows), len(rows[0]) if rows else 0], BYTES
-        texts = [text for row in rows for text in row]
-        data, raw = (lambda: texts), (lambda: b"".join(struct.pack("<I", len(t)) + t for t in map(str.encode, texts)))
-    said: dict[str, Any] = {"name": name, "datatype": datatype, "shape": shape}
+        said = {"name": name, "datatype": BYTES, "shape": [len(rows), len(rows[0])]}
+        values = [text for row in rows for text in row]
+        packed = b"".join(struct.pack("<I", len(text)) + text for text in map(str.encode, values))
     if not binary:
-        return {**said, "data": data()}, b""
-    packed = raw()
+        return {**said, "data": values}, b""
     return {**said, "parameters": {"binary_data_size": len(packed)}}, packed
 
 
