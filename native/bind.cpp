@@ -189,6 +189,10 @@ template <class L>
 static void activation(L& layers, const std::string& name) {
   layers.activation(name);
 }
+template <class L>
+static void gate(L& layers, const std::string& name) {
+  layers.gate(name);
+}
 
 #if defined(__clang__)
 #define LCNET_COMPILER "clang " __clang_version__
@@ -204,10 +208,12 @@ NB_MODULE(_native, m) {
       .def("feature_maps", &feature_maps<Layers>, arg("after_blocks"))
       .def("pooled", &pooled<Layers>, arg("after_blocks"))
       .def("activation", &activation<Layers>, arg("name"))
+      .def("gate", &gate<Layers>, arg("name"))
       .def("stem", &Layers::stem, arg("w"), arg("b"), arg("strides") = Strides{2, 2})
-      .def("block", &Layers::block, arg("strides"), arg("dw_w"), arg("dw_b"), arg("pw_w"), arg("pw_b"))
+      .def("block", &Layers::block, arg("strides"), arg("dw_w"), arg("dw_b"), arg("pw_w"), arg("pw_b"), arg("shortcut") = false)
+      .def("pointwise", &Layers::pointwise, arg("w"), arg("b"))
       .def("squeeze_excite", &Layers::squeeze_excite, arg("reduce_w"), arg("reduce_b"), arg("expand_w"), arg("expand_b"))
-      .def("head", &Layers::head, arg("w"), arg("b"))
+      .def("head", &Layers::head, arg("w"), arg("b"), arg("activate") = true)
       .def("classifier", &Layers::classifier, arg("w"), arg("b"));
 
   nb::class_<Int8Layers>(m, "Int8Layers")
@@ -215,15 +221,20 @@ NB_MODULE(_native, m) {
       .def("feature_maps", &feature_maps<Int8Layers>, arg("after_blocks"))
       .def("pooled", &pooled<Int8Layers>, arg("after_blocks"))
       .def("activation", &activation<Int8Layers>, arg("name"))
+      .def("gate", &gate<Int8Layers>, arg("name"))
       .def("stem", &Int8Layers::stem, arg("w"), arg("scale"), arg("b"), arg("in_scale"), arg("in_zero"), arg("mean_255"),
            arg("strides") = Strides{2, 2})
       .def("block", &Int8Layers::block, arg("strides"), arg("dw_w"), arg("dw_scale"), arg("dw_b"), arg("dw_in_scale"),
-           arg("dw_in_zero"), arg("pw_w"), arg("pw_scale"), arg("pw_b"), arg("pw_in_scale"), arg("pw_in_zero"))
-      .def("float_block", &Int8Layers::float_block, arg("strides"), arg("dw_w"), arg("dw_b"), arg("pw_w"), arg("pw_b"))
+           arg("dw_in_zero"), arg("pw_w"), arg("pw_scale"), arg("pw_b"), arg("pw_in_scale"), arg("pw_in_zero"),
+           arg("shortcut") = false)
+      .def("pointwise", &Int8Layers::pointwise, arg("w"), arg("scale"), arg("b"), arg("in_scale"), arg("in_zero"))
+      .def("float_block", &Int8Layers::float_block, arg("strides"), arg("dw_w"), arg("dw_b"), arg("pw_w"), arg("pw_b"),
+           arg("shortcut") = false)
+      .def("float_pointwise", &Int8Layers::float_pointwise, arg("w"), arg("b"))
       .def("squeeze_excite", &Int8Layers::squeeze_excite, arg("reduce_w"), arg("reduce_b"), arg("expand_w"), arg("expand_b"))
-      .def("head", &Int8Layers::head, arg("w"), arg("scale"), arg("b"), arg("in_scale"), arg("in_zero"))
+      .def("head", &Int8Layers::head, arg("w"), arg("scale"), arg("b"), arg("in_scale"), arg("in_zero"), arg("activate") = true)
       .def("classifier", &Int8Layers::classifier, arg("w"), arg("scale"), arg("b"), arg("in_scale"), arg("in_zero"))
-      .def("float_head", &Int8Layers::float_head, arg("w"), arg("b"))
+      .def("float_head", &Int8Layers::float_head, arg("w"), arg("b"), arg("activate") = true)
       .def("float_classifier", &Int8Layers::float_classifier, arg("w"), arg("b"));
 
   nb::class_<Engine>(m, "Engine")

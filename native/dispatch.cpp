@@ -5,25 +5,46 @@
 
 #include "kernels/tables.h"
 
+#if LCNET_X86
+#include <cpuid.h>
+#endif
+
 namespace lcnet {
 
 #if LCNET_X86
-// The compiler's check asks the operating system too, which must save the wide registers.
-static bool avx512() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq");
-}
+struct Cpu {
+  bool avx2 = false, avx512 = false, vnni = false, bf16 = false;
+};
 
-static bool avx512vnni() { return avx512() && __builtin_cpu_supports("avx512vnni"); }
+// What this CPU has and its operating system saves the registers of. The compilers' own check wants a library of theirs to have
+// begun, which not every linker brings.
+static Cpu cpu() {
+  Cpu found;
+  unsigned a, b, c, d, saved, above;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1)) return found;
+  const bool fma = c >> 12 & 1;
+  asm("xgetbv" : "=a"(saved), "=d"(above) : "c"(0));
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return found;
+  const unsigned ymm = 0x06, zmm = 0xe6, f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
+  found.avx2 = (saved & ymm) == ymm && fma && b >> 5 & 1;
+  found.avx512 = found.avx2 && (saved & zmm) == zmm && (b & f_dq_bw_vl) == f_dq_bw_vl;
+  found.vnni = found.avx512 && c >> 11 & 1;
+  const bool more = a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d);
+  found.bf16 = found.vnni && more && a >> 5 & 1;
+  return found;
+}
 #endif
 
 std::vector<Isa> isas() {
+#if LCNET_X86
+  static const Cpu has = cpu();
+#endif
   return {
 #if LCNET_X86
-      {&kernels__avx512bf16, avx512vnni() && __builtin_cpu_supports("avx512bf16")},
-      {&kernels__avx512vnni, avx512vnni()},
-      {&kernels__avx512, avx512()},
-      {&kernels__avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+      {&kernels__avx512bf16, has.bf16},
+      {&kernels__avx512vnni, has.vnni},
+      {&kernels__avx512, has.avx512},
+      {&kernels__avx2, has.avx2},
 #endif
       {&kernels__scalar, true},
   };

@@ -44,6 +44,21 @@ Block& add_squeeze_excite(std::vector<Block>& blocks, const Dense& reduce, const
   return block;
 }
 
+// Puts a second pointwise layer behind the one of `block`.
+template <class Block, class Layer>
+void add_pointwise(Block& block, const Layer& layer) {
+  require(!block.mid.out && layer.in == block.pointwise.out, "a second pointwise layer does not fit its block");
+  block.mid = block.pointwise, block.pointwise = layer;
+}
+
+inline bool fits_shortcut(const lcnet::BlockSource& b) {
+  return !b.shortcut || (b.stride == lcnet::Stride{1, 1} && b.pointwise.out == b.depthwise.channels);
+}
+inline bool fits_shortcut(const lcnet::Int8BlockSource& b) {
+  const bool like = b.stride == lcnet::Stride{1, 1} && b.pointwise.out == b.depthwise.channels;
+  return b.in_float ? fits_shortcut(b.floats) : !b.shortcut || like;
+}
+
 // Of the rows and of the columns.
 using Strides = std::tuple<size_t, size_t>;
 inline lcnet::Stride stride(const Strides& s) { return {std::get<0>(s), std::get<1>(s)}; }
@@ -60,6 +75,11 @@ class KeptLayers {
     require(name == "hard_swish" || name == "relu", "there is no such activation");
     source_.activation = name == "relu" ? lcnet::Activation::relu : lcnet::Activation::hswish6;
   }
+  // Of squeeze-and-excite.
+  void gate(const std::string& name) {
+    require(name == "hard_sigmoid" || name == "sigmoid", "there is no such gate");
+    source_.gate = name == "sigmoid" ? lcnet::Activation::sigmoid : lcnet::Activation::hsigmoid6;
+  }
 
  protected:
   size_t trunk_channels() const { return source_.blocks.empty() ? source_.stem.channels : source_.blocks.back().pointwise.out; }
@@ -69,6 +89,7 @@ class KeptLayers {
   }
   void check() const {
     require(source_.stem.w && !source_.blocks.empty(), "a stem and a block are needed");
+    for (const auto& block : source_.blocks) require(fits_shortcut(block), "a shortcut needs an output like the block's input");
     check_order(source_.feature_maps, "feature maps come after blocks, in their order");
     check_order(source_.pooled, "pooled maps come after blocks, in their order");
   }
@@ -92,7 +113,25 @@ class KeptLayers {
     for (size_t index : source_.pooled) channels += source_.blocks[index - 1].pointwise.out;
     return channels;
   }
-  void check_head() const { require(source_.head.in == pooled_channels(), "the head does not fit what is pooled"); }
+  void check_head(bool activate) {
+    require(source_.head.in == pooled_channels(), "the head does not fit what is pooled");
+    source_.plain_head = !activate;
+  }
+  lcnet::BlockSource float_source(const Strides& strides, const In<4>& dw_w, const In<1>& dw_b, const In<2>& pw_w,
+                                  const In<1>& pw_b, bool shortcut) const {
+    lcnet::BlockSource block{};
+    block.depthwise = spatial(dw_w, dw_b);
+    block.pointwise = dense(pw_w, pw_b);
+    block.stride = stride(strides);
+    block.shortcut = shortcut;
+    require(block.depthwise.in_chans == 1 && block.pointwise.in == block.depthwise.channels, "a block's convs do not fit");
+    require(block.depthwise.channels == trunk_channels(), "a block does not fit the layer before it");
+    return block;
+  }
+  auto& last_block() {
+    require(!source_.blocks.empty(), "a second pointwise layer belongs to a block");
+    return source_.blocks.back();
+  }
   void check_classifier() const {
     const size_t in = source_.head.out ? source_.head.out : pooled_channels();
     require(source_.classifier.in == in, "the classifier does not fit the layer before it");
@@ -109,6 +148,7 @@ class Layers : KeptLayers<lcnet::NetworkSource> {
  public:
   using KeptLayers::activation;
   using KeptLayers::feature_maps;
+  using KeptLayers::gate;
   using KeptLayers::pooled;
   void stem(const In<4>& w, const In<1>& b, const Strides& strides) {
     source_.stem = spatial(w, b);
@@ -116,23 +156,23 @@ class Layers : KeptLayers<lcnet::NetworkSource> {
     require(source_.stem.kernel == 3, "the stem is a 3x3 conv");
     keep(w, b);
   }
-  void block(const Strides& strides, const In<4>& dw_w, const In<1>& dw_b, const In<2>& pw_w, const In<1>& pw_b) {
-    lcnet::BlockSource block{};
-    block.depthwise = spatial(dw_w, dw_b);
-    block.pointwise = dense(pw_w, pw_b);
-    block.stride = stride(strides);
-    require(block.depthwise.in_chans == 1 && block.pointwise.in == block.depthwise.channels, "a block's convs do not fit");
-    require(block.depthwise.channels == trunk_channels(), "a block does not fit the layer before it");
-    source_.blocks.push_back(block);
+  void block(const Strides& strides, const In<4>& dw_w, const In<1>& dw_b, const In<2>& pw_w, const In<1>& pw_b,
+             bool shortcut) {
+    source_.blocks.push_back(float_source(strides, dw_w, dw_b, pw_w, pw_b, shortcut));
     keep(dw_w, dw_b, pw_w, pw_b);
+  }
+  // A second one behind the last block's first.
+  void pointwise(const In<2>& w, const In<1>& b) {
+    add_pointwise(last_block(), dense(w, b));
+    keep(w, b);
   }
   void squeeze_excite(const In<2>& reduce_w, const In<1>& reduce_b, const In<2>& expand_w, const In<1>& expand_b) {
     add_squeeze_excite(source_.blocks, dense(reduce_w, reduce_b), dense(expand_w, expand_b));
     keep(reduce_w, reduce_b, expand_w, expand_b);
   }
-  void head(const In<2>& w, const In<1>& b) {
+  void head(const In<2>& w, const In<1>& b, bool activate) {
     source_.head = dense(w, b);
-    check_head();
+    check_head(activate);
     keep(w, b);
   }
   void classifier(const In<2>& w, const In<1>& b) {
@@ -154,6 +194,7 @@ class Int8Layers : KeptLayers<lcnet::Int8NetworkSource> {
  public:
   using KeptLayers::activation;
   using KeptLayers::feature_maps;
+  using KeptLayers::gate;
   using KeptLayers::pooled;
   void stem(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale, const Zeros& in_zero,
             const In<1>& mean_255, const Strides& strides) {
@@ -167,7 +208,7 @@ class Int8Layers : KeptLayers<lcnet::Int8NetworkSource> {
   }
   void block(const Strides& strides, const Int8Weights& dw_w, const In<1>& dw_scale, const In<1>& dw_b,
              const In<1>& dw_in_scale, const Zeros& dw_in_zero, const Int8Weights& pw_w, const In<1>& pw_scale,
-             const In<1>& pw_b, const In<1>& pw_in_scale, const Zeros& pw_in_zero) {
+             const In<1>& pw_b, const In<1>& pw_in_scale, const Zeros& pw_in_zero, bool shortcut) {
     lcnet::Int8BlockSource block{};
     block.depthwise = int8_spatial(dw_w, dw_scale, dw_b, dw_in_scale, dw_in_zero);
     block.pointwise = int8_dense(pw_w, pw_scale, pw_b, pw_in_scale, pw_in_zero);
@@ -175,28 +216,37 @@ class Int8Layers : KeptLayers<lcnet::Int8NetworkSource> {
     require(block.depthwise.in_chans == 1 && block.pointwise.in == block.depthwise.channels, "a block's convs do not fit");
     require(dw_in_scale.shape(0) == block.depthwise.channels, "the coding does not fit a block");
     require(block.depthwise.channels == trunk_channels(), "a block does not fit the layer before it");
+    block.shortcut = shortcut;
     source_.blocks.push_back(block);
     keep(dw_w, dw_scale, dw_b, dw_in_scale, dw_in_zero, pw_w, pw_scale, pw_b, pw_in_scale, pw_in_zero);
   }
   // A block, the head and the classifier that stay in float, as in Layers.
-  void float_block(const Strides& strides, const In<4>& dw_w, const In<1>& dw_b, const In<2>& pw_w, const In<1>& pw_b) {
+  void float_block(const Strides& strides, const In<4>& dw_w, const In<1>& dw_b, const In<2>& pw_w, const In<1>& pw_b,
+                   bool shortcut) {
     lcnet::Int8BlockSource block{};
     block.in_float = true;
-    block.floats.depthwise = spatial(dw_w, dw_b);
-    block.floats.pointwise = ::dense(pw_w, pw_b);
-    block.floats.stride = stride(strides);
-    require(block.floats.depthwise.in_chans == 1 && block.floats.pointwise.in == block.floats.depthwise.channels,
-            "a block's convs do not fit");
-    require(block.floats.depthwise.channels == trunk_channels(), "a block does not fit the layer before it");
+    block.floats = float_source(strides, dw_w, dw_b, pw_w, pw_b, shortcut);
     block.depthwise.channels = block.floats.depthwise.channels;
     block.pointwise.out = block.floats.pointwise.out;
     source_.blocks.push_back(block);
     keep(dw_w, dw_b, pw_w, pw_b);
   }
-  void float_head(const In<2>& w, const In<1>& b) {
+  // A second one behind the last block's first, which is of its kind.
+  void pointwise(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale, const Zeros& in_zero) {
+    require(!last_block().in_float, "a block is in float as a whole");
+    add_pointwise(last_block(), int8_dense(w, scale, b, in_scale, in_zero));
+    keep(w, scale, b, in_scale, in_zero);
+  }
+  void float_pointwise(const In<2>& w, const In<1>& b) {
+    require(last_block().in_float, "a block is in float as a whole");
+    add_pointwise(last_block().floats, ::dense(w, b));
+    last_block().pointwise.out = last_block().floats.pointwise.out;
+    keep(w, b);
+  }
+  void float_head(const In<2>& w, const In<1>& b, bool activate) {
     source_.float_head = ::dense(w, b);
     source_.head.in = source_.float_head.in, source_.head.out = source_.float_head.out;
-    check_head();
+    check_head(activate);
     keep(w, b);
   }
   void float_classifier(const In<2>& w, const In<1>& b) {
@@ -210,9 +260,10 @@ class Int8Layers : KeptLayers<lcnet::Int8NetworkSource> {
     block.floats.se = true, block.floats.reduce = block.reduce, block.floats.expand = block.expand;
     keep(reduce_w, reduce_b, expand_w, expand_b);
   }
-  void head(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale, const Zeros& in_zero) {
+  void head(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale, const Zeros& in_zero,
+            bool activate) {
     source_.head = int8_dense(w, scale, b, in_scale, in_zero);
-    check_head();
+    check_head(activate);
     keep(w, scale, b, in_scale, in_zero);
   }
   void classifier(const Int8Weights& w, const In<1>& scale, const In<1>& b, const In<1>& in_scale, const Zeros& in_zero) {

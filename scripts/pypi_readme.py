@@ -1,6 +1,7 @@
-"""Make README.md's relative links absolute, for pages that show it elsewhere: `pypi_readme.py URL TAG`, before a release is built.
+"""Make README.md's relative links absolute, for pages that show it elsewhere: `pypi_readme.py URL TAG`.
 
-URL is the repository's, such as `$GITHUB_SERVER_URL/$GITHUB_REPOSITORY`; pages become `URL/blob/TAG/...`, pictures `URL/raw/TAG/...`.
+URL is the repository's, such as `$GITHUB_SERVER_URL/$GITHUB_REPOSITORY`; pages become `URL/blob/TAG/...`, pictures
+`URL/raw/TAG/...`.
 """
 
 from __future__ import annotations

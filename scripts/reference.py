@@ -19,7 +19,7 @@ from lcnet.cli.codes import MEANINGS
 
 DOCS = Path(__file__).parents[1] / "docs"
 # The modules that the documentation imports from, beside what `lcnet` itself has.
-MODULES = ("arch", "config", "data", "dataset", "errors", "evaluate", "groups", "image", "modelfile", "nn", "serve", "train", "zoo")
+MODULES = tuple("arch config data dataset errors evaluate groups image modelfile nn ocr serve train zoo".split())
 WRITTEN = "written by `python scripts/reference.py`; a test compares.\n"
 
 

@@ -1,7 +1,7 @@
 """Whether this checkout can be released: `make release-check`, or with the tag that is to be, `TAG=v1.2.3 make release-check`.
 
-One version everywhere, a README that renders, and a source distribution that builds, installs and classifies in an environment of
-its own. Prints a line a check and exits with 1 if one fails.
+One version everywhere, a README that renders, and a source distribution that builds, installs and classifies in an environment
+of its own. Prints a line a check and exits with 1 if one fails.
 """
 
 from __future__ import annotations

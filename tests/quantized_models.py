@@ -11,7 +11,7 @@ from lcnet import hub, modelfile
 from lcnet.config import Quantization
 from lcnet.modelfile import ModelFile
 from lcnet.modelfile.fold import fold
-from lcnet.modelfile.quantized import layers_of, to_weights
+from lcnet.modelfile.quantized import to_weights, unit_of
 from lcnet.quantize import correction, ranges, scheme
 from lcnet.quantize.network import float_layers, layers_in_order
 
@@ -51,11 +51,11 @@ def quantized_layers(model, x, kept=(), method="minmax", equalization=scheme.EQU
     """Int8 layers of a model, calibrated on ready input; the parts `kept` stay float."""
     arch, pre, exact = model.config.arch, model.config.preprocessing, float_layers(fold(model))
     seen = ranges.collect(arch, exact, pre, np.split(x, len(x) // 16))
-    layers, stay = dict(exact), {name for unit in kept for name in layers_of(unit)}
+    layers = dict(exact)
     for layer in layers_in_order(arch):
         if layer.kind == "stem":
             layers[layer.name] = scheme.quantize_stem(exact[layer.name], pre)
-        elif layer.name not in stay:
+        elif unit_of(layer.name) not in kept:
             lo, hi = ranges.choose(layer, seen.histograms[layer.name], method)
             layers[layer.name] = scheme.quantize_layer(layer, exact[layer.name], lo, hi, equalization)
     return correction.corrected(arch, exact, layers, pre, x) if bias_correction else layers

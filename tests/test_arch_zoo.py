@@ -264,16 +264,20 @@ def test_names_of_models_are_listed_as_timm_lists_them(timm, pattern):
 
 
 def test_names_of_models_and_of_weights():
-    assert lcnet.list_models() == sorted(zoo.WIDTHS) and lcnet.list_models("resnet*") == lcnet.list_pretrained("resnet*") == []
+    assert lcnet.list_models() == sorted(zoo.SIZES) and lcnet.list_models("resnet*") == lcnet.list_pretrained("resnet*") == []
     assert lcnet.list_models("lcnet_0*", exclude_filters=["*_0?5"]) == ["lcnet_050"]
     weights = ["lcnet_050.cifar10", "lcnet_050.ra2_in1k", "lcnet_075.ra2_in1k", "lcnet_100.ra2_in1k"]
+    weights += ["lcnetv2_base.paddle_in1k", "lcnetv2_base.ssld_in1k", "lcnetv2_large.paddle_in1k", "lcnetv2_small.paddle_in1k"]
     assert lcnet.list_pretrained() == lcnet.list_models(pretrained=True) == [*PADDLEOCR, *weights]
     assert lcnet.list_pretrained("lcnet_050") == weights[:2]
     assert lcnet.list_pretrained(exclude_filters=["lcnet_050", "PP-*"]) == weights[2:]
     assert lcnet.list_pretrained("PP-*x1_0*") == PADDLEOCR[1:] and lcnet.list_models("PP-*") == []
     assert all(lcnet.is_model(name) for entry in map(zoo.find, PADDLEOCR) for name in (entry.name, *entry.aliases))
     assert all(zoo.find(name).pretrained and lcnet.is_model(name) for name in weights)
-    assert lcnet.list_models(pretrained=True, include_tags=False) == ["lcnet_050", "lcnet_075", "lcnet_100"]
+    assert lcnet.list_models(pretrained=True, include_tags=False) == [
+        *("lcnet_050", "lcnet_075", "lcnet_100"),
+        *("lcnetv2_base", "lcnetv2_large", "lcnetv2_small"),
+    ]
 
 
 def test_names_are_models_where_timm_says_so(timm):
@@ -298,10 +302,11 @@ def test_search():
     assert [e.name for e in zoo.search("textline_ori")] == [PADDLEOCR[0], PADDLEOCR[3]]
     assert [e.name for e in zoo.search("table_*")] == [PADDLEOCR[2]]  # by its short name
     assert [e.name for e in zoo.search("lcnet_075")] == ["lcnet_075.ra2_in1k", "lcnet_075.paddle_in1k"]
-    assert {e.name for e in zoo.search("ssld")} == {f"lcnet_{w}.paddle_ssld_in1k" for w in ("025", "050", "100", "250")}
+    assert {e.name for e in zoo.search("lcnet_*ssld*")} == {f"lcnet_{w}.paddle_ssld_in1k" for w in ("025", "050", "100", "250")}
     assert [e.name for e in zoo.search("*_15?.un*")] == ["lcnet_150.untrained"]
     pretrained = {e.name for e in zoo.search(pretrained=True)}
-    assert pretrained - set(PADDLEOCR) == {
+    second = {name for name in pretrained if name.startswith("lcnetv2_")}
+    assert pretrained - set(PADDLEOCR) - second == {
         "lcnet_050.ra2_in1k",
         "lcnet_075.ra2_in1k",
         "lcnet_100.ra2_in1k",

@@ -15,14 +15,16 @@ BELOW = {
     "errors": "",
     "text": "",
     "formats": "",
-    "arch": "",
+    "families": "",
+    "arch": "families",
     "groups": "errors text",
     "needs": "errors text",
     "renamed": "",
-    "stop": "",
-    "cpus": "",
-    "files": "errors text",
-    "sources": "errors text",
+    "system": "",
+    "stop": "system",
+    "cpus": "system",
+    "files": "errors text system",
+    "sources": "errors text system",
     "config": "arch groups needs errors text",
     "labels": "config",
     "zoo": "labels",
@@ -35,6 +37,9 @@ BELOW = {
     "dataset": "image sources labels files cpus",
     "results": "runtime files formats",
     "export": "runtime",
+    "changes": "files",
+    "upright": "results changes",
+    "ocr": "upright",
     "evaluate": "dataset results renamed",
     "quantize": "evaluate",
     "nn": "hub renamed",
@@ -143,6 +148,28 @@ def test_torch_is_imported_by_modules_of_the_training_half_only():
         for i in IMPORTS
         if room_of(i.target) == "torch" and not i.late and room_of(module_of(i.file)) not in TORCH
     ]
+    assert not wrong, "\n".join(wrong)
+
+
+# What not every system has, or has otherwise: modules, and names of others. Only `system` may use it.
+POSIX = set("fcntl grp mmap msvcrt posix pwd resource select selectors syslog termios tty _winapi winreg".split())
+ELSEWHERE = {
+    "os": "fork geteuid getuid kill killpg mkfifo O_NONBLOCK register_at_fork sched_getaffinity sched_setaffinity uname",
+    "signal": "alarm pthread_kill pthread_sigmask setitimer SIGALRM SIGHUP SIGKILL SIGPIPE SIGUSR1",
+    "sys": "getwindowsversion platform",
+}
+
+
+def test_only_one_module_asks_which_system_this_is():
+    wrong = [str(i) for i in IMPORTS if i.target in POSIX and module_of(i.file) != "system"]
+    for file in MODULES.values():
+        names = (n for n in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(n, ast.Attribute))
+        used = ((n.lineno, ast.unparse(n.value), n.attr) for n in names)
+        wrong += [
+            f"{file.relative_to(ROOT)}:{line} uses {module}.{name}"
+            for line, module, name in used
+            if name in ELSEWHERE.get(module, "").split() and module_of(file) != "system"
+        ]
     assert not wrong, "\n".join(wrong)
 
 

@@ -12,10 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from weights import write_angles
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ("airplane", "bird", "cat", "deer", "dog", "frog", "horse", "ship")
 BUNDLED = "lcnet_050.cifar10"
+REPORT = "upright-20261128-101500.jsonl"  # which the pages show, as it was at that second
+PAGES = "pages.safetensors"
 DEFAULTED = ("classify", "embed", "features")  # take a hub's model where none is named
 
 pytestmark = pytest.mark.slow
@@ -31,7 +34,9 @@ def picture(path, seed):
 @pytest.fixture
 def folder(tmp_path, torch, monkeypatch):
     """All files that the pages speak of."""
-    for i, name in enumerate(("photo.jpg", "cat.jpg", "dog.png", "photos/a.jpg", "photos/more/b.png", "new/c.jpg")):
+    for i, name in enumerate(
+        ("photo.jpg", "cat.jpg", "dog.png", "photos/a.jpg", "photos/more/b.png", "new/c.jpg", "scans/d.png")
+    ):
         picture(tmp_path / name, i)
     (tmp_path / "photos/damaged.jpg").write_bytes((tmp_path / "photo.jpg").read_bytes()[:300])
     (tmp_path / "films").mkdir()
@@ -47,6 +52,7 @@ def folder(tmp_path, torch, monkeypatch):
 
     model = lcnet.nn.create_model("lcnet_050", num_classes=3)
     torch.save({"state_dict": model.state_dict()}, tmp_path / "checkpoint.pth")
+    write_angles(tmp_path / PAGES)
     (tmp_path / "labels.txt").write_text("cat\ndog\nbird\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -69,6 +75,8 @@ def _short(words):
     """What is added to a command, so that it needs no hub and no minutes."""
     if words[1] == "train":
         return ["--epochs", "1"]
+    if words[1] == "upright":
+        return ["-m", PAGES, *(["--report", REPORT] if "--in-place" in words else [])]
     return ["-m", BUNDLED] if words[1] in DEFAULTED and "-m" not in words else []
 
 

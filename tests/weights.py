@@ -9,6 +9,11 @@ from lcnet.arch import Arch
 
 def random_weights(arch: Arch, seed: int = 0) -> dict[str, np.ndarray]:
     """He-scaled convs and batch norms spread around 1, so that signals neither die nor explode through 27 layers."""
+    return random_values(arch.shapes(), seed)
+
+
+def random_values(shapes: dict[str, tuple[int, ...]], seed: int = 0) -> dict[str, np.ndarray]:
+    """The same for any tensors by timm's names."""
     rng = np.random.default_rng(seed)
 
     def tensor(key: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -21,7 +26,17 @@ def random_weights(arch: Arch, seed: int = 0) -> dict[str, np.ndarray]:
         fan_in = int(np.prod(shape[1:]))
         return rng.normal(0, (2.5 / fan_in) ** 0.5, shape)
 
-    return {key: tensor(key, shape).astype(np.float32) for key, shape in arch.shapes().items()}
+    return {key: tensor(key, shape).astype(np.float32) for key, shape in shapes.items()}
+
+
+def write_angles(path) -> None:
+    """A model file whose classes are the four angles of pages, and which knows nothing of them."""
+    from lcnet import modelfile
+    from lcnet.config import Labels, ModelConfig, Preprocessing
+    from lcnet.modelfile import ModelFile
+
+    config = ModelConfig(Arch(0.25, num_classes=4), Preprocessing((3, 32, 32)), Labels(("0", "90", "180", "270")))
+    modelfile.write(path, ModelFile(config, random_weights(config.arch)))
 
 
 def pictures(n: int, height: int, width: int, channels: int = 3, seed: int = 1) -> np.ndarray:

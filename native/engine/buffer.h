@@ -3,11 +3,12 @@
 
 #include <atomic>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
 #include <type_traits>
+
+#include "../system.h"
 
 namespace lcnet {
 
@@ -25,7 +26,7 @@ class Buffer {
   Buffer() = default;
   explicit Buffer(size_t size) : size_(size) {
     const size_t bytes = (size * sizeof(T) + 63) / 64 * 64 + 64;  // never an empty allocation
-    data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
+    data_.reset(static_cast<T*>(allocate_aligned(bytes)));
     buffers_made().fetch_add(1, std::memory_order_relaxed);
     if (!data_) throw std::bad_alloc();
     std::memset(static_cast<void*>(data_.get()), 0, bytes);
@@ -37,7 +38,7 @@ class Buffer {
 
  private:
   struct Free {
-    void operator()(T* p) const { std::free(p); }
+    void operator()(T* p) const { free_aligned(p); }
   };
   std::unique_ptr<T, Free> data_;
   size_t size_ = 0;

@@ -1,10 +1,10 @@
 #include "engine.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <exception>
+
+#include "../system.h"
 
 namespace lcnet {
 
@@ -14,8 +14,7 @@ constexpr size_t kCachedArenas = 64;  // per input size, at most one a thread th
 // One lock for all engines' lists, held for a few pointer moves, and across fork(), so that a child never finds it taken.
 static std::mutex& lists_lock() {
   static std::mutex mutex;
-  static const int once =
-      pthread_atfork([] { lists_lock().lock(); }, [] { lists_lock().unlock(); }, [] { lists_lock().unlock(); });
+  static const int once = (around_forks([] { lists_lock().lock(); }, [] { lists_lock().unlock(); }), 0);
   static_cast<void>(once);
   return mutex;
 }

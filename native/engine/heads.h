@@ -47,7 +47,7 @@ void HeadsOf<Network, Plan>::flush() {
   if (images_ == 0) return;
   const bool head = net_.head.out;
   const Place<float> embeddings = head ? plan_.embeddings : plan_.pooled;
-  if (head) dense(net_.head, plan_.pooled, embeddings, net_.activation);
+  if (head) dense(net_.head, plan_.pooled, embeddings, net_.head_activation);
   if (std::any_of(outputs_, outputs_ + images_, [](const Outputs& out) { return out.logits; }))
     dense(net_.classifier, embeddings, plan_.all_logits, Activation::none);
   for (size_t i = 0; i < images_; ++i) {

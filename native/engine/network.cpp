@@ -125,7 +125,10 @@ static Block pack_block(const Network& net, const BlockSource& s) {
     b.expand = pack_dense(net, s.expand, 1.0f);
   }
   // Behind squeeze-and-excite the values carry the gate's six too.
-  b.pointwise = pack_large(net, s.pointwise, s.se ? unit * kSixth : unit);
+  const float first = s.se ? unit * unit_of_gate(net.gate) : unit;
+  if (s.mid.out) b.mid = pack_large(net, s.mid, first);
+  b.pointwise = pack_large(net, s.pointwise, s.mid.out ? unit : first);
+  b.shortcut = s.shortcut;
   b.out_channels = s.pointwise.out;
   return b;
 }
@@ -156,9 +159,9 @@ static size_t front_blocks(const Network& net) {
 }
 
 Network::Network(const Kernels& k, const NetworkSource& s, Precision p)
-    : Ends(s, k.lanes), kernels(k), precision(p), activation(s.activation), stem_stride(s.stem_stride),
-      in_chans(s.stem.in_chans), feature_maps(s.feature_maps), features(s.blocks.empty() ? 0 : s.blocks.back().pointwise.out),
-      classes(s.classifier.out) {
+    : Ends(s, k.lanes), kernels(k), precision(p), activation(s.activation), gate(s.gate),
+      head_activation(s.plain_head ? Activation::none : s.activation), stem_stride(s.stem_stride), in_chans(s.stem.in_chans),
+      feature_maps(s.feature_maps), features(s.blocks.empty() ? 0 : s.blocks.back().pointwise.out), classes(s.classifier.out) {
   stem = pack_spatial(s.stem, kPlanes, kPlanes, stem_order(in_chans), 1.0f);
   for (const BlockSource& block : s.blocks) {
     const bool first = stem.channels && blocks.empty();
@@ -167,7 +170,8 @@ Network::Network(const Kernels& k, const NetworkSource& s, Precision p)
   front = front_blocks(*this);
   const float unit = unit_of(activation);
   if (s.head.out) head = pack_pooled(*this, s.head, unit);
-  if (classes) classifier = s.head.out ? pack_large(*this, s.classifier, unit) : pack_pooled(*this, s.classifier, unit);
+  const float read = unit_of(head_activation);  // without a head the same
+  if (classes) classifier = s.head.out ? pack_large(*this, s.classifier, read) : pack_pooled(*this, s.classifier, read);
 }
 
 }  // namespace lcnet

@@ -28,7 +28,9 @@ struct BlockSource {
   Stride stride;
   bool se;
   Dense reduce, expand;  // when se
+  Dense mid;             // the first of two pointwise layers; `out` 0: there is one
   Dense pointwise;
+  bool shortcut;  // the block's input is added to its output
 };
 struct NetworkSource {
   Spatial stem;
@@ -38,11 +40,15 @@ struct NetworkSource {
   Stride stem_stride = {2, 2};
   Activation activation = Activation::hswish6;  // or relu
   std::vector<size_t> pooled;  // as feature_maps: whose means head or classifier read, side by side; empty: the last block's
+  Activation gate = Activation::hsigmoid6;  // of squeeze-and-excite; or sigmoid
+  bool plain_head = false;                  // the head's outputs have no activation
 };
 
 // What a stored value must be multiplied by to be the true one, and the other way round.
 inline float unit_of(Activation act) { return act == Activation::hswish6 ? kSixth : 1.0f; }
 inline float times_of(Activation act) { return act == Activation::hswish6 ? 6.0f : 1.0f; }
+// The same of a gate.
+inline float unit_of_gate(Activation gate) { return gate == Activation::hsigmoid6 ? kSixth : 1.0f; }
 
 inline size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
@@ -116,10 +122,10 @@ Ends::Ends(const Source& s, size_t lanes) {
 
 inline bool in_place(const std::vector<size_t>& places) { return places.empty() || places.back() + 1 == places.size(); }
 
-// Whether a network's first block runs on planes, as the stem makes them: 3x3, stride 1, without squeeze-and-excite.
+// Whether a network's first block runs on planes, as the stem makes them: 3x3, stride 1, and nothing but its two layers.
 template <class Block>
 bool runs_on_planes(const Block& b) {
-  return b.depthwise.kernel == 3 && b.stride == Stride{1, 1} && !b.se;
+  return b.depthwise.kernel == 3 && b.stride == Stride{1, 1} && !b.se && !b.mid.out && !b.shortcut;
 }
 
 struct PackedSpatial {
@@ -128,14 +134,19 @@ struct PackedSpatial {
 };
 struct Block {
   PackedSpatial depthwise;
-  bool planes = false;  // a network's first block may run on planes; it has none of the next two
+  bool planes = false;  // a network's first block may run on planes; it has no kernel, and neither se, mid nor shortcut
   F32Dwconv* f32_dwconv = nullptr;
   Bf16Dwconv* bf16_dwconv = nullptr;  // where the pointwise layer reads bfloat16
   size_t kernel = 0;
   Stride stride{};
   bool se = false;
-  PackedDense reduce, expand, pointwise;
+  PackedDense reduce, expand, mid, pointwise;  // reduce and expand when se; mid as in BlockSource
+  bool shortcut = false;
   size_t out_channels = 0;  // without padding
+
+  bool split() const { return mid.out != 0; }
+  // What reads the depthwise layer's output.
+  const PackedDense& first() const { return split() ? mid : pointwise; }
 };
 
 struct Network : Ends {
@@ -143,7 +154,7 @@ struct Network : Ends {
 
   const Kernels& kernels;
   const Precision precision;
-  const Activation activation;
+  const Activation activation, gate, head_activation;
   const Stride stem_stride;
   size_t in_chans;
   PackedSpatial stem;  // planes
@@ -155,7 +166,7 @@ struct Network : Ends {
   PackedDense head, classifier;
   size_t features, classes;  // without padding
 
-  float embedding_scale() const { return unit_of(activation); }
+  float embedding_scale() const { return unit_of(head_activation); }
   size_t padded(size_t channels) const { return round_up(channels, kernels.lanes); }
 };
 

@@ -4,8 +4,10 @@
 
 namespace lcnet {
 
-constexpr size_t kTileFloats = 4096;   // 16 KiB: half of a small first-level cache
-constexpr size_t kMinTilePixels = 24;  // fewer would load the pointwise weights too often
+constexpr size_t kTileFloats = 4096;     // 16 KiB: half of a small first-level cache
+constexpr size_t kMinTilePixels = 24;    // fewer would load the pointwise weights too often
+constexpr size_t kFarWeights = 1 << 17;  // half a megabyte of them does not stay in a second-level cache beside all else:
+constexpr size_t kFarTilePixels = 112;   // then more pixels go over them at once
 
 Tile choose_tile(size_t height, size_t width, size_t pixels) {
   if (width <= pixels) return {std::min(height, pixels / width), width};
@@ -37,13 +39,17 @@ static std::vector<Map> make_maps(const Network& net, size_t height, size_t widt
   return maps;
 }
 
-static std::vector<Tile> make_tiles(const Network& net, const std::vector<Map>& maps) {
+// The rows of a tile of shared maps leave something for each of the threads.
+static std::vector<Tile> make_tiles(const Network& net, const std::vector<Map>& maps, size_t threads) {
   std::vector<Tile> tiles;
   for (size_t i = 0; i < net.blocks.size(); ++i) {
-    const bool planes = net.blocks[i].planes;
-    const size_t most = std::max(kMinTilePixels, kTileFloats / maps[i].channels);
-    tiles.push_back(choose_tile(planes ? 1 : maps[i + 1].height, maps[i + 1].width, most));
-    if (planes) tiles[i].columns = net.padded(tiles[i].columns);
+    const Block& b = net.blocks[i];
+    const Map& out = maps[i + 1];
+    const bool far = i >= net.front && b.pointwise.in * b.pointwise.out > kFarWeights;
+    const size_t most = std::max(far ? kFarTilePixels : kMinTilePixels, kTileFloats / maps[i].channels);
+    const size_t height = b.planes ? 1 : far ? (out.height + threads - 1) / threads : out.height;
+    tiles.push_back(choose_tile(height, out.width, most));
+    if (b.planes) tiles[i].columns = net.padded(tiles[i].columns);
   }
   return tiles;
 }
@@ -67,10 +73,10 @@ void Plan::place_maps(const Network& net, Places& own, Places& shared) {
 
 Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
     : height(height_), width(width_), threads(threads_), front(net.front), maps(make_maps(net, height, width)),
-      tiles(make_tiles(net, maps)) {
+      tiles(make_tiles(net, maps, threads)) {
   Places own, shared;
   place_maps(net, own, shared);
-  size_t tile = 0, pixels = 0, depthwise = 0, gated = 0, reduced = 0, pooled_rows = 0;
+  size_t tile = 0, pixels = 0, depthwise = 0, gated = 0, reduced = 0, pooled_rows = 0, mid = 0, mid_pixels = 0;
   for (size_t i = 0; i < net.blocks.size(); ++i) {
     const Block& b = net.blocks[i];
     const size_t whole = maps[i + 1].height * maps[i + 1].width, cut = tiles[i].rows * tiles[i].columns;
@@ -82,6 +88,11 @@ Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
       tile = std::max(tile, cut * b.depthwise.channels);
     }
     pixels = std::max(pixels, b.se ? whole : cut);
+    if (b.split()) {
+      const size_t together = b.se ? std::min(whole, kMidPixels) : cut;
+      mid = std::max(mid, together * b.mid.out);
+      mid_pixels = std::max(mid_pixels, together);
+    }
   }
   for (const Part& part : net.pooled)
     if (part.map + 1 < maps.size()) pooled_rows = std::max(pooled_rows, maps[part.map].height * maps[part.map].channels);
@@ -91,7 +102,9 @@ Plan::Plan(const Network& net, size_t height_, size_t width_, size_t threads_)
   rows_done = own.take<size_t>(front);
   stem_pointers = own.take<const float*>(3 * net.in_chans);
   dense_tile = own.take<float>(tile);
+  mid_tile = own.take<float>(mid);
   pixel_pointers = own.take<float*>(pixels);
+  mid_pointers = own.take<float*>(mid_pixels);
   sums = own.take<float>(std::max(gated, net.pooled_size));
   row_sums = own.take<float>(pooled_rows);
   squeezed = own.take<float>(reduced);

@@ -44,18 +44,19 @@ struct Plan {
   Plan(const Network& net, size_t height, size_t width, size_t threads);
 
   size_t height, width, threads;
-  size_t front;                         // as in Network
-  static constexpr size_t kHeads = 16;  // images whose head a thread of its own computes at once, at most
+  size_t front;                              // as in Network
+  static constexpr size_t kHeads = 16;       // images whose head a thread of its own computes at once, at most
+  static constexpr size_t kMidPixels = 112;  // that go through two pointwise layers at once, behind squeeze-and-excite
 
   std::vector<Map> maps;    // [i]: input of block i; the last: output of the network's trunk, dense
   std::vector<Tile> tiles;  // [i]: of block i
 
   // In each thread's part of the arena.
-  Place<float> stem_rows, dense_tile, sums, squeezed, row_sums;
+  Place<float> stem_rows, dense_tile, mid_tile, sums, squeezed, row_sums;
   Place<float> stem_planes;  // a row, where the first block does not run on planes
   Place<size_t> rows_done;   // [front]: of each private map
   Place<const float*> stem_pointers;
-  Place<float*> pixel_pointers;
+  Place<float*> pixel_pointers, mid_pointers;
   Place<BF16> narrow;
   StemRow stem_row;
   // In the shared part.

@@ -1,12 +1,10 @@
 #include "pool.h"
 
-#include <unistd.h>
-
 #include <atomic>
 #include <thread>
 #include <vector>
 
-#include "team.h"
+#include "../system.h"
 
 namespace lcnet {
 
@@ -53,9 +51,9 @@ struct Pool::Workers {
 Pool::Pool(size_t threads) : threads_(threads) {}
 
 void Pool::start() {
-  if (workers_ && owner_ == getpid()) return;
+  if (workers_ && owner_ == process()) return;
   static_cast<void>(workers_.release());  // after a fork its threads do not exist here: joining them would wait for ever
-  owner_ = getpid();
+  owner_ = process();
   auto workers = std::make_unique<Workers>();
   try {
     for (size_t t = 1; t < threads_; ++t)
@@ -87,7 +85,7 @@ void Pool::run_job(Job job) {
 
 Pool::~Pool() {
   if (!workers_) return;
-  if (owner_ == getpid())
+  if (owner_ == process())
     workers_->end();
   else
     static_cast<void>(workers_.release());

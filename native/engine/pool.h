@@ -1,9 +1,8 @@
 // Threads of ours that sleep until there is work: started at the first use, again after a fork, never spinning when idle.
 #pragma once
 
-#include <sys/types.h>
-
 #include <condition_variable>
+#include <cstddef>
 #include <memory>
 #include <mutex>
 
@@ -40,7 +39,7 @@ class Pool {
   const size_t threads_;
   std::mutex busy_;
   std::unique_ptr<Workers> workers_;
-  pid_t owner_ = 0;  // the process that the workers live in
+  int owner_ = 0;  // the process that the workers live in
 };
 
 }  // namespace lcnet

@@ -106,15 +106,44 @@ void Runner::gemm(const PackedDense& d, const BF16* x, float* const* out, size_t
   net_.kernels.bf16->gemm(x, d.bf16_panel(0), d.b.data(), out, pixels, d.in, d.out, block_stride, net_.activation);
 }
 
+void Runner::gemm(const PackedDense& d, const BF16* x, BF16* const* out, size_t pixels, size_t block_stride) {
+  net_.kernels.bf16->gemm_narrow(x, d.bf16_panel(0), d.b.data(), out, pixels, d.in, d.out, block_stride, net_.activation);
+}
+
+// What follows block i's depthwise layer or its gates, on the pixels that lie dense in `x`.
+template <class In>
+void Runner::pointwise(size_t i, const In* x, float* const* out, size_t pixels) {
+  const Block& b = net_.blocks[i];
+  if (b.split()) {
+    In *mid = own(plan_.mid_tile.as<In>()), **to = own(plan_.mid_pointers.as<In*>());
+    for (size_t p = 0; p < pixels; ++p) to[p] = mid + p * b.mid.out;
+    gemm(b.mid, x, to, pixels, net_.kernels.lanes);
+    x = mid;
+  }
+  gemm(b.pointwise, x, out, pixels, block_stride(i + 1));
+}
+
+// The shortcut of block i, on `columns` pixels of its output.
+void Runner::add_input(size_t i, size_t y, size_t x0, size_t columns) const {
+  const size_t L = net_.kernels.lanes, channels = plan_.maps[i + 1].channels, from = block_stride(i), to = block_stride(i + 1);
+  for (size_t x = x0; x < x0 + columns; ++x) {
+    const float* in = pixel(i, y, x);
+    float* out = pixel(i + 1, y, x);
+    for (size_t c = 0; c < channels; c += L)
+      for (size_t l = 0; l < L; ++l) out[c / L * to + l] += in[c / L * from + l];
+  }
+}
+
 template <class In, class Dwconv>
 void Runner::tile(size_t i, size_t y, size_t rows, size_t x0, size_t columns, Dwconv* kernel, In* dense) {
   const Block& b = net_.blocks[i];
   float** out = own(plan_.pixel_pointers);
   for (size_t r = 0; r < rows; ++r) {
-    depthwise_row(i, y + r, x0, columns, kernel, dense + r * columns * b.pointwise.in);
+    depthwise_row(i, y + r, x0, columns, kernel, dense + r * columns * b.first().in);
     point(i + 1, y + r, x0, columns, out + r * columns);
   }
-  gemm(b.pointwise, dense, out, rows * columns, block_stride(i + 1));
+  pointwise(i, dense, out, rows * columns);
+  for (size_t r = 0; b.shortcut && r < rows; ++r) add_input(i, y + r, x0, columns);
 }
 
 // Output rows [y0, y1) of block i.
@@ -168,13 +197,13 @@ void Runner::front(size_t band) {
     for (size_t y = begin; y < end; ++y) stem_row(y);
 }
 
-// The gates of squeeze-and-excite, [channels], six times too large whatever the activation.
+// The gates of squeeze-and-excite, [channels]; hard-sigmoid's six times too large whatever the activation.
 void Runner::gate(const Block& b, const float* x, size_t pixels) {
   float *sums = own(plan_.sums), *squeezed = own(plan_.squeezed), *gate = shared(plan_.gate);
   const Kernels& k = net_.kernels;
   k.f32_channel_sum(x, sums, pixels, b.depthwise.channels, 1.0f / static_cast<float>(pixels));
   k.f32_gemv(sums, b.reduce.w.data(), b.reduce.b.data(), squeezed, b.reduce.in, b.reduce.out, Activation::relu);
-  k.f32_gemv(squeezed, b.expand.w.data(), b.expand.b.data(), gate, b.expand.in, b.expand.out, Activation::hsigmoid6);
+  k.f32_gemv(squeezed, b.expand.w.data(), b.expand.b.data(), gate, b.expand.in, b.expand.out, net_.gate);
 }
 
 void Runner::squeeze_excite_block(size_t i) {
@@ -194,17 +223,21 @@ void Runner::squeeze_excite_block(size_t i) {
 // Pixels [begin, begin + n) of a block behind its gates; x: their depthwise output.
 void Runner::gated_pixels(size_t i, float* x, const float* gates, size_t begin, size_t n) {
   const Block& b = net_.blocks[i];
-  const size_t width = plan_.maps[i + 1].width, channels = b.depthwise.channels;
+  const size_t width = plan_.maps[i + 1].width, channels = b.depthwise.channels, most = b.split() ? Plan::kMidPixels : n;
   float** out = own(plan_.pixel_pointers);
   for (size_t p = 0; p < n; ++p) out[p] = pixel(i + 1, (begin + p) / width, (begin + p) % width);
-  if (b.pointwise.bf16()) {
-    BF16* gated = shared(plan_.gated_map) + begin * channels;
-    net_.kernels.bf16->channel_scale(x, gates, gated, n, channels);
-    gemm(b.pointwise, gated, out, n, block_stride(i + 1));
-  } else {
-    net_.kernels.f32_channel_scale(x, gates, n, channels);
-    gemm(b.pointwise, x, out, n, block_stride(i + 1));
+  for (size_t p = 0; p < n; p += most) {
+    const size_t pixels = std::min(most, n - p);
+    if (b.pointwise.bf16()) {
+      BF16* gated = shared(plan_.gated_map) + (begin + p) * channels;
+      net_.kernels.bf16->channel_scale(x + p * channels, gates, gated, pixels, channels);
+      pointwise(i, gated, out + p, pixels);
+    } else {
+      net_.kernels.f32_channel_scale(x + p * channels, gates, pixels, channels);
+      pointwise(i, x + p * channels, out + p, pixels);
+    }
   }
+  for (size_t p = begin; b.shortcut && p < begin + n; ++p) add_input(i, p / width, p % width, 1);
 }
 
 // Rows [y0, y1) of a map as the feature map it is, if it is one and is wanted.
@@ -263,7 +296,7 @@ void Runner::head() {
   const float scale = net_.embedding_scale();
   if (net_.head.out) {
     float* const pooled = std::exchange(embedding, shared(plan_.embedding));
-    dense(net_.head, pooled, embedding, net_.activation, out_.embedding, net_.embedding_channels(), scale);
+    dense(net_.head, pooled, embedding, net_.head_activation, out_.embedding, net_.embedding_channels(), scale);
   } else if (out_.embedding) {
     share(1, [&](size_t) { net_.copy_embedding(embedding, out_.embedding, scale); });
   }

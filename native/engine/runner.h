@@ -86,8 +86,12 @@ class Runner : Member<Network, Plan> {
   void tile(size_t i, size_t y, size_t rows, size_t x0, size_t columns, Dwconv* kernel, In* dense);
   template <class Dwconv, class Out>
   void depthwise_row(size_t i, size_t y, size_t x0, size_t columns, Dwconv* kernel, Out* out);
+  template <class In>
+  void pointwise(size_t i, const In* x, float* const* out, size_t pixels);
   void gemm(const PackedDense& d, const float* x, float* const* out, size_t pixels, size_t block_stride);
   void gemm(const PackedDense& d, const BF16* x, float* const* out, size_t pixels, size_t block_stride);
+  void gemm(const PackedDense& d, const BF16* x, BF16* const* out, size_t pixels, size_t block_stride);
+  void add_input(size_t i, size_t y, size_t x, size_t columns) const;
   void squeeze_excite_block(size_t i);
   void shared_block(size_t i);
   void gate(const Block& b, const float* x, size_t pixels);

@@ -45,7 +45,4 @@ class Team {
   Phase* phases_;
 };
 
-// Tells the processor that this is a loop that waits.
-void relax();
-
 }  // namespace lcnet

@@ -28,7 +28,8 @@ struct Bf16Dot {
 };
 
 // A pair of bfloat16 is read as a float that is never computed with.
-static void bf16_gemm(const BF16* a, const BF16* w, const float* bias, float* const* out, size_t pixels, size_t depth,
+template <class Out>
+static void bf16_gemm(const BF16* a, const BF16* w, const float* bias, Out* const* out, size_t pixels, size_t depth,
                       size_t channels, size_t block_stride, Activation act) {
   gemm<kTiles.gemm_pixels, kTiles.panel, Bf16Dot>(reinterpret_cast<const float*>(a), reinterpret_cast<const float*>(w), bias,
                                                   out, pixels, depth / 2, channels, block_stride, act);
@@ -48,7 +49,8 @@ static void bf16_channel_scale(const float* x, const float* s, BF16* out, size_t
 constexpr lcnet::Bf16Kernels bf16_table = {
     .dwconv = {{dwconv<3, 1, kTiles.dwconv_pixels, BF16>, dwconv<3, 2, kTiles.dwconv_pixels, BF16>},
                {dwconv<5, 1, kTiles.dwconv_pixels, BF16>, dwconv<5, 2, kTiles.dwconv_pixels, BF16>}},
-    .gemm = bf16_gemm,
+    .gemm = bf16_gemm<float>,
+    .gemm_narrow = bf16_gemm<BF16>,
     .gemv = bf16_gemv,
     .channel_scale = bf16_channel_scale,
 };

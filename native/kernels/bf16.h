@@ -21,4 +21,7 @@ inline BF16 to_bf16(float x) {
   return static_cast<BF16>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+inline void put(float* at, float x) { *at = x; }
+inline void put(BF16* at, float x) { *at = to_bf16(x); }
+
 }  // namespace lcnet

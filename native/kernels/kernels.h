@@ -13,7 +13,8 @@
 //
 // hswish6(x) = x * clamp(x + 3, 0, 6) is six times hard-swish. The 1/6 is folded into the weights of whichever layer comes
 // next, which saves a multiply per value; what leaves the network (feature maps, embeddings) is divided on the way out. `act` is
-// the activation of the whole trunk, hswish6 or relu, unless a contract allows others too.
+// the activation of the whole trunk, hswish6 or relu, unless a contract allows others too. sigmoid(x) = 1 / (1 + exp(-x)) is the
+// same to the bit in all ISAs, within 1e-6 of the true one.
 //
 // No kernel allocates, throws, or keeps state. Pointers need the alignment of float only. Buffers do not overlap.
 #pragma once
@@ -24,7 +25,7 @@
 namespace lcnet {
 
 enum class Precision { f32, bf16 };
-enum class Activation { none, relu, hswish6, hsigmoid6 };  // hsigmoid6(x) = clamp(x + 3, 0, 6)
+enum class Activation { none, relu, hswish6, hsigmoid6, sigmoid };  // hsigmoid6(x) = clamp(x + 3, 0, 6)
 
 // The depthwise geometries that there are kernels for, and their places in a table: [kernel 3, 5][stride 1, 2]. A kernel makes
 // one output row, so its stride is that of the columns: which rows it reads, its caller says.
@@ -116,12 +117,17 @@ using Bf16Gemm = void(const BF16* a, const BF16* w, const float* bias, float* co
 using Bf16Gemv = void(const BF16* x, const BF16* w, const float* bias, float* out, size_t depth, size_t channels,
                       Activation act);
 
+// As Bf16Gemm, with a result in bfloat16, which the next GEMM reads.
+using Bf16GemmNarrow = void(const BF16* a, const BF16* w, const float* bias, BF16* const* out, size_t pixels, size_t depth,
+                            size_t channels, size_t block_stride, Activation act);
+
 // out[p][c] = x[p][c] * s[c];  dense [pixels][channels].
 using Bf16ChannelScale = void(const float* x, const float* s, BF16* out, size_t pixels, size_t channels);
 
 struct Bf16Kernels {
   ByGeometry<Bf16Dwconv> dwconv;
   Bf16Gemm* gemm;
+  Bf16GemmNarrow* gemm_narrow;
   Bf16Gemv* gemv;
   Bf16ChannelScale* channel_scale;
 };

@@ -19,6 +19,7 @@ constexpr Bf16Kernels bf16_scalar = {
     .dwconv = {{dwconv__scalar<L, 3, 1, BF16>, dwconv__scalar<L, 3, 2, BF16>},
                {dwconv__scalar<L, 5, 1, BF16>, dwconv__scalar<L, 5, 2, BF16>}},
     .gemm = gemm__scalar<L, P, BF16>,
+    .gemm_narrow = gemm__scalar<L, P, BF16, BF16>,
     .gemv = gemv__scalar<L, P, BF16>,
     .channel_scale = bf16_channel_scale__scalar,
 };

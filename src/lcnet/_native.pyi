@@ -11,6 +11,7 @@ class Layers:
     def feature_maps(self, after_blocks: Sequence[int]) -> None: ...
     def pooled(self, after_blocks: Sequence[int]) -> None: ...
     def activation(self, name: str) -> None: ...
+    def gate(self, name: str) -> None: ...
     def stem(
         self,
         w: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order="C", device="cpu", writable=False)],
@@ -24,6 +25,12 @@ class Layers:
         dw_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
         pw_w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
         pw_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        shortcut: bool = False,
+    ) -> None: ...
+    def pointwise(
+        self,
+        w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+        b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
     ) -> None: ...
     def squeeze_excite(
         self,
@@ -36,6 +43,7 @@ class Layers:
         self,
         w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
         b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        activate: bool = True,
     ) -> None: ...
     def classifier(
         self,
@@ -48,6 +56,7 @@ class Int8Layers:
     def feature_maps(self, after_blocks: Sequence[int]) -> None: ...
     def pooled(self, after_blocks: Sequence[int]) -> None: ...
     def activation(self, name: str) -> None: ...
+    def gate(self, name: str) -> None: ...
     def stem(
         self,
         w: Annotated[NDArray[numpy.int8], dict(order="C", device="cpu", writable=False)],
@@ -71,6 +80,15 @@ class Int8Layers:
         pw_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
         pw_in_scale: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
         pw_in_zero: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        shortcut: bool = False,
+    ) -> None: ...
+    def pointwise(
+        self,
+        w: Annotated[NDArray[numpy.int8], dict(order="C", device="cpu", writable=False)],
+        scale: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        in_scale: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        in_zero: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
     ) -> None: ...
     def float_block(
         self,
@@ -79,6 +97,12 @@ class Int8Layers:
         dw_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
         pw_w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
         pw_b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        shortcut: bool = False,
+    ) -> None: ...
+    def float_pointwise(
+        self,
+        w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
+        b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
     ) -> None: ...
     def squeeze_excite(
         self,
@@ -94,6 +118,7 @@ class Int8Layers:
         b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
         in_scale: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
         in_zero: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        activate: bool = True,
     ) -> None: ...
     def classifier(
         self,
@@ -107,6 +132,7 @@ class Int8Layers:
         self,
         w: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)],
         b: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+        activate: bool = True,
     ) -> None: ...
     def float_classifier(
         self,

@@ -1,54 +1,43 @@
-"""The LCNet family as data: one stage table widened into typed layers, shapes, parameters and multiply-adds.
+"""Networks as data: the stage table of a family widened into typed layers, shapes, parameters and multiply-adds.
 
-Owns the numbers of the architecture (PP-LCNet, arXiv 2109.15099, table 1; widths as in timm and PaddleClas). It builds
-no tensors and imports nothing of ours.
+Owns what follows from the tables of `families`. It builds no tensors and imports nothing else of ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-Stride = tuple[int, int]  # vertical, horizontal
+from .families import FAMILIES, SIZES, WIDTHS, Family, Stage, Stride
 
-# (in, out, kernels of the stage's blocks, squeeze-and-excite) at width 1.0.
-STAGES = (
-    (16, 32, (3,), False),
-    (32, 64, (3, 3), False),
-    (64, 128, (3, 3), False),
-    (128, 256, (3, 5), False),
-    (256, 256, (5, 5, 5, 5), False),
-    (256, 512, (5, 5), True),
-)
-STEM_CHANNELS = 16
+__all__ = ["FAMILIES", "SIZES", "WIDTHS", "Arch", "Block", "Conv", "Stride", "conv_size", "reduction_name", "round_channels"]
+
 HEAD_CHANNELS = 1280  # not scaled by the width
 BN_EPS = 1e-5
 # Of the stem and of the first block of each stage, whose depthwise conv has it; the other blocks have 1.
 STEM_STRIDE: Stride = (2, 2)
-STAGE_STRIDES: tuple[Stride, ...] = ((1, 1), (2, 2), (2, 2), (2, 2), (1, 1), (2, 2))
 STRIDES = (1, 2)  # that an axis can have
 ACTIVATIONS = ("hard_swish", "relu")
+GATES = ("hard_sigmoid", "sigmoid")
+HEAD_ACTIVATIONS = ("same", "none")
 HARD_SIGMOID_SLOPE = 1 / 6
 EMBEDDINGS = "embeddings"  # what the head conv makes; the other inputs of a classifier are pooled maps, `blocks.S`
-
-WIDTHS = {
-    "lcnet_025": 0.25,
-    "lcnet_035": 0.35,
-    "lcnet_050": 0.5,
-    "lcnet_075": 0.75,
-    "lcnet_100": 1.0,
-    "lcnet_150": 1.5,
-    "lcnet_200": 2.0,
-    "lcnet_250": 2.5,
-}
 # How much smaller than the input the feature maps of a network with the usual strides are, on both axes.
 REDUCTIONS = (2, 4, 8, 16, 32)
 
 MAX_HEAD = 1 << 16  # channels
-_STAGE_NAMES = tuple(f"blocks.{s}" for s in range(len(STAGES)))
+MAX_DEPTH = 64  # blocks of a stage
 _STRIDE_PAIR = "1 or 2 down and 1 or 2 across"
 BN_KEYS = ("weight", "bias", "running_mean", "running_var")
+
+
+def _usual_strides(family: Family) -> tuple[Stride, ...]:
+    return tuple((row.stride, row.stride) for row in family.stages)
+
+
+STAGE_STRIDES = _usual_strides(FAMILIES["lcnet"])
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:
@@ -68,15 +57,39 @@ def reduction_name(reduction: Stride) -> str:
     return str(height) if height == width else f"{height}x{width}"
 
 
+class Conv(NamedTuple):
+    """A convolution or linear layer: its name as a layer, and by which names a float model file has its tensors."""
+
+    layer: str
+    conv: str
+    norm: str | None  # the batch norm behind it; None: there is none, and it may have a bias
+    shape: tuple[int, ...]  # of its weight
+    bias: bool
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Tensor -> shape, in timm's order."""
+        out, channels = {f"{self.conv}.weight": self.shape}, self.shape[:1]
+        if self.bias:
+            out[f"{self.conv}.bias"] = channels
+        return out | ({f"{self.norm}.{key}": channels for key in BN_KEYS} if self.norm else {})
+
+
 @dataclass(frozen=True)
 class Block:
-    """Depthwise k x k -> BN -> activation -> [SE] -> pointwise -> BN -> activation, without a residual."""
+    """Depthwise k x k, BN, activation -> [SE] -> pointwise, BN, activation [-> another of these] [+ the block's input].
+
+    `branches`: the kernels of the depthwise convs, each with its batch norm, whose sum stands for the one while training;
+    of such a block the one has a bias, and no batch norm.
+    """
 
     in_channels: int
     out_channels: int
     kernel: int
     strides: Stride
     se_channels: int  # 0: no squeeze-and-excite
+    mid_channels: int = 0  # between two pointwise layers; 0: there is one
+    shortcut: bool = False  # the block's input is added behind the last activation
+    branches: tuple[int, ...] = ()
 
     @property
     def stride(self) -> int:
@@ -85,32 +98,29 @@ class Block:
             raise ValueError(f"the strides of this block differ by axis, {self.strides}: take `strides`")
         return self.strides[0]
 
-    @property
-    def parameters(self) -> int:
-        """Learnable values: convs, two batch norms, squeeze-and-excite."""
-        c, r = self.in_channels, self.se_channels
-        se = 2 * c * r + r + c if r else 0
-        return c * self.kernel**2 + 2 * c + se + c * self.out_channels + 2 * self.out_channels
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Tensor name inside the block -> shape, in timm's order."""
-        c, n, r = self.in_channels, self.out_channels, self.se_channels
-        out: dict[str, tuple[int, ...]] = {"conv_dw.weight": (c, 1, self.kernel, self.kernel), **_bn("bn1", c)}
+    def layers(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """(layer, shape of its weight) in their order."""
+        c, m, n, r = self.in_channels, self.mid_channels, self.out_channels, self.se_channels
+        yield "conv_dw", (c, 1, self.kernel, self.kernel)
         if r:
-            out |= {"se.conv_reduce.weight": (r, c, 1, 1), "se.conv_reduce.bias": (r,)}
-            out |= {"se.conv_expand.weight": (c, r, 1, 1), "se.conv_expand.bias": (c,)}
-        return out | {"conv_pw.weight": (n, c, 1, 1), **_bn("bn2", n)}
+            yield "se.conv_reduce", (r, c, 1, 1)
+            yield "se.conv_expand", (c, r, 1, 1)
+        yield "conv_pw", (m or n, c, 1, 1)
+        if m:
+            yield "conv_pw2", (n, m, 1, 1)
 
 
 @dataclass(frozen=True)
 class Arch:
-    """One network of the family: width, interface sizes and what differs from timm's, from which every layer follows.
+    """One network of a family: width, interface sizes and what differs from timm's, from which every layer follows.
 
-    Strides are (vertical, horizontal), 1 or 2, of the stem and of the first block of each stage. `head_channels`: of the conv
+    The defaults are those of the family `lcnet`; `Arch.of` makes a registered network of any. Strides are (vertical,
+    horizontal), 1 or 2, of the stem and of the first block of each stage. `head_channels`: of the conv
     between pooling and classifier, which reads `("embeddings",)` then; 0: there is none, and the classifier reads pooled maps,
     the outputs of stages in their order, side by side: `("blocks.5",)` is the last stage, `("blocks.2", "blocks.4")` two.
-    Stages behind the last one read do not exist, and their strides are dropped. `hard_sigmoid_slope`: of squeeze-and-excite,
-    min(max(slope * x + 0.5, 0), 1). Raises `ValueError` naming the field.
+    Stages behind the last one read do not exist, and their strides are dropped. `gate`: of squeeze-and-excite, a sigmoid or a
+    hard-sigmoid, min(max(hard_sigmoid_slope * x + 0.5, 0), 1). `depths`: the blocks of the stages whose number the family
+    leaves open. `head_activation`: "same" as everywhere, or "none". Raises `ValueError` naming the field.
     """
 
     width: float
@@ -122,66 +132,123 @@ class Arch:
     activation: str = ACTIVATIONS[0]
     hard_sigmoid_slope: float = HARD_SIGMOID_SLOPE
     classifier_input: tuple[str, ...] = (EMBEDDINGS,)
+    family: str = "lcnet"
+    depths: tuple[int, ...] = ()
+    gate: str = GATES[0]
+    head_bias: bool = True
+    head_activation: str = HEAD_ACTIVATIONS[0]
+
+    @classmethod
+    def of(cls, name: str, in_chans: int = 3, num_classes: int = 1000, **other: Any) -> Arch:
+        """The registered network of a name (`lcnet_050`, `lcnetv2_base`), but for what is given. Raises `KeyError`."""
+        family, width, depths = SIZES[name]
+        usual = {"stage_strides": _usual_strides(FAMILIES[family]), "depths": depths, **FAMILIES[family].usual}
+        return cls(width, in_chans, num_classes, family=family, **(usual | other))
 
     def __post_init__(self) -> None:
-        for name in ("stem_stride", "stage_strides", "classifier_input"):  # as JSON has them
+        for name in ("stem_stride", "stage_strides", "classifier_input", "depths"):  # as JSON has them
             object.__setattr__(self, name, _tuples(getattr(self, name)))
-        whole = type(self.head_channels) is int and 0 <= self.head_channels <= MAX_HEAD
-        _require(whole, "head_channels", self.head_channels, f"a whole number from 0 to {MAX_HEAD}")
+        _require(self.family in FAMILIES, "family", self.family, _either(FAMILIES))
+        self._check_head()
         self._check_classifier_input()
         self._check_strides()
-        slope = self.hard_sigmoid_slope
-        good = type(slope) in (int, float) and 0 < slope <= 1
-        _require(good, "hard_sigmoid_slope", slope, "a number above 0, at most 1")
-        _require(self.activation in ACTIVATIONS, "activation", self.activation, " or ".join(map(repr, ACTIVATIONS)))
+        self._check_depths()
+        self._check_gate()
+        _require(self.activation in ACTIVATIONS, "activation", self.activation, _either(ACTIVATIONS))
+
+    def _check_head(self) -> None:
+        whole = type(self.head_channels) is int and 0 <= self.head_channels <= MAX_HEAD
+        _require(whole, "head_channels", self.head_channels, f"a whole number from 0 to {MAX_HEAD}")
+        _require(self.head_activation in HEAD_ACTIVATIONS, "head_activation", self.head_activation, _either(HEAD_ACTIVATIONS))
+        _require(type(self.head_bias) is bool, "head_bias", self.head_bias, "true or false")
+        if not self.head_channels:
+            object.__setattr__(self, "head_bias", True)
+            object.__setattr__(self, "head_activation", HEAD_ACTIVATIONS[0])
 
     def _check_classifier_input(self) -> None:
-        read = self.classifier_input
+        read, names = self.classifier_input, self.table.stage_names
         expected = f"[{EMBEDDINGS!r}], as there is a head"
         good = read == (EMBEDDINGS,)
         if not self.head_channels:
-            expected = f"stages in their order, {_STAGE_NAMES[0]!r} to {_STAGE_NAMES[-1]!r}, as head_channels is 0"
-            good = bool(read) and read == tuple(name for name in _STAGE_NAMES if name in read)
+            expected = f"stages in their order, {names[0]!r} to {names[-1]!r}, as head_channels is 0"
+            good = bool(read) and read == tuple(name for name in names if name in read)
         _require(good, "classifier_input", read, expected)
 
     def _check_strides(self) -> None:
         _require(_is_stride(self.stem_stride), "stem_stride", self.stem_stride, _STRIDE_PAIR)
-        count, strides = self.pooled_stages[-1] + 1, self.stage_strides
-        good = isinstance(strides, tuple) and count <= len(strides) <= len(STAGES) and all(map(_is_stride, strides))
+        count, strides, most = self.pooled_stages[-1] + 1, self.stage_strides, len(self.table.stages)
+        good = isinstance(strides, tuple) and count <= len(strides) <= most and all(map(_is_stride, strides))
         _require(good, "stage_strides", strides, f"{count} pairs, each {_STRIDE_PAIR}")
         object.__setattr__(self, "stage_strides", strides[:count])
 
+    def _check_depths(self) -> None:
+        depths, rows = self.depths, self.table.stages
+        count, most = (sum(row.depth is None for row in part) for part in (rows[: len(self.stage_strides)], rows))
+        good = isinstance(depths, tuple) and count <= len(depths) <= most
+        good = good and all(type(n) is int and 1 <= n <= MAX_DEPTH for n in depths)
+        _require(good, "depths", depths, f"{count} whole numbers from 1 to {MAX_DEPTH}" if count else "none in this family")
+        object.__setattr__(self, "depths", depths[:count])
+
+    def _check_gate(self) -> None:
+        _require(self.gate in GATES, "gate", self.gate, _either(GATES))
+        slope = self.hard_sigmoid_slope
+        good = type(slope) in (int, float) and 0 < slope <= 1
+        _require(good, "hard_sigmoid_slope", slope, "a number above 0, at most 1")
+        hard = self.gate == GATES[0] or slope == HARD_SIGMOID_SLOPE
+        _require(hard, "hard_sigmoid_slope", slope, "the usual one, as the gate is a sigmoid")
+
+    @property
+    def table(self) -> Family:
+        """The tables of the family."""
+        return FAMILIES[self.family]
+
     @property
     def name(self) -> str:
-        """The registered name (`lcnet_050`), or `lcnet` with the width for one that has none."""
-        return next((n for n, w in WIDTHS.items() if w == self.width), f"lcnet (width {self.width:g})")
+        """The registered name (`lcnet_050`, `lcnetv2_base`), or the family with the width for one that has none."""
+        named = (n for n, size in SIZES.items() if size == (self.family, self.width, self.depths))
+        depths = f", depths {' '.join(map(str, self.depths))}" if self.depths else ""
+        return next(named, f"{self.family} (width {self.width:g}{depths})")
 
     @property
     def usual(self) -> bool:
-        """Whether it is timm's network of its width, but for input channels and classes."""
-        return self == Arch(self.width, self.in_chans, self.num_classes)
+        """Whether it is timm's network of its name, but for input channels and classes."""
+        return self.name in SIZES and self == Arch.of(self.name, self.in_chans, self.num_classes)
+
+    def _channels(self, channels: int) -> int:
+        return round_channels(channels * self.width)
 
     @property
     def stem_channels(self) -> int:
         """Channels after the stem conv."""
-        return round_channels(STEM_CHANNELS * self.width)
+        return self._channels(self.table.stem_channels)
 
     @property
     def stages(self) -> tuple[tuple[Block, ...], ...]:
-        """The stages of blocks: six, unless the classifier reads none as late as the last."""
-        return tuple(self._stage(*row, stride) for row, stride in zip(STAGES, self.stage_strides, strict=False))
+        """The stages of blocks: all of the family's, unless the classifier reads none as late as the last."""
+        out, cin, depths = [], self.stem_channels, iter(self.depths)
+        for row, stride in zip(self.table.stages, self.stage_strides, strict=False):
+            depth = next(depths) if row.depth is None else row.depth
+            first = self._block(row, cin, row.kernels[0], stride, 1 if row.stride == 1 else 3)
+            cin = first.out_channels
+            out.append((first, *(self._block(row, cin, row.kernels[1], (1, 1), 1) for _ in range(depth - 1))))
+        return tuple(out)
 
-    def _stage(self, cin: int, cout: int, kernels: tuple[int, ...], se: bool, stride: Stride) -> tuple[Block, ...]:
-        c, n = round_channels(cin * self.width), round_channels(cout * self.width)
-        rest = len(kernels) - 1
-        ins, strides = (c,) + (n,) * rest, (stride,) + ((1, 1),) * rest
-        return tuple(Block(i, n, k, s, i // 4 if se else 0) for i, k, s in zip(ins, kernels, strides, strict=True))
+    def _block(self, row: Stage, cin: int, kernel: int, stride: Stride, least: int) -> Block:
+        """A block; `least`: the smallest kernel of branches, which a block has that was strided when it was made."""
+        n = self._channels(row.channels)
+        branches = tuple(range(kernel, least - 1, -2)) if row.branched else ()
+        shortcut = row.shortcut and cin == n and stride == (1, 1)
+        se = cin // 4 if row.squeeze_excite else 0
+        return Block(cin, n, kernel, stride, se, n // 2 if row.split else 0, shortcut, branches)
 
     def blocks(self) -> Iterator[tuple[str, Block]]:
-        """Yield (`blocks.S.B`, block) in network order."""
+        """Yield (`blocks.S.B`, block) in network order, by timm's names."""
         for s, stage in enumerate(self.stages):
             for b, block in enumerate(stage):
-                yield f"blocks.{s}.{b}", block
+                yield self._block_name(s, b), block
+
+    def _block_name(self, stage: int, block: int) -> str:
+        return f"{self.table.stage_names[stage]}.{block if stage else block + self.table.lone_block}"
 
     @property
     def num_features(self) -> int:
@@ -191,7 +258,8 @@ class Arch:
     @property
     def pooled_stages(self) -> tuple[int, ...]:
         """The stages whose pooled outputs the head conv, or without one the classifier reads."""
-        return tuple(map(_STAGE_NAMES.index, self.classifier_input)) if not self.head_channels else (len(STAGES) - 1,)
+        names = self.table.stage_names
+        return tuple(map(names.index, self.classifier_input)) if not self.head_channels else (len(names) - 1,)
 
     @property
     def pooled_channels(self) -> tuple[int, ...]:
@@ -201,7 +269,7 @@ class Arch:
     @property
     def pooled_blocks(self) -> tuple[str, ...]:
         """The blocks whose outputs those are: the last ones of their stages."""
-        return tuple(f"blocks.{s}.{len(self.stages[s]) - 1}" for s in self.pooled_stages)
+        return tuple(self._block_name(s, len(self.stages[s]) - 1) for s in self.pooled_stages)
 
     def blocks_before(self, stage: int) -> int:
         """How many blocks there are up to the end of a stage."""
@@ -213,11 +281,12 @@ class Arch:
         return tuple(self._features())
 
     def _features(self) -> dict[Stride, int]:
-        """The last stage of each reduction (timm's rule): 0, 1, 2, 4 and 5 with the usual strides."""
+        """The last stage of each reduction (timm's rule): 0, 1, 2, 4 and 5 with the usual strides, 1 to 4 in `lcnetv2`."""
         found, (height, width) = {}, self.stem_stride
         for s, (down, right) in enumerate(self.stage_strides):
             height, width = height * down, width * right
-            found[height, width] = s
+            if s >= self.table.first_map or self.stage_strides[s + 1 :] == ():
+                found[height, width] = s
         return found
 
     @property
@@ -245,41 +314,54 @@ class Arch:
         sizes = ((conv_size(height, down), conv_size(width, right)) for down, right in self.reductions)
         return tuple((c, h, w) for c, (h, w) in zip(self.feature_channels, sizes, strict=True))
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Every tensor of the state dict (timm's keys) except `num_batches_tracked` -> shape."""
-        stem, head, read = self.stem_channels, self.head_channels, self.head_hidden_size
-        out: dict[str, tuple[int, ...]] = {"conv_stem.weight": (stem, self.in_chans, 3, 3), **_bn("bn1", stem)}
+    def convs(self, branches: bool = False) -> Iterator[Conv]:
+        """Every convolution and linear layer in network order; `branches`: those of training in place of what they become."""
+        stem = self.stem_channels
+        yield Conv("conv_stem", *self.table.stem, (stem, self.in_chans, 3, 3), False)
         for name, block in self.blocks():
-            out |= {f"{name}.{k}": v for k, v in block.shapes().items()}
-        if head:
-            out |= {"conv_head.weight": (head, self.num_features, 1, 1), "conv_head.bias": (head,)}
+            yield from self._block_convs(name, block, branches)
+        if self.head_channels:
+            yield Conv("conv_head", "conv_head", None, (self.head_channels, self.num_features, 1, 1), self.head_bias)
         if self.num_classes:
-            out |= {"classifier.weight": (self.num_classes, read), "classifier.bias": (self.num_classes,)}
-        return out
+            yield Conv("classifier", "classifier", None, (self.num_classes, self.head_hidden_size), True)
+
+    def _block_convs(self, name: str, block: Block, branches: bool) -> Iterator[Conv]:
+        table, names = self.table, dict(self.table.parts)
+        names |= table.branched_parts if block.branches else {}
+        names |= table.split_parts if block.mid_channels else {}
+        for layer, shape in block.layers():
+            conv, norm = names[layer]
+            if branches and block.branches and layer == "conv_dw":
+                for i, k in enumerate(block.branches):
+                    part = f"{name}.{conv}_list.{i}"
+                    yield Conv(f"{name}.{layer}", f"{part}.conv", f"{part}.bn", (shape[0], 1, k, k), False)
+            else:
+                yield Conv(f"{name}.{layer}", f"{name}.{conv}", norm and f"{name}.{norm}", shape, norm is None)
+
+    def shapes(self, branches: bool = False) -> dict[str, tuple[int, ...]]:
+        """Every tensor of the state dict (timm's keys) except `num_batches_tracked` -> shape; `branches`: while training."""
+        return {key: shape for conv in self.convs(branches) for key, shape in conv.shapes().items()}
 
     @property
     def parameters(self) -> int:
         """Learnable values (batch-norm running statistics are not counted, as in timm)."""
-        stem = self.stem_channels * (9 * self.in_chans + 2)
-        head = self.head_channels * (self.num_features + 1)
-        return stem + sum(b.parameters for _, b in self.blocks()) + head + self.num_classes * (self.head_hidden_size + 1)
+        return _learnable(self.shapes())
+
+    @property
+    def training_parameters(self) -> int:
+        """The same while training, with the branches that become one convolution."""
+        return _learnable(self.shapes(branches=True))
 
     def conv_costs(self, height: int, width: int) -> list[tuple[str, int, tuple[int, int, int]]]:
         """(layer, multiply-adds, output (C, H, W)) of every conv and linear layer for one image of that size."""
-        (h, w), c = _strided((height, width), self.stem_stride), self.stem_channels
-        rows = [("conv_stem", 9 * self.in_chans * c * h * w, (c, h, w))]
-        for name, b in self.blocks():
-            h, w = _strided((h, w), b.strides)
-            cin, cout, r = b.in_channels, b.out_channels, b.se_channels
-            rows.append((f"{name}.conv_dw", b.kernel**2 * cin * h * w, (cin, h, w)))
-            if r:
-                rows.append((f"{name}.se.conv_reduce", cin * r, (r, 1, 1)))
-                rows.append((f"{name}.se.conv_expand", cin * r, (cin, 1, 1)))
-            rows.append((f"{name}.conv_pw", cin * cout * h * w, (cout, h, w)))
-        if self.head_channels:
-            rows.append(("conv_head", self.num_features * self.head_channels, (self.head_channels, 1, 1)))
-        if self.num_classes:
-            rows.append(("classifier", self.head_hidden_size * self.num_classes, (self.num_classes, 1, 1)))
+        size, strides = (height, width), {f"{name}.conv_dw": block.strides for name, block in self.blocks()}
+        rows = []
+        for conv in self.convs():
+            pooled = ".se." in conv.layer or conv.layer in ("conv_head", "classifier")
+            stride = self.stem_stride if conv.layer == "conv_stem" else strides.get(conv.layer, (1, 1))
+            size = _strided(size, stride)
+            h, w = (1, 1) if pooled else size
+            rows.append((conv.layer, math.prod(conv.shape) * h * w, (conv.shape[0], h, w)))
         return rows
 
     def macs(self, height: int = 224, width: int = 224) -> int:
@@ -295,6 +377,14 @@ def _strided(size: tuple[int, int], stride: Stride) -> tuple[int, int]:
     return conv_size(size[0], stride[0]), conv_size(size[1], stride[1])
 
 
+def _learnable(shapes: dict[str, tuple[int, ...]]) -> int:
+    return sum(math.prod(shape) for key, shape in shapes.items() if not key.endswith(BN_KEYS[2:]))
+
+
+def _either(names: Iterable[str]) -> str:
+    return " or ".join(map(repr, names))
+
+
 def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value
 
@@ -306,7 +396,3 @@ def _is_stride(value: object) -> bool:
 def _require(good: bool, name: str, found: object, expected: str) -> None:
     if not good:
         raise ValueError(f"{name} is {found!r:.200}, expected {expected}")
-
-
-def _bn(name: str, channels: int) -> dict[str, tuple[int, ...]]:
-    return {f"{name}.{key}": (channels,) for key in BN_KEYS}

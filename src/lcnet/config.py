@@ -11,8 +11,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from .arch import BN_EPS, WIDTHS, Arch
-from .errors import ModelFileError
+from .arch import BN_EPS, FAMILIES, Arch
+from .errors import InputError, ModelFileError
 from .groups import MAX_GROUPS, Group, check_groups
 from .needs import check_needs, fields_of, needs_of, without_unneeded
 from .text import short, suggest
@@ -88,6 +88,17 @@ class Preprocessing:
         """Of the channels of pixels, which are RGB, the order in which the network takes them, and the other way round."""
         return slice(None, None, -1 if self.channel_order == "bgr" else 1)
 
+    def of_arrays(self, channel_order: str) -> Preprocessing:
+        """The same for arrays whose colours come in this order, "rgb" or "bgr": nothing is copied, the network's order changes.
+
+        Raises `InputError`, or `ModelFileError` for "bgr" where the network does not take 3 channels.
+        """
+        if channel_order not in CHANNEL_ORDERS:
+            raise InputError(
+                f"channel_order is {short(repr(channel_order))}, expected {' or '.join(map(repr, CHANNEL_ORDERS))}"
+            )
+        return self if channel_order == "rgb" else replace(self, channel_order=CHANNEL_ORDERS[self.channel_order == "rgb"])
+
     def with_channels(self, channels: int) -> Preprocessing:
         """The same for another number of channels, for which no statistics are known: mean and deviation become 0.5."""
         if channels == self.input_size[0]:
@@ -135,6 +146,7 @@ class Decision:
 
     `multi_label`: each label is decided by itself, by a sigmoid, instead of one of all by softmax; but for those of `groups`,
     which are decided together. Of two classes with a `default` the other is the answer from its threshold on.
+    `turns_temperature`: of the mean over the log-probabilities of a picture and its turns (`lcnet.upright`), no other answer's.
     """
 
     temperature: float | None = None
@@ -142,10 +154,13 @@ class Decision:
     multi_label: bool = False
     default: str | None = None
     groups: tuple[Group, ...] | None = None
+    turns_temperature: float | None = None
 
     def __post_init__(self) -> None:
-        good = self.temperature is None or _divisor(self.temperature)
-        _check(good, "decision.temperature", self.temperature, f"a number above 0, {SMALLEST:g} to {LARGEST:g}")
+        for name in ("temperature", "turns_temperature"):
+            value = getattr(self, name)
+            good = value is None or _divisor(value)
+            _check(good, f"decision.{name}", value, f"a number above 0, {SMALLEST:g} to {LARGEST:g}")
         if self.thresholds is not None:
             good = all(_real(v) and 0 <= v <= 1 for v in self.thresholds.values())
             _check(good, "decision.thresholds", self.thresholds, "numbers from 0 to 1")
@@ -248,7 +263,7 @@ class ModelConfig:
 
     def _to_json(self) -> dict[str, Any]:
         """All that there is to say, needed or not."""
-        arch = {"family": "lcnet", **asdict(self.arch)}
+        arch = asdict(self.arch)
         first = {key: arch.pop(key) for key in ("family", "width", "in_chans", "num_classes")}  # as version 1 has them
         arch = first | {"bn_eps": self.bn_eps} | arch
         # Only where there is something to say: readers from before int8 refuse the key, and should only what they cannot read.
@@ -303,15 +318,15 @@ def _decision_from_json(data: Any) -> Decision:
 def _arch_from_json(data: Any) -> tuple[Arch, float]:
     later = fields_of("architecture")
     _known_keys(data, ("family", "width", "in_chans", "num_classes", "bn_eps", *later), "architecture")
-    _check(data.get("family") == "lcnet", "architecture.family", data.get("family"), "'lcnet'")
-    width, bn_eps = data.get("width"), data.get("bn_eps", BN_EPS)
-    widths = ", ".join(map(str, WIDTHS.values()))
-    _check(_real(width) and width in WIDTHS.values(), "architecture.width", width, f"one of {widths}")
+    family, width, bn_eps = data.get("family"), data.get("width"), data.get("bn_eps", BN_EPS)
+    _check(isinstance(family, str) and family in FAMILIES, "architecture.family", family, tuple(map(repr, FAMILIES)))
+    widths = [size for size, _ in FAMILIES[family].sizes.values()]
+    _check(_real(width) and width in widths, "architecture.width", width, f"one of {', '.join(map(str, widths))}")
     channels, classes = data.get("in_chans"), data.get("num_classes")
     _check(_whole(channels, 1, 1024), "architecture.in_chans", channels, "1 to 1024")
     _check(_whole(classes, 0, MAX_CLASSES), "architecture.num_classes", classes, f"0 to {MAX_CLASSES}")
     try:
-        arch = Arch(float(width), channels, classes, **{key: data[key] for key in later if key in data})
+        arch = Arch(float(width), channels, classes, family=family, **{key: data[key] for key in later if key in data})
     except ValueError as error:
         raise ModelFileError(f"architecture.{error}") from None
     stages, given = len(arch.stage_strides), data.get("stage_strides", arch.stage_strides)

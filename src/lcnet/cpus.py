@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from .system import processors
 
 _CGROUP = Path("/sys/fs/cgroup")
 
 
 def usable_cpus() -> int:
     """Return the number of processors that this process may use, at least 1."""
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _cgroup_quota()
-    return max(1, affinity if quota is None else min(affinity, int(quota + 0.999)))
+    return max(1, processors() if quota is None else min(processors(), int(quota + 0.999)))
 
 
 def _cgroup_quota(root: Path = _CGROUP) -> float | None:

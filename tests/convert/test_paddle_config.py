@@ -163,7 +163,6 @@ def test_colours_backend_and_json():
         (inference(scale="0"), "expected a number above 0"),
         (inference(scale="1/0"), "expected a number"),
         (inference(scale="1e999"), "more than a number can be"),
-        (inference(post="NormalizeFeatures: null"), "features .*, not classes"),
         (inference(post="{name: CTCLabelDecode}"), "none of a classifier"),
         (inference(post="Topk: {label_list: 3}"), "label_list is 3, expected a list"),
         (inference(post="Topk: {label_list: [[a]]}"), "expected a text"),

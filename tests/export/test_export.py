@@ -101,6 +101,38 @@ def test_networks_that_are_not_timms(tmp_path, torch, name):
     assert np.abs(found - expected).max() < 1e-5 * np.ptp(expected)
 
 
+SECOND = {
+    "classes": {"num_classes": 7},
+    "features": {"num_classes": 0, "head_channels": 512, "head_bias": True, "head_activation": "none"},
+    "pooled": {"num_classes": 4, "head_channels": 0, "classifier_input": ("stem", "stages.2", "stages.3")},
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_pp_lcnetv2(tmp_path, name):
+    """ONNX Runtime's answers are the runtime's, of two pointwise layers, shortcuts, sigmoid gates and a plain head."""
+    from lcnet.export.onnx import export_onnx
+
+    arch = Arch.of("lcnetv2_small", **SECOND[name])
+    assert export_onnx(model(arch, size=(3, 64, 96)), tmp_path / "m.onnx") < 1e-5
+    kinds = {node.op_type for node in onnx.load(tmp_path / "m.onnx").graph.node}
+    assert {"Sigmoid", "Relu"} <= kinds and ("Add" in kinds) and not {"HardSigmoid", "HardSwish"} & kinds
+
+
+def test_ncnn_computes_pp_lcnetv2():
+    engine = pytest.importorskip("ncnn", reason="ncnn, the test-only peer, is not installed")
+    from lcnet.export.ncnn import write_ncnn
+
+    source, x = model(Arch.of("lcnetv2_small", num_classes=7), size=(3, 64, 96)), pictures(1, 64, 96)
+    net = engine.Net()
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    write_ncnn(source, net)
+    extractor = net.create_extractor()
+    extractor.input("input", engine.Mat(x[0]))
+    expected = lcnet.Classifier(source).run(x)[0]
+    assert np.abs(np.array(extractor.extract("logits")[1]) - expected).max() < 1e-4 * np.ptp(expected)
+
+
 @pytest.mark.parametrize("name", ["line", "first release", "relu", "fine", "probe"])
 def test_ncnn_computes_the_same(torch, name):
     engine = pytest.importorskip("ncnn", reason="ncnn, the test-only peer, is not installed")

@@ -30,6 +30,8 @@ from weights import random_weights
 import lcnet
 from lcnet import modelfile
 from lcnet.arch import Arch
+from lcnet.changes.report import Change, head
+from lcnet.changes.undo import undo
 from lcnet.config import Decision, Labels, ModelConfig, Preprocessing
 from lcnet.convert import convert
 from lcnet.convert.checkpoint import read_checkpoint
@@ -45,6 +47,8 @@ from lcnet.results.rows import Arrays
 from lcnet.results.update import Update
 from lcnet.results.whole import stored
 from lcnet.sources import read_list
+from lcnet.upright.pages import read
+from lcnet.upright.turning import turned
 
 ARCH = Arch(0.25, num_classes=3)
 GROUPS = (Group("g", ("a", "b"), "each", otherwise="none"), Group("h", ("c",), at_least_one=True, names=("C",)))
@@ -529,6 +533,27 @@ KEYS = (
     b'"data_offsets"',
 )
 
+
+def run_upright(path: Path) -> None:
+    """Read all pages, as the job does first, and turn those that can be read."""
+    sound = [page.number for page in read(path, 16, PIXELS) if page.pixels is not None]
+    if sound:
+        turned(path, dict.fromkeys(sound, 90))
+        turned(path, dict.fromkeys(sound, 180))
+
+
+def tagged(kind: str, **options: Any) -> Callable[[], list[bytes]]:
+    exif = Image.Exif()
+    exif.update({0x0112: 6, 0x011A: 300.0, 0x011B: 150.0})
+    return lambda: [encoded(picture(), kind, exif=exif, dpi=(300, 150), **options)]
+
+
+def reports() -> list[bytes]:
+    some = (Change("make", "/none/a", after="1" * 64), Change("replace", "/none/b", "0" * 64, "1" * 64, "000001.jpg"))
+    return [head("upright", "now") + b"".join(change.encoded() for change in some)]
+
+
+EXIF = (b"Exif\0\0", b"MM\0*", b"II*\0", b"\x01\x12", b"JFIF\0", b"8BIM", b"MPF\0", b"\xff\xd9")
 TARGETS = (
     Target("model", ".safetensors", model_bytes, run_model, MODEL),
     Target("model-header", ".safetensors", header, run_model, MODEL, KEYS, with_header),
@@ -539,6 +564,12 @@ TARGETS = (
     Target("jpeg", ".jpg", still("JPEG", {}, {"progressive": True}), run_decode, PICTURE),
     Target("png", ".png", pngs, run_decode, PICTURE),
     Target("png-chunks", ".png", pngs, run_decode, PICTURE, (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"iCCP", b"eXIf"), with_sums),
+    Target("turn-jpeg", ".jpg", tagged("JPEG", comment=b"x"), run_upright, PICTURE, EXIF),
+    Target("turn-png", ".png", tagged("PNG"), run_upright, PICTURE, (b"IHDR", b"IDAT", b"pHYs", b"eXIf"), with_sums),
+    Target("turn-tiff", ".tif", tiffs, run_upright, PICTURE),
+    Target("turn-tiff-pages", ".tif", film("TIFF"), run_upright, PICTURE),
+    Target("turn-webp", ".webp", tagged("WEBP", lossless=True), run_upright, PICTURE, (b"VP8X", b"VP8L", b"EXIF")),
+    Target("report", ".jsonl", reports, lambda path: list(undo(path, True)), (InputError,), (b'"kept"', b'"change"', b"../")),
     Target("gif", ".gif", film("GIF"), run_stream, PICTURE),
     Target("apng", ".png", film("PNG"), run_stream, PICTURE, (b"acTL", b"fcTL", b"fdAT"), with_sums),
     Target("webp", ".webp", still("WEBP", {}, {"lossless": True}), run_decode, PICTURE, (b"VP8X", b"VP8L", b"ALPH", b"EXIF")),

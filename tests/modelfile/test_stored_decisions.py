@@ -62,7 +62,7 @@ def test_defaults_of_a_group():
 
 
 def described_by(decision, labels=LABELS):
-    needs = {k: "0.1.0" for k in ("default", "groups") if k in decision}
+    needs = {k.removesuffix("_temperature"): "0.1.0" for k in ("default", "groups", "turns_temperature") if k in decision}
     full = description(labels=labels, decision=decision)
     return full | ({"format_version": 2, "needs": needs} if needs else {})
 
@@ -84,6 +84,17 @@ def test_their_needs_are_listed(path, weights, field):
     decision = {"default": "cat"} if field == "default" else groups(group())
     described(path, weights, description(labels=LABELS, decision=decision))
     refused(path, f"decision.{field} is there, but '{field}' is not among the needs")
+
+
+def test_the_temperature_of_turns(path, weights):
+    """It is stored, and a reader that does not know it is told so; without it nothing is said of it."""
+    config = ModelConfig(ARCH, labels=Labels(("cat", "dog")), decision=Decision(turns_temperature=0.5))
+    write(path, ModelFile(config, weights))
+    assert read(path).config == config
+    data = json.loads(write_config(config))
+    assert (data["format_version"], data["needs"], data["decision"]["turns_temperature"]) == (2, {"turns": "0.1.0"}, 0.5)
+    described(path, weights, description(labels=LABELS, decision={"turns_temperature": 0.5}))
+    refused(path, "decision.turns_temperature is there, but 'turns' is not among the needs")
 
 
 def test_the_specification_lists_the_fields_of_a_group():
@@ -108,6 +119,9 @@ def test_the_specification_lists_the_fields_of_a_group():
 
 
 REFUSED = [
+    ({"turns_temperature": 0}, "decision.turns_temperature is 0, expected a number above 0"),
+    ({"turns_temperature": True}, "decision.turns_temperature is True, expected a number above 0"),
+    ({"turns_temperature": "1"}, "decision.turns_temperature is '1', expected a number above 0"),
     ({"default": "bird"}, "decision.default has 'bird', which is none of the labels"),
     ({"default": 1}, "decision.default is 1, expected a label"),
     ({"default": ["cat"]}, "decision.default is "),

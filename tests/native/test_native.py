@@ -60,13 +60,15 @@ def test_every_isa_equals_the_specification(programs, program):
 
 
 # Who may include whom: each from itself and those after it.
-ROOMS = ("bind", "dwgrad", "engine", "resize", "dispatch", "kernels")
+ROOMS = ("bind", "dwgrad", "engine", "resize", "dispatch", "system", "kernels")
 
 
 def room(path):
     """The folder below native/, or for files at its root what they are about."""
     parts = path.relative_to(ROOT / "native").parts
-    return parts[0] if len(parts) > 1 else {"layers": "bind", "released": "bind"}.get(path.stem, path.stem)
+    return (
+        parts[0] if len(parts) > 1 else {"layers": "bind", "released": "bind", "unwinding": "system"}.get(path.stem, path.stem)
+    )
 
 
 def test_no_include_runs_back():
@@ -76,12 +78,32 @@ def test_no_include_runs_back():
             assert ROOMS.index(room(path)) <= ROOMS.index(room(other.resolve())), f"{path} includes {name}"
 
 
+def test_only_one_file_asks_which_system_this_is():
+    """What only POSIX or only Windows has: headers, names, and the macros that tell them apart."""
+    known = '_WIN32|__APPLE__|__linux__|pthread|<unistd|<sys/|<sched|<windows|aligned_alloc|memalign|getpid|pause\\(|yield"'
+    for path in (ROOT / "native").rglob("*.*"):
+        found = re.findall(known, re.sub("//.*", "", path.read_text()))
+        assert path.name == "system.cpp" or not found, f"{path} has {found}"
+
+
 def test_kernels_include_no_standard_library_of_cpp():
     """An inline function of it, compiled for an ISA, may become the copy that every CPU runs."""
     for path in (ROOT / "native" / "kernels").rglob("*.*"):
         found = set(re.findall(r"#include <(.+)>", path.read_text()))
         allowed = {"immintrin.h", "math.h", "stddef.h", "stdint.h", "string.h"}
         assert found <= (allowed | {"stdexcept"} if path.name == "scalar.cpp" else allowed), path
+
+
+def test_the_isas_are_those_that_the_system_lists():
+    """Linux lists what the processor has and it saves the registers of."""
+    listed = re.search(r"^flags\s*:(.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    if not listed:
+        pytest.skip("no processor of Intel's kind, or another system")
+    wide = {"avx2", "fma", "avx512f", "avx512dq", "avx512bw", "avx512vl"}
+    needs = {"avx2": {"avx2", "fma"}, "avx512": wide, "avx512vnni": wide | {"avx512_vnni"}}
+    needs["avx512bf16"] = needs["avx512vnni"] | {"avx512_bf16"}
+    found = {isa: needs.get(isa, set()) <= set(listed[1].split()) for isa, _ in isas()}
+    assert dict(isas()) == found
 
 
 OLD_CPU = """

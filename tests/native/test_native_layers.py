@@ -180,3 +180,42 @@ def test_what_does_not_fit_is_refused():
         _native.Engine(network.layers(), 1, "", False)
     with pytest.raises(ValueError, match="a stem and a block"):
         _native.Engine(_native.Layers(), 1, "", False)
+
+
+def test_blocks_that_do_not_fit_are_refused():
+    rng = np.random.default_rng(0)
+
+    def pair(out, *shape):
+        return rng.normal(size=(out, *shape)).astype(np.float32), np.zeros(out, np.float32)
+
+    def layers(channels=8, strides=(1, 1), shortcut=True):
+        made = _native.Layers()
+        made.stem(*pair(8, 3, 3, 3))
+        made.block(strides, *pair(8, 1, 3, 3), *pair(channels, 8), shortcut=shortcut)
+        return made
+
+    for wrong in ({"channels": 16}, {"strides": (1, 2)}):
+        with pytest.raises(ValueError, match="a shortcut needs an output like the block's input"):
+            _native.Engine(layers(**wrong), 1, "", False)
+    split = layers(24)
+    with pytest.raises(ValueError, match="second pointwise layer does not fit"):
+        split.pointwise(*pair(8, 16))
+    split.pointwise(*pair(8, 24))
+    _native.Engine(split, 1, "", False)  # its output is like its input again
+    with pytest.raises(ValueError, match="second pointwise layer does not fit"):
+        split.pointwise(*pair(8, 8))
+    with pytest.raises(ValueError, match="second pointwise layer belongs to a block"):
+        _native.Layers().pointwise(*pair(8, 8))
+    with pytest.raises(ValueError, match="no such gate"):
+        _native.Layers().gate("tanh")
+    float_block = _native.Int8Layers()
+    float_block.stem(
+        np.ones((8, 3, 3, 3), np.int8),
+        *(np.ones(n, np.float32) for n in (8, 8, 3)),
+        np.zeros(3, np.uint8),
+        np.ones(3, np.float32),
+    )
+    float_block.float_block((1, 1), *pair(8, 1, 3, 3), *pair(8, 8))
+    code = np.ones(8, np.float32), np.zeros(8, np.uint8)
+    with pytest.raises(ValueError, match="in float as a whole"):
+        float_block.pointwise(np.ones((8, 8), np.int8), np.ones(8, np.float32), np.zeros(8, np.float32), *code)

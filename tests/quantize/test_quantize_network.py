@@ -145,7 +145,7 @@ def plain_network(model, layers, image):
         if layer.name == "classifier":
             return value
         state = value * np.clip(value + np.float32(3), np.float32(0), np.float32(6))
-        if layer.gated:
+        if layer.gate:
             state = state * plain_gate(state, *(layers[f"{layer.unit}.se.conv_{part}"] for part in ("reduce", "expand")))
         if layer.pooled:
             state = mean(state.transpose(2, 0, 1)[..., None])[:, 0]

@@ -35,15 +35,22 @@ void Int8Runner::float_depthwise_row(size_t i, size_t y, float* out) {
                ky0, ky1, net_.activation);
 }
 
+// A pointwise layer on dense pixels, as dense ones.
+void Int8Runner::float_gemm(const PackedDense& d, const float* x, float* made, size_t pixels) {
+  float** out = own(plan_.pixel_pointers);
+  for (size_t p = 0; p < pixels; ++p) out[p] = made + p * d.out;
+  net_.floats.kernels.f32_gemm(x, d.panel(0), d.b.data(), out, pixels, d.in, d.out, k_.lanes, net_.activation);
+}
+
 // Pixels of the block's output from `first` on, out of dense depthwise output.
 void Int8Runner::float_pointwise(size_t i, const float* x, size_t first, size_t pixels) {
-  const PackedDense& d = net_.float_block(i).pointwise;
-  const Int8Map& to = plan_.maps[i + 1];
-  float *made = values(i + 1, first), **out = own(plan_.pixel_pointers);
-  for (size_t p = 0; p < pixels; ++p) out[p] = made + p * to.channels;
-  net_.floats.kernels.f32_gemm(x, d.panel(0), d.b.data(), out, pixels, d.in, d.out, k_.lanes, net_.activation);
+  const Block& b = net_.float_block(i);
+  float *made = values(i + 1, first), *mid = own(plan_.mid_tile);
+  if (b.split()) float_gemm(b.mid, x, mid, pixels);
+  float_gemm(b.pointwise, b.split() ? mid : x, made, pixels);
+  if (b.shortcut) add_input(i, made, first, pixels);
   put_values(i + 1, made, first, pixels);
-  if (!to.dense) code_pixels(i + 1, made, first, pixels);
+  if (!plan_.maps[i + 1].dense) code_pixels(i + 1, made, first, pixels);
 }
 
 // Dense pixels into the codes of a map.
@@ -52,9 +59,11 @@ void Int8Runner::code_pixels(size_t map, const float* x, size_t first, size_t pi
   const size_t L = k_.lanes, bytes = net_.code_bytes();
   const uint8_t* coded = own(plan_.coded.as<uint8_t>());  // the low byte of a code comes first
   k_.code(x, nullptr, net_.blocks[map].depthwise.coding(), own(plan_.coded), pixels, m.channels);
-  for (size_t p = 0; p < pixels; ++p)
-    for (size_t c = 0; c < m.channels; ++c)
-      codes(map)[(c / L * m.pixels() + first + p) * L + c % L] = coded[(p * m.channels + c) * bytes];
+  for (size_t c = 0; c < m.channels; c += L) {
+    uint8_t* to = codes(map) + (c / L * m.pixels() + first) * L;
+    for (size_t p = 0; p < pixels; ++p)
+      for (size_t l = 0; l < L; ++l) to[p * L + l] = coded[(p * m.channels + c + l) * bytes];
+  }
 }
 
 void Int8Runner::float_block(size_t i) {
@@ -86,7 +95,7 @@ void Int8Runner::float_squeeze_excite_block(size_t i) {
   });
 }
 
-// Six times too large, as the float engine's: the pointwise weights know.
+// As the float engine's: the pointwise weights know whether they are six times too large.
 void Int8Runner::float_gates(size_t i) {
   const Block& b = net_.float_block(i);
   const Int8Map& to = plan_.maps[i + 1];
@@ -95,8 +104,7 @@ void Int8Runner::float_gates(size_t i) {
   k.f32_channel_sum(shared(plan_.depthwise_map), means, to.pixels(), plan_.maps[i].channels,
                     1.0f / static_cast<float>(to.pixels()));
   k.f32_gemv(means, b.reduce.panel(0), b.reduce.b.data(), squeezed, b.reduce.in, b.reduce.out, Activation::relu);
-  k.f32_gemv(squeezed, b.expand.panel(0), b.expand.b.data(), shared(plan_.gate), b.expand.in, b.expand.out,
-             Activation::hsigmoid6);
+  k.f32_gemv(squeezed, b.expand.panel(0), b.expand.b.data(), shared(plan_.gate), b.expand.in, b.expand.out, net_.gate);
 }
 
 // A layer of one pixel.

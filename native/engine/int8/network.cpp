@@ -95,6 +95,8 @@ static Network pack_floats(const Kernels& kernels, const Int8NetworkSource& s) {
   kept.head = s.float_head;
   kept.classifier = s.float_classifier;
   kept.activation = s.activation;
+  kept.gate = s.gate;
+  kept.plain_head = s.plain_head;
   const Ends ends(s, kernels.lanes);
   const std::vector<size_t> places = ends.pooled_places();
   Dense& first = s.head.out ? kept.head : kept.classifier;
@@ -113,8 +115,10 @@ static Int8Block pack_sizes(const Int8Network& net, const Int8BlockSource& s, si
   b.kernel = s.floats.depthwise.kernel;
   b.stride = s.floats.stride;
   b.se = s.floats.se;
-  b.pointwise.in = b.depthwise.in;
+  if (s.floats.mid.out) b.mid.out = net.padded(s.floats.mid.out);
+  b.pointwise.in = net.padded(s.floats.pointwise.in);
   b.pointwise.out = net.padded(s.floats.pointwise.out);
+  b.shortcut = s.floats.shortcut;
   if (b.se) b.reduce.out = net.padded(s.floats.reduce.out);
   b.out_channels = s.floats.pointwise.out;
   return b;
@@ -132,7 +136,9 @@ static Int8Block pack_block(const Int8Network& net, const Int8BlockSource& s) {
   b.stride = s.stride;
   b.se = s.se;
   if (s.se) b.reduce = pack_f32(net, s.reduce), b.expand = pack_f32(net, s.expand);
+  if (s.mid.out) b.mid = pack_dense(net, s.mid, L, times_of(net.activation));
   b.pointwise = pack_dense(net, s.pointwise, L, times_of(net.activation));
+  b.shortcut = s.shortcut;
   b.out_channels = s.pointwise.out;
   return b;
 }
@@ -197,9 +203,10 @@ static Int8PackedDense pack_pooled(const Int8Network& net, const Int8Dense& d) {
 }
 
 Int8Network::Int8Network(const Int8Kernels& k, const Int8NetworkSource& s, const Kernels& float_kernels)
-    : Ends(s, k.lanes), kernels(k), activation(s.activation), stem_stride(s.stem_stride), floats(pack_floats(float_kernels, s)),
-      in_chans(s.stem.in_chans), feature_maps(s.feature_maps), features(s.blocks.back().pointwise.out),
-      classes(s.classifier.out) {
+    : Ends(s, k.lanes), kernels(k), activation(s.activation), gate(s.gate),
+      head_activation(s.plain_head ? Activation::none : s.activation), stem_stride(s.stem_stride),
+      floats(pack_floats(float_kernels, s)), in_chans(s.stem.in_chans), feature_maps(s.feature_maps),
+      features(s.blocks.back().pointwise.out), classes(s.classifier.out) {
   stem = pack_stem(*this, s.stem, s.mean_255);
   size_t in_float = 0;
   for (const Int8BlockSource& block : s.blocks)
@@ -207,7 +214,8 @@ Int8Network::Int8Network(const Int8Kernels& k, const Int8NetworkSource& s, const
                      : blocks.empty() && runs_on_planes(block) ? pack_planes(*this, block)
                                                                : pack_block(*this, block));
   if (s.head.out) head = pack_pooled(*this, s.head);
-  if (classes) classifier = s.head.out ? pack_end(*this, s.classifier, times_of(activation)) : pack_pooled(*this, s.classifier);
+  if (!classes) return;
+  classifier = s.head.out ? pack_end(*this, s.classifier, times_of(head_activation)) : pack_pooled(*this, s.classifier);
 }
 
 }  // namespace lcnet

@@ -29,7 +29,9 @@ struct Int8BlockSource {
   Stride stride;
   bool se;
   Dense reduce, expand;  // when se; in float
+  Int8Dense mid;         // these three as in BlockSource
   Int8Dense pointwise;
+  bool shortcut;
 };
 struct Int8NetworkSource {
   Int8Spatial stem;       // its sums take the codes as they are: the mean pixel is in the bias
@@ -38,9 +40,11 @@ struct Int8NetworkSource {
   std::vector<size_t> feature_maps;        // after how many blocks each is, ascending, from 1
   Int8Dense head, classifier;              // `out` 0: none
   Dense float_head{}, float_classifier{};  // in place of the weights of the other two, where `w` is set
-  Stride stem_stride = {2, 2};             // these three as in NetworkSource
+  Stride stem_stride = {2, 2};             // these as in NetworkSource
   Activation activation = Activation::hswish6;
   std::vector<size_t> pooled;
+  Activation gate = Activation::hsigmoid6;
+  bool plain_head = false;
 };
 
 // What all layers have, each array padded to whole vectors.
@@ -72,15 +76,20 @@ struct Int8Block {
   static constexpr size_t kNone = ~size_t{0};
   size_t in_float = kNone;  // its number in Int8Network::floats, if it stays in float; then `depthwise` has no more than sizes
   Int8PackedDepthwise depthwise;
-  bool planes = false;  // a network's first block may run on planes; it has none of the next two
+  bool planes = false;  // a network's first block may run on planes; it has no kernel, and neither se, mid nor shortcut
   Int8Dwconv* dwconv = nullptr;
   Int8DwconvF32* dwconv_f32 = nullptr;
   size_t kernel = 0;
   Stride stride{};
   bool se = false;
   PackedDense reduce, expand;
-  Int8PackedDense pointwise;
+  Int8PackedDense mid, pointwise;
+  bool shortcut = false;
   size_t out_channels = 0;  // without padding
+
+  bool split() const { return mid.out != 0; }
+  // What reads the depthwise layer's output.
+  const Int8PackedDense& first() const { return split() ? mid : pointwise; }
 };
 
 struct Int8Network : Ends {
@@ -88,7 +97,7 @@ struct Int8Network : Ends {
   Int8Network(const Int8Kernels& kernels, const Int8NetworkSource& source, const Kernels& float_kernels);
 
   const Int8Kernels& kernels;
-  const Activation activation;
+  const Activation activation, gate, head_activation;
   const Stride stem_stride;
   Network floats;  // the blocks, the head and the classifier that stay in float, and nothing else
   size_t in_chans;
@@ -109,7 +118,7 @@ struct Int8Network : Ends {
 
   // Whether the layer behind the pooling is in float: then its weights have hard-swish's division, and the means have not.
   bool pools_for_float() const { return in_float(head.out ? head : classifier); }
-  float embedding_scale() const { return head.out || pools_for_float() ? unit_of(activation) : 1.0f; }
+  float embedding_scale() const { return head.out || pools_for_float() ? unit_of(head_activation) : 1.0f; }
 
   size_t padded(size_t channels) const { return round_up(channels, kernels.lanes); }
   size_t pixel_units() const { return round_up(in_chans, kernels.group) / kernels.group; }

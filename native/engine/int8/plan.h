@@ -14,6 +14,8 @@ struct Int8Map {
   size_t pitch;  // pixels from row to row: width, of planes up to a whole vector
   bool dense;    // floats, because what reads it stays in float or is the pooling; else codes
   Place<std::byte> place;
+  bool kept;            // the pooling or a shortcut reads it too, as floats, maybe when another map has taken its place:
+  Place<float> floats;  // so here it is as it was before it was coded
   size_t pixels() const { return height * pitch; }
   size_t bytes() const { return pixels() * channels * (dense ? sizeof(float) : 1); }
 };
@@ -35,13 +37,12 @@ struct Int8Plan {
 
   // In each thread's part of the arena.
   Place<Unit> stem_rows, groups, coded;
-  Place<float> exported, row_sums, means, squeezed;
+  Place<float> exported, mid_tile, row_sums, means, squeezed;
   Place<float> padded_rows, float_row;  // of blocks in float
   Place<float*> pixel_pointers;
   // In the shared part.
   Place<Team::Phase> phases;  // in plans for several threads only
   Place<float> depthwise_map, gate, embedding, logits;
-  std::vector<Place<float>> pooled_maps;  // [pooled]: as they are before they are coded; the last map is there anyway
   // For kHeads images each; in plans for one thread only.
   Place<float> pooled, embeddings, all_logits;
   Place<Unit> coded_heads;

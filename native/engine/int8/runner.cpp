@@ -48,6 +48,7 @@ void Int8Runner::stem_row(size_t y) {
     float* row = own(plan_.exported);
     k_.stem_f32(in, plan_.stem_row, net_.stem.w.data(), net_.stem.sums(), row, m.width, m.channels, net_.in_chans,
                 net_.stem.out, net_.activation);
+    put_values(0, row, y * m.width, m.width);
     return code_pixels(0, row, y * m.width, m.width);
   }
   k_.stem_3x3(in, plan_.stem_row, net_.stem.w.data(), net_.stem.sums(), net_.blocks[0].depthwise.coding(),
@@ -113,7 +114,7 @@ void Int8Runner::block_rows(size_t i, size_t y0, size_t y1) {
         const size_t phase = (y + r) * b.stride.h % k_.group, count = net_.groups(b.kernel, phase);
         groups(i, y + r);
         for (size_t n = 0; n < count; ++n) in_[n] += x * b.stride.w * k_.lanes;
-        b.dwconv(in_, count, d.w[phase].data(), d.start.data(), d.sums(), b.pointwise.coding(),
+        b.dwconv(in_, count, d.w[phase].data(), d.start.data(), d.sums(), b.first().coding(),
                  own(plan_.coded) + r * columns * d.in / k_.group, columns, pitch, d.in, net_.activation);
       }
       pointwise(i, y * width + x, rows * columns);
@@ -123,25 +124,33 @@ void Int8Runner::block_rows(size_t i, size_t y0, size_t y1) {
 
 // Pixels of block i's output, from `first` on, out of as many that are coded in their buffer; `pitch` as in Int8Gemm.
 void Int8Runner::pointwise(size_t i, size_t first, size_t pixels, size_t pitch) {
-  const Int8PackedDense& d = net_.blocks[i].pointwise;
+  const Int8Block& b = net_.blocks[i];
+  const Int8PackedDense& d = b.pointwise;
   const Unit* in = own(plan_.coded);
   const Int8Map& to = plan_.maps[i + 1];
-  if (to.dense || pooled_pixels(i + 1, first) || wanted(i + 1)) {
-    float* x = values(i + 1, first);
-    k_.gemm_f32(in, pitch, d.panel(0), d.start.data(), d.sums(), x, pixels, d.in, d.out, to.channels, net_.activation);
-    put_values(i + 1, x, first, pixels);
-  }
-  if (!to.dense)
-    k_.gemm(in, pitch, d.panel(0), d.start.data(), d.sums(), net_.blocks[i + 1].depthwise.coding(),
-            codes(i + 1) + first * k_.lanes, pixels, d.in, d.out, to.pixels() * k_.lanes, net_.activation);
+  if (b.split()) code_mid(b, pixels);
+  if (!to.dense && !to.kept && !b.shortcut && !wanted(i + 1))
+    return k_.gemm(in, pitch, d.panel(0), d.start.data(), d.sums(), net_.blocks[i + 1].depthwise.coding(),
+                   codes(i + 1) + first * k_.lanes, pixels, d.in, d.out, to.pixels() * k_.lanes, net_.activation);
+  float* x = values(i + 1, first);
+  k_.gemm_f32(in, pitch, d.panel(0), d.start.data(), d.sums(), x, pixels, d.in, d.out, to.channels, net_.activation);
+  if (b.shortcut) add_input(i, x, first, pixels);
+  put_values(i + 1, x, first, pixels);
+  if (!to.dense) code_pixels(i + 1, x, first, pixels);
 }
 
-// Where pixels of a map are kept for the pooling, null if they are not, or if they are in the last map.
-float* Int8Runner::pooled_pixels(size_t map, size_t first) const {
-  for (size_t n = 0; n < net_.pooled.size(); ++n)
-    if (net_.pooled[n].map == map && map + 1 < plan_.maps.size())
-      return shared(plan_.pooled_maps[n]) + first * plan_.maps[map].channels;
-  return nullptr;
+// The first of a block's two pointwise layers: what is coded becomes the codes that the second reads.
+void Int8Runner::code_mid(const Int8Block& b, size_t pixels) {
+  const Int8PackedDense& d = b.mid;
+  float* mid = own(plan_.mid_tile);
+  k_.gemm_f32(own(plan_.coded), 0, d.panel(0), d.start.data(), d.sums(), mid, pixels, d.in, d.out, d.out, net_.activation);
+  k_.code(mid, nullptr, b.pointwise.coding(), own(plan_.coded), pixels, d.out);
+}
+
+// The shortcut of block i, on pixels of its output.
+void Int8Runner::add_input(size_t i, float* x, size_t first, size_t pixels) const {
+  const float* in = plan_.maps[i].kept ? kept_pixels(i, first) : dense_pixels(i, first);
+  for (size_t n = 0; n < pixels * plan_.maps[i].channels; ++n) x[n] += in[n];
 }
 
 // Where to compute float pixels of a map.
@@ -151,7 +160,7 @@ float* Int8Runner::values(size_t map, size_t first) const {
 
 // What `values` holds goes to whoever else wants it.
 void Int8Runner::put_values(size_t map, const float* x, size_t first, size_t pixels) {
-  if (float* to = pooled_pixels(map, first)) std::copy(x, x + pixels * plan_.maps[map].channels, to);
+  if (float* to = kept_pixels(map, first)) std::copy(x, x + pixels * plan_.maps[map].channels, to);
   if (wanted(map)) export_pixels(map, x, first, pixels);
 }
 
@@ -192,8 +201,8 @@ void Int8Runner::gates(size_t i) {
   float *mean = own(plan_.means), *squeezed = own(plan_.squeezed), *gate = shared(plan_.gate);
   means(shared(plan_.depthwise_map), m.height, m.width, channels, times_of(net_.activation), mean);
   k_.f32_gemv(mean, b.reduce.panel(0), b.reduce.b.data(), squeezed, b.reduce.in, b.reduce.out, Activation::relu);
-  k_.f32_gemv(squeezed, b.expand.panel(0), b.expand.b.data(), gate, b.expand.in, b.expand.out, Activation::hsigmoid6);
-  for (size_t c = 0; c < channels; ++c) gate[c] *= kSixth;
+  k_.f32_gemv(squeezed, b.expand.panel(0), b.expand.b.data(), gate, b.expand.in, b.expand.out, net_.gate);
+  for (size_t c = 0; c < channels; ++c) gate[c] *= unit_of_gate(net_.gate);
 }
 
 // Pixels [begin, end) of a block behind its gates.
@@ -202,7 +211,7 @@ void Int8Runner::gated_pixels(size_t i, size_t begin, size_t end) {
   const size_t step = plan_.tiles[i].rows * plan_.tiles[i].columns, channels = b.depthwise.in;
   for (size_t first = begin; first < end; first += step) {
     const size_t pixels = std::min(step, end - first);
-    k_.code(shared(plan_.depthwise_map) + first * channels, shared(plan_.gate), b.pointwise.coding(), own(plan_.coded), pixels,
+    k_.code(shared(plan_.depthwise_map) + first * channels, shared(plan_.gate), b.first().coding(), own(plan_.coded), pixels,
             channels);
     pointwise(i, first, pixels);
   }
@@ -241,7 +250,7 @@ void Int8Runner::pool(float* out) {
   const double times = net_.pools_for_float() ? 1.0 : times_of(net_.activation);
   for (const Part& part : net_.pooled) {
     const Int8Map& m = plan_.maps[part.map];
-    const float* x = pooled_pixels(part.map, 0);
+    const float* x = kept_pixels(part.map, 0);
     means(x ? x : last(), m.height, m.width, m.channels, times, out + part.offset);
   }
 }
@@ -264,7 +273,7 @@ void Int8Runner::head() {
   pool(embedding);  // every member for itself: that is quicker than a phase of its own
   if (net_.head.out) {
     float* const pooled = std::exchange(embedding, shared(plan_.embedding));
-    dense(net_.head, pooled, net_.activation, embedding);
+    dense(net_.head, pooled, net_.head_activation, embedding);
   }
   if (out_.logits) dense(net_.classifier, embedding, Activation::none, logits);
   share(1, [&](size_t) {

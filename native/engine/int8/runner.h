@@ -38,6 +38,8 @@ class Int8Runner : Member<Int8Network, Int8Plan> {
   void make_group(size_t i, size_t n);
   Unit* group(size_t i, size_t n) const;
   void pointwise(size_t i, size_t first, size_t pixels, size_t pitch = 0);
+  void code_mid(const Int8Block& b, size_t pixels);
+  void add_input(size_t i, float* x, size_t first, size_t pixels) const;
   void squeeze_excite_block(size_t i);
   void means(const float* x, size_t height, size_t width, size_t channels, double times, float* out);
   void gates(size_t i);
@@ -50,6 +52,7 @@ class Int8Runner : Member<Int8Network, Int8Plan> {
   const float* padded_row(size_t i, size_t y);
   void float_depthwise_row(size_t i, size_t y, float* out);
   void float_pointwise(size_t i, const float* x, size_t first, size_t pixels);
+  void float_gemm(const PackedDense& d, const float* x, float* out, size_t pixels);
   void float_gates(size_t i);
   void code_pixels(size_t map, const float* x, size_t first, size_t pixels);
   void float_dense(const PackedDense& d, const float* x, Activation act, float* out);
@@ -61,7 +64,10 @@ class Int8Runner : Member<Int8Network, Int8Plan> {
     return shared(plan_.maps[map].place.as<float>()) + first * plan_.maps[map].channels;
   }
   float* last() const { return dense_pixels(plan_.maps.size() - 1, 0); }
-  float* pooled_pixels(size_t map, size_t first) const;
+  float* kept_pixels(size_t map, size_t first) const {
+    const Int8Map& m = plan_.maps[map];
+    return m.kept ? shared(m.floats) + first * m.channels : nullptr;
+  }
   float* values(size_t map, size_t first) const;
   void put_values(size_t map, const float* x, size_t first, size_t pixels);
 

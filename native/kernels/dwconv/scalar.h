@@ -6,9 +6,6 @@
 
 namespace lcnet {
 
-inline void put(float* at, float x) { *at = x; }
-inline void put(BF16* at, float x) { *at = to_bf16(x); }
-
 template <size_t L, size_t K, size_t S, class Out>
 void dwconv__scalar(const float* const* in, const float* w, const float* bias, Out* out, size_t width, size_t in_pitch,
                     size_t channels, size_t ky0, size_t ky1, Activation act) {

@@ -25,8 +25,8 @@ inline void panel__scalar(const BF16* a, size_t step, const BF16* w, const float
 }
 
 // Pixels are `pixel_step` apart.
-template <size_t L, size_t P, class In>
-void gemm_steps__scalar(const In* a, size_t pixel_step, size_t step, const In* w, const float* bias, float* const* out,
+template <size_t L, size_t P, class In, class Out>
+void gemm_steps__scalar(const In* a, size_t pixel_step, size_t step, const In* w, const float* bias, Out* const* out,
                         size_t pixels, size_t depth, size_t channels, size_t block_stride, Activation act) {
   const size_t blocks = channels / L;
   for (size_t block = 0; block < blocks;) {
@@ -39,14 +39,14 @@ void gemm_steps__scalar(const In* a, size_t pixel_step, size_t step, const In* w
       else
         panel__scalar<L>(a + p * pixel_step, step, panel, bias + block * L, acc, depth);
       for (size_t v = 0; v < vectors; ++v)
-        for (size_t l = 0; l < L; ++l) out[p][(block + v) * block_stride + l] = activate(acc[v * L + l], act);
+        for (size_t l = 0; l < L; ++l) put(out[p] + (block + v) * block_stride + l, activate(acc[v * L + l], act));
     }
     block += vectors;
   }
 }
 
-template <size_t L, size_t P, class In>
-void gemm__scalar(const In* a, const In* w, const float* bias, float* const* out, size_t pixels, size_t depth, size_t channels,
+template <size_t L, size_t P, class In, class Out = float>
+void gemm__scalar(const In* a, const In* w, const float* bias, Out* const* out, size_t pixels, size_t depth, size_t channels,
                   size_t block_stride, Activation act) {
   gemm_steps__scalar<L, P>(a, depth, 1, w, bias, out, pixels, depth, channels, block_stride, act);
 }

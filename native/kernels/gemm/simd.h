@@ -1,10 +1,13 @@
 // Pointwise conv and matrix-vector product for any vector width. Included after simd/<isa>.h and simd/common.h.
 //
 // The tile is R pixels x V vectors of channels: R * V accumulators that live in registers, each k costing V loads of weights
-// and R broadcasts for R * V multiply-adds. Bias is the accumulators' start. `ahead`: weights that will be wanted.
+// and R broadcasts for R * V multiply-adds. Bias is the accumulators' start. `ahead`: weights that will be wanted, `rate` floats
+// of them for each k.
 #pragma once
 
 namespace {
+
+constexpr size_t kPageFloats = 1024;
 
 // Where unit k of pixel r of the left matrix is: dense, a pixel's units side by side, or in planes of pixels.
 struct DenseRows {
@@ -21,9 +24,9 @@ struct F32Dot {
   LCNET_INLINE Vec madd(Vec x, Vec w, Vec acc) { return fma(x, w, acc); }
 };
 
-template <size_t R, size_t V, Activation A, class Dot, class Rows>
-LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const float* ahead, const float* bias, float* const* out,
-                            size_t depth, size_t block_stride) {
+template <size_t R, size_t V, Activation A, class Dot, class Rows, class Out>
+LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const float* ahead, size_t rate, const float* bias,
+                            Out* const* out, size_t depth, size_t block_stride) {
   constexpr size_t L = Vec::L;
   Vec acc[R][V];
   LCNET_UNROLL (size_t v = 0; v < V; ++v) {
@@ -34,7 +37,7 @@ LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const flo
     Vec b[V];
     LCNET_UNROLL (size_t v = 0; v < V; ++v) {
       b[v] = load(w + (k * V + v) * L);
-      prefetch(ahead + (k * V + v) * L);
+      prefetch(ahead + k * rate + v * L);
     }
     LCNET_UNROLL (size_t r = 0; r < R; ++r) {
       const Vec x = broadcast(a + Rows::at(rows, r, k));
@@ -45,29 +48,34 @@ LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const flo
     LCNET_UNROLL (size_t v = 0; v < V; ++v) store(out[r] + v * block_stride, activate<A>(acc[r][v]));
 }
 
-// Weights of one panel stay in the first-level cache while all pixels go over them. The first pixels fetch the next panel,
-// which was last used an image ago: 1.5% of lcnet_100, whose weights are larger than a second-level cache.
-template <size_t R, size_t V, Activation A, class Dot, class Rows>
-static void gemm_panels(const float* a, Rows rows, const float* w, const float* bias, float* const* out, size_t pixels,
+// Weights of one panel stay near while all pixels go over them, and each tile of pixels fetches its part of the next panel, which
+// was last used an image ago. Pixels that are whole pages apart share a set of the first-level cache, whose ways are eight.
+template <size_t R, size_t V, Activation A, class Dot, class Rows, class Out>
+static void gemm_panels(const float* a, Rows rows, const float* w, const float* bias, Out* const* out, size_t pixels,
                         size_t depth, size_t channels, size_t block_stride) {
   constexpr size_t L = Vec::L;
-  const size_t blocks = channels / L, full = blocks / V * V;
+  const size_t blocks = channels / L, full = blocks / V * V, step = Rows::at(rows, 1, 0) - Rows::at(rows, 0, 0);
+  const size_t most = step % kPageFloats ? R : (R < 7 ? R : 7);
   const auto panel = [&]<size_t W>(size_t block) {
     const size_t offset = block * block_stride;
-    for_tiles<R>(pixels, [&]<size_t N>(size_t p) {
-      float* at[N];
-      for (size_t r = 0; r < N; ++r) at[r] = out[p + r] + offset;
-      const float *panel = w + block * L * depth, *next = panel + (block + W < blocks ? W * L * depth : 0);
-      gemm_tile<N, W, A, Dot>(a + Rows::at(rows, p, 0), rows, panel, p ? panel : next, bias + block * L, at, depth,
-                              block_stride);
-    });
+    for_tiles<R>(
+        pixels,
+        [&]<size_t N>(size_t p) {
+          Out* at[N];
+          for (size_t r = 0; r < N; ++r) at[r] = out[p + r] + offset;
+          const float *panel = w + block * L * depth, *next = panel + (block + W < blocks ? W * L * depth : 0);
+          const size_t rate = (N * W * L + pixels - 1) / pixels;
+          gemm_tile<N, W, A, Dot>(a + Rows::at(rows, p, 0), rows, panel, next + p * W * L * depth / pixels, rate,
+                                  bias + block * L, at, depth, block_stride);
+        },
+        most);
   };
   for (size_t block = 0; block < full; block += V) panel.template operator()<V>(block);
   for (size_t block = full; block < blocks; ++block) panel.template operator()<1>(block);
 }
 
-template <size_t R, size_t V, class Dot>
-static void gemm(const float* a, const float* w, const float* bias, float* const* out, size_t pixels, size_t depth,
+template <size_t R, size_t V, class Dot, class Out = float>
+static void gemm(const float* a, const float* w, const float* bias, Out* const* out, size_t pixels, size_t depth,
                  size_t channels, size_t block_stride, Activation act) {
   const auto panels = [&]<Activation A>() {
     gemm_panels<R, V, A, Dot>(a, DenseRows{depth}, w, bias, out, pixels, depth, channels, block_stride);
@@ -120,6 +128,7 @@ static void gemv(const float* x, const float* w, const float* bias, float* out, 
     case Activation::relu: return gemv_panels<P, V, Activation::relu, Dot>(x, w, bias, out, depth, channels);
     case Activation::hswish6: return gemv_panels<P, V, Activation::hswish6, Dot>(x, w, bias, out, depth, channels);
     case Activation::hsigmoid6: return gemv_panels<P, V, Activation::hsigmoid6, Dot>(x, w, bias, out, depth, channels);
+    case Activation::sigmoid: return gemv_panels<P, V, Activation::sigmoid, Dot>(x, w, bias, out, depth, channels);
     case Activation::none: return gemv_panels<P, V, Activation::none, Dot>(x, w, bias, out, depth, channels);
   }
 }

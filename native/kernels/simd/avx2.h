@@ -5,6 +5,8 @@
 #include <immintrin.h>
 #include <stddef.h>
 
+#include "../sigmoid.h"
+
 namespace {
 
 #define LCNET_INLINE static inline __attribute__((always_inline))
@@ -22,6 +24,11 @@ LCNET_INLINE Vec set(float x) { return {_mm256_set1_ps(x)}; }
 LCNET_INLINE Vec add(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
 LCNET_INLINE Vec mul(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
 LCNET_INLINE Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+LCNET_INLINE Vec div(Vec a, Vec b) { return {_mm256_div_ps(a.v, b.v)}; }
+LCNET_INLINE Vec power_of_two(Vec a) {
+  const __m256i bits = _mm256_slli_epi32(_mm256_castps_si256(a.v), 23);
+  return {_mm256_castsi256_ps(_mm256_add_epi32(bits, _mm256_set1_epi32(lcnet::kBitsOfOne)))};
+}
 // acc += a * b.
 LCNET_INLINE void accumulate(Vec& acc, Vec a, Vec b) { acc = fma(a, b, acc); }
 // The floats from p - 1 and from p + 1 on, given those from p on and a whole vector before and behind.

@@ -8,9 +8,10 @@
 //   Vec broadcast(const float* p)  one float, in all lanes
 //   Vec set(float x)               the same of a number
 //   void prefetch(const float* p)  into the second-level cache; may do nothing
-//   Vec add, mul (a, b)
+//   Vec add, mul, div (a, b)
 //   Vec max, min (a, b)            b if either is NaN
 //   Vec fma(a, b, c)               a * b + c, rounded once
+//   Vec power_of_two(a)            2^n of each n + kRoundToInteger, -126 <= n <= 127
 //   void accumulate(Vec& acc, a, b)  acc = fma(a, b, acc), so that it stays in its register in long unrolled loops
 //   Vec one_left(p, before, a)     the floats from p - 1 on; a has those from p on, and `before` the vector before them
 //   Vec one_right(p, a, behind)    the same from p + 1 on
@@ -25,15 +26,36 @@ namespace {
 
 using lcnet::Activation;
 
+// A loop over a count known at compile time, unrolled for certain: its body indexes registers. Not under sanitizers, whose
+// checks in every step of every tile take the compiler ten minutes a file.
+#if defined(LCNET_SANITIZE)
+#define LCNET_UNROLL(...) for (__VA_ARGS__)
+#else
+#define LCNET_UNROLL(...) _Pragma("GCC unroll 32") for (__VA_ARGS__)
+#endif
+
 // NaN is the second operand throughout: it stays NaN.
 LCNET_INLINE Vec hsigmoid6(Vec x) { return min(set(6.0f), max(set(0.0f), add(x, set(3.0f)))); }
 LCNET_INLINE Vec hswish6(Vec x) { return mul(x, hsigmoid6(x)); }
+
+// See sigmoid.h.
+LCNET_INLINE Vec sigmoid(Vec x) {
+  using namespace lcnet;
+  const Vec most = set(kLargestExponent), least = set(-kLargestExponent);
+  const Vec z = mul(min(most, max(least, x)), set(-1.0f));
+  const Vec shifted = fma(z, set(kLog2E), set(kRoundToInteger)), n = add(shifted, set(-kRoundToInteger));
+  const Vec r = fma(n, set(-kLn2Low), fma(n, set(-kLn2High), z));
+  Vec exp = set(kExp[0]);
+  LCNET_UNROLL (size_t i = 1; i < kExpTerms; ++i) exp = fma(exp, r, set(kExp[i]));
+  return div(set(1.0f), fma(exp, power_of_two(shifted), set(1.0f)));
+}
 
 template <Activation A>
 LCNET_INLINE Vec activate(Vec x) {
   if constexpr (A == Activation::relu) return max(set(0.0f), x);
   if constexpr (A == Activation::hswish6) return hswish6(x);
   if constexpr (A == Activation::hsigmoid6) return hsigmoid6(x);
+  if constexpr (A == Activation::sigmoid) return sigmoid(x);
   return x;
 }
 
@@ -60,15 +82,7 @@ LCNET_INLINE const T* one_pointer(const T* p) {
 // int8 networks; the longer tiles of the float kernels gained nothing.)
 #define LCNET_INLINED __attribute__((always_inline))
 
-// A loop over a count known at compile time, unrolled for certain: its body indexes registers. Not under sanitizers, whose
-// checks in every step of every tile take the compiler ten minutes a file.
-#if defined(LCNET_SANITIZE)
-#define LCNET_UNROLL(...) for (__VA_ARGS__)
-#else
-#define LCNET_UNROLL(...) _Pragma("GCC unroll 32") for (__VA_ARGS__)
-#endif
-
-// Cuts `pixels` into tiles of at most Max, as even as can be, and calls tile<n>(first pixel) for each: 14 pixels in tiles
+// Cuts `pixels` into tiles of at most Max, or of at most `most` where that is less, as even as can be, and calls tile<n>(first pixel) for each: 14 pixels in tiles
 // of at most 6 are 5 + 5 + 4, not 6 + 6 + 2, whose last tile would starve the multiply-add units.
 template <size_t N, class Tile>
 LCNET_INLINE void call_tile(size_t n, size_t at, Tile& tile) {
@@ -81,11 +95,12 @@ LCNET_INLINE void call_tile(size_t n, size_t at, Tile& tile) {
 }
 
 template <size_t Max, class Tile>
-LCNET_INLINE void for_tiles(size_t pixels, Tile tile) {
+LCNET_INLINE void for_tiles(size_t pixels, Tile tile, size_t most = Max) {
   if (pixels == 0) return;
-  const uint32_t n = static_cast<uint32_t>(pixels), tiles = (n + Max - 1) / Max;  // 64-bit divisions take 40 cycles and more
-  const bool even = n == tiles * Max;
-  const size_t small = even ? Max : n / tiles, larger = even ? 0 : n % tiles;
+  const uint32_t n = static_cast<uint32_t>(pixels), m = static_cast<uint32_t>(most);
+  const uint32_t tiles = (n + m - 1) / m;  // 64-bit divisions take 40 cycles and more
+  const bool even = n == tiles * m;
+  const size_t small = even ? m : n / tiles, larger = even ? 0 : n % tiles;
   for (size_t i = 0, at = 0; i < tiles; ++i) {
     const size_t now = small + (i < larger);
     call_tile<Max>(now, at, tile);

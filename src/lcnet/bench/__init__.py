@@ -7,18 +7,17 @@ before it is timed: a wrong engine's time means nothing.
 
 from __future__ import annotations
 
-import os
 import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from .. import system
 from ..errors import InputError
 from ..modelfile import ModelFile
 from ..runtime import kernels
@@ -79,7 +78,8 @@ def compare(
     progress: is told what is being done at the moment. Raises `InputError` for an unknown engine.
     """
     x = np.random.default_rng(0).normal(size=(setting.batch, 3, setting.height, setting.width)).astype(np.float32)
-    with _affinity(setting.threads):
+    # As many processors as an engine may have threads: no more helps it, and none hides behind a busy neighbour.
+    with system.on_processors(setting.threads):
         runs = _ready(model, engines, setting, x, report, progress)
         samples = _sample({engine: run for engine, (run, _, _) in runs.items()}, x, rounds, round_seconds, progress)
         peak = kernels.fma_peak(0.05) * setting.threads if setting.precision == "fp32" else None
@@ -118,8 +118,8 @@ def machine() -> dict[str, Any]:
     """Describe where and when a measurement was made: CPU, kernels, system, compiler-independent facts only."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cpu": _cpu_name(),
-        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpu": system.processor_name(),
+        "processors": system.processors(),
         "isa": kernels.selected_isa(),
         "compiler": kernels.compiler,
         "system": f"{platform.system()} {platform.release()}",
@@ -182,28 +182,3 @@ def _calls(run: Run, x: np.ndarray, seconds: float) -> Iterator[float]:
     while (start := time.perf_counter()) < end:
         run(x)
         yield time.perf_counter() - start
-
-
-@contextmanager
-def _affinity(threads: int) -> Iterator[None]:
-    """Give every engine as many processors as it may have threads: no more helps it, and none hides behind a busy neighbour."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    # The last ones: interrupts and whatever else runs prefer the first.
-    os.sched_setaffinity(0, sorted(before)[-threads:])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-def _cpu_name() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-            fields = dict(line.split(":", 1) for line in file.read().split("\n\n")[0].splitlines() if ":" in line)
-    except OSError:
-        return platform.processor() or platform.machine()
-    facts = {key.strip(): value.strip() for key, value in fields.items()}
-    return f"{facts.get('model name', '?')} (family {facts.get('cpu family')}, model {facts.get('model')})"

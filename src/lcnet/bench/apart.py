@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Any
 
+from .. import system
 from ..errors import LcnetError
 from ..modelfile import ModelFile
 from . import Setting, Timing, compare
@@ -29,7 +29,8 @@ def compare_apart(
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_compare, args=(sender, model, name, engines, setting, rounds))
-    with _deaf(), _silent():
+    # Ctrl-C goes to all processes of a terminal: one that begins here would end with a traceback.
+    with system.deaf(signal.SIGINT), _silent():
         process.start()
     sender.close()
     try:
@@ -62,16 +63,6 @@ def _compare(sender: Connection, model: ModelFile, name: str, engines: Sequence[
         sender.send(("rows", rows))
     except Exception as error:
         sender.send(("error", error))
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Keep Ctrl-C, which a terminal sends to all, from a process that begins here: it would end with a traceback."""
-    before: Any = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

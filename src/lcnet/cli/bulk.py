@@ -76,7 +76,7 @@ class Bulk:
         return iter(())
 
     def _names(self) -> Iterator[str]:
-        for name in _listed(self.ctx.params["files_from"]):
+        for name in listed(self.ctx.params["files_from"]):
             self.listed += 1
             yield name
 
@@ -98,8 +98,8 @@ class Bulk:
         if given["files_from"] == "-" or given["frames"] != "first" or given["update"]:
             return None
         known = count(given["images"], given["recursive"])
-        listed = count(_listed(given["files_from"]), given["recursive"]) if given["files_from"] is not None else 0
-        return None if known is None or listed is None else known + listed
+        more = count(listed(given["files_from"]), given["recursive"]) if given["files_from"] is not None else 0
+        return None if known is None or more is None else known + more
 
     def print_rows(self, style: str, safe: bool = False) -> None:
         """Print the rows that a file would have."""
@@ -222,7 +222,8 @@ def _standard_input() -> bytes:
         raise ImageError(f"-: {error}") from None
 
 
-def _listed(name: str) -> Iterator[str]:
+def listed(name: str) -> Iterator[str]:
+    """The paths in the list that --files-from names. Raises `InputError`."""
     from ..sources import read_list
 
     if name == "-":

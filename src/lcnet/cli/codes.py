@@ -7,6 +7,7 @@ import signal
 import click
 
 from ..errors import InputError
+from ..system import SIGPIPE
 
 DONE = 0
 INCOMPLETE = 1
@@ -14,7 +15,7 @@ USAGE = 2
 REFUSED = 3
 FAILED = 4
 INTERRUPTED = 128 + signal.SIGINT
-READER_GONE = 128 + signal.SIGPIPE
+READER_GONE = 128 + SIGPIPE
 TERMINATED = 128 + signal.SIGTERM
 
 MEANINGS = {

@@ -14,6 +14,8 @@ def decision_lines(decision: Mapping[str, Any], labels: Sequence[str]) -> Iterat
     """Describe the JSON object of a decision layer, of a model with these labels."""
     thresholds, default = decision["thresholds"] or {}, decision["default"]
     tempered = f"temperature {decision['temperature'] or 'none'}"
+    if decision["turns_temperature"]:
+        tempered += f", of the mean over turns {decision['turns_temperature']}"
     if default is not None and len(labels) == 2:
         asked = next(label for label in labels if label != default)
         yield f"{asked} {_from([asked], thresholds)}, otherwise {default}; {tempered}"

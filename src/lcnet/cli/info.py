@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..arch import Arch, Stride, reduction_name
+from ..arch import FAMILIES, SIZES, Arch, Stride, reduction_name
 from ..text import one_line, shown
 from .codes import Misuse
 from .either import model_place
@@ -67,6 +67,7 @@ def model_facts(name: str) -> dict[str, Any]:
         "architecture": {**asdict(arch), "name": arch.name, "bn_eps": config.bn_eps},
         "needs": config.to_json().get("needs", {}),
         "parameters": arch.parameters,
+        "training_parameters": arch.training_parameters,
         "macs": arch.macs(height, width),
         "preprocessing": asdict(config.preprocessing),
         "labels": asdict(config.labels) if config.labels else None,
@@ -89,8 +90,9 @@ def _named(reduction: int | list[int]) -> str:
 
 
 def _network(arch: dict[str, Any]) -> str:
-    """What is other about a network than about timm's of its width."""
-    usual, parts = asdict(Arch(arch["width"])), []
+    """What is other about a network than about timm's of its name."""
+    name = arch["name"] if arch["name"] in SIZES else next(iter(FAMILIES[arch["family"]].sizes))
+    usual, parts = asdict(Arch.of(name)), []
     if (arch["stem_stride"], arch["stage_strides"]) != (usual["stem_stride"], usual["stage_strides"]):
         stem, *stages = (f"{down}x{across}" for down, across in (arch["stem_stride"], *arch["stage_strides"]))
         parts.append(f"strides {stem} in the stem, {' '.join(stages)} in the stages")
@@ -98,7 +100,10 @@ def _network(arch: dict[str, Any]) -> str:
         parts.append(f"no head conv: the classifier reads {', '.join(arch['classifier_input'])}, pooled")
     elif arch["head_channels"] != usual["head_channels"]:
         parts.append(f"{arch['head_channels']} channels in the head")
-    parts += [f"{k.replace('_', ' ')} {arch[k]}" for k in ("activation", "hard_sigmoid_slope") if arch[k] != usual[k]]
+    named = ("activation", "hard_sigmoid_slope", "gate", "head_activation")
+    parts += [f"{k.replace('_', ' ')} {arch[k]}" for k in named if arch[k] != usual[k]]
+    if arch["head_channels"] and arch["head_bias"] != usual["head_bias"]:
+        parts.append("the head has a bias" if arch["head_bias"] else "the head has no bias")
     return "; ".join(parts)
 
 
@@ -137,7 +142,7 @@ def model_text(facts: dict[str, Any]) -> str:
             f"model          {one_line(facts['name'])} ({arch['name']}, width {arch['width']:g})",
             f"file           {one_line(facts['file'] or '') or 'not here: it is fetched at the first use'}",
             *([f"network        {_network(arch)}"] if _network(arch) else []),
-            f"parameters     {facts['parameters']:,}",
+            f"parameters     {_parameters(facts)}",
             f"MACs           {facts['macs']:,} at {size}",
             f"feature maps   {maps}",
             f"input          {size}, {pre['interpolation']}{_of_whom(pre)}, crop {pre['crop_pct']:g} {pre['crop_mode']}",
@@ -153,6 +158,11 @@ def model_text(facts: dict[str, Any]) -> str:
             *([f"int8           {one_line(verdict_text(quantized['verdict']))}"] if quantized else []),
         ]
     )
+
+
+def _parameters(facts: dict[str, Any]) -> str:
+    count, training = facts["parameters"], facts["training_parameters"]
+    return f"{count:,}" if count == training else f"{count:,}; {training:,} while training, with the branches"
 
 
 def _titled(title: str, texts: Iterable[str]) -> Iterator[str]:
@@ -171,9 +181,9 @@ def _short(value: Any) -> str:
 
 def runs_in(quantization: Any, layer: str) -> str:
     """What a layer of a quantised model computes in."""
-    from ..modelfile.quantized import layers_of
+    from ..modelfile.quantized import unit_of
 
-    kept = any(layer in layers_of(unit) for unit in quantization.float_layers)
+    kept = unit_of(layer) in quantization.float_layers
     return "fp32" if kept or ".se." in layer else "int8"
 
 

@@ -92,6 +92,17 @@ def model_options(command: F) -> F:
     return click.option("--model", "-m", default=DEFAULT_MODEL, show_default=True, **named)(command)
 
 
+def recursive_option(command: F) -> F:
+    """Add --recursive."""
+    return click.option("--recursive", "-r", is_flag=True, help="Take the folders in folders too.")(command)
+
+
+def list_option(command: F) -> F:
+    """Add --files-from."""
+    text = "Read paths from a file, or with - from standard input: one a line, or with NULs between."
+    return click.option("--files-from", metavar="LIST", type=click.Path(allow_dash=True), help=text)(command)
+
+
 def search_options(command: F) -> F:
     """Add IMAGES, --recursive, --frames, --files-from and --max-member."""
     command = click.option(
@@ -102,12 +113,7 @@ def search_options(command: F) -> F:
         metavar="MIB",
         help="The largest picture in an archive that is read.",
     )(command)
-    command = click.option(
-        "--files-from",
-        metavar="LIST",
-        type=click.Path(allow_dash=True),
-        help="Read paths from a file, or with - from standard input: one a line, or with NULs between.",
-    )(command)
+    command = list_option(command)
     command = click.option(
         "--frames",
         default="first",
@@ -116,7 +122,7 @@ def search_options(command: F) -> F:
         metavar="first|all|N",
         help="Of files with several: all, or at most N, evenly spaced; each is named FILE/#1, FILE/#2, ...",
     )(command)
-    command = click.option("--recursive", "-r", is_flag=True, help="Take the folders in folders too.")(command)
+    command = recursive_option(command)
     return click.argument("images", nargs=-1, type=click.Path())(command)
 
 

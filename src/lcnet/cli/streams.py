@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import io
 import os
-import select
 import sys
 from typing import Any, TextIO
 
 import click
 
+from .. import system
 from ..stop import unbroken
 from ..text import reason
 from .codes import READER_GONE, Failure
@@ -32,7 +32,7 @@ class _Raw(io.FileIO):
                     count = super().write(data)
                 if count is not None:
                     return count
-                select.select([], [self], [])
+                system.writable(self.fileno())
         except OSError as error:
             self.failed = True
             self.fail(error)
@@ -45,7 +45,7 @@ class _Raw(io.FileIO):
 class _Output(_Raw):
     def fail(self, error: OSError) -> None:
         """End the command."""
-        if isinstance(error, BrokenPipeError):
+        if system.reader_gone(error):
             raise click.exceptions.Exit(READER_GONE)
         raise Failure(f"standard output cannot be written: {reason(error)}")
 

@@ -20,13 +20,15 @@ from ..config import Labels
 from ..errors import InputError, ModelFileError
 from ..files import check_target, write_atomically
 from ..labels.lists import read_label_list
-from ..modelfile import ModelFile, naming, to_bytes
+from ..modelfile import ModelFile, check_shapes, check_values, naming, to_bytes
+from ..modelfile.branches import fused, is_branched
 from ..modelfile.values import COUNTER
 from ..text import quoted, shown
 from .checkpoint import Checkpoint, read_checkpoint
 from .describe import describe_network, said_beside
 from .exported import describe_exported, read_exported
 from .paddle_config import PaddleConfig
+from .second import SIGN, from_second
 
 # PaddleClas's PPLCNet drops 0.2 in "downscale at inference" mode: this multiplies the features before the classifier.
 DROPOUT_SCALE = 0.8
@@ -54,7 +56,8 @@ def load_state_dict(
     """Read a checkpoint of any known format as a state dict in timm's keys: float32 tensors and int64 counters.
 
     Of a training checkpoint the averaged weights are taken if there are any and `use_ema`. `dropout_scale` matters for
-    PaddleClas files only, see `from_paddle`. Needs no torch and executes nothing. Raises `ModelFileError`.
+    PaddleClas files only, see `from_paddle`. A PP-LCNetV2 keeps its branches. Needs no torch and executes nothing. Raises
+    `ModelFileError`.
     """
     with naming(path):
         return _in_timm_keys(read_checkpoint(path, use_ema), dropout_scale)
@@ -116,7 +119,12 @@ def _checkpoint(
     scale = _scale(dropout_scale, said, checkpoint)
     weights = _in_timm_keys(checkpoint, scale)
     described = describe_network(source, checkpoint, weights, said, name, labels, preprocessing, multi_label)
-    return ModelFile(replace(described, provenance=described.provenance | _origin(source, checkpoint, scale)), weights)
+    described = replace(described, provenance=described.provenance | _origin(source, checkpoint, scale))
+    if is_branched(weights):
+        check_shapes({key: value.shape for key, value in weights.items()}, described.arch, branches=True)
+        check_values(weights, described)
+        weights = fused(weights, described.arch, described.bn_eps)
+    return ModelFile(described, weights)
 
 
 def _scale(chosen: float | None, said: PaddleConfig | None, checkpoint: Checkpoint) -> float:
@@ -178,7 +186,7 @@ def _in_timm_keys(checkpoint: Checkpoint, dropout_scale: float) -> dict[str, np.
     if not 0 < dropout_scale <= 1:
         raise InputError(f"dropout_scale is {dropout_scale}, expected a number above 0 and at most 1")
     if _is_paddle(checkpoint):
-        return from_paddle(checkpoint.tensors, dropout_scale)
+        return (from_second if SIGN in checkpoint.tensors else from_paddle)(checkpoint.tensors, dropout_scale)
     return {key: _counter(value) if key.endswith(COUNTER) else value for key, value in checkpoint.tensors.items()}
 
 
@@ -188,7 +196,7 @@ def _counter(value: np.ndarray) -> np.ndarray:
 
 
 def _is_paddle(checkpoint: Checkpoint) -> bool:
-    return "conv1.conv.weight" in checkpoint.tensors
+    return "conv1.conv.weight" in checkpoint.tensors or SIGN in checkpoint.tensors
 
 
 def _origin(source: Path, checkpoint: Checkpoint, dropout_scale: float) -> dict[str, Any]:

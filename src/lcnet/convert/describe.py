@@ -27,6 +27,7 @@ from .checkpoint import Checkpoint, read_bytes
 from .paddle import CONFIGS
 from .paddle_config import PaddleConfig, read_paddle_config
 from .says import Said, what_it_says
+from .second import SIGN, second_arch
 
 TOLD = 5  # names in a note
 _UNSAID = "a .pdparams says neither strides nor the factor before the classifier: the usual ones (--config FILE)"
@@ -46,6 +47,8 @@ def describe_network(
     shapes = {key: value.shape for key, value in weights.items()}
     own = name is None and checkpoint.description is None
     config = _base(source, checkpoint, shapes, beside, name)
+    if beside is not None:
+        beside.check_classes(config.arch.num_classes)
     said = what_it_says(source, checkpoint.root, config.arch, preprocessing) if own else Said()
     if own and beside is not None:
         said = replace(said, preprocessing=beside.preprocessing, labels=beside.labels)
@@ -98,27 +101,31 @@ def _base(
     source: Path, checkpoint: Checkpoint, shapes: dict[str, tuple[int, ...]], beside: PaddleConfig | None, name: str | None
 ) -> ModelConfig:
     if name is not None:
-        return _named(name, _arch(shapes, beside))
+        return _named(name, _arch(checkpoint, shapes, beside))
     if checkpoint.description is not None:
         return _float_only(parse_config(checkpoint.description, classes_of(shapes)))
-    return _paddle_config(_arch(shapes, beside)) if beside is not None else plain_config(source, shapes)
+    return _paddle_config(_arch(checkpoint, shapes, beside)) if beside is not None else plain_config(source, shapes)
 
 
-def _arch(shapes: Mapping[str, tuple[int, ...]], beside: PaddleConfig | None) -> Arch:
+def _arch(checkpoint: Checkpoint, shapes: Mapping[str, tuple[int, ...]], beside: PaddleConfig | None) -> Arch:
     """The network that has these tensors, with the strides that a configuration says."""
     if beside is None:
         return infer_arch(shapes)
+    try:
+        return replace(
+            _first_arch(shapes) if SIGN not in checkpoint.tensors else second_arch(checkpoint.tensors), **beside.arch
+        )
+    except ValueError as error:
+        raise ModelFileError(f"its configuration says of the network: {error}") from None
+
+
+def _first_arch(shapes: Mapping[str, tuple[int, ...]]) -> Arch:
     last = shapes.get("blocks.5.1.conv_pw.weight", (0,))[0]
     head = shapes.get("conv_head.weight", (HEAD_CHANNELS, last, 1, 1))
     arch = infer_arch({**shapes, "conv_head.weight": head})
-    said: dict[str, Any] = dict(beside.arch)
-    said |= (
-        {"head_channels": head[0]} if "conv_head.weight" in shapes else {"head_channels": 0, "classifier_input": ("blocks.5",)}
-    )
-    try:
-        return replace(arch, **said)
-    except ValueError as error:
-        raise ModelFileError(f"its configuration says of the network: {error}") from None
+    if "conv_head.weight" in shapes:
+        return replace(arch, head_channels=head[0])
+    return replace(arch, head_channels=0, classifier_input=("blocks.5",))
 
 
 def fitted(values: dict[str, Any], channels: int) -> dict[str, Any]:
@@ -152,7 +159,7 @@ def _float_only(config: ModelConfig) -> ModelConfig:
 
 def _named(name: str, arch: Arch) -> ModelConfig:
     entry = zoo.find(name)
-    if entry.arch.width != arch.width:
+    if (entry.arch.family, entry.arch.width, entry.arch.depths) != (arch.family, arch.width, arch.depths):
         raise ModelFileError(f"the tensors are those of {arch.name}, not of {name}")
     config = entry.config()
     labels = config.labels if arch.num_classes == entry.num_classes else None

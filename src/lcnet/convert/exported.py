@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import zoo
-from ..arch import BN_EPS, Arch
+from ..arch import BN_EPS, HARD_SIGMOID_SLOPE, Arch
 from ..config import Decision, Labels, ModelConfig, Preprocessing, from_json
 from ..errors import ModelFileError
 from ..modelfile import parse_config
@@ -81,11 +81,12 @@ def _onnx(source: Path, config: Path | None) -> Exported:
     if not is_onnx(data[:3]) and (told := identify("", io.BytesIO(data), len(data))):
         raise ModelFileError(told)
     found = read_onnx(data, source.parent)
-    network = match(found.graph)
+    description = parse_config(found.metadata[METADATA_KEY]) if METADATA_KEY in found.metadata else None
+    ours = description.arch if description else None
+    network = match(found.graph, ours is not None and not ours.num_classes and ours.head_activation == "none")
     said, labels = config_of(config), found.metadata.get(CHARACTERS)
     if labels:
         said = replace(said, labels=Labels(tuple(labels.removesuffix("\n").split("\n"))))
-    description = parse_config(found.metadata[METADATA_KEY]) if METADATA_KEY in found.metadata else None
     producer = {"producer": quoted(found.producer)} if found.producer else {}
     origin = {"format": "onnx", **producer, "opset": found.opset}
     files = {source.name: data, **found.files}
@@ -133,12 +134,15 @@ def describe_exported(
 ) -> ModelConfig:
     """The description of an exported network. Raises `ModelFileError` naming what nobody says and the options that do."""
     network, said = found.network, found.said
+    said.check_classes(network.arch.num_classes)
     base = _base(found, name)
     values = _values(network, base, said, preprocessing)
     labels = labels or (base.labels if base else None) or said.labels
-    _ask(network.arch, values, labels)
+    _ask(found, values, labels)
     pre = from_json(Preprocessing, values, "preprocessing")
     decision, notes = _decision(found, base, labels, multi_label)
+    if (turns := zoo.turns_temperature(name or (None if base else said.name), labels)) is not None:
+        decision, notes = replace(decision, turns_temperature=turns), [*notes, f"decision.turns_temperature: {zoo.TURNS}"]
     config = ModelConfig(network.arch, pre, labels, decision, network.bn_eps, found.origin)
     return noted(config, (), [*notes, *(() if base else said.notes)])
 
@@ -149,16 +153,21 @@ def _base(found: Exported, name: str | None) -> ModelConfig | None:
         entry = zoo.find(name)
         config = entry.config()
         arch = found.network.arch
-        if _shape(config.arch) != _shape(arch):
+        if _shape(arch) not in map(_shape, (config.arch, *entry.earlier)):
             raise ModelFileError(f"the graph is that of {_shown(arch)}, and {name} is {_shown(config.arch)}")
         return config if config.arch.num_classes == arch.num_classes else replace(config, arch=arch, labels=None)
-    if found.description is not None and found.description.arch != found.network.arch:
+    if found.description is not None and _gated(found.description.arch) != _gated(found.network.arch):
         raise ModelFileError(f"its {METADATA_KEY!r} metadata describes another network than its graph is")
     return found.description
 
 
+def _gated(arch: Arch) -> Arch:
+    """The same with a sixth for the slope of its gates, as our exports have it: what another does is in their weights."""
+    return replace(arch, hard_sigmoid_slope=HARD_SIGMOID_SLOPE)
+
+
 def _shape(arch: Arch) -> tuple[Any, ...]:
-    return arch.width, arch.stem_stride, arch.stage_strides, arch.head_channels, arch.activation
+    return arch.family, arch.width, arch.depths, arch.stem_stride, arch.stage_strides, arch.head_channels, arch.activation
 
 
 def _shown(arch: Arch) -> str:
@@ -173,7 +182,8 @@ def _values(network: Match, base: ModelConfig | None, said: PaddleConfig, prepro
     return {**size, **said.preprocessing, **own, **fitted(dict(preprocessing), network.arch.in_chans)}
 
 
-def _ask(arch: Arch, values: Mapping[str, Any], labels: Labels | None) -> None:
+def _ask(found: Exported, values: Mapping[str, Any], labels: Labels | None) -> None:
+    arch = found.network.arch
     missing = [_OPTIONS[field] for field in FIELDS if field not in values]
     what = ["how a picture becomes its input"] if missing else []
     if arch.num_classes and labels is None:
@@ -181,9 +191,15 @@ def _ask(arch: Arch, values: Mapping[str, Any], labels: Labels | None) -> None:
         what.append(f"what its {arch.num_classes} classes are called")
     if missing:
         raise ModelFileError(
-            f"nothing says {' and '.join(what)}: give {', '.join(missing)}; or --config FILE, its inference.yml; or --name, if"
-            " it is one of `lcnet models`"
+            f"nothing says {' and '.join(what)}: give {', '.join(missing)}; or --config FILE, its inference.yml; or "
+            f"{_likely_name(found.origin['file'])}"
         )
+
+
+def _likely_name(file: str) -> str:
+    """The option that would say it all; with the model of Paddle's that a file is called after, as RapidOCR's are."""
+    called = [entry.name for entry in zoo.ENTRIES if entry.paddle and entry.name.lower() in file.lower()]
+    return f"--name {called[0]}, if that is what it is" if called else "--name, if it is one of `lcnet models`"
 
 
 def _decision(

@@ -16,7 +16,8 @@ from ..text import quoted
 from .tensors import Array, Tensor
 from .unpickle import describe
 
-STEMS = ("conv_stem.weight", "conv1.conv.weight")  # timm's name and PaddleClas's
+STEMS = ("conv_stem.weight", "conv1.conv.weight", "stem.0.conv.weight")  # timm's name, PaddleClas's, and both's of PP-LCNetV2
+BACKBONE, NECK = "backbone.", "neck.feat_bn."  # what PaddleClas calls the two in a network of embeddings
 ORDER = ("state_dict_ema", "model_ema", "state_dict", "model")  # timm's
 AVERAGED = re.compile(r"(?<![a-z])(ema|swa|averaged?|avg)(?![a-z])")
 PADDLE_NAMES = "StructuredToParameterName@@"  # paddle stores this table among the tensors
@@ -109,13 +110,18 @@ def _dictionaries(root: Any) -> Iterator[tuple[tuple[str, ...], dict[Any, Any]]]
 
 
 def named_tensors(network: Network) -> tuple[dict[str, Any], list[str]]:
-    """The network's entries by their names without the prefix, and the names of those that are not its own."""
+    """The network's entries by their names without the prefix, and the names of those that are not its own.
+
+    The batch norm of embeddings beside a backbone is its own, by its name.
+    """
     out: dict[str, Any] = {}
+    beside = network.prefix.removesuffix(BACKBONE)
+    prefixes = (network.prefix, beside + NECK) if network.prefix.endswith(BACKBONE) else (network.prefix,)
     for key, value in network.entries.items():
         if not isinstance(key, str):
             raise ModelFileError(f"a tensor's name is {describe(key)}, expected a text")
-        if key.startswith(network.prefix):
-            out[key.removeprefix(network.prefix)] = value
-    others = [key for key in network.entries if not key.startswith(network.prefix) and key not in NO_LOSS]
+        if key.startswith(prefixes):
+            out[key.removeprefix(prefixes[0] if key.startswith(prefixes[0]) else beside)] = value
+    others = [key for key in network.entries if not key.startswith(prefixes) and key not in NO_LOSS]
     out.pop(PADDLE_NAMES, None)
     return out, others

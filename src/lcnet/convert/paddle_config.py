@@ -45,6 +45,12 @@ class PaddleConfig:
     dropout: float | None = None  # of a training, before the classifier
     trained: bool = False  # it is the configuration of a training
     notes: tuple[str, ...] = ()
+    features: bool = False  # its outputs are features
+
+    def check_classes(self, classes: int) -> None:
+        """Raise `ModelFileError` for a network of features that has classes."""
+        if self.features and classes:
+            raise ModelFileError(f"its outputs are features ({FEATURES}), not classes, and the network has {classes} of these")
 
     def decision(self, labels: Labels | None) -> Decision | None:
         """The decision layer for these labels; None if nothing is said of one. Raises `ModelFileError`."""
@@ -97,9 +103,9 @@ def _config(root: Mapping[str, Any], path: Path) -> PaddleConfig:
     preprocessing = _preprocessing(_operations(operations)) if operations not in _NOTHING else {}
     name = _text(_inner(root, "Global", "model_name") or arch.get("name"), "the model's name")
     said = PaddleConfig(preprocessing, multi_label=_multi_label(root), name=name)
-    process = _process(post)
+    kind, process = _process(post)
     labels = _labels(process, path) if process else None
-    said = replace(said, labels=labels, process=process)
+    said = replace(said, labels=labels, process=process, features=kind == FEATURES)
     return replace(said, arch=_arch(arch), dropout=_dropout(arch), trained=bool(arch))
 
 
@@ -269,18 +275,19 @@ def _geometry(sizes: dict[str, tuple[int, int]]) -> dict[str, Any]:
 # Labels and decisions
 
 
-def _process(post: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """The post-processing and its parameters: `{Topk: {...}}`, or `{name: Topk, ...}`, or with `main_indicator`."""
+def _process(post: dict[str, Any]) -> tuple[str | None, tuple[str, dict[str, Any]] | None]:
+    """The post-processing's name, and with its parameters if it is one of classes.
+
+    It is `{Topk: {...}}`, or `{name: Topk, ...}`, or has `main_indicator`.
+    """
     named = _text(post.get("name") or post.get("main_indicator"), "PostProcess.name")
     kind = named or next((key for key in post if key in PROCESSES or key == FEATURES), None) or next(iter(post), None)
-    if kind is None:
-        return None
-    if kind == FEATURES:
-        raise ModelFileError(f"its outputs are features ({FEATURES}), not classes: it is no classifier")
+    if kind is None or kind == FEATURES:
+        return kind, None
     if kind not in PROCESSES:
         raise ModelFileError(f"PostProcess is {quoted(kind)}, which is none of a classifier ({', '.join(PROCESSES)})")
     given = _mapping(post[kind], kind) if kind in post else post
-    return kind, {key: value for key, value in given.items() if value not in _NOTHING}
+    return kind, (kind, {key: value for key, value in given.items() if value not in _NOTHING})
 
 
 def _labels(process: tuple[str, dict[str, Any]], path: Path) -> Labels | None:

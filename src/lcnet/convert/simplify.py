@@ -160,6 +160,8 @@ def _bound(work: _Work, node: Node, at: int, name: str) -> float | None:
 
 
 def _multiply(work: _Work, node: Node) -> Node | None:
+    if len(node.inputs) != 2:
+        return None
     split = work.split(node)
     if split:
         return _scale(node, split[0], float(split[1].reshape(()))) if split[1].size == 1 else None

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arch import STAGES, STEM_CHANNELS, WIDTHS, Arch
+from ..arch import FAMILIES, WIDTHS, Arch
 from ..config import Labels, crop_pct_for
 from ..errors import ModelFileError
 from ..modelfile.values import COUNTER
@@ -132,7 +132,7 @@ def architecture(config: dict[str, Any], classes: int) -> tuple[Arch, float]:
 
 def _architecture(config: dict[str, Any], classes: int) -> tuple[Arch, float]:
     scale, factor = config.get("scale", 1.0), 1 - config.get("hidden_dropout_prob", 0.2)
-    odd = {"reduction": 4, "divisor": 8, "stem_channels": STEM_CHANNELS}
+    odd = {"reduction": 4, "divisor": 8, "stem_channels": FAMILIES["lcnet"].stem_channels}
     different = next((key for key, value in odd.items() if config.get(key, value) != value), None)
     if different or scale not in WIDTHS.values() or not 0 < factor <= 1:
         raise ValueError(f"{different or 'scale or hidden_dropout_prob'} is another")
@@ -147,10 +147,9 @@ def _architecture(config: dict[str, Any], classes: int) -> tuple[Arch, float]:
 
 def _usual() -> list[Any]:
     """The blocks when the configuration says none: kernel, channels, channels, stride, squeeze-and-excite."""
-    strides = Arch(1.0).stage_strides
     stages = [
-        [[k, cin if not i else cout, cout, list(stride) if not i else 1, se] for i, k in enumerate(kernels)]
-        for (cin, cout, kernels, se), stride in zip(STAGES, strides, strict=True)
+        [[b.kernel, b.in_channels, b.out_channels, list(b.strides), bool(b.se_channels)] for b in stage]
+        for stage in Arch(1.0).stages
     ]
     return [[block for s, _ in parts for block in stages[s]] for parts in _STAGES]
 

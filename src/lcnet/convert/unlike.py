@@ -42,10 +42,10 @@ class _Look:
         weight = self.tensors.get(node.inputs[1]) if len(node.inputs) > 1 else None
         return weight is not None and weight.ndim == 4 and node.number("group", 1) == len(weight) > 1
 
-    def shortcut(self, linear: bool | None = None) -> Node | None:
-        """The first sum of two maps; `linear`: one of which comes from a convolution without an activation, or none does."""
+    def shortcut(self, linear: bool = False) -> Node | None:
+        """The first sum of two maps; `linear`: one of which comes from a convolution without an activation."""
         sums = (node for node in self.nodes if node.op == "Add" and not self.tensors.keys() & set(node.inputs))
-        return next((node for node in sums if linear is None or self.has_linear(node) == linear), None)
+        return next((node for node in sums if not linear or self.has_linear(node)), None)
 
     def has_linear(self, node: Node) -> bool:
         """Whether a node reads a convolution, or its batch norm, directly."""
@@ -95,7 +95,6 @@ ROWS = (
     Row("an EfficientNet", "an inverted residual", lambda g: g.inverted() if g.swish() else None),
     Row("a MobileNetV3", "an inverted residual", lambda g: g.inverted("HardSwish")),
     Row("a MobileNetV2", "an inverted residual", lambda g: g.inverted()),
-    Row("a PP-LCNetV2", "a shortcut", lambda g: g.shortcut(linear=False) if g.depthwise and "Relu" in g.ops else None),
     Row("a ResNet", "a shortcut", lambda g: g.shortcut() if not g.depthwise else None),
     Row("a network of branches", "a concatenation", lambda g: g.first("Concat")),
     Row("a MobileNetV1", "a convolution with ReLU6", lambda g: g.first("Relu6") if g.depthwise else None),

@@ -6,6 +6,7 @@ square, padded on all sides, not dilated. What layers follow one another in an L
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
 
@@ -50,11 +51,17 @@ class Walk:
     readers: dict[str, list[Node]]
     activations: dict[str, Node] = field(default_factory=dict)  # and where each was first seen
     slopes: set[float] = field(default_factory=set)  # of hard-sigmoids
+    gates: set[str] = field(default_factory=set)
+    around: Node | None = None  # a sum that reads the input of the block, and is not on the way before its end
     left: int = MAX_VALUES
+
+    def following(self) -> list[Node]:
+        """The nodes that read the value, but for the sum at the block's end."""
+        return [node for node in self.readers.get(self.x, []) if node is not self.around]
 
     def next(self) -> Node | None:
         """The only node that reads the value."""
-        nodes = self.readers.get(self.x, [])
+        nodes = self.following()
         return nodes[0] if len(nodes) == 1 else None
 
     def next_is(self, *ops: str) -> bool:
@@ -76,7 +83,7 @@ class Walk:
 
     def refuse(self, expected: str, node: Node | None = None) -> NoReturn:
         """Raise `Misfit` for a node, or for what comes next."""
-        nodes = [node] if node else self.readers.get(self.x, [])
+        nodes = [node] if node else self.following()
         found = " and ".join(f"{node} ({quoted(node.op)})" for node in nodes[:2]) or "the graph's end"
         raise Misfit(f"{found} stands where {expected} was expected")
 
@@ -93,7 +100,16 @@ class Walk:
 
     def conv(self, expected: str) -> Layer:
         """A convolution, its bias and its batch norm."""
-        node = self.take(expected, "Conv")
+        return self._conv(self.take(expected, "Conv"))
+
+    def branch(self, node: Node, expected: str) -> Layer:
+        """The same of a node that is one of several which read the value."""
+        if node.op != "Conv" or node.inputs[0] != self.x:
+            self.refuse(expected, node)
+        self.x = node.output
+        return self._conv(node)
+
+    def _conv(self, node: Node) -> Layer:
         weight = self.array(node, 1)
         strides = _check_conv(node, weight)
         bias = self.array(node, 2) if len(node.inputs) > 2 and node.inputs[2] else None
@@ -126,6 +142,12 @@ class Walk:
         node = self.take("a hard-swish or a ReLU", *ACTIVATIONS)
         self.activations.setdefault(ACTIVATIONS[node.op], node)
 
+    def pointwise_follows(self) -> bool:
+        """Whether a convolution of 1x1 is next in which every channel meets every other."""
+        node = self.next()
+        weight = self.graph.tensors.get(node.inputs[1]) if node and node.op == "Conv" and len(node.inputs) > 1 else None
+        return weight is not None and weight.shape[2:] == (1, 1) and node is not None and node.number("group", 1) == 1
+
     def dense(self, expected: str) -> Layer:
         """A linear layer on pooled values, or the convolution of 1x1 that is one.
 
@@ -154,6 +176,44 @@ _LINEAR = ("weight", "bias")
 def decimal(value: float) -> float:
     """The number that a float32 was written for: 1e-05, which the file has as 9.999999747378752e-06."""
     return float(str(np.float32(value))) if float(np.float32(value)) == value else value
+
+
+def folded(layer: Layer) -> Layer:
+    """The layer with its batch norm in its weights and its bias."""
+    return layer if layer.norm is None else _single(layer, *_double(layer))
+
+
+def summed(layers: Sequence[Layer]) -> Layer:
+    """The one convolution that is the sum of several of the same map, whose kernels get zeros around them. Raises `Misfit`."""
+    first = layers[0]
+    if len(layers) == 1:
+        return first
+    size = max(layer.weight.shape[2] for layer in layers)
+    weight, bias = np.zeros((*first.weight.shape[:2], size, size)), np.zeros(len(first.weight))
+    for layer in layers:
+        if (layer.strides, layer.weight.shape[:2]) != (first.strides, first.weight.shape[:2]):
+            raise Misfit(f"{layer.node} (Conv) has other strides or channels than {first.node}, to which it is added")
+        (kernel, more), around = _double(layer), (size - layer.weight.shape[2]) // 2
+        weight[:, :, around : size - around, around : size - around] += kernel
+        bias += more
+    return _single(first, weight, bias)
+
+
+def _double(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
+    """Weight and bias in double precision, the batch norm folded in."""
+    weight = layer.weight.astype(np.float64)
+    bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.astype(np.float64)
+    if layer.norm is None:
+        return weight, bias
+    gamma, beta, mean, variance = (value.astype(np.float64) for value in layer.norm)
+    with np.errstate(all="ignore"):  # to NaN or Inf, which the model file refuses by the tensor's name
+        scale = gamma / np.sqrt(variance + (layer.eps or BN_EPS))
+        return weight * scale.reshape(-1, *(1,) * (weight.ndim - 1)), beta + (bias - mean) * scale
+
+
+def _single(layer: Layer, weight: np.ndarray, bias: np.ndarray) -> Layer:
+    with np.errstate(over="ignore"):
+        return layer._replace(weight=weight.astype(np.float32), bias=bias.astype(np.float32), norm=None, eps=None)
 
 
 def is_pointwise(layer: Layer) -> bool:

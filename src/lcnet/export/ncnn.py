@@ -22,7 +22,7 @@ class _Network:
         self.lines: list[str] = ["Input input 0 1 input"]
         self.data = bytearray()
         self.blobs = 1
-        self.activation = ""
+        self.activation = self.gate = ""
 
     def add(self, kind: str, inputs: list[str], outputs: list[str], **values: Any) -> str:
         self.blobs += len(outputs)
@@ -60,39 +60,53 @@ class _Network:
     def pool(self, x: str) -> str:
         return self.add("Pooling", [x], [f"{x}.pool"], _0=1, _4=1)
 
+    def split(self, x: str) -> tuple[str, str]:
+        """A value for two readers."""
+        self.add("Split", [x], [f"{x}.a", f"{x}.b"])
+        return f"{x}.a", f"{x}.b"
+
+    def gated(self, x: str) -> str:
+        if self.gate == "sigmoid":
+            return self.add("Sigmoid", [x], [f"{x}.gate"])
+        return self.add("HardSigmoid", [x], [f"{x}.gate"], _0=1 / 6, _1=0.5)
+
     def block(self, x: str, block: FoldedBlock) -> str:
-        name = block.name
+        name, start = block.name, ""
+        if block.shortcut:
+            x, start = self.split(x)
         x = self.activate(self.conv(x, block.depthwise, f"{name}.dw", block.strides, group=len(block.depthwise[1])))
         if block.squeeze_excite:
             reduce, expand = block.squeeze_excite
             self.add("Split", [x], [f"{name}.a", f"{name}.b"])
             pooled = self.add("Pooling", [f"{name}.a"], [f"{name}.pool"], _0=1, _4=1)
             squeezed = self.add("ReLU", [self.dense(pooled, reduce, f"{name}.reduce")], [f"{name}.relu"])
-            gate = self.dense(squeezed, expand, f"{name}.expand")
-            gate = self.add("HardSigmoid", [gate], [f"{name}.gate"], _0=1 / 6, _1=0.5)
+            gate = self.gated(self.dense(squeezed, expand, f"{name}.expand"))
             x = self.add("BinaryOp", [f"{name}.b", gate], [f"{name}.se"], _0=2)
-        return self.activate(self.conv(x, block.pointwise, f"{name}.pw"))
+        x = self.activate(self.conv(x, block.pointwise, f"{name}.pw"))
+        if block.pointwise2:
+            x = self.activate(self.conv(x, block.pointwise2, f"{name}.pw2"))
+        return self.add("BinaryOp", [x, start], [f"{name}.sum"], _0=0) if block.shortcut else x
 
 
 def write_ncnn(model: ModelFile, net: Any) -> None:
     """Load a model into an `ncnn.Net`: input blob `input`, output blob `logits`."""
     folded, network = fold(model), _Network()
     assert folded.classifier is not None
-    network.activation = folded.arch.activation
+    network.activation, network.gate = folded.arch.activation, folded.arch.gate
     x = network.activate(network.conv("input", folded.stem, "stem", folded.arch.stem_stride))
     *early, last = folded.arch.pooled_blocks
     pools = []
     for block in folded.blocks:
         x = network.block(x, block)
         if block.name in early:
-            network.add("Split", [x], [f"{x}.a", f"{x}.b"])
-            pools.append(network.pool(f"{x}.a"))
-            x = f"{x}.b"
+            mean, x = network.split(x)
+            pools.append(network.pool(mean))
     assert folded.blocks[-1].name == last
     pools.append(network.pool(x))
     x = pools[0] if len(pools) == 1 else network.add("Concat", pools, ["pooled"], _0=0)
     if folded.head:
-        x = network.activate(network.dense(x, folded.head, "head"))
+        x = network.dense(x, folded.head, "head")
+        x = network.activate(x) if folded.arch.head_activation == "same" else x
     network.dense(x, folded.classifier, "logits")
     text = "\n".join(["7767517", f"{len(network.lines)} {network.blobs}", *network.lines, ""])
     with tempfile.TemporaryDirectory() as folder:

@@ -21,7 +21,7 @@ from ..modelfile.fold import Folded, FoldedBlock, FoldedLayer, fold
 from . import parity
 
 OPSET = 17
-OPS = {"hard_swish": "HardSwish", "relu": "Relu"}
+OPS = {"hard_swish": "HardSwish", "relu": "Relu", "hard_sigmoid": "HardSigmoid", "sigmoid": "Sigmoid"}
 IR_VERSION = 8  # of the same time as the opset: engines refuse what is newer than they are
 
 
@@ -75,7 +75,7 @@ class _Graph:
         self.onnx = onnx
         self.nodes: list[Any] = []
         self.weights: list[Any] = []
-        self.activation = ""
+        self.activation = self.gate = ""
 
     def add(self, op: str, inputs: list[str], name: str, **attributes: Any) -> str:
         self.nodes.append(self.onnx.helper.make_node(op, inputs, [name], name=name, **attributes))
@@ -96,17 +96,21 @@ class _Graph:
     def activate(self, x: str) -> str:
         return self.add(self.activation, [x], f"{x}.act")
 
-    def block(self, x: str, block: FoldedBlock) -> str:
-        channels = len(block.depthwise[1])
+    def block(self, start: str, block: FoldedBlock) -> str:
+        x, channels = start, len(block.depthwise[1])
         x = self.activate(self.conv(x, block.depthwise, f"{block.name}.conv_dw", block.strides, group=channels))
         if block.squeeze_excite:
             reduce, expand = block.squeeze_excite
             pooled = self.add("GlobalAveragePool", [x], f"{block.name}.se.pool")
             squeezed = self.add("Relu", [self.conv(pooled, reduce, f"{block.name}.se.conv_reduce")], f"{block.name}.se.act")
             expanded = self.conv(squeezed, expand, f"{block.name}.se.conv_expand")
-            gate = self.add("HardSigmoid", [expanded], f"{block.name}.se.gate", alpha=1 / 6, beta=0.5)
+            slope = {"alpha": 1 / 6, "beta": 0.5} if self.gate == "HardSigmoid" else {}
+            gate = self.add(self.gate, [expanded], f"{block.name}.se.gate", **slope)
             x = self.add("Mul", [x, gate], f"{block.name}.se")
-        return self.activate(self.conv(x, block.pointwise, f"{block.name}.conv_pw"))
+        x = self.activate(self.conv(x, block.pointwise, f"{block.name}.conv_pw"))
+        if block.pointwise2:
+            x = self.activate(self.conv(x, block.pointwise2, f"{block.name}.conv_pw2"))
+        return self.add("Add", [x, start], f"{block.name}.sum") if block.shortcut else x
 
     def pooled(self, maps: list[str]) -> str:
         if len(maps) == 1:
@@ -116,14 +120,15 @@ class _Graph:
 
     def network(self, folded: Folded) -> tuple[str, int]:
         """Add everything; returns the name and the width of the output."""
-        self.activation = OPS[folded.arch.activation]
+        self.activation, self.gate = OPS[folded.arch.activation], OPS[folded.arch.gate]
         x = self.activate(self.conv("input", folded.stem, "conv_stem", folded.arch.stem_stride))
         maps = {}
         for block in folded.blocks:
             maps[block.name] = x = self.block(x, block)
         x = self.pooled([maps[name] for name in folded.arch.pooled_blocks])
         if folded.head:
-            x = self.activate(self.conv(x, folded.head, "conv_head"))
+            x = self.conv(x, folded.head, "conv_head")
+            x = self.activate(x) if folded.arch.head_activation == "same" else x
         x = self.add("Flatten", [x], "flatten" if folded.classifier else "embeddings")
         if folded.classifier is None:
             return x, folded.arch.head_hidden_size

@@ -118,7 +118,8 @@ def download(name: str | os.PathLike[str], to: str | os.PathLike[str], cache_dir
         raise WeightsError(f"cannot copy {found.path} to {folder}: {reason(error)}") from None
     # Weights last: a folder that has them has all.
     if config.arch.usual:
-        write_atomically(folder / CONFIG, to_config_json(config).encode())
+        fused = config.arch.training_parameters != config.arch.parameters and not modelfile.has_branches(found.path)
+        write_atomically(folder / CONFIG, to_config_json(config, fused).encode())
     write_atomically(folder / WEIGHTS, data)
     return folder / WEIGHTS
 

@@ -21,7 +21,7 @@ from ..text import reason
 from . import store
 from .transfer import NoSuchFile, Remote, fetch, verify
 
-FORMAT = 1  # of what `lcnet.convert` makes of a Paddle model: one more whenever that changes
+FORMAT = 2  # of what `lcnet.convert` makes of a Paddle model: one more whenever that changes
 GRAPHS = ("inference.json", "inference.pdmodel")  # the newer first
 PARTS = {
     "inference.pdiparams": "has the weights of its graph",

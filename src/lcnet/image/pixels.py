@@ -147,14 +147,25 @@ def _draft(image: Image.Image, preprocessing: Preprocessing, needed: Needed) -> 
     image.draft(None, needed(width, height) if lying else needed(height, width)[::-1])  # takes (width, height)
 
 
-def pixels_of(image: Image.Image, preprocessing: Preprocessing, padded: bool = False) -> np.ndarray:
-    """Decode what has been opened, its current frame, as `decode` says. Raises whatever Pillow does."""
+def pixels_of(image: Image.Image, preprocessing: Preprocessing, padded: bool = False, short_side: int = 0) -> np.ndarray:
+    """Decode what has been opened, its current frame, as `decode` says. Raises whatever Pillow does.
+
+    short_side: average blocks of 2, 4 or 8 pixels squared, as long as so many are left of the shorter side.
+    """
     from PIL import Image
 
     image.load()
     turn = _turn(image, preprocessing)
-    upright = _to_channels(image, preprocessing)
+    upright = _to_channels(_averaged(image, short_side) if short_side else image, preprocessing)
     return _as_array(upright.transpose(Image.Transpose[turn]) if turn else upright, padded)
+
+
+def _averaged(image: Image.Image, short_side: int) -> Image.Image:
+    factor = next((n for n in (8, 4, 2) if min(image.size) >= n * short_side), 1)
+    plain = image.mode in ("1", "L", "RGB", "CMYK") and "transparency" not in image.info
+    if factor == 1 or not plain:
+        return image
+    return (image.convert("L") if image.mode == "1" else image).reduce(factor)
 
 
 def _turn(image: Image.Image, preprocessing: Preprocessing) -> str | None:

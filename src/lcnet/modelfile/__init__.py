@@ -15,14 +15,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from .. import zoo
-from ..arch import BN_EPS, WIDTHS, Arch
+from .. import system, zoo
+from ..arch import BN_EPS, FAMILIES, MAX_DEPTH, Arch
 from ..config import ModelConfig, Quantization
 from ..errors import ModelFileError
 from ..files import write_atomically
 from ..labels import load_labels
 from ..text import one_line, plain, quoted, reason, shown
 from . import quantized
+from .branches import fused, is_branched
 from .description import FORMAT_VERSION as FORMAT_VERSION
 from .description import METADATA_KEY, classes_of, longest_header, parse_config, strict_json, write_config
 from .values import COUNTER, check_values, dtypes_of
@@ -31,6 +32,7 @@ __all__ = [
     "ModelFile",
     "check_shapes",
     "check_values",
+    "has_branches",
     "infer_arch",
     "is_pickled",
     "naming",
@@ -56,20 +58,28 @@ class ModelFile:
     weights: dict[str, np.ndarray]
 
 
-def read(path: str | os.PathLike[str], default: ModelConfig | None = None, mapped: bool = False) -> ModelFile:
+def read(
+    path: str | os.PathLike[str], default: ModelConfig | None = None, mapped: bool = False, branches: bool = False
+) -> ModelFile:
     """Read and check a model file; `default` describes a file that carries no description of its own.
 
-    `mapped`: the tensors are read-only views of the file on disk, for a reader that is done with them soon.
+    `mapped`: the tensors are read-only views of the file on disk, for a reader that is done with them soon. `branches`: those
+    of timm's file of a PP-LCNetV2 stay as they are; otherwise they are fused.
 
     Raises `ModelFileError` naming the file and what is wrong with it.
     """
     with naming(path), _open(path) as file:
         shapes = _shapes(file)
         config = _config_of(file, Path(path), shapes, default)
-        check_shapes(shapes, config.arch, config.quantization)
+        plain = METADATA_KEY not in (file.metadata() or {})
+        check_shapes(shapes, config.arch, config.quantization, plain and is_branched(shapes))
         _check_dtypes({key: file.get_slice(key).get_dtype() for key in shapes}, config)
         header = _header(path, config.arch.num_classes)
         weights = _mapped(path, header) if mapped else {key: file.get_tensor(key) for key in shapes}
+        check_values(weights, config)
+        if branches or not is_branched(weights):
+            return ModelFile(config, weights)
+        weights = fused(weights, config.arch, config.bn_eps)
         check_values(weights, config)
         return ModelFile(config, weights)
 
@@ -78,6 +88,12 @@ def read_config(path: str | os.PathLike[str], default: ModelConfig | None = None
     """Read the description alone, without the weights."""
     with naming(path), _open(path) as file:
         return _config_of(file, Path(path), _shapes(file), default)
+
+
+def has_branches(path: str | os.PathLike[str]) -> bool:
+    """Whether a file has the branches of a PP-LCNetV2's training, as timm's have. Raises `ModelFileError`."""
+    with naming(path), _open(path) as file:
+        return is_branched(_shapes(file))
 
 
 def write(path: str | os.PathLike[str], model: ModelFile) -> None:
@@ -100,9 +116,14 @@ def to_bytes(model: ModelFile) -> bytes:
     return data
 
 
-def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch, quantization: Quantization | None = None) -> None:
-    """Raise `ModelFileError` naming the tensors that are missing, unknown, or of another shape than `arch` needs."""
-    expected = arch.shapes()
+def check_shapes(
+    shapes: Mapping[str, tuple[int, ...]], arch: Arch, quantization: Quantization | None = None, branches: bool = False
+) -> None:
+    """Raise `ModelFileError` naming the tensors that are missing, unknown, or of another shape than `arch` needs.
+
+    `branches`: it needs those of training.
+    """
+    expected = arch.shapes(branches)
     if quantization:
         expected = {key: shape for key, (_, shape) in quantized.shapes(arch, quantization).items()}
     problems = [f"{k} is missing (expected {list(s)})" for k, s in expected.items() if k not in shapes]
@@ -122,21 +143,32 @@ def check_shapes(shapes: Mapping[str, tuple[int, ...]], arch: Arch, quantization
 
 
 def infer_arch(shapes: Mapping[str, tuple[int, ...]]) -> Arch:
-    """Find the network of the family whose tensors have these shapes; raises `ModelFileError` if none has."""
-    stem, head, classifier = (shapes.get(f"{k}.weight", ()) for k in ("conv_stem", "conv_head", "classifier"))
+    """Find the registered network whose tensors have these shapes; raises `ModelFileError` if none has."""
+    family = next((name for name, table in FAMILIES.items() if f"{table.stem[0]}.weight" in shapes), "lcnet")
+    keys = (FAMILIES[family].stem[0], "conv_head", "classifier")
+    stem, head, classifier = (shapes.get(f"{key}.weight", ()) for key in keys)
     if len(stem) != 4 or len(head) != 4:
         raise ModelFileError(_no_lcnet(shapes))
     classes = classifier[0] if len(classifier) == 2 else 0
-    for width in WIDTHS.values():
-        arch = Arch(width, stem[1], classes)
+    for name in FAMILIES[family].sizes:
+        arch = Arch.of(name, stem[1], classes)
         if (arch.stem_channels, arch.num_features) == (stem[0], head[1]):
-            return arch
-    raise ModelFileError(f"no LCNet has a stem of {stem[0]} and {head[1]} channels before the head")
+            return replace(arch, depths=_depths(shapes, family))
+    title = FAMILIES[family].title
+    raise ModelFileError(f"no {title} has a stem of {stem[0]} and {head[1]} channels before the head")
+
+
+def _depths(shapes: Mapping[str, tuple[int, ...]], family: str) -> tuple[int, ...]:
+    """How many blocks the stages have whose number the family leaves open; one of those that are missing."""
+    table = FAMILIES[family]
+    stages = [name for name, row in zip(table.stage_names, table.stages, strict=True) if row.depth is None]
+    counts = (len({key.split(".")[2] for key in shapes if key.startswith(f"{stage}.")}) for stage in stages)
+    return tuple(min(max(count, 1), MAX_DEPTH) for count in counts)
 
 
 def _no_lcnet(shapes: Mapping[str, tuple[int, ...]]) -> str:
     """Say why the tensors are no LCNet's: by other names, which `lcnet convert` knows, or another network's."""
-    if any(key.endswith((".conv_stem.weight", "conv1.conv.weight")) for key in shapes):
+    if any(key.endswith((".conv_stem.weight", "conv1.conv.weight", ".stem.0.conv.weight")) for key in shapes):
         return "its tensors have the names of a checkpoint: run `lcnet convert IN OUT.safetensors`"
     found = f"found {', '.join(quoted(key) for key in list(shapes)[:3])} and so on" if shapes else "found no tensors"
     return f"this is no LCNet in timm's keys: conv_stem.weight and conv_head.weight are needed, {found}"
@@ -247,7 +279,7 @@ def _header(path: str | os.PathLike[str], classes: int) -> dict[str, Any]:
 
 def _mapped(path: str | os.PathLike[str], header: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """View the tensors of a file that `_open` has validated, and of checked dtypes, without reading them."""
-    data = np.memmap(path, np.uint8, "r")
+    data = np.frombuffer(system.contents(path), np.uint8)
     start = 8 + int.from_bytes(data[:8].tobytes(), "little")
 
     def view(entry: Mapping[str, Any]) -> np.ndarray:  # whose other keys mean nothing

@@ -5,14 +5,15 @@ So is the slope of a hard-sigmoid: every gate of a folded network has 1/6.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..arch import Arch, Stride
+from ..arch import Arch, Conv, Stride
 from ..errors import InputError
 from . import ModelFile
-from .quantized import sloped
+from .quantized import CLASSIFIER, HEAD, STEM, sloped
 from .values import scale_and_bias
 
 FoldedLayer = tuple[np.ndarray, np.ndarray]  # weight, bias; float32
@@ -20,13 +21,18 @@ FoldedLayer = tuple[np.ndarray, np.ndarray]  # weight, bias; float32
 
 @dataclass(frozen=True)
 class FoldedBlock:
-    """One block: depthwise [C,1,k,k] and pointwise [N,C], each followed by the activation; squeeze-and-excite or none."""
+    """One block: depthwise [C,1,k,k] and one or two pointwise [N,C], each with the activation; squeeze-and-excite or none.
+
+    `shortcut`: the block's input is added behind the last activation.
+    """
 
     name: str
     strides: Stride
     depthwise: FoldedLayer
     squeeze_excite: tuple[FoldedLayer, FoldedLayer] | None  # reduce [C/4,C], expand [C,C/4]
     pointwise: FoldedLayer
+    pointwise2: FoldedLayer | None = None
+    shortcut: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,28 +53,25 @@ def fold(model: ModelFile) -> Folded:
     """
     if model.config.quantization:
         raise InputError("the model is quantised: its float weights are gone; take the file that it was made from")
-    weights, eps, arch = model.weights, model.config.bn_eps, model.config.arch
-
-    def folded(conv: str, bn: str) -> FoldedLayer:
-        scale, bias = scale_and_bias(weights, bn, eps)
-        w = weights[f"{conv}.weight"] * scale[:, None, None, None]
-        return w.astype(np.float32), bias.astype(np.float32)
-
-    def plain(name: str) -> FoldedLayer:
-        return _matrix((weights[f"{name}.weight"], weights[f"{name}.bias"]))
-
+    arch = model.config.arch
+    layers = {conv.layer: _folded(model.weights, conv, model.config.bn_eps) for conv in arch.convs()}
     blocks = []
     for name, block in arch.blocks():
         gates = None
         if block.se_channels:
-            gates = plain(f"{name}.se.conv_reduce"), sloped(plain(f"{name}.se.conv_expand"), arch.hard_sigmoid_slope)
-        depthwise, pointwise = folded(f"{name}.conv_dw", f"{name}.bn1"), folded(f"{name}.conv_pw", f"{name}.bn2")
-        blocks.append(FoldedBlock(name, block.strides, depthwise, gates, _matrix(pointwise)))
-    head = plain("conv_head") if arch.head_channels else None
-    classifier = plain("classifier") if arch.num_classes else None
-    return Folded(arch, folded("conv_stem", "bn1"), tuple(blocks), head, classifier)
+            gates = layers[f"{name}.se.conv_reduce"], sloped(layers[f"{name}.se.conv_expand"], arch.hard_sigmoid_slope)
+        depthwise, pointwise = layers[f"{name}.conv_dw"], layers[f"{name}.conv_pw"]
+        second = layers.get(f"{name}.conv_pw2")
+        blocks.append(FoldedBlock(name, block.strides, depthwise, gates, pointwise, second, block.shortcut))
+    return Folded(arch, layers[STEM], tuple(blocks), layers.get(HEAD), layers.get(CLASSIFIER))
 
 
-def _matrix(layer: FoldedLayer) -> FoldedLayer:
-    w, b = layer
-    return w.reshape(w.shape[:2]), b
+def _folded(weights: Mapping[str, np.ndarray], conv: Conv, eps: float) -> FoldedLayer:
+    """A layer with its batch norm in it, or with its own bias; what has no kernel as a matrix."""
+    w = weights[f"{conv.conv}.weight"]
+    if conv.norm:
+        scale, bias = scale_and_bias(weights, conv.norm, eps)
+        w, bias = (w * scale[:, None, None, None]).astype(np.float32), bias.astype(np.float32)
+    else:
+        bias = weights[f"{conv.conv}.bias"] if conv.bias else np.zeros(len(w), np.float32)
+    return w if conv.shape[2:] not in ((), (1, 1)) else w.reshape(w.shape[:2]), bias

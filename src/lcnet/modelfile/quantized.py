@@ -11,11 +11,13 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ..arch import HARD_SIGMOID_SLOPE, Arch
+from ..arch import HARD_SIGMOID_SLOPE, Arch, Conv
 from ..config import Quantization
 from ..errors import ModelFileError
 
 STEM, HEAD, CLASSIFIER = "conv_stem", "conv_head", "classifier"
+IN_BLOCKS = ("conv_dw", "conv_pw", "conv_pw2")
+GATE = ".se."
 DTYPES: dict[str, type[np.generic]] = {"I8": np.int8, "U8": np.uint8, "F32": np.float32, "I64": np.int64}
 SMALLEST_SCALE = 1e-30  # its reciprocal is still a float32
 LARGEST_SCALE = 1e30  # the same
@@ -39,12 +41,18 @@ class QuantizedLayer:
 
 FIELDS = tuple(field.name for field in fields(QuantizedLayer))
 AnyLayer = QuantizedLayer | tuple[np.ndarray, np.ndarray]
-Layers = dict[str, AnyLayer]  # by timm's module name; the gates of squeeze-and-excite are there too
+Layers = dict[str, AnyLayer]  # by the names of `Arch.convs`; the gates of squeeze-and-excite are there too
 
 
-def layers_of(unit: str) -> tuple[str, ...]:
+def unit_of(layer: str) -> str:
+    """The unit that a layer is int8 with: its block, the stem, the head or the classifier."""
+    unit, _, part = layer.rpartition(".")
+    return unit if part in IN_BLOCKS else layer
+
+
+def layers_of(arch: Arch, unit: str) -> tuple[str, ...]:
     """The layers of a unit that are int8 if it is."""
-    return (f"{unit}.conv_dw", f"{unit}.conv_pw") if unit.startswith("blocks.") else (unit,)
+    return tuple(conv.layer for conv in _convs(arch) if unit_of(conv.layer) == unit)
 
 
 def fields_of(layer: AnyLayer) -> tuple[np.ndarray, ...]:
@@ -55,22 +63,25 @@ def fields_of(layer: AnyLayer) -> tuple[np.ndarray, ...]:
 def shapes(arch: Arch, quantization: Quantization) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Every tensor of a quantised file: name -> (dtype as safetensors writes it, shape)."""
     out: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for name, weight, channels in _convs(arch):
-        kept = any(name in layers_of(unit) for unit in quantization.float_layers)
+    for conv in _convs(arch):
+        name, weight, kept = conv.layer, conv.shape, unit_of(conv.layer) in quantization.float_layers
         out[f"{name}.weight"] = ("F32" if kept else "I8"), weight
         out[f"{name}.bias"] = "F32", weight[:1]
         if not kept:
+            channels = weight[0] if name.endswith(".conv_dw") else weight[1]
             out[f"{name}.scale"] = "F32", weight[:1]
             out[f"{name}.input_scale"], out[f"{name}.input_zero"] = ("F32", (channels,)), ("U8", (channels,))
-    return out | {key: ("F32", shape) for key, shape in arch.shapes().items() if ".se." in key}
+    gates = (conv for conv in arch.convs() if GATE in conv.layer)
+    return out | {
+        f"{conv.layer}.{what}": ("F32", shape)
+        for conv in gates
+        for what, shape in (("weight", conv.shape), ("bias", conv.shape[:1]))
+    }
 
 
-def _convs(arch: Arch) -> Iterator[tuple[str, tuple[int, ...], int]]:
-    """(layer, shape of its weight, channels of its input) of everything that can be int8."""
-    for key, shape in arch.shapes().items():
-        if len(shape) > 1 and ".se." not in key:
-            depthwise = key.endswith("conv_dw.weight")
-            yield key.removesuffix(".weight"), shape, shape[0] if depthwise else shape[1]
+def _convs(arch: Arch) -> Iterator[Conv]:
+    """Everything that can be int8."""
+    return (conv for conv in arch.convs() if GATE not in conv.layer)
 
 
 def check_values(weights: Mapping[str, np.ndarray]) -> None:
@@ -129,9 +140,9 @@ def sloped(layer: tuple[np.ndarray, np.ndarray], slope: float) -> tuple[np.ndarr
 def to_weights(layers: Mapping[str, AnyLayer], arch: Arch) -> dict[str, np.ndarray]:
     """Take layers apart to the tensors of a quantised file, float weights in timm's shapes."""
     out: dict[str, np.ndarray] = {}
-    shapes = arch.shapes()
+    shapes = {conv.layer: conv.shape for conv in arch.convs()}
     for name, layer in layers.items():
         parts = vars(layer) if isinstance(layer, QuantizedLayer) else dict(zip(("weight", "bias"), layer, strict=True))
         out |= {f"{name}.{key}": value for key, value in parts.items()}
-        out[f"{name}.weight"] = out[f"{name}.weight"].reshape(shapes[f"{name}.weight"])
+        out[f"{name}.weight"] = out[f"{name}.weight"].reshape(shapes[name])
     return out

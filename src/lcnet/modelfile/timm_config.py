@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..arch import BN_EPS, STEM_CHANNELS, WIDTHS, Arch
+from ..arch import BN_EPS, FAMILIES, SIZES, Arch
 from ..config import Labels, ModelConfig, Preprocessing
 from ..errors import ModelFileError
 from ..labels import load_labels
@@ -32,6 +32,7 @@ HARMLESS_ARGS = (
     "feature_cfg",
     "device",
 )
+SECOND_HARMLESS_ARGS = ("num_classes", "in_chans", "drop_rate", "inference_mode", "feature_cfg", "device")
 
 
 def _average(value: Any, arch: Arch) -> bool:
@@ -50,8 +51,14 @@ def _off(value: Any, arch: Arch) -> bool:
     return not value
 
 
+def _relu(value: Any, arch: Arch) -> bool:
+    return str(value).lower() == "relu"
+
+
+Options = dict[str, tuple[str, Callable[[Any, Arch], bool]]]
+
 # The other model_args: what to expect, and whether a value says the same of the network as the runtime does.
-OPTIONS: dict[str, tuple[str, Callable[[Any, Arch], bool]]] = {
+OPTIONS: Options = {
     "global_pool": ("'avg'", _average),
     "act_layer": ("'hard_swish'", _hard_swish),
     "pad_type": ("''", _symmetric),
@@ -60,8 +67,19 @@ OPTIONS: dict[str, tuple[str, Callable[[Any, Arch], bool]]] = {
     "aa_layer": ("null", lambda value, arch: value is None),  # of '' timm makes a network without strides
     "features_only": ("false", _off),
     "pruned": ("false", _off),
-    "fix_stem": ("false", lambda value, arch: not value or arch.stem_channels == STEM_CHANNELS),
+    "fix_stem": ("false", lambda value, arch: not value or arch.stem_channels == FAMILIES["lcnet"].stem_channels),
 }
+# Those of PP-LCNetV2.
+SECOND_OPTIONS: Options = {
+    "global_pool": OPTIONS["global_pool"],
+    "act_layer": ("'relu'", _relu),
+    "scale": ("that of its name", lambda value, arch: value == arch.width),
+    "depths": ("those of its name", lambda value, arch: isinstance(value, (list, tuple)) and tuple(value) == arch.depths),
+    "head_hidden_size": ("1280", lambda value, arch: value == arch.head_channels),
+    "features_only": OPTIONS["features_only"],
+    "pruned": OPTIONS["pruned"],
+}
+_OF_FAMILY = {"lcnet": (OPTIONS, HARMLESS_ARGS), "lcnetv2": (SECOND_OPTIONS, SECOND_HARMLESS_ARGS)}
 
 
 def read_config_json(path: Path, classes: int) -> dict[str, Any]:
@@ -117,7 +135,7 @@ def _parts(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _check_plain(data: dict[str, Any]) -> None:
     cfg, args = _parts(data)
-    arch = Arch(_width(data.get("architecture")))
+    arch = Arch.of(_known(data.get("architecture")))
     _check_option("it", "global_pool", data.get("global_pool"), arch)
     check_options("model_args", args, arch)
     if cfg.get("label_offset"):  # timm cuts that many classes off the weights
@@ -130,15 +148,17 @@ def check_options(where: str, options: Mapping[str, Any], arch: Arch) -> None:
         _check_option(where, key, value, arch)
 
 
-def _width(name: Any) -> float:
-    arch = name.partition(".")[0] if isinstance(name, str) else name  # timm takes a name with a tag too
-    if arch not in WIDTHS:
-        raise ModelFileError(f"architecture {name!r} is not an LCNet{suggest(str(arch), list(WIDTHS))}")
-    return WIDTHS[arch]
+def _known(name: Any) -> str:
+    """The registered name in one that may have a tag too, as timm takes it."""
+    arch = name.partition(".")[0] if isinstance(name, str) else name
+    if arch not in SIZES:
+        raise ModelFileError(f"architecture {name!r} is not an LCNet{suggest(str(arch), list(SIZES))}")
+    return str(arch)
 
 
 def _check_option(where: str, key: str, value: Any, arch: Arch) -> None:
-    expected, same = OPTIONS.get(key, ("no such option", lambda value, arch: key in HARMLESS_ARGS))
+    options, harmless = _OF_FAMILY[arch.family]
+    expected, same = options.get(key, ("no such option", lambda value, arch: key in harmless))
     if not same(value, arch):
         raise _other(where, key, value, expected)
 
@@ -160,7 +180,7 @@ def _arch(data: dict[str, Any], found: Arch) -> Arch:
             raise ModelFileError(
                 f"model_args has {key}={args[key]!r:.60}, expected {value} as the weights have: save the model again"
             )
-    return Arch(_width(data["architecture"]), found.in_chans, classes)
+    return Arch.of(_known(data["architecture"]), found.in_chans, classes)
 
 
 def _preprocessing(cfg: dict[str, Any], arch: Arch) -> Preprocessing:
@@ -210,18 +230,23 @@ def pretrained_cfg(arch: Arch, pre: Preprocessing) -> dict[str, Any]:
         **{k: getattr(pre, k) for k in ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")},
         "num_classes": arch.num_classes,
         "pool_size": arch.feature_shapes(*pre.input_size[1:])[-1][1:],
-        "first_conv": "conv_stem",
+        "first_conv": arch.table.stem[0],
         "classifier": "classifier",
     }
 
 
-def to_config_json(config: ModelConfig) -> str:
-    """Return the `config.json` that timm would write beside a model's weights, and that `from_config_json` reads back."""
+def to_config_json(config: ModelConfig, fused: bool = False) -> str:
+    """Return the `config.json` that timm would write beside a model's weights, and that `from_config_json` reads back.
+
+    fused: the weights have no branches where timm expects some.
+    """
     arch, source = config.arch, str(config.provenance.get("source", ""))
     tag = source.removeprefix(f"{arch.name}.") if source.startswith(f"{arch.name}.") else ""
     top = {"architecture": arch.name, "num_classes": arch.num_classes, "num_features": arch.num_features}
     odd = (("bn_eps", config.bn_eps, BN_EPS), ("in_chans", arch.in_chans, 3))
-    args = {"model_args": {key: value for key, value, usual in odd if value != usual}}
+    args = {
+        "model_args": {key: value for key, value, usual in odd if value != usual} | ({"inference_mode": True} if fused else {})
+    }
     cfg = {"tag": tag, **pretrained_cfg(arch, config.preprocessing)}
     return json.dumps({**top, **_label_keys(config.labels), **args, "pretrained_cfg": cfg}, indent=2) + "\n"
 

@@ -41,16 +41,13 @@ def check_values(weights: Mapping[str, np.ndarray], config: ModelConfig) -> None
     if config.quantization:
         quantized.check_values(weights)
         return
-    for conv, norm in batch_norms(config.arch):
+    for conv, norm in batch_norms(config.arch, any(".dw_conv_list." in key for key in weights)):
         _check_folded(weights, conv, norm, config.bn_eps)
 
 
-def batch_norms(arch: Arch) -> Iterator[tuple[str, str]]:
+def batch_norms(arch: Arch, branches: bool = False) -> Iterator[tuple[str, str]]:
     """Every convolution that has a batch norm, and that."""
-    yield "conv_stem", "bn1"
-    for name, _ in arch.blocks():
-        yield f"{name}.conv_dw", f"{name}.bn1"
-        yield f"{name}.conv_pw", f"{name}.bn2"
+    yield from ((conv.conv, conv.norm) for conv in arch.convs(branches) if conv.norm)
 
 
 def scale_and_bias(weights: Mapping[str, np.ndarray], norm: str, eps: float) -> tuple[np.ndarray, np.ndarray]:

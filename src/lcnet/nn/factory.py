@@ -13,6 +13,7 @@ from torch import nn
 
 from ..arch import REDUCTIONS
 from ..errors import InputError
+from ..modelfile.branches import is_branched
 from ..text import suggest
 from .features import Indices
 from .layers import Style, activation
@@ -40,7 +41,8 @@ class ModelOptions:
     bn_eps: float | None = None
     bn_momentum: float = 0.1
     act_layer: str | Callable[..., nn.Module] | None = None
-    head_bias: bool = True
+    head_bias: bool | None = None  # None: as the family has it
+    inference_mode: bool = False  # lcnetv2: with one convolution in the place of each block's branches
 
     def __post_init__(self) -> None:
         self._check("in_chans", lambda n: isinstance(n, int) and n > 0, "a whole number above 0")
@@ -113,27 +115,31 @@ def create_model(
     chosen = ModelOptions.of(options)
     source = resolve(model_name, pretrained_cfg, pretrained_cfg_overlay, cache_dir)
     weights, bn_eps = read_weights(source, cache_dir) if pretrained else (None, source.bn_eps)
-    model = _build(source, chosen, bn_eps)
+    model = _build(source, chosen, bn_eps, branches=weights is None or is_branched(weights))
     if weights is not None:
         load_pretrained(model, weights)
+    if chosen.inference_mode:
+        model.fuse()
     if checkpoint_path:
         load_checkpoint(model, checkpoint_path)
     return model
 
 
-def _build(source: ModelSource, chosen: ModelOptions, bn_eps: float) -> Trunk:
+def _build(source: ModelSource, chosen: ModelOptions, bn_eps: float, branches: bool) -> Trunk:
     cfg = source.public_cfg
     classes = cfg["num_classes"] if chosen.num_classes is None else chosen.num_classes
     arch = replace(source.arch, in_chans=chosen.in_chans or cfg["input_size"][0], num_classes=classes)
     act_layer = activation(arch.activation if chosen.act_layer is None else chosen.act_layer)
-    style = Style(act_layer, chosen.bn_eps or bn_eps, chosen.bn_momentum, arch.hard_sigmoid_slope)
+    style = replace(Style.of(arch, chosen.bn_eps or bn_eps), act_layer=act_layer, bn_momentum=chosen.bn_momentum)
+    if chosen.act_layer is not None and arch.family != "lcnet":
+        style = replace(style, se_layer=act_layer)  # as timm has it
     model: Trunk
     if chosen.features_only:
-        model = LCNetFeatures(arch, style, chosen.out_indices, chosen.output_stride)
+        model = LCNetFeatures(arch, style, chosen.out_indices, chosen.output_stride, branches)
         dropped = ("num_classes", "classifier", "global_pool")
         model.default_cfg = {key: value for key, value in cfg.items() if key not in dropped}
     else:
-        model = LCNet(arch, style, chosen.global_pool, chosen.drop_rate, chosen.head_bias)
+        model = LCNet(arch, style, chosen.global_pool, chosen.drop_rate, chosen.head_bias, branches)
         model.default_cfg = cfg
     model.pretrained_cfg = cfg
     return model

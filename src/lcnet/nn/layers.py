@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..arch import BN_EPS, HARD_SIGMOID_SLOPE, Arch, Block, Stride
+from ..arch import BN_EPS, GATES, HARD_SIGMOID_SLOPE, Arch, Block, Stride
 from ..errors import InputError
 from ..text import suggest
 
@@ -61,11 +61,13 @@ class Style:
     bn_eps: float = BN_EPS
     bn_momentum: float = 0.1
     hard_sigmoid_slope: float = HARD_SIGMOID_SLOPE
+    gate_name: str = GATES[0]
+    se_layer: Callable[..., nn.Module] = nn.ReLU  # inside squeeze-and-excite
 
     @classmethod
     def of(cls, arch: Arch, bn_eps: float = BN_EPS) -> Style:
         """The style of a network of the family."""
-        return cls(activation(arch.activation), bn_eps, hard_sigmoid_slope=arch.hard_sigmoid_slope)
+        return cls(activation(arch.activation), bn_eps, hard_sigmoid_slope=arch.hard_sigmoid_slope, gate_name=arch.gate)
 
     def act(self) -> nn.Module:
         """Make an activation; not in place, for which autograd would copy the input: 4% of a training step."""
@@ -76,7 +78,9 @@ class Style:
         return nn.BatchNorm2d(channels, self.bn_eps, self.bn_momentum)
 
     def gate(self) -> nn.Module:
-        """Make a hard-sigmoid."""
+        """Make a hard-sigmoid, or a sigmoid."""
+        if self.gate_name == "sigmoid":
+            return nn.Sigmoid()
         usual = self.hard_sigmoid_slope == HARD_SIGMOID_SLOPE
         return nn.Hardsigmoid() if usual else SlopedHardsigmoid(self.hard_sigmoid_slope)
 
@@ -161,18 +165,19 @@ class GlobalPool(nn.Module):
         return f"pool_type={self.pool_type!r}"
 
 
-def initialize(model: nn.Module) -> None:
+def initialize(model: nn.Module, family: str = "lcnet") -> None:
     """Set fresh weights: convs normal with std sqrt(2/fan_out), the classifier uniform in +-1/sqrt(classes), biases 0.
 
-    The rule of TensorFlow's EfficientNet, which timm applies to this family; fan_out counts one group. Batch norms
-    already start as 1 and 0.
+    The rule of TensorFlow's EfficientNet, which timm applies to the first family; fan_out counts one group. In `lcnetv2`, as in
+    timm, it counts all groups, and the classifier is uniform in +-1/sqrt(inputs). Batch norms already start as 1 and 0.
     """
+    first = family == "lcnet"
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
-            fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
+            fan_out = math.prod(module.kernel_size) * module.out_channels // (module.groups if first else 1)
             nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
         elif isinstance(module, nn.Linear):
-            bound = 1 / math.sqrt(module.out_features)
+            bound = 1 / math.sqrt(module.out_features if first else module.in_features)
             nn.init.uniform_(module.weight, -bound, bound)
         else:
             continue

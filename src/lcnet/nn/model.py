@@ -1,13 +1,14 @@
-"""The LCNet classifier and the feature extractor, NCHW float tensors in and out, with timm's state-dict keys and order.
+"""The classifier and the feature extractor, NCHW float tensors in and out, with timm's state-dict keys and order.
 
-Owns the forward passes and the head. Weights and names come from elsewhere: see `factory` and `weights`.
+Owns the forward passes, the head, and how a family names its modules. Weights and the names of models come from elsewhere: see
+`factory` and `weights`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch.nn import functional
 
 from ..arch import Arch, Block, Stride
 from ..errors import InputError
+from .branched import BranchedSeparable, ConvNorm
 from .features import FeatureInfo, Indices, take_indices
 from .layers import DepthwiseSeparable, GlobalPool, Style, initialize
 
@@ -53,30 +55,96 @@ def _reduction(pair: Stride) -> int | Stride:
     return pair[0] if pair[0] == pair[1] else pair
 
 
-class Trunk(nn.Module):
-    """Stem and stages: what the classifier and the feature extractor share."""
+Modules = dict[str, nn.Module]
+Plan = list[list[Placed]]
 
-    def __init__(self, arch: Arch, style: Style, output_stride: int | None = None) -> None:
+
+class _First:
+    """How timm names the modules of the first family."""
+
+    @staticmethod
+    def modules(arch: Arch, plan: Plan, style: Style, branches: bool) -> Modules:
+        stem = nn.Conv2d(arch.in_chans, arch.stem_channels, 3, arch.stem_stride, padding=1, bias=False)
+        stages = (nn.Sequential(*(DepthwiseSeparable(p.block, p.strides, p.dilation, style) for p in stage)) for stage in plan)
+        return {"conv_stem": stem, "bn1": style.bn(arch.stem_channels), "act1": style.act(), "blocks": nn.Sequential(*stages)}
+
+    @staticmethod
+    def stem(x: Tensor, trunk: Any) -> Tensor:
+        return trunk.act1(trunk.bn1(trunk.conv_stem(x)))
+
+    @staticmethod
+    def stages(trunk: Any) -> list[nn.Module]:
+        return list(trunk.blocks)
+
+
+class _Second:
+    """How timm names those of PP-LCNetV2, whose first block is part of the stem."""
+
+    @staticmethod
+    def modules(arch: Arch, plan: Plan, style: Style, branches: bool) -> Modules:
+        (first,), *stages = ([BranchedSeparable(p.block, style, branches) for p in stage] for stage in plan)
+        stem = ConvNorm(arch.in_chans, arch.stem_channels, 3, style, arch.stem_stride)
+        return {"stem": nn.Sequential(stem, first), "stages": nn.Sequential(*(nn.Sequential(*stage) for stage in stages))}
+
+    @staticmethod
+    def stem(x: Tensor, trunk: Any) -> Tensor:
+        return trunk.stem[0](x)
+
+    @staticmethod
+    def stages(trunk: Any) -> list[nn.Module]:
+        return [trunk.stem[1], *trunk.stages]
+
+
+TREES: dict[str, type[_First] | type[_Second]] = {"lcnet": _First, "lcnetv2": _Second}
+
+
+class Trunk(nn.Module):
+    """Stem and stages: what the classifier and the feature extractor share.
+
+    branches: build the parallel depthwise convolutions of training, where the family has them; `fuse` makes one of them.
+    Without, the state dict has the tensors of `arch.shapes()`. Raises `InputError` for a family whose strides cannot be kept.
+    """
+
+    def __init__(self, arch: Arch, style: Style, output_stride: int | None = None, branches: bool = False) -> None:
         super().__init__()
-        self.arch = arch
+        if output_stride is not None and arch.family != "lcnet":
+            raise InputError(f"output_stride is {output_stride}, expected none: {arch.name} has no dilated form")
+        self.arch, self.style = arch, style
         self.pretrained_cfg: dict[str, Any] = {}
         self.default_cfg: dict[str, Any] = {}
-        self.conv_stem = nn.Conv2d(arch.in_chans, arch.stem_channels, 3, arch.stem_stride, padding=1, bias=False)
-        self.bn1 = style.bn(arch.stem_channels)
-        self.act1 = style.act()
         plan = place(arch, output_stride)
-        self.blocks = nn.Sequential(*(nn.Sequential(*(self._block(p, style) for p in stage)) for stage in plan))
+        for name, module in TREES[arch.family].modules(arch, plan, style, branches).items():
+            self.add_module(name, module)
         where = [(s, _reduction(plan[s][-1].reduction)) for s in arch.feature_stages]
         self.feature_info = FeatureInfo(
             [
-                {"index": i, "stage": s + 1, "reduction": r, "module": f"blocks.{s}", "num_chs": c}
+                {"index": i, "stage": s + 1, "reduction": r, "module": arch.table.stage_names[s], "num_chs": c}
                 for i, ((s, r), c) in enumerate(zip(where, arch.feature_channels, strict=True))
             ]
         )
 
-    @staticmethod
-    def _block(placed: Placed, style: Style) -> DepthwiseSeparable:
-        return DepthwiseSeparable(placed.block, placed.strides, placed.dilation, style)
+    @property
+    def stem_conv(self) -> nn.Conv2d:
+        """The first convolution."""
+        return cast(nn.Conv2d, self.get_submodule(self.arch.table.stem[0]))
+
+    @property
+    def bn_eps(self) -> float:
+        """The epsilon of the batch norms."""
+        return cast(nn.BatchNorm2d, self.get_submodule(self.arch.table.stem[1])).eps
+
+    def fuse(self) -> Self:
+        """Make one convolution of the branches in every block, in place: the form of model files, with the same answers."""
+        for module in self.modules():
+            if isinstance(module, BranchedSeparable):
+                module.reparameterize()
+        return self
+
+    def _stem(self, x: Tensor) -> Tensor:
+        return TREES[self.arch.family].stem(x, self)
+
+    def _stages(self) -> list[nn.Module]:
+        return TREES[self.arch.family].stages(self)
 
     @property
     def in_chans(self) -> int:
@@ -85,13 +153,16 @@ class Trunk(nn.Module):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """N,in_chans,H,W -> the last feature map: N,num_features and, with the usual strides, ceil(H/32),ceil(W/32)."""
-        return self.blocks(self.act1(self.bn1(self.conv_stem(x))))
+        x = self._stem(x)
+        for stage in self._stages():
+            x = stage(x)
+        return x
 
     def _collect(self, x: Tensor, taps: Sequence[int], stop_early: bool) -> tuple[Tensor, list[Tensor]]:
         """Run the trunk and keep the outputs of `taps` (0 the stem, s + 1 stage s), in the order of `taps`."""
-        x = self.act1(self.bn1(self.conv_stem(x)))
+        x = self._stem(x)
         kept = {0: x}
-        for number, stage in enumerate(self.blocks, 1):
+        for number, stage in enumerate(self._stages(), 1):
             if stop_early and number > max(taps):
                 break
             x = stage(x)
@@ -103,11 +174,13 @@ class Trunk(nn.Module):
 class LCNetFeatures(Trunk):
     """The trunk as a backbone for detection and segmentation: no head; the output is a list of feature maps."""
 
-    def __init__(self, arch: Arch, style: Style, out_indices: Indices = None, output_stride: int | None = None) -> None:
-        super().__init__(replace(arch, num_classes=0), style, output_stride)
+    def __init__(
+        self, arch: Arch, style: Style, out_indices: Indices = None, output_stride: int | None = None, branches: bool = False
+    ) -> None:
+        super().__init__(replace(arch, num_classes=0), style, output_stride, branches)
         self.feature_info = FeatureInfo(self.feature_info.info, out_indices)
         self.taps = self.feature_info.get("stage")
-        initialize(self)
+        initialize(self, arch.family)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """N,in_chans,H,W -> maps N,C,ceil(H/reduction),ceil(W/reduction), as many as `out_indices` asks for.
@@ -118,29 +191,36 @@ class LCNetFeatures(Trunk):
 
 
 class LCNet(Trunk):
-    """The classifier (PP-LCNet, arXiv 2109.15099): trunk, pooling, 1x1 conv, activation, dropout, linear.
+    """The classifier (PP-LCNet, arXiv 2109.15099, and PP-LCNetV2): trunk, pooling, 1x1 conv, activation, dropout, linear.
 
     Without a head (`arch.head_channels` 0) the pooled maps that `arch.classifier_input` names are the embeddings. `drop_rate`
-    is their dropout. Raises `InputError` if there are classes but no pooling.
+    is their dropout; `head_bias`: None: as `arch` says. Raises `InputError` if there are classes but no pooling.
     """
 
     def __init__(
-        self, arch: Arch, style: Style, global_pool: str = "avg", drop_rate: float = 0.0, head_bias: bool = True
+        self,
+        arch: Arch,
+        style: Style,
+        global_pool: str = "avg",
+        drop_rate: float = 0.0,
+        head_bias: bool | None = None,
+        branches: bool = False,
     ) -> None:
-        super().__init__(arch, style)
+        super().__init__(arch, style, branches=branches)
         self.drop_rate = drop_rate
         self.global_pool = GlobalPool(global_pool)
         self._last_pooling = global_pool or "avg"
         if arch.head_channels:
             pooled = self.num_features * self.global_pool.multiplier
-            self.conv_head: nn.Conv2d | None = nn.Conv2d(pooled, arch.head_channels, 1, bias=head_bias)
-            self.act2 = style.act()
+            bias = arch.head_bias if head_bias is None else head_bias
+            self.conv_head: nn.Conv2d | None = nn.Conv2d(pooled, arch.head_channels, 1, bias=bias)
+            self.act2 = style.act() if arch.head_activation == "same" else nn.Identity()
         else:
             self.conv_head = None
         self.flatten: nn.Module = nn.Flatten(1)
         self.classifier: nn.Module = nn.Identity()
         self.reset_classifier(arch.num_classes, global_pool)
-        initialize(self)
+        initialize(self, arch.family)
 
     @property
     def num_classes(self) -> int:
@@ -197,13 +277,14 @@ class LCNet(Trunk):
     def _linear(self, num_classes: int) -> nn.Module:
         if not num_classes:
             return nn.Identity()
-        like = self.conv_stem.weight
+        like = self.stem_conv.weight
         return nn.Linear(self.head_hidden_size, num_classes, device=like.device, dtype=like.dtype)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """N,num_features,H,W -> logits N,num_classes, or with `pre_logits` embeddings N,head_hidden_size.
 
-        Embeddings are taken after dropout, as timm does for this family. Without pooling they are N,head_hidden_size,H,W.
+        Embeddings are taken after dropout, as timm does for the first family, and before it in `lcnetv2`. Without pooling they
+        are N,head_hidden_size,H,W.
         Raises `InputError` if the classifier reads other maps too.
         """
         if len(self.arch.pooled_stages) > 1:
@@ -214,7 +295,10 @@ class LCNet(Trunk):
         x = torch.cat([self.global_pool(x) for x in maps], 1) if len(maps) > 1 else self.global_pool(maps[0])
         if self.conv_head is not None:
             x = self.act2(self.conv_head(x))
-        x = functional.dropout(self.flatten(x), self.drop_rate, self.training)
+        x = self.flatten(x)
+        if pre_logits and not self.arch.table.drops_embeddings:
+            return x
+        x = functional.dropout(x, self.drop_rate, self.training)
         return x if pre_logits else self.classifier(x)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -243,6 +327,6 @@ class LCNet(Trunk):
             raise InputError(f"output_fmt is {output_fmt!r}, expected 'NCHW': this network has no other layout")
         if stop_early and not intermediates_only:
             raise InputError("stop_early leaves no last map to return: use it with intermediates_only=True")
-        every = range(len(self.blocks) + 1) if extra_blocks else [row["stage"] for row in self.feature_info.info]
+        every = range(len(self.arch.stages) + 1) if extra_blocks else [row["stage"] for row in self.feature_info.info]
         x, maps = self._collect(x, [every[i] for i in take_indices(len(every), indices)], stop_early)
         return maps if intermediates_only else (x, maps)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import modelfile, zoo
-from ..arch import BN_EPS, WIDTHS, Arch
+from ..arch import BN_EPS, SIZES, Arch
 from ..config import ModelConfig, Preprocessing
 from ..convert import load_state_dict
 from ..errors import InputError, ModelFileError, WeightsError
@@ -89,7 +89,7 @@ def resolve(name: Name, description: Description, overlay: Fields, cache_dir: Na
     elif isinstance(description, str):
         source = _registered(f"{arch}.{description}")
     elif description:
-        source = _overlaid(ModelSource(Arch(WIDTHS[arch]), _cfg(Arch(WIDTHS[arch]), Preprocessing())), description)
+        source = _overlaid(ModelSource(Arch.of(arch), _cfg(Arch.of(arch), Preprocessing())), description)
     else:
         source = _registered(name)
     return _overlaid(source, overlay or {})
@@ -109,7 +109,7 @@ def read_weights(source: ModelSource, cache_dir: Name | None) -> tuple[Mapping[s
             f"the pretrained_cfg given for {source.cfg['architecture']} names no weights: expected "
             "file, state_dict or hf_hub_id in it, or pretrained=False for fresh ones"
         )
-    model = modelfile.read(*_locate(source.where, cache_dir))
+    model = modelfile.read(*_locate(source.where, cache_dir), branches=True)
     if model.config.quantization:
         raise ModelFileError(f"{source.where}: the model is quantised, expected float weights: take the file it was made from")
     return model.weights, model.config.bn_eps
@@ -117,7 +117,7 @@ def read_weights(source: ModelSource, cache_dir: Name | None) -> tuple[Mapping[s
 
 def _is_elsewhere(name: str) -> bool:
     """Whether `name` is a hub id, a folder or a file; a name that nobody knows is also left to the hub to refuse."""
-    known = name.partition(".")[0] in WIDTHS
+    known = name.partition(".")[0] in SIZES
     return not known or any(c in name for c in "/\\:") or name.endswith(".safetensors")
 
 

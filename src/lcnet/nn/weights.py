@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..config import Labels, ModelConfig, Preprocessing
 from ..convert import load_state_dict
 from ..errors import InputError, ModelFileError
+from ..modelfile.branches import fused
 from ..modelfile.values import COUNTER
 from .model import LCNet, LCNetFeatures, Trunk
 
@@ -38,8 +39,9 @@ def load_pretrained(model: Trunk, weights: Mapping[str, Any]) -> None:
         state = {key: value for key, value in state.items() if not key.startswith(HEAD)}
     elif model.arch.num_classes != model.pretrained_cfg.get("num_classes"):
         _keep_own_classifier(model, state)
-    if "conv_stem.weight" in state:
-        state["conv_stem.weight"] = adapt_stem(state["conv_stem.weight"], model.in_chans)
+    stem = f"{model.arch.table.stem[0]}.weight"
+    if stem in state:
+        state[stem] = adapt_stem(state[stem], model.in_chans)
     _load(model, state, "the pretrained weights")
 
 
@@ -74,8 +76,9 @@ def load_checkpoint(model: nn.Module, path: str | os.PathLike[str], use_ema: boo
 
 
 def to_weights(model: nn.Module) -> dict[str, np.ndarray]:
-    """Copy the state dict to numpy for `modelfile.write`: float32, and batch-norm's int64 counters."""
-    return {key: _array(value) for key, value in model.state_dict().items()}
+    """Copy the state dict to numpy for `modelfile.write`: float32, branches fused, and batch-norm's int64 counters."""
+    weights = {key: _array(value) for key, value in model.state_dict().items()}
+    return fused(weights, model.arch, model.bn_eps) if isinstance(model, Trunk) else weights
 
 
 def model_config(model: LCNet, preprocessing: Preprocessing | None = None, labels: Labels | None = None) -> ModelConfig:
@@ -84,10 +87,12 @@ def model_config(model: LCNet, preprocessing: Preprocessing | None = None, label
     Raises `InputError` for what the runtime does not have: other activations, another pooling or head conv.
     """
     _check_plain(model)
-    arch = replace(model.arch, activation=FILED[type(model.act1)])
+    arch = replace(model.arch, activation=FILED[type(model.style.act())])
+    if model.conv_head is not None:
+        arch = replace(arch, head_bias=model.conv_head.bias is not None)
     if preprocessing is None:
         preprocessing = Preprocessing.from_timm(model.pretrained_cfg).with_channels(model.in_chans)
-    return ModelConfig(arch, preprocessing, labels, bn_eps=model.bn1.eps)
+    return ModelConfig(arch, preprocessing, labels, bn_eps=model.bn_eps)
 
 
 def _check_plain(model: nn.Module) -> None:
@@ -96,9 +101,10 @@ def _check_plain(model: nn.Module) -> None:
     odd = []
     if model.global_pool.pool_type != "avg":
         odd.append(f"global_pool={model.global_pool.pool_type!r}")
-    if type(model.act1) not in FILED:
-        odd.append(f"act_layer={type(model.act1).__name__}")
-    if model.conv_head is not None and model.conv_head.bias is None:
+    act, inner = (type(make()) for make in (model.style.act_layer, model.style.se_layer))
+    if act not in FILED or inner is not nn.ReLU:
+        odd.append(f"act_layer={act.__name__}")
+    if model.conv_head is not None and model.conv_head.bias is None and model.arch.head_bias:
         odd.append("head_bias=False")
     if odd:
         raise InputError(f"a model file cannot hold {', '.join(odd)}: the runtime has only plain LCNets")

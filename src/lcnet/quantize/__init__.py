@@ -19,7 +19,7 @@ from ..dataset.reading import reading_of
 from ..errors import InputError, RefusedError
 from ..modelfile import ModelFile
 from ..modelfile.fold import fold
-from ..modelfile.quantized import Layers, layers_of, to_weights
+from ..modelfile.quantized import Layers, to_weights, unit_of
 from ..renamed import renamed
 from ..runtime import Classifier
 from ..sources.formats import MAX_PIXELS
@@ -188,8 +188,7 @@ class _QuantizeJob:
 
     def corrected(self, plain: Layers, kept: tuple[str, ...], x: np.ndarray) -> Layers:
         """The int8 layers, those of the parts `kept` replaced by float, with corrected biases."""
-        stay = {name for unit in kept for name in layers_of(unit)}
-        layers = {name: self.exact[name] if name in stay else tensors for name, tensors in plain.items()}
+        layers = {name: self.exact[name] if unit_of(name) in kept else tensors for name, tensors in plain.items()}
         if not self.options.bias_correction:
             return layers
         self.tell(f"correcting biases on {len(x)} pictures")

@@ -14,7 +14,7 @@ import numpy as np
 from ..arch import Arch
 from ..config import Preprocessing
 from ..modelfile.quantized import AnyLayer, Layers, QuantizedLayer
-from .network import Layer, Means, after, layers_in_order, pre_activation, with_mean
+from .network import Held, Layer, after, before, layers_in_order, pre_activation, with_mean
 
 MEMORY = 48 << 20  # bytes of the largest layer's float activations
 FEWEST = 16  # pictures, however large
@@ -36,9 +36,9 @@ def corrected(
     """
     out: Layers = dict(layers)
     want = have = np.ascontiguousarray(x.transpose(1, 2, 3, 0))
-    wanted: Means = ()
-    had: Means = ()
+    wanted = had = Held()
     for layer in layers_in_order(arch):
+        wanted, had = before(layer, want, wanted), before(layer, have, had)
         pre, found = (
             _in_chunks(layer, by_name[layer.name], state, preprocessing) for by_name, state in ((exact, want), (out, have))
         )

@@ -6,19 +6,23 @@ to the bit (docs/int8.md). Maps are [C,H,W,N], so that numpy's inner loops run o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from ..arch import Arch, Stride, conv_size
+from ..arch import Arch, Block, Stride, conv_size
 from ..config import Preprocessing
 from ..modelfile.fold import Folded
 from ..modelfile.quantized import CLASSIFIER, HEAD, STEM, AnyLayer, Layers, QuantizedLayer
 from .fma import fma
+from .sigmoid import sigmoid
 
 EXACT_TERMS = 512  # that many products of a code and a weight add up below 2^24: exact in float32, in any order
 SIXTH = np.float32(1 / 6)
+LOWEST = -0.375  # of hard-swish, at -1.5; gates and averages only bring it nearer to 0
 
 Dense = Callable[[AnyLayer, np.ndarray], np.ndarray]
 
@@ -37,9 +41,11 @@ class Layer:
     factor: int = 6
     strides: Stride = (1, 1)
     activation: str = "hard_swish"  # or relu, or none
-    gated: bool = False  # squeeze-and-excite follows
+    gate: str = ""  # of the squeeze-and-excite that follows: hard_sigmoid, sigmoid, or none
+    shortcut: bool = False  # the block's input is added
     pooled: bool = False  # the global average follows, behind those of earlier maps that are read too
     read: bool = False  # its global average is one of those; the map goes on
+    lowest: float = LOWEST  # no true value of its input is below
 
     @property
     def out_factor(self) -> int:
@@ -47,24 +53,45 @@ class Layer:
         return 6 if self.activation == "hard_swish" and not self.pooled else 1
 
 
-Means = tuple[np.ndarray, ...]  # of the maps so far that the classifier reads, [C,N]
+class Held(NamedTuple):
+    """What later layers read beside the output of the one before them."""
+
+    means: tuple[np.ndarray, ...] = ()  # of the maps so far that the classifier reads, [C,N]
+    block_input: np.ndarray | None = None  # of the block at hand
+
+
+NOTHING_HELD = Held()
 
 
 def layers_in_order(arch: Arch) -> list[Layer]:
     """All layers but squeeze-and-excite, in order."""
-    act, *read, last = arch.activation, *arch.pooled_blocks
-    factor = Layer("", "", "", activation=act).out_factor
+    act = arch.activation
     out = [Layer(STEM, "stem", STEM, 1, arch.stem_stride, act)]
+    lowest, read = LOWEST, []
     for name, block in arch.blocks():
-        gated = bool(block.se_channels)
-        out.append(Layer(f"{name}.conv_dw", "depthwise", name, factor, block.strides, act, gated=gated))
-        ends, goes_on = name == last, name in read
-        out.append(Layer(f"{name}.conv_pw", "pointwise", name, factor, activation=act, pooled=ends, read=goes_on))
+        out += _block_layers(arch, name, block, lowest)
+        lowest = LOWEST + (lowest if block.shortcut else 0)
+        read += [lowest] if name in arch.pooled_blocks else []
+    plain = arch.head_activation == "none"
     if arch.head_channels:
-        out.append(Layer(HEAD, "linear", HEAD, 1, activation=act))
+        out.append(Layer(HEAD, "linear", HEAD, 1, activation="none" if plain else act, lowest=min(read)))
+        lowest, read = (-math.inf if plain else LOWEST), []
     if arch.num_classes:
-        out.append(Layer(CLASSIFIER, "linear", CLASSIFIER, out[-1].out_factor, activation="none"))
+        lowest = min(read, default=lowest)
+        out.append(Layer(CLASSIFIER, "linear", CLASSIFIER, out[-1].out_factor, activation="none", lowest=lowest))
     return out
+
+
+def _block_layers(arch: Arch, name: str, block: Block, lowest: float) -> list[Layer]:
+    """The layers of one block, whose input is never below `lowest`."""
+    act, (*read, last) = arch.activation, arch.pooled_blocks
+    factor = Layer("", "", "", activation=act).out_factor
+    gate = arch.gate if block.se_channels else ""
+    depthwise = Layer(f"{name}.conv_dw", "depthwise", name, factor, block.strides, act, gate, lowest=lowest)
+    parts = ["conv_pw", "conv_pw2"] if block.mid_channels else ["conv_pw"]
+    first = [Layer(f"{name}.{part}", "pointwise", name, factor, activation=act) for part in parts]
+    end = replace(first[-1], shortcut=block.shortcut, pooled=name == last, read=name in read)
+    return [depthwise, *first[:-1], end]
 
 
 def float_layers(folded: Folded) -> Layers:
@@ -75,6 +102,8 @@ def float_layers(folded: Folded) -> Layers:
         if block.squeeze_excite:
             out[f"{block.name}.se.conv_reduce"], out[f"{block.name}.se.conv_expand"] = block.squeeze_excite
         out[f"{block.name}.conv_pw"] = block.pointwise
+        if block.pointwise2:
+            out[f"{block.name}.conv_pw2"] = block.pointwise2
     ends = ((HEAD, folded.head), (CLASSIFIER, folded.classifier))
     return out | {name: layer for name, layer in ends if layer}
 
@@ -87,11 +116,12 @@ def run(
     The last output is `outputs`' argument.
     """
     state = np.ascontiguousarray(x.transpose(1, 2, 3, 0))
-    means: Means = ()
+    held = Held()
     for layer in layers_in_order(arch):
-        out = after(layer, pre_activation(layer, layers[layer.name], state, preprocessing), layers, means)
+        held = before(layer, state, held)
+        out = after(layer, pre_activation(layer, layers[layer.name], state, preprocessing), layers, held)
         yield layer, state, out
-        state, means = out, with_mean(layer, out, means)
+        state, held = out, with_mean(layer, out, held)
 
 
 def forward(arch: Arch, layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, x: np.ndarray) -> np.ndarray:
@@ -128,23 +158,34 @@ def code(layer: Layer, tensors: QuantizedLayer, state: np.ndarray, preprocessing
     return np.clip(np.nan_to_num(codes, copy=False, nan=0.0), 0, 255, out=codes)
 
 
-def after(layer: Layer, pre: np.ndarray, layers: Mapping[str, AnyLayer], means: Means = ()) -> np.ndarray:
-    """Return the input of the next layer, `out_factor` times as large: the activation, then the gate or the global averages."""
+def before(layer: Layer, state: np.ndarray, held: Held) -> Held:
+    """What is to be kept of a layer's input."""
+    return held._replace(block_input=state) if layer.kind == "depthwise" else held
+
+
+def after(layer: Layer, pre: np.ndarray, layers: Mapping[str, AnyLayer], held: Held = NOTHING_HELD) -> np.ndarray:
+    """Return the input of the next layer, `out_factor` times as large: the activation, then what follows it.
+
+    That is the gate, the shortcut, or the global averages.
+    """
     if layer.activation == "none":
         return pre
     hard_swish = layer.activation == "hard_swish"
     out = pre * np.clip(pre + np.float32(3), 0, 6) if hard_swish else np.maximum(pre, np.float32(0))
     factor = 6 if hard_swish else 1
-    if layer.gated:
+    if layer.gate:
         reduce, expand = (layers[f"{layer.unit}.se.{name}"] for name in ("conv_reduce", "conv_expand"))
         dense = _sequential if isinstance(layers[layer.name], QuantizedLayer) else _dense
-        return out * _gate(mean(out, factor), reduce, expand, dense)[:, None, None]
-    return np.concatenate([*means, mean(out, factor)]) if layer.pooled else out
+        return out * _gates(layer.gate, mean(out, factor), reduce, expand, dense)[:, None, None]
+    if layer.shortcut:
+        assert held.block_input is not None
+        out = out + held.block_input
+    return np.concatenate([*held.means, mean(out, factor)]) if layer.pooled else out
 
 
-def with_mean(layer: Layer, out: np.ndarray, means: Means) -> Means:
-    """The averages for the classifier, behind a layer and its output."""
-    return (*means, mean(out, layer.out_factor)) if layer.read else means
+def with_mean(layer: Layer, out: np.ndarray, held: Held) -> Held:
+    """What is to be kept behind a layer and its output."""
+    return held._replace(means=(*held.means, mean(out, layer.out_factor))) if layer.read else held
 
 
 def mean(out: np.ndarray, factor: int = 6) -> np.ndarray:
@@ -158,9 +199,10 @@ def mean(out: np.ndarray, factor: int = 6) -> np.ndarray:
     return total * np.float32(1 / (factor * out.shape[1] * out.shape[2]))
 
 
-def _gate(means: np.ndarray, reduce: AnyLayer, expand: AnyLayer, dense: Dense) -> np.ndarray:
+def _gates(kind: str, means: np.ndarray, reduce: AnyLayer, expand: AnyLayer, dense: Dense) -> np.ndarray:
     hidden = np.maximum(dense(reduce, means), np.float32(0))
-    return np.clip(dense(expand, hidden) + np.float32(3), 0, 6) * SIXTH
+    sums = dense(expand, hidden)
+    return sigmoid(sums) if kind == "sigmoid" else np.clip(sums + np.float32(3), 0, 6) * SIXTH
 
 
 def _dense(tensors: AnyLayer, x: np.ndarray) -> np.ndarray:

@@ -13,10 +13,9 @@ import numpy as np
 from ..arch import Arch
 from ..config import Preprocessing
 from ..modelfile.quantized import STEM, AnyLayer
-from .network import Layer, run
+from .network import LOWEST, Layer, run
 
 BINS = 1024
-LOWEST = -0.375  # of hard-swish, at -1.5; gates and averages only bring it nearer to 0
 HEADROOM = 1.25  # times the largest value seen: other pictures have larger ones
 HEADROOM_POOLED = 1.5  # after the average a channel has one value a picture: the largest seen says less
 FLOOR = 1 / 64  # of the layer's median range: a channel that was silent on the calibration pictures may speak on others
@@ -85,7 +84,7 @@ def choose(layer: Layer, histogram: Histogram, method: str) -> tuple[np.ndarray,
         lo, hi = _widened(histogram, HEADROOM_POOLED)
     else:
         lo, hi = METHODS[method](histogram)
-    lo = np.clip(lo.astype(np.float64), LOWEST, 0)
+    lo = np.clip(lo.astype(np.float64), layer.lowest, 0)
     hi = np.maximum(hi.astype(np.float64), 0)
     return lo, np.maximum(hi, FLOOR * max(float(np.median(hi - lo)), 1e-6) + lo)
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..arch import Arch
 from ..config import Preprocessing
 from ..modelfile.quantized import AnyLayer
-from .network import Layer, Means, after, layers_in_order, outputs, pre_activation, run, with_mean
+from .network import Held, Layer, after, before, layers_in_order, outputs, pre_activation, run, with_mean
 
 CHUNK = 8  # pictures whose activations of all layers are in memory
 MOST_FLOAT = 3  # parts; where more are needed, int8 is not for this network
@@ -60,10 +60,10 @@ def _with_each(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """The float outputs, and those with each unit in int8: what comes before the unit is computed once for all."""
     order, inputs = layers_in_order(arch), {}
-    means: Means = ()
+    held = Held()
     for layer, state, out in run(arch, exact, preprocessing, x):
-        inputs[layer.name], last = (state, means), out
-        means = with_mean(layer, out, means)
+        inputs[layer.name], last = (state, held), out
+        held = with_mean(layer, out, held)
     found = []
     for unit in units:
         first = next(i for i, layer in enumerate(order) if layer.unit == unit)
@@ -77,11 +77,12 @@ def _power(values: np.ndarray) -> float:
 
 
 def _finish(
-    order: list[Layer], layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, state: np.ndarray, means: Means
+    order: list[Layer], layers: Mapping[str, AnyLayer], preprocessing: Preprocessing, state: np.ndarray, held: Held
 ) -> np.ndarray:
     for layer in order:
-        state = after(layer, pre_activation(layer, layers[layer.name], state, preprocessing), layers, means)
-        means = with_mean(layer, state, means)
+        held = before(layer, state, held)
+        state = after(layer, pre_activation(layer, layers[layer.name], state, preprocessing), layers, held)
+        held = with_mean(layer, state, held)
     return outputs(order[-1], state)
 
 

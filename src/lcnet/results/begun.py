@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .. import system
 from ..errors import InputError
 from ..text import plain
 
@@ -30,13 +31,11 @@ def beside(path: Path, ending: str) -> Path:
 
 def locked(path: Path) -> BinaryIO:
     """Open `FILE.resume` for this process alone; a killed process leaves no lock behind. Raises `InputError`."""
-    import fcntl
-
     companion = beside(path, ".resume")
     while True:
         file = opened(companion, new=False)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            system.lock(file.fileno())
         except BlockingIOError:
             file.close()
             raise InputError(f"{plain(path)} is being written by another process: wait, or choose another --output") from None
@@ -105,8 +104,7 @@ def _text(value: Any) -> str:
 
 def opened(path: Path, new: bool) -> BinaryIO:
     """Open to read and write, without a buffer, creating it if need be."""
-    flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if new else 0)
-    return os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
+    return os.fdopen(system.opened(path, new), "r+b", buffering=0)
 
 
 def replace(file: BinaryIO, data: bytes) -> None:

@@ -174,8 +174,8 @@ class Classifier:
     def feature_maps(self, images: Any, out_indices: Sequence[int] | None = None) -> list[np.ndarray]:
         """Return feature maps float32 [N,C,H,W] of strides 2, 4, 8, 16, 32 (timm's `features_only=True` output).
 
-        A network with other strides has one for each of `arch.reductions`. out_indices picks among them, in that order;
-        negative ones count from the end.
+        A network with other strides has one for each of `arch.reductions`, and a PP-LCNetV2 none of stride 2. out_indices
+        picks among them, in that order; negative ones count from the end.
         """
         wanted = self._indices(out_indices)
         parts = [self._maps(x, wanted) for x in self._batches(images)]

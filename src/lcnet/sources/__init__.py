@@ -23,7 +23,9 @@ MAX_PATH = 1 << 16  # bytes of one line of a list
 _CHUNK = 1 << 16
 
 
-def find(images: Any, recursive: bool = False, max_member: int = MAX_MEMBER, passed: Passed | None = None) -> Iterable[Any]:
+def find(
+    images: Any, recursive: bool = False, max_member: int = MAX_MEMBER, passed: Passed | None = None, also: str = ""
+) -> Iterable[Any]:
     """Find the pictures in what is given, lazily: one source, or an iterable of them, which may never end.
 
     A path may be a file, a folder (the pictures in it by their suffix, with `recursive` also below it, without hidden
@@ -37,15 +39,15 @@ def find(images: Any, recursive: bool = False, max_member: int = MAX_MEMBER, pas
             return [images]
         images = [images]
     passed = Passed() if passed is None else passed
-    return _pictures(_files(images, recursive, passed), max_member, passed)
+    return _pictures(_files(images, recursive, passed, also=also), max_member, passed)
 
 
 def find_listed(
-    paths: Iterable[str], recursive: bool = False, max_member: int = MAX_MEMBER, passed: Passed | None = None
+    paths: Iterable[str], recursive: bool = False, max_member: int = MAX_MEMBER, passed: Passed | None = None, also: str = ""
 ) -> Iterator[Any]:
     """Find the pictures that a list names, as `find` does, but take `*`, `?` and `[` as parts of a name."""
     passed = Passed() if passed is None else passed
-    return _pictures(_files(paths, recursive, passed, globs=False), max_member, passed)
+    return _pictures(_files(paths, recursive, passed, globs=False, also=also), max_member, passed)
 
 
 def count(paths: Iterable[Any], recursive: bool = False) -> int | None:
@@ -123,16 +125,16 @@ def _pictures(files: Iterable[Any], max_member: int, passed: Passed) -> Iterator
             yield source
 
 
-def _files(images: Iterable[Any], recursive: bool, passed: Passed, globs: bool = True) -> Iterator[Any]:
+def _files(images: Iterable[Any], recursive: bool, passed: Passed, globs: bool = True, also: str = "") -> Iterator[Any]:
     """Expand folders and globs; archives stay what they are."""
     for source in images:
         if not isinstance(source, (str, os.PathLike)):
             yield source
         elif globs and _is_pattern(source):
-            yield from _matches(os.fspath(source), recursive, passed)
+            yield from _matches(os.fspath(source), recursive, passed, also)
         else:
             # A Path would keep a trace of every name: pathlib interns them.
-            yield from _walk(source, recursive, passed) if os.path.isdir(source) else [source]  # noqa: PTH112
+            yield from _walk(source, recursive, passed, also) if os.path.isdir(source) else [source]  # noqa: PTH112
 
 
 def _is_pattern(path: Any) -> bool:
@@ -140,16 +142,16 @@ def _is_pattern(path: Any) -> bool:
     return any(c in text for c in "*?[") and not os.path.lexists(text)
 
 
-def _matches(pattern: str, recursive: bool, passed: Passed) -> Iterator[Any]:
+def _matches(pattern: str, recursive: bool, passed: Passed, also: str) -> Iterator[Any]:
     from glob import iglob
 
     matches = sorted(iglob(pattern, recursive=True))  # noqa: PTH207  # pathlib refuses absolute patterns
     if not matches:
         yield problem(pattern, "no file matches this pattern", hides=True)
-    yield from _files(map(Path, matches), recursive, passed, globs=False)
+    yield from _files(map(Path, matches), recursive, passed, globs=False, also=also)
 
 
-def _walk(top: Any, recursive: bool, passed: Passed) -> Iterator[Any]:
+def _walk(top: Any, recursive: bool, passed: Passed, also: str) -> Iterator[Any]:
     """Yield the pictures of a folder, sorted, then those of its folders; each real folder once, whatever links there are."""
     seen: set[tuple[int, int]] = set()
     folders = [Path(top)]
@@ -160,7 +162,7 @@ def _walk(top: Any, recursive: bool, passed: Passed) -> Iterator[Any]:
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
-            names, below = _entries(folder, passed)
+            names, below = _entries(folder, passed, also)
         except OSError as error:
             yield problem(str(folder), f"this folder cannot be read: {reason(error)}", str(folder), hides=True)
             continue
@@ -171,7 +173,7 @@ def _walk(top: Any, recursive: bool, passed: Passed) -> Iterator[Any]:
             passed.leave(str(folder))
 
 
-def _entries(folder: Path, passed: Passed) -> tuple[list[str], list[str]]:
+def _entries(folder: Path, passed: Passed, also: str) -> tuple[list[str], list[str]]:
     """The names of the pictures in a folder and of the folders in it, both sorted."""
     names, below = [], []
     with os.scandir(folder) as entries:
@@ -180,11 +182,15 @@ def _entries(folder: Path, passed: Passed) -> tuple[list[str], list[str]]:
                 continue
             if entry.is_dir():
                 below.append(entry.name)
-            elif is_picture(entry.name) and (entry.is_file() or is_broken(entry)):  # a broken link is told when it is read
+            elif _is_taken(entry.name, also) and (entry.is_file() or is_broken(entry)):  # a broken link is told when it is read
                 names.append(entry.name)
             else:
                 passed.add(entry.name, special=not (entry.is_file() or is_broken(entry)))
     return sorted(names), sorted(below)
+
+
+def _is_taken(name: str, also: str) -> bool:
+    return is_picture(name) or (bool(also) and name.lower().endswith(also))
 
 
 def is_broken(entry: os.DirEntry[str]) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import select
 import stat
 import sys
 from io import BytesIO
 from typing import BinaryIO
 
+from .. import system
 from ..errors import ImageError
 
 WRITER = 10.0  # seconds until a named pipe has a writer that writes
@@ -45,7 +45,7 @@ def _at_once(path: str, flags: int) -> int:
     mode = os.stat(path).st_mode  # noqa: PTH116
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISFIFO(mode)):
         raise ImageError("it is a device or socket: expected a file or a pipe")  # to open one may already do something
-    return os.open(path, flags | os.O_NONBLOCK)  # a named pipe without a writer is opened for ever otherwise
+    return system.at_once(path, flags)
 
 
 def _is_anonymous(path: str | os.PathLike[str]) -> bool:
@@ -55,10 +55,9 @@ def _is_anonymous(path: str | os.PathLike[str]) -> bool:
 
 def _drained(number: int, patience: float) -> bytes:
     parts: list[bytes] = []
-    waiting, size = select.poll(), 0
-    waiting.register(number, select.POLLIN)
+    size = 0
     while True:
-        if not waiting.poll(1000 * patience):
+        if not system.readable(number, patience):
             raise ImageError(f"nothing came through this pipe for {patience:g} seconds: start what writes to it first")
         try:
             part = os.read(number, _STEP)

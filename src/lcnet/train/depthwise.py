@@ -64,7 +64,8 @@ class DepthwiseConv2d(nn.Conv2d):
         """N,C,H,W -> N,C,ceil(H/down),ceil(W/across), by the strides."""
         if torch.compiler.is_compiling() or not (torch.is_grad_enabled() and _fits(self, x)):
             return super().forward(x)
-        return _Depthwise.apply(x, self.weight, self.stride)
+        out: Tensor = _Depthwise.apply(x, self.weight, self.stride)
+        return out if self.bias is None else out + self.bias[:, None, None]
 
 
 def _fits(layer: nn.Conv2d, x: Tensor) -> bool:

@@ -250,8 +250,8 @@ def layer_scales(names: list[str], decay: float) -> dict[str, float]:
 
 
 def _layer(name: str) -> str:
-    block = re.match(r"blocks\.\d+\.\d+", name)
+    block = re.match(r"(?:blocks|stages)\.\d+\.\d+|stem\.1", name)
     if block:
         return block[0]
     first = name.split(".")[0]
-    return {"conv_stem": "stem", "bn1": "stem", "classifier": "classifier"}.get(first, "head")
+    return {"conv_stem": "stem", "bn1": "stem", "stem": "stem", "classifier": "classifier"}.get(first, "head")

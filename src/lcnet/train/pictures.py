@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arch import WIDTHS
+from ..arch import SIZES
 from ..cpus import usable_cpus
 from ..dataset import Dataset, open_dataset, split
 from ..dataset.reading import reading_of
@@ -63,7 +63,7 @@ def _val_fraction(pictures: int, options: TrainOptions) -> float:
     """A tenth by default; where the start is measured too, more of few pictures, of which it takes some to tell two apart."""
     if options.val_fraction is not None:
         return options.val_fraction
-    return SHARE if options.model in WIDTHS else max(SHARE, min(LARGEST_SHARE, ENOUGH / max(pictures, 1)))
+    return SHARE if options.model in SIZES else max(SHARE, min(LARGEST_SHARE, ENOUGH / max(pictures, 1)))
 
 
 def fitting(recipe: Recipe, train: Dataset, divisor: int, note: Callable[[str], None]) -> Recipe:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..arch import WIDTHS
+from ..arch import SIZES
 from ..errors import InputError
 from ..text import suggest
 from .recipe import Recipe, parse_settings
@@ -188,7 +188,7 @@ RECIPES: dict[str, Published] = {
 
 def default_for(model: str) -> str:
     """The recipe for a start of this name: trained weights are tuned, random ones are trained."""
-    return "quick" if model in WIDTHS else "finetune"
+    return "quick" if model in SIZES else "finetune"
 
 
 def recipe(name_or_path: str | Path, settings: Iterable[str] = ()) -> Recipe:

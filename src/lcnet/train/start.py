@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 
 from .. import zoo
-from ..arch import WIDTHS
+from ..arch import SIZES
 from ..config import Decision, Labels, ModelConfig, Preprocessing
 from ..dataset import Dataset
 from ..errors import InputError, ModelFileError
@@ -88,7 +88,7 @@ def placed(name: str) -> str:
 
 def is_random(name: str) -> bool:
     """Whether a start of this name has random weights."""
-    return name in WIDTHS
+    return name in SIZES
 
 
 def _settled(recipe: Recipe, own: Preprocessing) -> Recipe:

@@ -164,14 +164,28 @@ int main() {
       equals_the_reference(weights, tables, height, width, made.name);
     bf16_is_near(weights, tables, made.name);
   }
-  const Weights weights(rng, lcnet_shape(8, 3));
+  for (const Made& made : {v2_shape(8, 3), v2_shape(20, 1)}) {
+    const Weights weights(rng, made);
+    for (const auto& [height, width] : {std::pair<size_t, size_t>{64, 64}, {35, 98}, {130, 33}})
+      equals_the_reference(weights, tables, height, width, made.name);
+    bf16_is_near(weights, tables, made.name);
+  }
+  for (const Made& made : mixed_shapes()) {
+    const Weights weights(rng, made);
+    for (const auto& [height, width] : {std::pair<size_t, size_t>{48, 50}, {33, 41}})
+      equals_the_reference(weights, tables, height, width, made.name);
+    bf16_is_near(weights, tables, made.name);
+  }
+  const Weights weights(rng, lcnet_shape(8, 3)), v2(rng, v2_shape(8, 3));
   for (const auto& [name, kernels] : tables) {
     for (size_t threads : {1, 2}) {
       Engine engine(*kernels, weights.source, threads);
       hot_path_allocates_nothing(engine, 64, "");
     }
-    batches_change_nothing(*kernels, weights, lcnet::Precision::f32);
-    if (kernels->bf16) batches_change_nothing(*kernels, weights, lcnet::Precision::bf16);
+    for (const Weights* w : {&weights, &v2}) {
+      batches_change_nothing(*kernels, *w, lcnet::Precision::f32);
+      if (kernels->bf16) batches_change_nothing(*kernels, *w, lcnet::Precision::bf16);
+    }
   }
   for (const auto& table : tables) std::printf("%s: whole networks equal the scalar ones\n", table.first.c_str());
 }

@@ -21,12 +21,15 @@ class Weights {
     source.stem = spatial(made.stem, made.in_chans, 3);
     source.feature_maps = made.feature_maps;
     source.stem_stride = made.stem_stride, source.activation = made.activation, source.pooled = made.pooled;
+    source.gate = made.gate, source.plain_head = made.plain_head;
     size_t in = made.stem;
     for (const MadeBlock& block : made.blocks) {
       lcnet::BlockSource b{};
       b.depthwise = spatial(in, 1, block.kernel);
       b.stride = block.stride;
-      b.pointwise = dense(in, block.channels);
+      if (block.mid) b.mid = dense(in, block.mid);
+      b.pointwise = dense(block.mid ? block.mid : in, block.channels);
+      b.shortcut = block.shortcut;
       if ((b.se = block.se)) b.reduce = dense(in, in / 4), b.expand = dense(in / 4, in);
       source.blocks.push_back(b);
       in = block.channels;
@@ -68,12 +71,13 @@ class FloatReference {
     };
     x = conv(x, net.stem, net.stem_stride, false, net.activation);
     for (size_t i = 0; i < net.blocks.size(); ++i) {
-      x = block(x, net.blocks[i], net.activation);
+      x = block(x, net.blocks[i], net);
       if (has(net.feature_maps, i + 1)) out.maps.push_back(x.values);
       if (has(net.pooled, i + 1) || (net.pooled.empty() && i + 1 == net.blocks.size()))
         for (float mean : means(x)) out.embedding.push_back(mean);
     }
-    if (net.head.out) out.embedding = activated(dense(out.embedding, net.head), net.activation);
+    if (net.head.out) out.embedding = dense(out.embedding, net.head);
+    if (net.head.out && !net.plain_head) out.embedding = activated(out.embedding, net.activation);
     if (net.classifier.out) out.logits = dense(out.embedding, net.classifier);
     return out;
   }
@@ -112,22 +116,35 @@ class FloatReference {
     return out;
   }
 
-  static Tensor block(const Tensor& x, const lcnet::BlockSource& b, lcnet::Activation act) {
-    Tensor y = conv(x, b.depthwise, b.stride, true, act);
+  static float gate(float x, lcnet::Activation act) {
+    if (act == lcnet::Activation::sigmoid) return static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(x))));
+    return lcnet::hsigmoid6(x) / 6.0f;
+  }
+
+  static Tensor pointwise(const Tensor& x, const lcnet::Dense& d, lcnet::Activation act) {
+    const size_t pixels = x.height * x.width;
+    Tensor out{d.out, x.height, x.width, std::vector<float>(d.out * pixels)};
+    for (size_t p = 0; p < pixels; ++p) {
+      std::vector<float> pixel(x.channels);
+      for (size_t c = 0; c < x.channels; ++c) pixel[c] = x.values[c * pixels + p];
+      const std::vector<float> values = activated(dense(pixel, d), act);
+      for (size_t o = 0; o < values.size(); ++o) out.values[o * pixels + p] = values[o];
+    }
+    return out;
+  }
+
+  static Tensor block(const Tensor& x, const lcnet::BlockSource& b, const lcnet::NetworkSource& net) {
+    Tensor y = conv(x, b.depthwise, b.stride, true, net.activation);
     const size_t pixels = y.height * y.width;
     if (b.se) {
       std::vector<float> squeezed = dense(means(y), b.reduce);
       for (float& v : squeezed) v = std::max(v, 0.0f);
       const std::vector<float> gates = dense(squeezed, b.expand);
-      for (size_t i = 0; i < y.values.size(); ++i) y.values[i] *= lcnet::hsigmoid6(gates[i / pixels]) / 6.0f;
+      for (size_t i = 0; i < y.values.size(); ++i) y.values[i] *= gate(gates[i / pixels], net.gate);
     }
-    Tensor out{b.pointwise.out, y.height, y.width, std::vector<float>(b.pointwise.out * pixels)};
-    for (size_t p = 0; p < pixels; ++p) {
-      std::vector<float> pixel(y.channels);
-      for (size_t c = 0; c < y.channels; ++c) pixel[c] = y.values[c * pixels + p];
-      const std::vector<float> values = activated(dense(pixel, b.pointwise), act);
-      for (size_t o = 0; o < values.size(); ++o) out.values[o * pixels + p] = values[o];
-    }
-    return out;
+    if (b.mid.out) y = pointwise(y, b.mid, net.activation);
+    y = pointwise(y, b.pointwise, net.activation);
+    for (size_t i = 0; b.shortcut && i < y.values.size(); ++i) y.values[i] += x.values[i];
+    return y;
   }
 };

@@ -129,7 +129,13 @@ int main() {
     for (const auto& [height, width] : {std::pair<size_t, size_t>{32, 32}, {33, 40}, {47, 35}, {34, 98}})
       whole(made, height, width, weights);
   }
-  for (const Made& made : other_shapes()) {
+  const auto more = [] {
+    std::vector<Made> shapes = mixed_shapes();
+    for (size_t width : {8, 20}) shapes.push_back(v2_shape(width, 3));
+    for (const Made& made : other_shapes()) shapes.push_back(made);
+    return shapes;
+  };
+  for (const Made& made : more()) {
     const Int8Weights weights = fitted(made);
     for (const auto& [height, width] : {std::pair<size_t, size_t>{48, 98}, {33, 41}}) whole(made, height, width, weights);
   }

@@ -24,6 +24,7 @@ class Int8Weights {
     source.stem = spatial(made.stem, made.in_chans, 3, made.in_chans);
     source.feature_maps = made.feature_maps;
     source.stem_stride = made.stem_stride, source.activation = made.activation, source.pooled = made.pooled;
+    source.gate = made.gate, source.plain_head = made.plain_head;
     float* mean = floats(made.in_chans, 0.0f);
     for (size_t c = 0; c < made.in_chans; ++c) mean[c] = static_cast<float>(source.stem.in_zero[c]) + 0.3f;
     source.mean_255 = mean;
@@ -32,7 +33,9 @@ class Int8Weights {
       lcnet::Int8BlockSource b{};
       b.depthwise = spatial(in, 1, block.kernel, in);
       b.stride = block.stride;
-      b.pointwise = dense(in, block.channels);
+      if (block.mid) b.mid = dense(in, block.mid);
+      b.pointwise = dense(block.mid ? block.mid : in, block.channels);
+      b.shortcut = block.shortcut;
       if ((b.se = block.se)) b.reduce = plain(in, in / 4), b.expand = plain(in / 4, in);
       source.blocks.push_back(b);
       in = block.channels;
@@ -110,9 +113,10 @@ struct Int8Reference {
 
   void head(const std::vector<float>& pooled) {
     embedding = pooled;
-    if (net.head.out) embedding = dense(code(pooled, net.head, 1), net.head, true);
-    if (net.classifier.out) logits = dense(code(embedding, net.classifier, net.head.out ? times() : 1), net.classifier, false);
-    if (net.head.out)
+    const bool six = net.head.out && !net.plain_head;
+    if (net.head.out) embedding = dense(code(pooled, net.head, 1), net.head, six);
+    if (net.classifier.out) logits = dense(code(embedding, net.classifier, six ? times() : 1), net.classifier, false);
+    if (six)
       for (float& v : embedding) v *= unit();
   }
 
@@ -213,8 +217,18 @@ struct Int8Reference {
       std::vector<float> squeezed = plain(means(h6), b.reduce);
       for (float& v : squeezed) v = std::max(v, 0.0f);
       const std::vector<float> gates = plain(squeezed, b.expand);
-      for (size_t i = 0; i < h6.values.size(); ++i) h6.values[i] *= lcnet::hsigmoid6(gates[i / pixels]) * (1.0f / 6.0f);
+      for (size_t i = 0; i < h6.values.size(); ++i) h6.values[i] *= gate(gates[i / pixels]);
     }
-    return conv(code(h6, b.pointwise), {b.pointwise, b.pointwise.out, b.pointwise.in, 1}, {1, 1}, true);
+    if (b.mid.out) h6 = pointwise(h6, b.mid);
+    h6 = pointwise(h6, b.pointwise);
+    for (size_t i = 0; b.shortcut && i < h6.values.size(); ++i) h6.values[i] += x.values[i];
+    return h6;
+  }
+
+  float gate(float x) const {
+    return net.gate == lcnet::Activation::sigmoid ? lcnet::sigmoid(x) : lcnet::hsigmoid6(x) * (1.0f / 6.0f);
+  }
+  Tensor pointwise(const Tensor& x, const lcnet::Int8Dense& d) const {
+    return conv(code(x, d), {d, d.out, d.in, 1}, {1, 1}, true);
   }
 };

@@ -10,6 +10,8 @@ struct MadeBlock {
   size_t channels, kernel;  // out
   lcnet::Stride stride;
   bool se = false;
+  size_t mid = 0;  // channels between two pointwise layers
+  bool shortcut = false;
 };
 
 struct Made {
@@ -21,6 +23,8 @@ struct Made {
   lcnet::Stride stem_stride = {2, 2};
   lcnet::Activation activation = lcnet::Activation::hswish6;
   std::vector<size_t> pooled = {};
+  lcnet::Activation gate = lcnet::Activation::hsigmoid6;
+  bool plain_head = false;
 
   // Channels that head or classifier read.
   size_t pooled_channels() const {
@@ -56,6 +60,48 @@ inline Made alike_shape() {
     made.blocks.push_back({16, i == 0 ? size_t{3} : size_t{5}, {stride, stride}});
   }
   return made;
+}
+
+// LCNetV2's stages in small: two pointwise layers behind gates that are sigmoids, and shortcuts.
+inline Made v2_shape(size_t width, size_t in_chans) {
+  const size_t w = width;
+  return {"v2 x" + std::to_string(width),
+          in_chans,
+          w,
+          {{2 * w, 3, {1, 1}},
+           {4 * w, 3, {2, 2}},
+           {4 * w, 3, {1, 1}},
+           {8 * w, 5, {2, 2}, true, 4 * w},
+           {8 * w, 5, {1, 1}, true, 4 * w},
+           {16 * w, 5, {2, 2}},
+           {16 * w, 5, {1, 1}, false, 0, true}},
+          {3, 5, 7},
+          52,
+          9,
+          {2, 2},
+          lcnet::Activation::relu,
+          {},
+          lcnet::Activation::sigmoid};
+}
+
+// Both kinds of blocks wherever a network may have them: first, in front of feature maps and behind them, in a row, at the end;
+// one shortcut's output is the next one's input.
+inline std::vector<Made> mixed_shapes() {
+  const std::vector<MadeBlock> mixed = {{12, 3, {1, 1}, false, 20, true}, {20, 3, {2, 1}, false, 8},
+                                        {20, 5, {1, 1}, true, 12, true},  {20, 3, {1, 1}, false, 0, true},
+                                        {20, 5, {1, 1}, true, 0, true},   {36, 3, {2, 2}, true, 28},
+                                        {36, 5, {1, 1}, false, 44, true}, {36, 3, {1, 1}, false, 0, true}},
+                               few = {
+                                   {8, 3, {1, 1}, false, 0, true}, {8, 3, {1, 1}, false, 0, true}, {24, 3, {2, 2}, false, 9}};
+  const auto relu = lcnet::Activation::relu, hswish = lcnet::Activation::hswish6;
+  const auto sigmoid = lcnet::Activation::sigmoid, hsigmoid = lcnet::Activation::hsigmoid6;
+  return {
+      {"mixed", 3, 12, mixed, {1, 3, 4, 8}, 21, 6, {2, 2}, relu, {}, sigmoid, true},
+      {"mixed, hard-swish", 3, 12, mixed, {2, 5, 7}, 21, 6, {2, 2}, hswish, {}, sigmoid},
+      {"mixed, hard gates", 1, 12, mixed, {3, 8}, 0, 6, {1, 2}, hswish, {1, 4, 7}, hsigmoid},
+      {"mixed, plain embedding", 3, 12, mixed, {8}, 40, 0, {2, 2}, hswish, {}, sigmoid, true},
+      {"few", 3, 8, few, {1, 2, 3}, 12, 3, {1, 1}, relu, {2, 3}, sigmoid, true},
+  };
 }
 
 // Rows and columns that shrink apart, as text needs it; a first block that is not on planes, with squeeze-and-excite and

@@ -229,9 +229,10 @@ static void code(const Int8Kernels& fast, const Int8Kernels& scalar) {
 }
 
 static void f32(const Int8Kernels& fast, const Int8Kernels& scalar) {
-  const Activation acts[] = {Activation::none, Activation::relu, Activation::hswish6, Activation::hsigmoid6};
+  const Activation acts[] = {Activation::none, Activation::relu, Activation::hswish6, Activation::hsigmoid6,
+                             Activation::sigmoid};
   const size_t depth = pick(1, 300), channels = fast.lanes * pick(1, 40), pixels = pick(1, 70);
-  const Activation act = acts[pick(0, 3)];
+  const Activation act = acts[pick(0, 4)];
   const Guarded x(depth), w(depth * channels), bias(channels), rows(pixels * channels);
   check(fast, scalar, channels * sizeof(float), [&](const Int8Kernels& k, Memory& out) {
     use(k.f32_gemv)(x.data, w.data, bias.data, out.as<float>(), depth, channels, act);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "../../../native/dispatch.h"
+#include "../../../native/kernels/activation.h"
 #include "../../../native/kernels/tables.h"
 #include "guarded.h"
 #include "../isas.h"
@@ -42,6 +43,9 @@ static void compare(const std::vector<float>& found, const std::vector<float>& e
     }
   }
 }
+
+constexpr Activation kActivations[] = {Activation::none, Activation::relu, Activation::hswish6, Activation::hsigmoid6,
+                                       Activation::sigmoid};
 
 // The activation of a trunk.
 static Activation pick_activation() { return pick(0, 1) ? Activation::hswish6 : Activation::relu; }
@@ -188,9 +192,8 @@ static void gemm_planes(const Kernels& fast, const Kernels& scalar) {
 }
 
 static void gemv(const Kernels& fast, const Kernels& scalar) {
-  const Activation acts[] = {Activation::none, Activation::relu, Activation::hswish6, Activation::hsigmoid6};
   const size_t depth = pick(1, 300), channels = fast.lanes * pick(1, 40);
-  const Activation act = acts[pick(0, 3)];
+  const Activation act = kActivations[pick(0, 4)];
   Guarded x(depth), w(depth * channels), bias(channels);
   // A gate is at most 6 even where the sum of absolute values is not: bound it by that sum, as the others.
   std::vector<float> magnitude(channels);
@@ -256,6 +259,12 @@ static void bf16_gemm(const Kernels& fast, const Kernels& scalar) {
     for (size_t p = 0; p < pixels; ++p) at[p] = out + p * channels;
     use(k.bf16->gemm)(a.data, w.data, bias.data, at.data(), pixels, depth, channels, L, act);
   });
+  bf16_dense(fast, scalar, pixels * channels, depth, act == Activation::hswish6, inputs,
+             [&](const lcnet::Bf16Kernels& k, lcnet::BF16* out) {
+               std::vector<lcnet::BF16*> at(pixels);
+               for (size_t p = 0; p < pixels; ++p) at[p] = out + p * channels;
+               use(k.gemm_narrow)(a.data, w.data, bias.data, at.data(), pixels, depth, channels, L, act);
+             });
   check(channels, depth, act == Activation::hswish6, fast, scalar, inputs,
         [&](const Kernels& k, float* out) { use(k.bf16->gemv)(a.data, w.data, bias.data, out, depth, channels, act); });
 }
@@ -271,10 +280,31 @@ static void peak(const Kernels& fast, const Kernels&) {
 static void nan_stays(const Kernels& k) {
   const size_t L = k.lanes;
   std::vector<float> x(1, NAN), w(L, 1.0f), bias(L, 0.0f), out(L);
-  for (Activation act : {Activation::none, Activation::relu, Activation::hswish6, Activation::hsigmoid6}) {
+  for (Activation act : kActivations) {
     use(k.f32_gemv)(x.data(), w.data(), bias.data(), out.data(), 1, L, act);
     for (float y : out)
       if (!std::isnan(y)) std::printf("%s: NaN became %g\n", k.isa, y), std::exit(1);
+  }
+}
+
+// The sigmoid is the scalar one to the bit, and this is the true one but for rounding, over all floats and what is none.
+static void sigmoid_is_exact(const Kernels& k) {
+  const size_t L = k.lanes;
+  std::vector<float> zero(1), w(L), x(L), out(L);
+  for (uint64_t bits = 0; bits < uint64_t{1} << 32; bits += L * 4999) {
+    for (size_t l = 0; l < L; ++l) {
+      const uint32_t one = static_cast<uint32_t>(bits + l * 4999);
+      std::memcpy(&x[l], &one, sizeof one);
+    }
+    use(k.f32_gemv)(zero.data(), w.data(), x.data(), out.data(), 1, L, Activation::sigmoid);
+    for (size_t l = 0; l < L; ++l) {
+      const float expected = lcnet::sigmoid(x[l]);
+      const double truth = 1.0 / (1.0 + std::exp(-static_cast<double>(x[l])));
+      const bool same = std::memcmp(&out[l], &expected, sizeof expected) == 0 || (std::isnan(x[l]) && std::isnan(out[l]));
+      const bool near = std::isnan(x[l]) || std::fabs(static_cast<double>(out[l]) - truth) <= 1e-7 + 1e-6 * truth;
+      if (!same || !near)
+        std::printf("%s: sigmoid(%.9g) is %.9g, not %.9g\n", k.isa, x[l], out[l], same ? truth : expected), std::exit(1);
+    }
   }
 }
 
@@ -327,6 +357,7 @@ int main(int argc, char** argv) {
       all_used(*fast.bf16, fast.bf16->dwconv, fast.isa);
     }
     nan_stays(fast);
+    sigmoid_is_exact(fast);
     std::printf("%s: all kernels equal the scalar ones in %d shapes each\n", fast.isa, rounds);
   }
 }

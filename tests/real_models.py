@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(os.environ.get("LCNET_REAL_MODELS") or Path(__file__).parents[2] / "build" / "real-models")
+FOLDER = Path(os.environ.get("LCNET_REAL_MODELS") or Path(__file__).parents[1] / "build" / "real-models")
 # What it is: the wheel, the file in it, and its sha256.
 MODELS = {
     "doc_ori": (
