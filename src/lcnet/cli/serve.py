@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from ..errors import InputError
-from ..text import one_line, plain, reason
+from ..text import plain, reason
 from .codes import Misuse
 from .complete import ModelName
-from .options import DEFAULT_MODEL
+from .options import DEFAULT_MODEL, say
 
 F = TypeVar("F", bound=Callable[..., Any])
 LOOPBACK = "127.0.0.1"
@@ -93,7 +94,7 @@ def serve(models: tuple[str, ...], **given: Any) -> None:
         drain_delay=given["drain_delay"],
         grace=given["grace"],
     )
-    run(plan, lambda text: click.echo(one_line(text), err=True))
+    run(plan, partial(say, err=True))
 
 
 def _tokens(path: Path | None) -> list[str]:
