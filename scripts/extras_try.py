@@ -31,8 +31,8 @@ COMMANDS = {
     "bench": ["bench", MODEL, "--engines", "lcnet", "--size", "32", "--rounds", "1", "-o", "{0}/chart.png"],
     "heif": ["classify", "-m", MODEL, "{0}/picture.heic"],
 }
-MODULES = {"demo": ["foolbox"]}  # extras of what lies beside the package
-SKIPPED = {"test"}  # the tests themselves are run with it
+MODULES = {"demo": ["foolbox"], "serve": ["lcnet.serve.server"]}  # of what lies beside the package, and of what does not end
+SKIPPED = {"test", "test-serve"}  # the tests themselves are run with them
 
 
 def main() -> None:
