@@ -11,7 +11,7 @@ from test_architecture import MODULES, ROOT, is_type_only
 import lcnet
 import lcnet.data
 import lcnet.hub
-from lcnet.errors import MissingExtraError
+from lcnet.errors import LcnetError
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = {name: {re.split(r"[^\w.-]", r)[0] for r in needs} for name, needs in PROJECT["optional-dependencies"].items()}
@@ -25,6 +25,8 @@ OPTIONAL = {
     "matplotlib": "bench",
     "pyarrow": "parquet",
     "pillow_heif": "heif",
+    "pypdfium2": "pdf",
+    "turbojpeg": "jpeg",
     "onnxruntime": "",
     "openvino": "",
     "ncnn": "",
@@ -78,6 +80,12 @@ def parquet(tmp_path):
     pyarrow()
 
 
+def pdf(tmp_path):
+    from lcnet.upright import pdf
+
+    pdf.pdfium()
+
+
 def graph(tmp_path):
     from lcnet.export.onnx import export_onnx
     from lcnet.modelfile import read
@@ -93,6 +101,7 @@ def tensor(tmp_path):
 FACES = [
     (chart, "matplotlib", r"lcnet\[bench\]"),
     (report, "matplotlib", r"lcnet\[bench\]"),
+    (pdf, "pypdfium2", r"lcnet\[pdf\]"),
     (parquet, "pyarrow", r"lcnet\[parquet\]"),
     (graph, "onnx", r"lcnet\[export\]"),
     (tensor, "torch", r"lcnet\[train\]"),
@@ -102,11 +111,11 @@ FACES = [
 @pytest.mark.parametrize(("face", "module", "said"), FACES)
 def test_who_lacks_an_extra_is_told_which(face, module, said, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=f"pip install '{said}'"):
+    with pytest.raises(LcnetError, match=f"pip install '{said}'"):
         face(tmp_path)
 
 
 def test_every_extra_with_a_module_is_walked():
-    """The format's package is what the advice on .heic names; the command line's own `train` is run without torch elsewhere."""
-    walked = {module for _, module, _ in FACES} | {"pillow_heif"}
+    """pillow-heif is what the advice on .heic names; without turbojpeg pages are encoded again, as reports of runs say."""
+    walked = {module for _, module, _ in FACES} | {"pillow_heif", "turbojpeg"}
     assert walked == {module for module, extra in OPTIONAL.items() if extra}
