@@ -11,6 +11,7 @@ from test_architecture import MODULES, ROOT, is_type_only
 import lcnet
 import lcnet.data
 import lcnet.hub
+import lcnet.serve
 from lcnet.errors import LcnetError
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -27,11 +28,12 @@ OPTIONAL = {
     "pillow_heif": "heif",
     "pypdfium2": "pdf",
     "turbojpeg": "jpeg",
+    **dict.fromkeys(("starlette", "uvicorn", "python_multipart", "prometheus_client"), "serve"),
     "onnxruntime": "",
     "openvino": "",
     "ncnn": "",
 }
-PACKAGES = {"pillow_heif": "pillow-heif"}
+PACKAGES = {"pillow_heif": "pillow-heif", "python_multipart": "python-multipart"}
 
 
 def imported(file):
@@ -93,6 +95,10 @@ def graph(tmp_path):
     export_onnx(read(lcnet.hub.locate("lcnet_050.cifar10").path), tmp_path / "a.onnx")
 
 
+def server(tmp_path):
+    lcnet.serve.app("lcnet_050.cifar10")
+
+
 def tensor(tmp_path):
     lcnet.data.create_transform(32)
 
@@ -104,6 +110,7 @@ FACES = [
     (pdf, "pypdfium2", r"lcnet\[pdf\]"),
     (parquet, "pyarrow", r"lcnet\[parquet\]"),
     (graph, "onnx", r"lcnet\[export\]"),
+    (server, "uvicorn", r"lcnet\[serve\]"),
     (tensor, "torch", r"lcnet\[train\]"),
 ]
 
