@@ -18,6 +18,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = {name: {re.split(r"[^\w.-]", r)[0] for r in needs} for name, needs in PROJECT["optional-dependencies"].items()}
 BASE = {"numpy", "PIL", "safetensors", "huggingface_hub", "click", "yaml"}  # yaml is what huggingface_hub depends on
 
+SERVER = ("prometheus_client", "python_multipart", "starlette", "uvicorn")
+
 # Every other module that some code of ours imports, and the extra that brings it. Engines that `bench` compares with are asked
 # for one by one, by what `lcnet.bench.conditions` says; TensorBoard by an option that names it.
 OPTIONAL = {
@@ -28,7 +30,7 @@ OPTIONAL = {
     "pillow_heif": "heif",
     "pypdfium2": "pdf",
     "turbojpeg": "jpeg",
-    **dict.fromkeys(("starlette", "uvicorn", "python_multipart", "prometheus_client"), "serve"),
+    **dict.fromkeys(SERVER, "serve"),
     "onnxruntime": "",
     "openvino": "",
     "ncnn": "",
@@ -110,7 +112,7 @@ FACES = [
     (pdf, "pypdfium2", r"lcnet\[pdf\]"),
     (parquet, "pyarrow", r"lcnet\[parquet\]"),
     (graph, "onnx", r"lcnet\[export\]"),
-    (server, "uvicorn", r"lcnet\[serve\]"),
+    *((server, module, r"lcnet\[serve\]") for module in SERVER),
     (tensor, "torch", r"lcnet\[train\]"),
 ]
 
