@@ -26,7 +26,7 @@ MODEL = "lcnet_050.cifar10"  # bundled
 ALIKE = 1e-5  # of probabilities: kernels with fused multiply-adds and those without differ in the last bits
 BASE = 20e6  # bytes that lcnet itself may take once installed
 SUITE = ("tests/runtime", "tests/image", "tests/modelfile", "tests/sources", "tests/test_files.py", "tests/test_package.py")
-EMULATED = ("tests/modelfile/test_modelfile.py", "tests/image/test_resize.py")  # in one process, in a minute or two
+EMULATED = ("tests/modelfile/test_modelfile.py",)  # in one process, in a minute or two
 TESTS = ("pytest", "pytest-xdist", "hypothesis")  # what the suite runs on; what else it would use it skips
 
 PICTURE = "import sys; from PIL import Image; Image.linear_gradient('L').convert('RGB').save(sys.argv[1])"
