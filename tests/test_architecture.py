@@ -33,7 +33,7 @@ BELOW = {
     "convert": "modelfile",
     "hub": "convert",
     "data": "image",
-    "runtime": "hub image sources cpus _native",
+    "runtime": "hub image sources formats cpus _native",
     "dataset": "image sources labels files cpus",
     "results": "runtime files formats",
     "export": "runtime",
@@ -45,6 +45,7 @@ BELOW = {
     "nn": "hub renamed",
     "train": "nn evaluate stop _native",  # the gradient of a depthwise conv is a kernel too
     "bench": "runtime export nn",
+    "serve": "runtime files formats stop",
 }
 FACES = {"cli", "__init__", "__main__"}  # may import anything, and nothing may import them
 TORCH = {"nn", "train"}

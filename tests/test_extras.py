@@ -11,11 +11,14 @@ from test_architecture import MODULES, ROOT, is_type_only
 import lcnet
 import lcnet.data
 import lcnet.hub
+import lcnet.serve
 from lcnet.errors import LcnetError
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = {name: {re.split(r"[^\w.-]", r)[0] for r in needs} for name, needs in PROJECT["optional-dependencies"].items()}
 BASE = {"numpy", "PIL", "safetensors", "huggingface_hub", "click", "yaml"}  # yaml is what huggingface_hub depends on
+
+SERVER = ("prometheus_client", "python_multipart", "starlette", "uvicorn")
 
 # Every other module that some code of ours imports, and the extra that brings it. Engines that `bench` compares with are asked
 # for one by one, by what `lcnet.bench.conditions` says; TensorBoard by an option that names it.
@@ -27,11 +30,12 @@ OPTIONAL = {
     "pillow_heif": "heif",
     "pypdfium2": "pdf",
     "turbojpeg": "jpeg",
+    **dict.fromkeys(SERVER, "serve"),
     "onnxruntime": "",
     "openvino": "",
     "ncnn": "",
 }
-PACKAGES = {"pillow_heif": "pillow-heif"}
+PACKAGES = {"pillow_heif": "pillow-heif", "python_multipart": "python-multipart"}
 
 
 def imported(file):
@@ -93,6 +97,10 @@ def graph(tmp_path):
     export_onnx(read(lcnet.hub.locate("lcnet_050.cifar10").path), tmp_path / "a.onnx")
 
 
+def server(tmp_path):
+    lcnet.serve.app("lcnet_050.cifar10")
+
+
 def tensor(tmp_path):
     lcnet.data.create_transform(32)
 
@@ -104,6 +112,7 @@ FACES = [
     (pdf, "pypdfium2", r"lcnet\[pdf\]"),
     (parquet, "pyarrow", r"lcnet\[parquet\]"),
     (graph, "onnx", r"lcnet\[export\]"),
+    *((server, module, r"lcnet\[serve\]") for module in SERVER),
     (tensor, "torch", r"lcnet\[train\]"),
 ]
 

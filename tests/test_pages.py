@@ -64,10 +64,10 @@ def blocks(page, language):
 
 
 def commands(page):
-    """The lines that begin with `lcnet`, as words."""
+    """The lines that begin with `lcnet`, as words; not of the server, which does not end and which tests/serve runs."""
     for line in "".join(blocks(page, "sh")).splitlines():
         words = shlex.split(re.sub("--epochs [0-9]+", "", line.replace("lcnet_050.ra2_in1k", BUNDLED)), comments=True)
-        if words[:1] == ["lcnet"]:
+        if words[:1] == ["lcnet"] and words[1] != "serve":
             yield [*words[1:], *_short(words)]
 
 

@@ -4,6 +4,7 @@ LcnetError
 ├── InputError (ValueError)          an argument, an option, an array, a place to write to
 │   └── OptionError (lcnet.nn)         of create_model
 ├── ImageError                       a picture
+│   └── TooLargeError                  of more pixels than are allowed
 ├── ModelFileError                   a model file or a checkpoint
 ├── WeightsError                     weights that cannot be had
 ├── TrainingError                    training that cannot go on
@@ -24,6 +25,10 @@ class InputError(LcnetError, ValueError):
 
 class ImageError(LcnetError):
     """A picture that cannot be read: missing, truncated, not an image, too large. Names the file and the reason."""
+
+
+class TooLargeError(ImageError):
+    """A picture of more pixels, or with a longer side, than is read: by its header, and before it is decoded."""
 
 
 class ModelFileError(LcnetError):

@@ -40,6 +40,11 @@ def unguarded(text: str) -> str:
     return text.removeprefix(GUARD)
 
 
+def nine(number: float) -> float:
+    """The shortest number that is the same float32."""
+    return float(f"{number:.9g}")
+
+
 def json_text(value: Any, indent: int | None = None) -> str:
     """JSON in which everything that is not printable is escaped, as JSON escapes it: the values are the same."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)

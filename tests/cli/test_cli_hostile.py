@@ -104,6 +104,7 @@ def runs(world, tmp_path):
     yield 0, ["recipes"]
     yield 4, ["recipes", BAD]
     yield 0, ["bench", "--model", model, "--engines", "lcnet", "--rounds", 1]
+    yield 4, ["serve", f"x{BAD}", "--port", 0]
     yield 4, ["download", f"x{BAD}"]
     yield 4, ["export", f"{model}x", f"{out}.onnx"]
     yield 4, ["quantize", model, "--data", f"{photos}{NAME}", "--output", f"{out}.int8.safetensors"]

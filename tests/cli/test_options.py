@@ -45,11 +45,11 @@ TABLE = {
     "--csv-safe": Row(
         None, None, "In CSV put ' before text that a spreadsheet would take for a formula, and before text that begins with '."
     ),
-    "--threads": Row(None, None, THREADS, ("bench",)),
+    "--threads": Row(None, None, THREADS, ("bench", "serve")),
     "--precision": Row(None, "fp32", "bf16 where the CPU has it.", ("bench",)),
     "--isa": Row(None, None, "Kernels to use; `lcnet info --cpu` lists them."),
     "--decode": Row(None, "exact", "fast: JPEG files far larger than the input are decoded at a fraction of their size."),
-    "--max-pixels": Row(None, 178956970, "Refuse larger pictures, by their header."),
+    "--max-pixels": Row(None, 178956970, "Refuse larger pictures, by their header.", ("serve",)),
     "--max-member": Row(None, 256, "The largest picture in an archive that is read."),
     "--frames": Row(None, "first", OWN),
     "--files-from": Row(None, None, "Read paths from a file, or with - from standard input: one a line, or with NULs between."),
@@ -276,7 +276,8 @@ def test_a_report_of_data_is_written_as_its_name_ends_and_never_over_another(tmp
         ("detect", "`lcnet classify`"),
         ("fine-tune", "`lcnet train DATA --recipe finetune -m MODEL`"),
         ("FineTune", "`lcnet train DATA --recipe finetune -m MODEL`"),
-        ("serve", "no server"),
+        ("server", "`lcnet serve`"),
+        ("annotate", "folder for each class"),
         ("clasify", "did you mean 'classify'"),
         ("quantise", "`lcnet quantize`"),
         ("zzzzz", "`lcnet --help` lists all"),

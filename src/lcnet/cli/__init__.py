@@ -33,6 +33,7 @@ COMMANDS = (
     "export",
     "quantize",
     "bench",
+    "serve",
 )
 
 _TRAINED = "train DATA --recipe finetune -m MODEL"
@@ -56,13 +57,11 @@ ELSEWHERE = {
     **dict.fromkeys(("shard", "shards", "tar"), "pack"),
     **dict.fromkeys(("rotate", "turn", "orient", "orientation", "deskew"), "upright"),
     **dict.fromkeys(("restore", "revert", "rollback"), "undo"),
+    **dict.fromkeys(("server", "http", "api", "deploy", "web"), "serve"),
     "help": "--help",
     "version": "--version",
 }
-ABSENT = {
-    "serve": "lcnet has no server of its own: `lcnet.load` in a FastAPI application makes one of a dozen lines",
-    "annotate": "lcnet takes labels that are there: a folder for each class, or a table",
-}
+ABSENT = {"annotate": "lcnet takes labels that are there: a folder for each class, or a table"}
 
 
 class Commands(click.Group):

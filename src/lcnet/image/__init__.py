@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import _native
 from ..config import INTERPOLATIONS, RESIZES, Preprocessing
-from ..errors import ImageError, InputError, LcnetError
+from ..errors import ImageError, InputError, LcnetError, TooLargeError
 from ..sources.formats import MAX_PIXELS
 from ..text import suggest
 from .limits import MAX_SIDE
@@ -41,19 +41,20 @@ def batch(
     first: int = 0,
     fast: bool = False,
     seen: Check | None = None,
+    check: Check | None = None,
 ) -> np.ndarray:
     """Decode and prepare one picture or several: float32 [N,C,H,W] in the order given.
 
     `sources`: as `as_list` takes them. Raises as `decode` and `prepare` do; the message names the source and, among
     several, its index, counted from `first` where `sources` is a part of more. `fast`: JPEG files at least twice as
     large as needed are decoded at a fraction of their size, so that their pixels are no longer timm's to the bit. `seen`:
-    called with each file, as a Pillow image, once it is decoded.
+    called with each file, as a Pillow image, once it is decoded; `check` before it is, with what its header says.
     """
     images = as_list(sources)
     inputs = np.empty((len(images), *preprocessing.input_size), np.float32)
     for i, source in enumerate(images):
         try:
-            _input(source, preprocessing, max_pixels, fast, seen, inputs[i])
+            _input(source, preprocessing, max_pixels, fast, seen, check, inputs[i])
         except LcnetError as error:
             place = f"image {first + i}: " if first or len(images) > 1 else ""
             raise type(error)(f"{place}{error}") from error
@@ -225,13 +226,21 @@ def _call(native: Any, *arguments: Any) -> None:
 
 
 def _input(
-    source: ImageSource, preprocessing: Preprocessing, max_pixels: int, fast: bool, seen: Check | None, out: np.ndarray
+    source: ImageSource,
+    preprocessing: Preprocessing,
+    max_pixels: int,
+    fast: bool,
+    seen: Check | None,
+    check: Check | None,
+    out: np.ndarray,
 ) -> None:
     def needed(height: int, width: int) -> tuple[int, int]:
         return _scaled_size(height, width, preprocessing)
 
     def fits(image: Image.Image) -> None:
         _check_fits(image, preprocessing)
+        if check:
+            check(image)
 
     padded = preprocessing.input_size[0] == 3 and not isinstance(source, np.ndarray)
     pixels = decode(source, preprocessing, max_pixels, needed if fast else None, padded, fits, seen)
@@ -240,7 +249,7 @@ def _input(
     try:
         _prepare(pixels, preprocessing, out)
     except ImageError as error:
-        raise ImageError(f"{name_of(source)}: {error}") from None
+        raise type(error)(f"{name_of(source)}: {error}") from None
 
 
 def _check_fits(image: Image.Image, preprocessing: Preprocessing) -> None:
@@ -298,7 +307,7 @@ def _scaled_size(height: int, width: int, preprocessing: Preprocessing) -> tuple
         ratio = max(ratios) if mode == "border" else min(ratios)
         scaled = round(height / ratio), round(width / ratio)
     if not (min(scaled) > 0 and max(height, width, *scaled) <= MAX_SIDE):
-        raise ImageError(
+        raise TooLargeError(
             f"a picture of {width} x {height} pixels would be scaled to {scaled[1]} x {scaled[0]}, "
             f"expected sides of 1 to {MAX_SIDE} pixels: crop it, or use crop_mode 'squash'"
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
-from ..errors import ImageError
+from ..errors import ImageError, TooLargeError
 from .scans import has_one_scan, scans
 
 if TYPE_CHECKING:
@@ -48,17 +48,17 @@ def check_size(image: Image.Image, max_pixels: int) -> None:
 
     width, height = image.size
     if width * height > max_pixels:
-        raise ImageError(
+        raise TooLargeError(
             f"it has {width} x {height} pixels, more than max_pixels = {max_pixels}: make it smaller, "
             "or allow more if it can be trusted"
         )
     own = Image.MAX_IMAGE_PIXELS
     if own and own != PILLOW_PIXELS and width * height > 2 * own:  # somebody has set it
-        raise ImageError(
+        raise TooLargeError(
             f"it has {width} x {height} pixels: Pillow's own limit, PIL.Image.MAX_IMAGE_PIXELS, holds too, doubled as there"
         )
     if max(width, height) > MAX_SIDE:
-        raise ImageError(f"it has {width} x {height} pixels, expected sides of at most {MAX_SIDE}: crop it")
+        raise TooLargeError(f"it has {width} x {height} pixels, expected sides of at most {MAX_SIDE}: crop it")
     if not width * height:
         raise ImageError(f"it has no pixels: its size is {width} x {height}")
 

@@ -91,7 +91,8 @@ def decode(
     except InputError:
         raise
     except Exception as error:
-        raise ImageError(f"{name}: {explained(error)}") from error
+        kind = type(error) if isinstance(error, ImageError) else ImageError
+        raise kind(f"{name}: {explained(error)}") from error
 
 
 def name_of(source: ImageSource) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..config import Labels
 from ..errors import InputError
-from ..formats import csv_text, guarded, json_text
+from ..formats import csv_text, guarded, json_text, nine
 from ..text import one_line
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ class Classes:
 
     def json(self, value: Result) -> dict[str, Any]:
         """The members of a JSON object."""
-        found = value.to_dict()
-        return {**found, "top": [{**p, "probability": nine(p["probability"])} for p in found["top"]]}
+        return value.to_dict()
 
     def csv(self, value: Result) -> list[list[Any]]:
         """The lines of a CSV file, without file, error and milliseconds."""
@@ -163,11 +162,6 @@ def _is_text(rows: Rows, column: str) -> bool:
     if isinstance(rows, Arrays):
         return column in ("file", "error")
     return column not in NUMBERS and not column.startswith("probability_")
-
-
-def nine(number: float) -> float:
-    """The shortest number that is the same float32."""
-    return float(f"{number:.9g}")
 
 
 def _nested(array: np.ndarray) -> list[Any]:

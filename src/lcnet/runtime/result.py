@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..formats import nine
 from .decision import UNKNOWN, Answer
 
 
@@ -62,7 +63,9 @@ class Result:
         """What becomes JSON wherever a result does: whether it is `known`, the accepted `labels`, and the `top` classes.
 
         Each of `top` is a dict of `index` (of the logit), `label`, `id` (None where the model has none) and `probability`,
-        0 to 1; `answers` too, if the model has groups. `lcnet classify -f json` prints this of every picture, beside its name.
+        0 to 1 in nine digits, which are the same float32; `answers` too, if the model has groups. `lcnet classify -f json`
+        prints this of every picture, beside its name, and `lcnet serve` answers it.
         """
         answers = {"answers": self.answers} if self.answered else {}
-        return {"known": self.known, "labels": list(self.labels), **answers, "top": [p._asdict() for p in self.top]}
+        top = [{**p._asdict(), "probability": nine(p.probability)} for p in self.top]
+        return {"known": self.known, "labels": list(self.labels), **answers, "top": top}

@@ -1,0 +1,61 @@
+"""What a server asks of the system for its own process: few arenas of memory, many open files, free memory given back.
+
+glibc gives each thread an arena of its own and keeps in it what was freed; with pictures of all sizes that grows for hours.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from contextlib import suppress
+from importlib import import_module
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .service import Service
+
+ARENAS = 2
+IDLE = 1.0  # seconds without a request after which memory is given back
+BUSY = 30.0  # seconds after which it is given back although there is no pause
+FILES = 65_536
+HANGUP = getattr(signal, "SIGHUP", None)  # which not every system has
+_M_ARENA_MAX = -8  # malloc.h
+
+
+def _libc(name: str) -> Any:
+    """A function of glibc's; None elsewhere."""
+    try:
+        return getattr(ctypes.CDLL(None), name, None)
+    except (OSError, TypeError):
+        return None
+
+
+def frugal() -> None:
+    """Few arenas, one thread of numpy's own, many open files: before numpy is imported and threads start."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the server multiplies no matrices with it
+    mallopt = _libc("mallopt")
+    if mallopt:
+        mallopt(_M_ARENA_MAX, ARENAS)
+    with suppress(ImportError, OSError, ValueError):
+        resource = import_module("resource")
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, FILES) if hard >= 0 else FILES, hard))
+
+
+class Trim:
+    """Gives free memory back after requests: in a pause, or now and then without one."""
+
+    def __init__(self, service: Service) -> None:
+        self._service, self._trim = service, _libc("malloc_trim")
+        self._seen, self._last, self._changed = 0.0, monotonic(), monotonic()
+
+    def tick(self) -> None:
+        """Look whether it is time, from the event loop."""
+        now, served = monotonic(), self._service.served
+        if served != self._seen:
+            self._seen, self._changed = served, now
+        if self._trim and self._last < self._changed and (now - self._changed >= IDLE or now - self._last >= BUSY):
+            self._last = now
+            self._trim(0)

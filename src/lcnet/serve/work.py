@@ -1,0 +1,169 @@
+"""What is done with one picture: decoded, scaled, run; and with a request's: in the threads, until its deadline, and no
+longer than its client stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from ..errors import TooLargeError
+from ..image import batch
+from ..runtime import Classifier
+from .bodies import Picture, Receive, chunks
+from .exchange import Gone
+from .limits import Limits
+from .refusals import Refused, refusal
+from .workers import Budget, Job, Workers
+
+LOOK = 0.02  # seconds that a request waits before it is looked whether its client is still there
+Answer = Callable[[np.ndarray], Any]
+
+
+@dataclass
+class Done:
+    """What became of one picture: a value, or why there is none, and the seconds that it took."""
+
+    value: Any = None
+    error: Refused | None = None
+    cause: BaseException | None = None
+    waited: float = 0.0
+    decode: float = 0.0
+    network: float = 0.0
+    pixels: int = 0
+
+
+class Work:
+    """Pictures and other work of requests, on the threads of one process."""
+
+    def __init__(self, limits: Limits) -> None:
+        assert limits.threads is not None and limits.max_pixels_in_flight is not None
+        self.limits, self.count = limits, limits.threads
+        self.workers = Workers(limits.threads)
+        self.pixels = Budget(limits.max_pixels_in_flight)
+
+    async def pictures(self, receive: Receive, pictures: list[Picture], model: Classifier, answer: Answer) -> list[Done]:
+        """Answer each picture. Raises as `each` does."""
+        return await self.each(receive, [partial(self.picture, picture, model, answer) for picture in pictures])
+
+    async def each(self, receive: Receive, works: list[Callable[[], Done]]) -> list[Done]:
+        """Do all, as many at once as there are threads. Raises `Refused` at the deadline, and `Gone`."""
+        done: list[Done] = []
+        jobs: list[Job] = []
+
+        async def all_of_them() -> list[Done]:
+            for some in chunks(works, self.count):
+                jobs[:] = [self.workers.do(work) for work in some]
+                done.extend([await _done(job) for job in jobs])
+            return done
+
+        try:
+            return await self._in_time(receive, all_of_them())
+        finally:
+            for job in jobs:
+                job.drop()
+
+    async def call(self, receive: Receive, work: Callable[[], Any]) -> Any:
+        """Do anything else in a thread. Raises what it raises, `Refused` at the deadline, and `Gone`."""
+        job = self.workers.do(work)
+
+        async def value() -> Any:
+            return await job
+
+        try:
+            return await self._in_time(receive, value())
+        finally:
+            job.drop()
+
+    async def _in_time(self, receive: Receive, value: Awaitable[Any]) -> Any:
+        limit = self.limits.timeout
+        try:
+            async with asyncio.timeout(limit), _Watch(receive):
+                return await value
+        except TimeoutError:
+            raise Refused("deadline", f"there was no answer within {limit:g} seconds: try again when less is asked") from None
+
+    def picture(self, picture: Picture, model: Classifier, answer: Answer) -> Done:
+        """Answer one picture, in a thread."""
+        if picture.error:
+            return Done(error=picture.error)
+        done, start = Done(), perf_counter()
+        try:
+            ready = self._ready(picture.data, model, done)
+            done.decode = (middle := perf_counter()) - start
+            done.value = answer(ready)[0]
+            done.network = perf_counter() - middle
+        except Exception as error:
+            done.error, done.cause = refusal(error, picture.data), error
+        return done
+
+    def ready_made(self, x: np.ndarray, answer: Answer) -> Done:
+        """Answer what is the network's input already, in a thread."""
+        done, start = Done(), perf_counter()
+        try:
+            done.value = answer(x)[0]
+            done.network = perf_counter() - start
+        except Exception as error:
+            done.error, done.cause = refusal(error), error
+        return done
+
+    def _ready(self, data: bytes, model: Classifier, done: Done) -> np.ndarray:
+        """A picture as the network's input; its pixels are counted by its header, and borrowed while it is decoded."""
+        most = self.limits.max_pixels
+        with self.pixels.lent() as take:
+
+            def look(image: Any) -> None:
+                done.pixels = image.width * image.height
+                if done.pixels > most:
+                    size = f"{image.width} x {image.height}"
+                    raise TooLargeError(f"it has {size} pixels, taken are at most {most}: make it smaller")
+                take(done.pixels)
+
+            fast = model.decode == "fast"
+            return batch([data], model.preprocessing, model.max_pixels, fast=fast, check=look)
+
+
+async def _done(job: Job) -> Done:
+    try:
+        done: Done = await job
+    except Refused as error:  # its thread has died
+        done = Done(error=error, cause=error.__cause__)
+    done.waited = job.waited
+    return done
+
+
+class _Watch:
+    """Meanwhile end the task with `Gone` if its client goes away; looked at only if it takes longer than usual."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self._gone = receive, False
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(LOOK, self._begin)
+
+    async def __aexit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if self._gone and isinstance(error, asyncio.CancelledError):
+            assert self._task is not None
+            self._task.uncancel()
+            raise Gone
+
+    def _begin(self) -> None:
+        self._watcher = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone = True
+        assert self._task is not None
+        self._task.cancel()
