@@ -4,7 +4,7 @@ lcnet_050 with the same random weights for 1000 classes, one drawn JPEG of 500x3
 started, and stopped by signal but for the one that has its turn. Sections:
 
 - `start`: seconds from the start of the process to the first answer of its health that says ready;
-- `load`: 1, 8, 32 and 128 connections that send their next request when the last is answered, the servers in turns, and
+- `load`: peers with their default number of threads a call, and with one; 1, 8, 32 and 128 connections that send their next request when the last is answered, the servers in turns, and
   health asked for meanwhile. CPU is user and system time of all the server's processes over its answers, which holds on a
   noisy machine too; the clients' (`serve_load.py`, a process of its own) is not counted. Memory is the sum of the peaks
   of the server's processes, of which those of several may share some;
@@ -103,11 +103,13 @@ def jpeg() -> bytes:
     return min(map(saved, range(50, 97)), key=lambda data: abs(len(data) - BYTES))
 
 
-def files(folder: Path) -> dict[str, Path]:
-    """The model in float, in int8 and, where it can be made, as ONNX."""
+def files(folder: Path, peers: bool) -> dict[str, Path]:
+    """The model in float; in int8 and, where it can be made, as ONNX, if others are compared."""
     made = {"fp32": folder / "model.safetensors", "int8": folder / "int8.safetensors", "onnx": folder / "model.onnx"}
     model = random_model(find("lcnet_050").config())
     modelfile.write(made["fp32"], model)
+    if not peers:
+        return made
     (folder / "pictures").mkdir()
     for seed in range(64):
         drawn(seed, (300, 240), 6).save(folder / f"pictures/{seed}.png")
@@ -126,15 +128,15 @@ def ways(made: dict[str, Path]) -> list[Way]:
         Way(f"lcnet{end}", partial(ours, made[kind], QUEUE), "/v1/classify?top_k=5", "", "/health/ready")
         for kind, end in (("fp32", ""), ("int8", " int8"))
     ]
-    if there("litserve", "timm", "torch"):
-        command = partial(peer, "serve_litserve.py", made["fp32"])
-        version = f"{metadata.version('litserve')}, timm {metadata.version('timm')}, torch {metadata.version('torch')}"
-        found.append(Way("litserve", command, "/predict", version, form=True, starts=1))
-    if there("fastapi", "onnxruntime", "onnx"):
-        version = f"{metadata.version('fastapi')}, ONNX Runtime {metadata.version('onnxruntime')}"
-        for threads, end in (("0", ""), ("1", ", 1 thread")):
-            command = partial(peer, "serve_fastapi.py", made["onnx"], threads)
-            found.append(Way(f"fastapi{end}", command, "/classify", version))
+    kinds = [("fastapi", "serve_fastapi.py", "onnx", "/classify", ("fastapi", "onnxruntime"), 3)]
+    kinds.append(("litserve", "serve_litserve.py", "fp32", "/predict", ("litserve", "timm", "torch"), 1))
+    for name, script, kind, path, needs, starts in kinds:
+        if there(*needs):
+            version = ", ".join(f"{n} {metadata.version(n)}" for n in needs)
+            for threads in ("0", "1"):
+                command = partial(peer, script, made[kind], threads)
+                called = f"{name}{', 1 thread' * (threads == '1')}"
+                found.append(Way(called, command, path, version, form=name == "litserve", starts=starts))
     return found
 
 
@@ -253,9 +255,9 @@ def check(server: Server, data: bytes, expected: dict[int, float]) -> None:
 class Bench:
     """The servers, the picture, and how long to measure."""
 
-    def __init__(self, folder: Path, seconds: float, rounds: int) -> None:
+    def __init__(self, folder: Path, seconds: float, rounds: int, peers: bool) -> None:
         self.folder, self.seconds, self.rounds = folder, seconds, rounds
-        self.data, self.files = jpeg(), files(folder)
+        self.data, self.files = jpeg(), files(folder, peers)
         model = lcnet.load(self.files["fp32"], threads=1)
         self.expected = {p.index: p.probability for p in model.classify(self.data, top_k=1000)[0].top}
 
@@ -356,7 +358,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    parser.add_argument("--seconds", type=float, default=3.5, help="of each turn that count")
+    parser.add_argument("--seconds", type=float, default=2.5, help="of each turn that count")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one round of one second")
     parser.add_argument("-o", "--output", type=Path)
@@ -364,7 +366,7 @@ def main() -> None:
     seconds, rounds = (1.0, 1) if given.quick else (given.seconds, given.rounds)
     folder = Path(tempfile.mkdtemp(prefix="lcnet-bench-"))
     try:
-        result = run(Bench(folder, seconds, rounds), given.sections)
+        result = run(Bench(folder, seconds, rounds, {"start", "load"} & set(given.sections) != set()), given.sections)
     finally:
         shutil.rmtree(folder)
     if given.output:

@@ -1,6 +1,7 @@
-"""A peer of bench/serve.py: LitServe with timm, as a program: `serve_litserve.py PORT FILE.safetensors`.
+"""A peer of bench/serve.py: LitServe with timm, as a program: `serve_litserve.py PORT FILE.safetensors THREADS`.
 
-Written as its documentation has it: batches of up to 8, for which a request waits at most 2 ms.
+Written as its documentation has it: batches of up to 8, for which a request waits at most 2 ms. THREADS are those of torch,
+0 for its default.
 """
 
 import sys
@@ -18,11 +19,13 @@ BATCH, WAIT = 8, 0.002
 class Api(litserve.LitAPI):
     """Pictures to their five best classes."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, threads: int) -> None:
         super().__init__(max_batch_size=BATCH, batch_timeout=WAIT)
-        self.file = file
+        self.file, self.threads = file, threads
 
     def setup(self, device: str) -> None:
+        if self.threads:
+            torch.set_num_threads(self.threads)
         timm = import_timm()
         self.model = timm.create_model("lcnet_050").eval()
         weights = {k: torch.from_numpy(v.copy()) for k, v in load_file(self.file).items()}
@@ -49,8 +52,8 @@ class Api(litserve.LitAPI):
 
 def main() -> None:
     """Serve."""
-    port, file = sys.argv[1:]
-    server = litserve.LitServer(Api(file), accelerator="cpu", workers_per_device=1, timeout=60)
+    port, file, threads = sys.argv[1:]
+    server = litserve.LitServer(Api(file, int(threads)), accelerator="cpu", workers_per_device=1, timeout=60)
     server.run(host="127.0.0.1", port=int(port), num_api_servers=1, generate_client_file=False, log_level="warning")
 
 
