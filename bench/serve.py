@@ -4,10 +4,10 @@ lcnet_050 with the same random weights for 1000 classes, one drawn JPEG of 500x3
 started, and stopped by signal but for the one that has its turn. Sections:
 
 - `start`: seconds from the start of the process to the first answer of its health that says ready;
-- `load`: peers with their default number of threads a call, and with one; 1, 8, 32 and 128 connections that send their next request when the last is answered, the servers in turns, and
-  health asked for meanwhile. CPU is user and system time of all the server's processes over its answers, which holds on a
-  noisy machine too; the clients' (`serve_load.py`, a process of its own) is not counted. Memory is the sum of the peaks
-  of the server's processes, of which those of several may share some;
+- `load`: 1, 8, 32 and 128 connections that send their next request when the last is answered, the servers in turns, and
+  health asked for meanwhile. Peers have their default number of threads a call, or one. CPU is user and system time of all
+  the server's processes over its answers, which holds on a noisy machine too; the clients' (`serve_load.py`, a process of
+  its own) is not counted. Memory is the sum of the peaks of the server's processes, of which those of several may share some;
 - `overload`: requests sent at four times the rate that was the peak, whatever comes back, to our server as it is by default.
 
 Peers that are not installed are left out: `pip install litserve==0.2.19 timm torch fastapi onnxruntime`. `--quick` is a look.

@@ -47,12 +47,11 @@ def note(result: dict[str, Any]) -> str:
     """What was measured, and where."""
     versions = {s["server"].partition(",")[0]: s["version"] for s in result["servers"] if s["version"]}
     found, loads = result["machine"], [r["load"] for x in result["load"] for r in x["rounds"]]
-    named = "; ".join(versions.values())
     return (
-        f"`lcnet_050` with the same weights, a JPEG of 500x375 and {result['picture_bytes'] / 1000:.0f} KB, {found['processors']} "
-        f"processors that the clients share, geometric means over 1, 8, 32 and 128 connections; CPU is that of all the server's "
-        f"processes, without the clients'. {named}; {found['cpu']}, {found['isa']}, {found['date'][:10]}, load {min(loads):.1f} "
-        f"to {max(loads):.1f}; `bench/serve.py`."
+        f"`lcnet_050` with the same weights, a JPEG of 500x375 and {result['picture_bytes'] / 1000:.0f} KB, "
+        f"{found['processors']} processors that the clients share, geometric means over 1, 8, 32 and 128 connections; CPU is "
+        f"that of all the server's processes, without the clients'. {'; '.join(versions.values())}; {found['cpu']}, "
+        f"{found['isa']}, {found['date'][:10]}, load {min(loads):.1f} to {max(loads):.1f}; `bench/serve.py`."
     )
 
 
@@ -71,8 +70,9 @@ def overload(result: dict[str, Any]) -> str:
     """A sentence about four times as many requests as can be answered."""
     over = result["overload"]
     return (
-        f"With `--queue 256`. Four times as many requests as can be answered, to a server with the default queue: {over['kept']:.0%} of "
-        f"the peak of {over['peak_per_second']:.0f} a second are answered all the same, {over['refused_per_second']:.0f} a second are refused, "
-        f"half of them within {over['refused_p50']:.1f} ms (p99 {over['refused_p99']:.0f} ms), and health answers within "
+        f"With `--queue 256`. Four times as many requests as can be answered, to a server with the default queue: "
+        f"{over['kept']:.0%} of the peak of {over['peak_per_second']:.0f} a second are answered all the same, the clients' "
+        f"work on the same processors included, {over['refused_per_second']:.0f} a second are refused, half of them within "
+        f"{over['refused_p50']:.1f} ms (p99 {over['refused_p99']:.0f} ms), and health answers within "
         f"{over['health_p99']:.0f} ms (p99)."
     )
