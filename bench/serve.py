@@ -128,8 +128,10 @@ def ways(made: dict[str, Path]) -> list[Way]:
         Way(f"lcnet{end}", partial(ours, made[kind], QUEUE), "/v1/classify?top_k=5", "", "/health/ready")
         for kind, end in (("fp32", ""), ("int8", " int8"))
     ]
-    kinds = [("fastapi", "serve_fastapi.py", "onnx", "/classify", ("fastapi", "onnxruntime"), 3)]
-    kinds.append(("litserve", "serve_litserve.py", "fp32", "/predict", ("litserve", "timm", "torch"), 1))
+    kinds: list[tuple[str, str, str, str, tuple[str, ...], int]] = [
+        ("fastapi", "serve_fastapi.py", "onnx", "/classify", ("fastapi", "onnxruntime", "onnx"), 3),
+        ("litserve", "serve_litserve.py", "fp32", "/predict", ("litserve", "timm", "torch"), 1),
+    ]
     for name, script, kind, path, needs, starts in kinds:
         if there(*needs):
             version = ", ".join(f"{n} {metadata.version(n)}" for n in needs)
@@ -176,7 +178,7 @@ class Server:
     def _ready(self) -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{self.way.health}", timeout=1) as answer:
-                return answer.status == 200
+                return bool(answer.status == 200)
         except OSError:
             return False
 
@@ -215,7 +217,7 @@ class Server:
         load = Load(self.port, str(request), self.way.health, connections, seconds, min(seconds / 4, 1.0), rate)
         before, begun = self.cpu(), time.perf_counter()
         command = [sys.executable, str(HERE / "serve_load.py"), json.dumps(asdict(load))]
-        seen = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+        seen: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
         cpu, wall = self.cpu() - before, time.perf_counter() - begun
         return seen | {"cpu_ms": 1e3 * cpu / max(seen["answers"], 1), "cores": cpu / wall, "load": os.getloadavg()[0]}
 
@@ -223,7 +225,7 @@ class Server:
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 def request(way: Way, data: bytes) -> bytes:
@@ -231,10 +233,10 @@ def request(way: Way, data: bytes) -> bytes:
     kind = "image/jpeg"
     if way.form:
         kind = "multipart/form-data; boundary=lcnet"
-        head = (
+        part = (
             b'--lcnet\r\nContent-Disposition: form-data; name="request"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
         )
-        data = head + data + b"\r\n--lcnet--\r\n"
+        data = part + data + b"\r\n--lcnet--\r\n"
     head = f"POST {way.path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {len(data)}\r\n\r\n"
     return head.encode() + data
 

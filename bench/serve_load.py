@@ -149,8 +149,12 @@ class Clients:
     async def _probe(self) -> None:
         request = f"GET {self.load.health} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
         while perf_counter() < self._end:
-            over = asyncio.get_running_loop().create_future()
-            connection = await self._connect(lambda _, status, seconds, over=over: over.set_result((status, seconds)))
+            over: asyncio.Future[tuple[int, float]] = asyncio.get_running_loop().create_future()
+
+            def answered(_: Connection, status: int, seconds: float, over: asyncio.Future[tuple[int, float]] = over) -> None:
+                over.set_result((status, seconds))
+
+            connection = await self._connect(answered)
             connection.send(request)
             with suppress(TimeoutError):
                 status, seconds = await asyncio.wait_for(over, PATIENCE)

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -163,7 +164,8 @@ class Soak:
         rng = random.Random(0)
         while not self.over.wait(0.01):
             connection = self.connect()
-            connection.request("POST", "/v1/classify", self.pictures[rng.randrange(PICTURES)])
+            with suppress(OSError):
+                connection.request("POST", "/v1/classify", self.pictures[rng.randrange(PICTURES)])
             if rng.random() < 0.5:
                 self.over.wait(0.003)
             connection.close()
