@@ -31,7 +31,15 @@ COMMANDS = {
     "bench": ["bench", MODEL, "--engines", "lcnet", "--size", "32", "--rounds", "1", "-o", "{0}/chart.png"],
     "heif": ["classify", "-m", MODEL, "{0}/picture.heic"],
 }
-MODULES = {"demo": ["foolbox"], "serve": ["lcnet.serve.server"]}  # of what lies beside the package, and of what does not end
+# Extras of what lies beside the package, or of a command whose model has to be fetched,
+# or which does not end: they must at least be imported.
+MODULES = {
+    "demo": ["foolbox"],
+    "pdf": ["pypdfium2", "lcnet.upright.pdf"],
+    "jpeg": ["turbojpeg"],
+    "serve": ["lcnet.serve.server"],
+    "ocr": ["rapidocr", "lcnet.ocr"],
+}
 SKIPPED = {"test", "test-serve"}  # the tests themselves are run with them
 
 

@@ -11,11 +11,14 @@ from test_architecture import MODULES, ROOT, is_type_only
 import lcnet
 import lcnet.data
 import lcnet.hub
-from lcnet.errors import MissingExtraError
+import lcnet.serve
+from lcnet.errors import LcnetError
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = {name: {re.split(r"[^\w.-]", r)[0] for r in needs} for name, needs in PROJECT["optional-dependencies"].items()}
 BASE = {"numpy", "PIL", "safetensors", "huggingface_hub", "click", "yaml"}  # yaml is what huggingface_hub depends on
+
+SERVER = ("prometheus_client", "python_multipart", "starlette", "uvicorn")
 
 # Every other module that some code of ours imports, and the extra that brings it. Engines that `bench` compares with are asked
 # for one by one, by what `lcnet.bench.conditions` says; TensorBoard by an option that names it.
@@ -25,11 +28,14 @@ OPTIONAL = {
     "matplotlib": "bench",
     "pyarrow": "parquet",
     "pillow_heif": "heif",
+    "pypdfium2": "pdf",
+    "turbojpeg": "jpeg",
+    **dict.fromkeys(SERVER, "serve"),
     "onnxruntime": "",
     "openvino": "",
     "ncnn": "",
 }
-PACKAGES = {"pillow_heif": "pillow-heif"}
+PACKAGES = {"pillow_heif": "pillow-heif", "python_multipart": "python-multipart"}
 
 
 def imported(file):
@@ -78,11 +84,21 @@ def parquet(tmp_path):
     pyarrow()
 
 
+def pdf(tmp_path):
+    from lcnet.upright import pdf
+
+    pdf.pdfium()
+
+
 def graph(tmp_path):
     from lcnet.export.onnx import export_onnx
     from lcnet.modelfile import read
 
     export_onnx(read(lcnet.hub.locate("lcnet_050.cifar10").path), tmp_path / "a.onnx")
+
+
+def server(tmp_path):
+    lcnet.serve.app("lcnet_050.cifar10")
 
 
 def tensor(tmp_path):
@@ -93,8 +109,10 @@ def tensor(tmp_path):
 FACES = [
     (chart, "matplotlib", r"lcnet\[bench\]"),
     (report, "matplotlib", r"lcnet\[bench\]"),
+    (pdf, "pypdfium2", r"lcnet\[pdf\]"),
     (parquet, "pyarrow", r"lcnet\[parquet\]"),
     (graph, "onnx", r"lcnet\[export\]"),
+    *((server, module, r"lcnet\[serve\]") for module in SERVER),
     (tensor, "torch", r"lcnet\[train\]"),
 ]
 
@@ -102,11 +120,11 @@ FACES = [
 @pytest.mark.parametrize(("face", "module", "said"), FACES)
 def test_who_lacks_an_extra_is_told_which(face, module, said, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=f"pip install '{said}'"):
+    with pytest.raises(LcnetError, match=f"pip install '{said}'"):
         face(tmp_path)
 
 
 def test_every_extra_with_a_module_is_walked():
-    """The format's package is what the advice on .heic names; the command line's own `train` is run without torch elsewhere."""
-    walked = {module for _, module, _ in FACES} | {"pillow_heif"}
+    """pillow-heif is what the advice on .heic names; without turbojpeg pages are encoded again, as reports of runs say."""
+    walked = {module for _, module, _ in FACES} | {"pillow_heif", "turbojpeg"}
     assert walked == {module for module, extra in OPTIONAL.items() if extra}

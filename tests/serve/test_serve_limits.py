@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import os
 import socket
 import threading
 import time
@@ -220,6 +221,48 @@ def test_requests_in_one_go_are_answered_in_order():
         assert [found.index(f"x-request-id: r{seed}") for seed in range(5)] == sorted(
             found.index(f"r{s}\r") - 14 for s in range(5)
         )
+
+
+def test_more_connections_than_may_be_are_told_so():
+    with running(max_connections=5) as url:
+        host, port = url.removeprefix("http://").split(":")
+        several = [socket.create_connection((host, int(port)), timeout=5) for _ in range(5)]
+        for connection in several:
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+        assert raw(url, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 503")
+        for connection in several:
+            connection.close()
+        wait_for(lambda: httpx.get(f"{url}/health/live").status_code == 200)
+
+
+def test_a_log_that_cannot_be_written_costs_lines_and_no_request():
+    from lcnet.serve.exchange import Exchange
+    from lcnet.serve.logs import HELD, Log
+
+    reading, writing = os.pipe()
+    exchange = Exchange("GET", "i", "c", {})
+    with open("/dev/full", "w") as full, open(writing, "w") as stuck:
+        for stream, patient in ((full, False), (stuck, True)):
+            log, start = Log("json", stream), time.monotonic()
+            for _ in range(10 * HELD):
+                log.request(exchange)
+            assert time.monotonic() - start < 10
+            assert not patient or log.dropped
+        os.close(reading)
+        log.close()  # its thread is done with the pipe
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_the_log_has_a_line_a_request_and_no_secret(capfd, style):
+    with running(log=style, tokens=[TOKEN]) as url:
+        headers = {"authorization": f"Bearer {TOKEN}", "x-request-id": "mine"}
+        files = [("file", ("secret-name.jpg", jpeg()))]
+        assert httpx.post(f"{url}/v1/classify?top_k=2", files=files, headers=headers).status_code == 200
+    line = next(line for line in capfd.readouterr().err.splitlines() if "mine" in line)
+    assert "/v1/classify" in line and "200" in line and not any(s in line for s in (TOKEN, "secret-name", "top_k"))
+    if style == "json":
+        assert json.loads(line).keys() >= {"time", "queue_ms", "decode_ms", "network_ms", "pixels", "bytes", "pictures"}
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

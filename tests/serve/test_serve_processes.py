@@ -91,6 +91,27 @@ def test_what_cannot_be_served_is_told_in_a_line(tmp_path):
         assert "Traceback" not in done.stderr
 
 
+# As in tests/cli/test_sockets.py, but for what listening does.
+WATCH = """
+import os, sys
+def watch(event, arguments):
+    if event in ("socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo", "socket.gethostbyname"):
+        if getattr(getattr(arguments[0], "family", None), "name", "") != "AF_UNIX":
+            with open(os.environ["WATCHED"], "a") as file:
+                file.write(f"{event} {arguments[1:]}\\n")
+sys.addaudithook(watch)
+"""
+
+
+def test_it_asks_nobody(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(WATCH)
+    paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with served(MODEL, "--processes", "2", PYTHONPATH=paths, WATCHED=str(tmp_path / "seen")) as (_, url):
+        assert fresh(url, "/v1/classify", "post", content=jpeg(1)).status_code == 200
+        assert fresh(url, "/docs").status_code in (200, 404) and fresh(url, "/metrics").status_code == 200
+    assert not (tmp_path / "seen").exists(), (tmp_path / "seen").read_text()
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_sigterm_loses_nothing(processes):
     with served(MODEL, "--processes", processes, "--drain-delay", "0.5", "--queue", "64") as (process, url):

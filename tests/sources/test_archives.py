@@ -5,6 +5,7 @@ import gzip
 import os
 import stat
 import struct
+import sys
 import tarfile
 import threading
 import tracemalloc
@@ -311,7 +312,9 @@ def test_members_of_a_zip_that_share_bytes_are_not_read(tmp_path):
     wrong = [f for f in found if str(f).endswith(("/0.png", "/2.png"))]
     refused = [f for f in wrong if f.name.endswith("0.png")]
     assert "reaches into the next member" in error_of(refused[0])
-    assert all(f.open().read() == PNG for f in found if f is not refused[0])
+    assert all(f.open().read() == PNG for f in found if f not in wrong)
+    if sys.version_info[:3] != (3, 13, 0):  # which refuses both of two that lie at one place
+        assert all(f.open().read() == PNG for f in wrong if f is not refused[0])
 
 
 def test_a_zip_that_grows_without_end_is_left(tmp_path, monkeypatch):

@@ -41,7 +41,7 @@ def _option(name: str, *names: str, **options: Any) -> Callable[[F], F]:
 @click.argument("models", nargs=-1, type=ModelName(), metavar="[MODEL | NAME=MODEL]...", envvar="LCNET_MODELS")
 @_option("--host", default=LOOPBACK, help="Where to listen; other than this machine's own address needs --token-file.")
 @_option("--port", default=8000, type=click.IntRange(0, 65535), help="0 takes a free one.")
-@_option("--threads", type=click.IntRange(1), help="Pictures at once, in each process.  [default: the processors]")
+@_option("--threads", type=click.IntRange(1), help="Pictures at once, in each process.  [default: its part of the processors]")
 @_option("--processes", default=1, type=click.IntRange(1, 256), help="More than one where there are more than 4 processors.")
 @_option("--queue", type=click.IntRange(0), help="Requests that may wait, in each process.  [default: 32 a thread]")
 @_option("--timeout", default=10.0, type=click.FloatRange(0, min_open=True), help="Seconds for an answer, waiting included.")

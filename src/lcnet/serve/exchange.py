@@ -79,9 +79,16 @@ class Exchange:
         return int(given) if given.isdigit() and len(given) < 19 else None
 
     @property
+    def unclear(self) -> bool:
+        """Whether a proxy in front could have read another length, and so another request, than the server here."""
+        chunked, told = b"transfer-encoding" in self.headers, b"content-length" in self.headers
+        return (chunked and told) or (not chunked and self.length is None)
+
+    @property
     def must_close(self) -> bool:
         """Whether the connection is of no more use, as too much of a body is still to come, or perhaps none after all."""
-        return not self.body_read and (b"expect" in self.headers or (self.length or 0) > DRAINED)
+        wrong = self.unclear or b"expect" in self.headers
+        return not self.body_read and (wrong or (self.length or 0) > DRAINED)
 
     def count(self, done: Iterable[Any]) -> None:
         """Add up what was done for its pictures."""

@@ -83,8 +83,18 @@ class Log:
                 self._lines.clear()
                 self._writing = True
             with suppress(OSError, ValueError):  # a full disk, a pipe without a reader, a stream that was closed
-                self._stream.write(text)
-                self._stream.flush()
+                self._put(text)
+
+    def _put(self, text: str) -> None:
+        """Write past the stream's buffer, which would keep what a full disk did not take."""
+        try:
+            descriptor = self._stream.fileno()
+        except (OSError, ValueError, AttributeError):  # a stream of Python's own
+            self._stream.write(text)
+            return
+        data = text.encode("utf-8", "backslashreplace")
+        while data:
+            data = data[os.write(descriptor, data) :]
 
 
 def _facts(exchange: Exchange) -> dict[str, Any]:

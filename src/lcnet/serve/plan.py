@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..cpus import usable_cpus
+
 if TYPE_CHECKING:
     from .application import Application
 
@@ -38,4 +40,5 @@ class Plan:
         """Load the models and make the application of one process. Raises as `lcnet.serve.app` does."""
         from .making import make
 
-        return make(self.models, self.options, self.log, self.keep_uncertain, self.limits, self.processes)
+        limits = {**self.limits, "threads": self.limits.get("threads") or max(1, usable_cpus() // self.processes)}
+        return make(self.models, self.options, self.log, self.keep_uncertain, limits, self.processes)

@@ -18,6 +18,7 @@ LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\nco
 def protocol_class(limits: Limits) -> type[asyncio.Protocol]:
     """A class of connections for uvicorn."""
     base: Any = AutoHTTPProtocol
+    tells = hasattr(base, "on_message_begin")  # as that of httptools does; h11 bounds headers itself
 
     class Bounded(base):  # type: ignore[misc]
         """A connection. Between requests a clock runs from the first byte until the headers are whole."""
@@ -39,10 +40,12 @@ def protocol_class(limits: Limits) -> type[asyncio.Protocol]:
                 return
             if self._clock is None and not self._busy():
                 self._start()
-            head = self._head + len(data) if self._in_head else 0
+            counted = tells and self._in_head
+            head = self._head + len(data) if counted else 0
             super().data_received(data)
-            self._head = head if self._in_head else 0
+            self._head = head if counted and self._in_head else 0
             if self._busy():
+                self._head = 0
                 self._stop()
             elif self._head > HEAD:
                 self._end(LONG)

@@ -47,8 +47,8 @@ class Service:
     def admitted(self, request: Request) -> Iterator[Pass]:
         """Let a request in, or raise `Refused`, before its body is read."""
         exchange = exchange_of(request)
-        if b"transfer-encoding" not in exchange.headers and exchange.length is None:
-            raise Refused("bad_request", "the Content-Length is no number of bytes")
+        if exchange.unclear:
+            raise Refused("bad_request", "how long the body is cannot be told: send one Content-Length, or chunks")
         with self.gate.admitted(exchange.length) as admitted:
             yield admitted
 
