@@ -12,8 +12,11 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-from wheels_try import MODEL, PICTURE, ROOT, TAGS, installed, outcome, run, taken, without_compiler
+from wheels_try import MODEL, ROOT, TAGS, installed, outcome, run, taken, without_compiler
 
+BLOCKS = (
+    "import os, sys; from PIL import Image; Image.frombytes('RGB', (4, 4), os.urandom(48)).resize((64, 64)).save(sys.argv[1])"
+)
 MODULE = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
 HEIC = """
 import sys
@@ -57,16 +60,17 @@ def main() -> None:
     wheel = taken(sorted(chosen.wheels.glob("*.whl")), tag, machine)
     for extra in chosen.extras or sorted(known):
         with tempfile.TemporaryDirectory() as folder:
-            tried(chosen.python, Path(folder), wheel, extra)
-        print(f"{extra}: told who lacks it, installed from {wheel.name}, used", flush=True)
+            done = tried(chosen.python, Path(folder), wheel, extra)
+        print(f"{extra} of {wheel.name}: {done}", flush=True)
 
 
-def tried(python: str, folder: Path, wheel: Path, extra: str) -> None:
-    """Run the command of an extra without it and with it. Ends this program if either goes wrong."""
+def tried(python: str, folder: Path, wheel: Path, extra: str) -> str:
+    """Run the command of an extra without it and with it, and say what was done. Ends this program if either goes wrong."""
     inside = installed(python, folder / "environment", wheel)
     command = [part.format(folder) for part in COMMANDS.get(extra, ())]
     pictures(inside, folder)
-    if command and extra != "heif":  # without it nothing can write such a picture
+    asked = command and extra != "heif"  # without that nothing can write such a picture
+    if asked:
         code, said = outcome(inside, "-m", "lcnet", *command)
         if code != 4 or f"pip install 'lcnet[{extra}]'" not in said:
             sys.exit(f"without {extra}: exit code {code}, {said}")
@@ -76,6 +80,7 @@ def tried(python: str, folder: Path, wheel: Path, extra: str) -> None:
     if command:
         run(inside, "-m", "lcnet", *command, **without_compiler(inside))
     run(inside, "-c", MODULE, *MODULES.get(extra, ()))
+    return ("named where it lacks, " if asked else "") + ("used" if command else "imported")
 
 
 def pictures(inside: Path, folder: Path) -> None:
@@ -83,7 +88,7 @@ def pictures(inside: Path, folder: Path) -> None:
     paths = [folder / "picture.png", *(folder / f"classes/{name}/{n}.png" for name in ("a", "b") for n in range(4))]
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-        run(inside, "-c", PICTURE, path)
+        run(inside, "-c", BLOCKS, path)
 
 
 if __name__ == "__main__":
