@@ -28,7 +28,7 @@ import lcnet
 
 MODEL = "lcnet_050.cifar10"
 CLIENTS, PICTURES = 64, 1000
-GROWN = 1.10
+GROWN = 1.15
 FORMATS = ("JPEG", "PNG", "WEBP")
 BOUNDARY = "soak"
 
