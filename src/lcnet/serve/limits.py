@@ -25,7 +25,8 @@ class Limits:
     default 32 a thread; one more is refused before its body is read. timeout: seconds from the arrival of a request's body,
     in the queue or not, to its answer. read_timeout: seconds for the headers, and for the body, to arrive. max_body: bytes of
     a request. max_pixels: of a picture. max_images: pictures of a request. max_bytes_in_flight: of all bodies held at once,
-    by default eight of the largest. max_pixels_in_flight: of all pictures being decoded, by default two of the largest.
+    by default eight of the largest. max_pixels_in_flight: of all pictures being decoded, 11 bytes each, by default one
+    of the largest.
     max_connections: open at once. keep_below: a picture whose best class is less probable than this counts as uncertain.
     tokens: any of which a request must show; without any all are served. cors_origins: sites whose pages may ask, `*` for all.
     """
@@ -57,7 +58,7 @@ class Limits:
             "threads": threads,
             "queue": QUEUED * threads,
             "max_bytes_in_flight": 8 * self.max_body,
-            "max_pixels_in_flight": 2 * self.max_pixels,
+            "max_pixels_in_flight": self.max_pixels,
         }
 
     @property

@@ -1,4 +1,4 @@
-"""The routes of our own: /v1, health and metrics. Pictures in; results, embeddings, feature maps out."""
+"""The routes of our own: /v1 and metrics. Pictures in; results, embeddings, feature maps out."""
 
 from __future__ import annotations
 
@@ -42,8 +42,6 @@ class Routes:
             Route("/v1/models", self.models, methods=["GET"]),
             Route("/v1/models/{name}", self.model, methods=["GET"]),
             Route("/v1/models/{name}/reload", self.reload, methods=["POST"]),
-            Route("/health/live", self.live, methods=["GET"]),
-            Route("/health/ready", self.ready, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
         ]
 
@@ -95,16 +93,6 @@ class Routes:
         name = self.service.models.get(request.path_params["name"]).name
         await self.service.peers.reload([name])
         return json_response(self.service.models.describe(name))
-
-    async def live(self, request: Request) -> Response:
-        """Whether the process answers at all."""
-        return json_response({"live": True})
-
-    async def ready(self, request: Request) -> Response:
-        """Whether all processes take requests."""
-        if not self.service.peers.ready():
-            raise Refused("not_ready", "the server is starting, or is about to stop")
-        return json_response({"ready": True})
 
     async def metrics(self, request: Request) -> Response:
         """All numbers, for Prometheus."""

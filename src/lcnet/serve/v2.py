@@ -43,8 +43,6 @@ class OpenInference:
         both = (MODEL, MODEL + "/versions/{version}")
         return [
             Route("/v2", self.server, methods=["GET"]),
-            Route("/v2/health/live", self.live, methods=["GET"]),
-            Route("/v2/health/ready", self.ready, methods=["GET"]),
             *(Route(path, self.model, methods=["GET"]) for path in both),
             *(Route(path + "/ready", self.model_ready, methods=["GET"]) for path in both),
             *(Route(path + "/infer", self.infer, methods=["POST"]) for path in both),
@@ -54,16 +52,6 @@ class OpenInference:
         """What this server is."""
         extensions = ["binary_tensor_data", "classification"]
         return json_response({"name": "lcnet", "version": version("lcnet"), "extensions": extensions})
-
-    async def live(self, request: Request) -> Response:
-        """Whether it answers."""
-        return json_response({"live": True})
-
-    async def ready(self, request: Request) -> Response:
-        """Whether it takes requests."""
-        if not self.service.peers.ready():
-            raise Refused("not_ready", "the server is starting, or is about to stop")
-        return json_response({"ready": True})
 
     async def model_ready(self, request: Request) -> Response:
         """Whether a model is there."""

@@ -1,0 +1,81 @@
+"""The tables of results/serve.json: docs/serve.md's, and the README's short one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import geometric_mean, median
+from typing import Any
+
+Row = Callable[..., str]
+NAMES = {
+    "lcnet": "`lcnet serve`",
+    "lcnet int8": "`lcnet serve`, int8",
+    "litserve": "LitServe + timm",
+    "litserve, 1 thread": "LitServe + timm, 1 thread a call",
+    "fastapi": "FastAPI + ONNX Runtime",
+    "fastapi, 1 thread": "FastAPI + ONNX Runtime, 1 thread a call",
+}
+
+
+def short(result: dict[str, Any], row: Row) -> str:
+    """A line a server, of a peer's settings the better one; means over the numbers of connections."""
+    ratios = result["cpu_ratios"]
+    better = [
+        min((n for n in ratios if n.startswith(k)), key=ratios.__getitem__, default=None) for k in ("litserve", "fastapi")
+    ]
+    lines = [row("server", "CPU a request", "requests/s", "memory", "ready in"), row(*["---"] * 5)]
+    for server in result["servers"]:
+        name = server["server"]
+        if name in ("lcnet", "lcnet int8", *better):
+            rows = [r for r in result["load"] if r["server"] == name]
+            cpu, rate = (geometric_mean(r[k] for r in rows) for k in ("cpu_ms", "per_second"))
+            lines.append(
+                row(NAMES[name].split(",")[0] + ", int8" * ("int8" in name), _times(name, cpu, ratios), *_size(rate, server))
+            )
+    return "\n".join([*lines, "", note(result)])
+
+
+def _times(name: str, cpu: float, ratios: dict[str, float]) -> str:
+    return f"**{cpu:.1f} ms**" if name.startswith("lcnet") else f"{cpu:.1f} ms ({ratios[name]:.1f}x)"
+
+
+def _size(rate: float, server: dict[str, Any]) -> tuple[str, str, str]:
+    return f"{rate:.0f}", f"{sum(server['peak_mb']):.0f} MB", f"{median(server['start']):.2f} s"
+
+
+def note(result: dict[str, Any]) -> str:
+    """What was measured, and where."""
+    versions = {s["server"].partition(",")[0]: s["version"] for s in result["servers"] if s["version"]}
+    found, loads = result["machine"], [r["load"] for x in result["load"] for r in x["rounds"]]
+    return (
+        f"`lcnet_050` with the same weights, a JPEG of 500x375 and {result['picture_bytes'] / 1000:.0f} KB, "
+        f"{found['processors']} processors that the clients share, geometric means over 1, 8, 32 and 128 connections; "
+        "CPU is that of all the server's processes, without the clients'. Peers have their default number of threads or one a "
+        f"call, whichever takes less. {'; '.join(versions.values())}; {found['cpu']}, "
+        f"{found['isa']}, {found['date'][:10]}, load {min(loads):.1f} to {max(loads):.1f}; `bench/serve.py`."
+    )
+
+
+def full(result: dict[str, Any], row: Row) -> str:
+    """A line a server and number of connections."""
+    head = ("connections", "server", "CPU a request", "requests/s", "p50", "p99", "`/health/live` p99")
+    lines = [row(*head), row(*["---"] * len(head))]
+    for connections in dict.fromkeys(r["connections"] for r in result["load"]):
+        for r in (r for r in result["load"] if r["connections"] == connections):
+            cells = [f"{r[k]:.0f} ms" for k in ("p50", "p99", "health_p99")]
+            lines.append(row(connections, NAMES[r["server"]], f"{r['cpu_ms']:.2f} ms", f"{r['per_second']:.0f}", *cells))
+    return "\n".join([*lines, "", overload(result)])
+
+
+def overload(result: dict[str, Any]) -> str:
+    """A sentence about four times as many requests as can be answered."""
+    over = result["overload"]
+    grown = median(r["overload"]["cpu_ms"] / r["peak"]["cpu_ms"] for r in over["rounds"]) - 1
+    return (
+        "With `--queue 256`. Four times as many requests as can be answered, to a server with the default queue: "
+        f"{over['kept']:.0%} of the peak of {over['peak_per_second']:.0f} a second are answered all the same, though the "
+        f"clients' work on the same processors is more too; an answer takes {grown:.0%} more of the server's CPU time, "
+        f"refusals included; {over['refused_per_second']:.0f} a second are refused, half of them within "
+        f"{over['refused_p50']:.1f} ms (p99 {over['refused_p99']:.0f} ms), and health answers within "
+        f"{over['health_p99']:.0f} ms (p99)."
+    )
