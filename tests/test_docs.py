@@ -1,5 +1,6 @@
 """The documentation is true: tables equal their measurements, commands exist, the examples run."""
 
+import json
 import re
 import subprocess
 import sys
@@ -30,6 +31,13 @@ def test_every_command_is_in_the_readme_and_every_command_of_the_readme_exists()
     shown = set(re.findall(r"^lcnet ([\w-]+)", README, re.M))
     assert shown <= set(COMMANDS)
     assert {c for c in COMMANDS if f"lcnet {c}" not in README} == set()
+
+
+def test_sizes_of_wheels_are_those_that_were_measured():
+    page = (ROOT / "docs/install.md").read_text(encoding="utf-8")
+    for row in json.loads((ROOT / "results/wheels.json").read_text(encoding="utf-8"))["wheels"]:
+        machine = "x86-64" if "x86_64" in row["wheel"] else "ARM"
+        assert re.search(rf"^\| Linux, {machine}.*\| {row['bytes'] / 1e6:.1f} MB \|", page, re.M), row
 
 
 def test_links_lead_somewhere():
