@@ -107,9 +107,8 @@ def _check(given: dict[str, Any]) -> None:
         raise Misuse(
             "say what becomes of the files: --dry-run to see it first, --output DIR to write them there, or --in-place"
         )
-    for name in ("overwrite",) if given["output"] is None else ():
-        if given[name]:
-            raise Misuse(f"--{name} is about --output: name a folder")
+    if given["overwrite"] and given["output"] is None:
+        raise Misuse("--overwrite is about --output: name a folder")
     if given["dry_run"] and given["report"]:
         raise Misuse("--report is of changes, and --dry-run makes none: leave one of them out")
     for path in given["paths"] if given["output"] is not None else ():

@@ -7,7 +7,7 @@ Nothing that is already there moves, so that whatever points somewhere still poi
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 BYTE, SHORT, LONG, LONG8 = 1, 3, 4, 16
@@ -15,6 +15,8 @@ WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 MAX_DIRECTORIES = 10_000
 MAX_ENTRIES = 4096
 _CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+
+Field = tuple[int, int, int, bytes]  # tag, type, count and the bytes of the values
 
 
 class Damaged(ValueError):
@@ -106,6 +108,10 @@ class Directories:
             raise Damaged(f"field {entry.tag} has type {entry.kind}, expected whole numbers")
         return struct.unpack(f"{self.order}{entry.values}{code}", self.raw(entry))
 
+    def copied(self, entries: Mapping[int, Entry], without: Container[int] = ()) -> list[Field]:
+        """The fields of a directory as `add_directory` takes them, but for some tags."""
+        return [(e.tag, e.kind, e.values, self.raw(e)) for e in entries.values() if e.tag not in without]
+
     def add(self, data: bytes) -> int:
         """Put bytes at the end, at an even place as TIFF asks; returns where."""
         if len(self.data) % 2:
@@ -116,8 +122,8 @@ class Directories:
         self.data += data
         return at
 
-    def add_directory(self, fields: Iterable[tuple[int, int, int, bytes]], following: int) -> int:
-        """Put a directory at the end: fields are tag, type, count and the bytes of the values. Returns where."""
+    def add_directory(self, fields: Iterable[Field], following: int) -> int:
+        """Put a directory at the end: returns where."""
         rows = sorted(fields)
         body = b"".join(self._field(*row) for row in rows)
         head = struct.pack(self.order + ("Q" if self.big else "H"), len(rows))
@@ -129,7 +135,7 @@ class Directories:
             return head + values.ljust(self.inline, b"\0")
         return head + struct.pack(self.order + self.offset, self.add(values))
 
-    def field(self, tag: int, *values: int) -> tuple[int, int, int, bytes]:
+    def field(self, tag: int, *values: int) -> Field:
         """A field of whole numbers, as `add_directory` takes it."""
         most = max(values)
         kind, code = (SHORT, "H") if most < 1 << 16 else (LONG, "I") if most < 1 << 32 else (LONG8, "Q")

@@ -17,7 +17,7 @@ from ..image.pixels import ORIENTATION, TURNS, quiet_and_strict
 from ..image.reading import opened
 from .ifd import Damaged
 from .segments import APP0, APP14, Segment, has_more_pictures, is_said, joined, parted, tagged, trailer, turned
-from .turns import LYING, UPRIGHT, applied, both
+from .turns import LYING, UPRIGHT, applied, both, transposed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -110,9 +110,7 @@ def _encoded(data: bytes, operation: int) -> bytes:
 
 def encoded(image: Image.Image, operation: int, how: dict[str, Any]) -> bytes:
     """A picture turned and encoded by options of Pillow's encoder."""
-    from PIL import Image
-
-    upright = image.transpose(Image.Transpose[TURNS[operation]]) if operation != UPRIGHT else image.copy()
+    upright = transposed(image, operation)
     out = io.BytesIO()
     upright.info = {}
     upright.save(out, "JPEG", **how)

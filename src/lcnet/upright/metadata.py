@@ -67,7 +67,7 @@ def set_orientation(block: Directories, field: Entry, orientation: int) -> None:
 
 def _with_orientation(block: Directories, first: int, fields: dict[int, Entry], orientation: int) -> None:
     """A first directory that has one field more, at the end; the old one is no longer pointed to."""
-    rows = [(e.tag, e.kind, e.values, block.raw(e)) for e in fields.values()]
+    rows = block.copied(fields)
     following = block.number(block.offset, block.after(first)) if first else 0
     at = block.add_directory([*rows, block.field(ORIENTATION, orientation)], following)
     block.put(block.offset, block.first, at)

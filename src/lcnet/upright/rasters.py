@@ -11,7 +11,7 @@ from ..errors import ImageError
 from ..image.pixels import ORIENTATION, TURNS, quiet_and_strict
 from ..image.reading import opened
 from . import metadata
-from .turns import LYING, UPRIGHT, both
+from .turns import LYING, UPRIGHT, both, transposed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -39,12 +39,6 @@ def _orientation(image: Image.Image) -> int:
     return tag if tag in TURNS else UPRIGHT
 
 
-def _transposed(image: Image.Image, operation: int) -> Image.Image:
-    from PIL import Image
-
-    return image.transpose(Image.Transpose[TURNS[operation]]) if operation != UPRIGHT else image.copy()
-
-
 def _webp(image: Image.Image, data: bytes, operation: int) -> tuple[bytes, str]:
     lossless = data[12:16] == b"VP8L" or (data[12:16] == b"VP8X" and b"VP8L" in data and b"VP8 " not in data)
     info, said = image.info, {}
@@ -55,7 +49,7 @@ def _webp(image: Image.Image, data: bytes, operation: int) -> tuple[bytes, str]:
         said["xmp"] = metadata.xmp(info["xmp"])
     if info.get("icc_profile"):
         said["icc_profile"] = info["icc_profile"]
-    turned, out = _transposed(image, operation), io.BytesIO()
+    turned, out = transposed(image, operation), io.BytesIO()
     turned.info = {}
     how: dict[str, Any] = {"lossless": True, "exact": True} if lossless else {"quality": QUALITY}
     turned.save(out, "WEBP", method=4, **how, **said)
@@ -65,7 +59,7 @@ def _webp(image: Image.Image, data: bytes, operation: int) -> tuple[bytes, str]:
 
 
 def _proven(image: Image.Image, kind: str, operation: int) -> tuple[bytes, str]:
-    turned, out = _transposed(image, operation), io.BytesIO()
+    turned, out = transposed(image, operation), io.BytesIO()
     if "dpi" in image.info:
         x, y = image.info["dpi"]
         turned.info["dpi"] = (y, x) if operation in LYING else (x, y)

@@ -18,7 +18,7 @@ from ..errors import ImageError
 from ..image.pixels import TURNS, quiet_and_strict
 from ..image.reading import opened
 from . import tiff_jpeg, tiff_pack
-from .ifd import Damaged, Directories, Entry
+from .ifd import Damaged, Directories, Entry, Field
 from .metadata import ORIENTATION, X_RESOLUTION, Y_RESOLUTION, set_orientation
 from .png import packed, unpacked
 from .turns import LYING, UPRIGHT, applied, both
@@ -46,19 +46,16 @@ LAYOUT = (
     STRIP_ROWS,
     STRIP_BYTES,
     PREDICTOR,
-    322,
-    323,
-    324,
-    325,
+    TILE_WIDTH,
+    TILE_HEIGHT,
+    TILES,
+    TILE_BYTES,
     tiff_jpeg.TABLES,
     *FAX_OPTIONS,
 )
 PACKINGS = {1: "raw", 5: "tiff_lzw", 8: "tiff_adobe_deflate", 32773: "packbits", 32946: "tiff_deflate"}  # Pillow's names
 MEANINGS = (320, 338, 339)  # of pixels: colour map, extra samples, sample format
 FAXES = {2: "tiff_ccitt", 3: "group3", 4: "group4"}
-
-
-Field = tuple[int, int, int, bytes]  # as `Directories.add_directory` takes it
 
 
 class Page(NamedTuple):
@@ -104,8 +101,7 @@ def _tag(file: Directories, link: int, at: int, back: int) -> int:
     if ORIENTATION in fields:
         set_orientation(file, fields[ORIENTATION], operation)
         return file.after(at)
-    kept = [(e.tag, e.kind, e.values, file.raw(e)) for e in fields.values()]
-    return _lead(file, link, at, [*kept, file.field(ORIENTATION, operation)])
+    return _lead(file, link, at, [*file.copied(fields), file.field(ORIENTATION, operation)])
 
 
 def _lead(file: Directories, link: int, old: int, fields: list[Field]) -> int:
@@ -118,7 +114,7 @@ def _lead(file: Directories, link: int, old: int, fields: list[Field]) -> int:
 def _page(file: Directories, link: int, at: int, back: int) -> tuple[int, str]:
     fields = file.entries(at)
     operation = both(_orientation(file, fields), back)
-    own = {e.tag: (e.tag, e.kind, e.values, file.raw(e)) for e in fields.values() if e.tag not in LAYOUT}
+    own = {field[0]: field for field in file.copied(fields, LAYOUT)}
     own[ORIENTATION] = file.field(ORIENTATION, UPRIGHT)
     if operation in LYING and {X_RESOLUTION, Y_RESOLUTION} <= own.keys():
         (_, *x), (_, *y) = own[X_RESOLUTION], own[Y_RESOLUTION]
@@ -130,7 +126,7 @@ def _page(file: Directories, link: int, at: int, back: int) -> tuple[int, str]:
 def _laid_out(file: Directories, fields: Mapping[int, Entry], operation: int) -> tuple[list[Field], str]:
     """Turn the pixels of a page and put them behind the file; returns the fields that say where and how they are."""
     if file.numbers(fields.get(COMPRESSION), (1,))[0] == tiff_jpeg.JPEG:
-        alone = _alone(file, [(e.tag, e.kind, e.values, file.raw(e)) for e in fields.values() if e.tag != ORIENTATION])
+        alone = _alone(file, file.copied(fields, (ORIENTATION,)))
         strip, size, sampling, how = tiff_jpeg.turned(file, fields, alone, operation)
         said = [file.field(STRIPS, file.add(strip)), file.field(STRIP_BYTES, len(strip)), file.field(STRIP_ROWS, size[1])]
         said += [file.field(COMPRESSION, tiff_jpeg.JPEG), file.field(tiff_jpeg.SUBSAMPLING, *sampling)]
@@ -168,8 +164,7 @@ def _layout(file: Directories, fields: Mapping[int, Entry]) -> Page:
 
 def _by_fax(file: Directories, fields: Mapping[int, Entry], page: Page, operation: int) -> tuple[Directories, tuple[int, int]]:
     """A page of 1 bit that Pillow takes apart, and puts together by the same method."""
-    kept = [(e.tag, e.kind, e.values, file.raw(e)) for e in fields.values() if e.tag != ORIENTATION]
-    with quiet_and_strict(1 << 62), opened(_alone(file, kept)) as image:
+    with quiet_and_strict(1 << 62), opened(_alone(file, file.copied(fields, (ORIENTATION,)))) as image:
         pixels = applied(np.asarray(image.convert("L")), operation)
     white_is_zero = file.numbers(fields.get(PHOTOMETRIC), (0,))[0] == 0
     return _saved(255 - pixels if white_is_zero else pixels, FAXES[page.compression], one_bit=True), pixels.shape[1::-1]
@@ -202,8 +197,7 @@ def _as_bytes(file: Directories, fields: Mapping[int, Entry], page: Page) -> lis
             raise ImageError("its tiles end within a byte: such a page is left as it is")
         changed.append((TILE_WIDTH, tile * page.bits // 8))
     dropped = {PREDICTOR, ORIENTATION, *MEANINGS, *(tag for tag, _ in changed)}
-    kept = [(e.tag, e.kind, e.values, file.raw(e)) for e in fields.values() if e.tag not in dropped]
-    return kept + [file.field(tag, value) for tag, value in changed]
+    return file.copied(fields, dropped) + [file.field(tag, value) for tag, value in changed]
 
 
 def _undone(file: Directories, rows: np.ndarray, page: Page, columns: int) -> np.ndarray:

@@ -33,7 +33,7 @@ def _copied(file: Directories) -> bytes | None:
         fields = file.entries(at)
         if any(map(_may_point, fields.values())) or len(new.data) > len(file.data):
             return None
-        rows = [(e.tag, e.kind, e.values, file.raw(e)) for e in fields.values() if e.tag not in PIXELS]
+        rows = file.copied(fields, PIXELS)
         rows += [new.field(tag, *_moved(file, new, fields, tag)) for tag in PIXELS if tag in fields]
         here = new.add_directory(rows, 0)
         new.put(new.offset, link, here)

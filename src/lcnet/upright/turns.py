@@ -6,7 +6,14 @@ diagonal or not, then left to right or not, then top to bottom or not.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+from ..image.pixels import TURNS
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 UPRIGHT = 1
 BACK = {0: 1, 90: 8, 180: 3, 270: 6}  # degrees clockwise -> what turns that back
@@ -39,3 +46,10 @@ def applied(pixels: np.ndarray, operation: int) -> np.ndarray:
     diagonal, across, down = _PARTS[operation]
     turned = pixels.swapaxes(0, 1) if diagonal else pixels
     return np.ascontiguousarray(turned[:: -1 if down else 1, :: -1 if across else 1])
+
+
+def transposed(image: Image.Image, operation: int) -> Image.Image:
+    """A picture turned; a copy where there is nothing to turn."""
+    from PIL import Image
+
+    return image.transpose(Image.Transpose[TURNS[operation]]) if operation != UPRIGHT else image.copy()
