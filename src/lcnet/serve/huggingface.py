@@ -13,7 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from ..config import Decision
 from ..runtime import Classifier
+from ..runtime.decision import probabilities
 from . import bodies
 from .bodies import Picture
 from .refusals import Refused
@@ -76,12 +78,7 @@ def _scores(model: Classifier, function: str | None, x: np.ndarray) -> np.ndarra
     if function is None:
         return model.probs(x)
     logits = model.logits(x)
-    if function == "none":
-        return logits
-    if function == "sigmoid":
-        return np.asarray(np.exp(-np.logaddexp(0, -logits)))
-    exp = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exp / exp.sum(axis=1, keepdims=True))
+    return logits if function == "none" else probabilities(logits, Decision(multi_label=function == "sigmoid"))
 
 
 def _listed(model: Classifier, row: np.ndarray, top_k: int) -> list[dict[str, Any]]:
