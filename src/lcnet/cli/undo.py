@@ -36,10 +36,10 @@ def undo(ctx: click.Context, report: Path, forget: bool, dry_run: bool, style: s
             counts[outcome.action] += 1
             listing.row(outcome._asdict() | {"path": _shown(outcome.path)})
     except KeyboardInterrupt as stopped:
+        listing.end()
         say(f"lcnet: stopped after {counts.total():,} changes; the same command goes on", err=True)
         ctx.exit(code(stopped))
-    if counts:
-        listing.end()
+    listing.end()
     would = "would be: " if dry_run else ""
     say(f"lcnet: {would}{', '.join(f'{n:,} {word}' for word, n in counts.items()) or 'nothing to do'}", err=True)
     ctx.exit(INCOMPLETE if counts[changes.REFUSED] else DONE)
