@@ -5,7 +5,10 @@ import io
 import json
 import os
 import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -15,8 +18,11 @@ from PIL import Image
 from upright_runs import JUDGE, actions, contents, report, rows, run, tree
 
 from lcnet.changes import journal as journals
+from lcnet.changes import undo as changes
 from lcnet.cli import upright as command
 from lcnet.errors import ImageError
+from lcnet.upright.job import Source
+from lcnet.upright.places import Folder
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +87,31 @@ def test_a_run_again_into_a_folder_goes_on_and_writes_over_nothing():
     assert Path("out/a.jpg").read_bytes() == b"mine"
 
 
+def test_a_file_named_twice_waits_until_it_is_whole_and_is_no_other_page():
+    """By two threads at once, the first of which is slow."""
+    tree()
+    begun, made = Event(), []
+
+    class Slow:
+        def row(self, row):
+            pass
+
+        def make(self, target, data, source):
+            begun.set()
+            time.sleep(0.2)
+            target.parent.mkdir()
+            target.write_bytes(Path(source).read_bytes())
+            made.append(target)
+
+    place, source = Folder(Slow(), Path("out")), Source(Path("in/a.jpg"))
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(place.put, source, None, journals.stamp(source.path))
+        begun.wait()
+        place.put(source, None, journals.stamp(source.path))
+        first.result()
+    assert len(made) == 1
+
+
 def test_a_folder_that_one_is_in():
     before = tree()
     os.chdir("in")
@@ -90,6 +121,24 @@ def test_a_folder_that_one_is_in():
     run("undo", "s.jsonl")
     run("undo", "r.jsonl")
     assert contents(".") == before | {name: Path(name).read_bytes() for name in ("r.jsonl", "s.jsonl")}
+
+
+def test_what_undo_says_as_json_is_json_where_there_is_nothing_to_do():
+    tree()
+    rows("in/a.jpg", "--in-place")
+    assert json.loads(run("undo", report(), "--format", "json").stdout) == []
+
+
+def test_what_undo_says_as_json_is_json_after_an_interruption(monkeypatch):
+    tree()
+    rows("in", "-r", "--in-place")
+
+    def interrupted(path, dry_run):
+        yield changes.Outcome("in/b.jpg", "restored")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(changes, "undo", interrupted)
+    assert [row["path"] for row in json.loads(run("undo", report(), "--format", "json", code=130).stdout)] == ["in/b.jpg"]
 
 
 def test_the_report_is_true_and_says_all():

@@ -83,7 +83,7 @@ class Folder:
     def __init__(self, journal: Journal, folder: Path, overwrite: bool = False) -> None:
         self.journal, self.folder, self.overwrite = journal, Path(os.path.abspath(folder)), overwrite  # noqa: PTH100
         self.tell = journal.row
-        self.lock, self.taken = Lock(), set[str]()
+        self.lock, self.taken = Lock(), dict[str, Lock]()
 
     def check(self, source: Source) -> None:
         """Nothing that is there is changed."""
@@ -94,18 +94,20 @@ class Folder:
         target = self.folder / inside(source)
         with self.lock:
             twice = str(target) in self.taken
-            self.taken.add(str(target))
-        if twice and not self._same(target, source.path, data):
-            raise InputError(f"{plain(target)} is already another page of this run: take them in two runs")
-        if os.path.lexists(target):
-            self._over(target, source, data)
-        else:
-            self.journal.make(target, data, source.path)
+            writing = self.taken.setdefault(str(target), Lock())
+        with writing:  # whoever names a file twice finds it whole
+            self._put(target, source, data, twice)
         _check_same(source, seen)
 
+    def _put(self, target: Path, source: Source, data: bytes | None, twice: bool) -> None:
+        if not os.path.lexists(target):
+            self.journal.make(target, data, source.path)
+        elif not self._same(target, source.path, data):
+            if twice:
+                raise InputError(f"{plain(target)} is already another page of this run: take them in two runs")
+            self._over(target, source, data)
+
     def _over(self, target: Path, source: Source, data: bytes | None) -> None:
-        if self._same(target, source.path, data):
-            return
         if target.is_dir() or target.is_symlink() or target.samefile(source.path):
             raise InputError(f"{plain(target)} is in the way: name another folder")
         if not self.overwrite:
