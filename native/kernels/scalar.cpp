@@ -2,7 +2,7 @@
 // the wider tables exist for the tests, which hold each fast kernel against the specification in the same layout.
 #include "tables.h"
 
-#include <stdexcept>
+#include "../fail.h"
 
 #include "channel/scalar.h"
 #include "dwconv/scalar.h"
@@ -57,7 +57,7 @@ const Kernels& scalar_kernels(size_t lanes, size_t panel) {
   static const Kernels tables[] = {kernels__scalar, scalar_table<8, 2>(), scalar_table<16, 2>()};
   for (const Kernels& table : tables)
     if (table.lanes == lanes && table.panel == panel) return table;
-  throw std::invalid_argument("there is no scalar table of these lanes");
+  fail("there is no scalar table of these lanes");
 }
 
 }  // namespace lcnet

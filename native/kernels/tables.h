@@ -14,7 +14,7 @@ namespace lcnet {
 extern const Kernels kernels__scalar;
 extern const Int8Kernels int8_kernels__scalar;
 
-// The specification in the layout of another table; throws std::invalid_argument if there is none of that shape.
+// The specification in the layout of another table; fails if there is none of that shape.
 const Kernels& scalar_kernels(size_t lanes, size_t panel);
 
 const Int8Kernels& int8_scalar_kernels(size_t lanes, size_t group);

@@ -23,7 +23,7 @@ def built_libraries():
     newest = max(path.stat().st_mtime for path in sources)
     # A wheel's build has the extension beside them; those of `make sanitize` have not, and are no use without its flags.
     folders = [path.parent for path in ROOT.glob("build/*/_native*.so")]
-    found = (f for f in folders if (f / "liblcnet_core.a").exists() and (f / "liblcnet_core.a").stat().st_mtime > newest)
+    found = (f for f in folders if (f / "liblcnet_engine.a").exists() and (f / "liblcnet_engine.a").stat().st_mtime > newest)
     return next(found, None)
 
 
@@ -60,7 +60,7 @@ def test_every_isa_equals_the_specification(programs, program):
 
 
 # Who may include whom: each from itself and those after it.
-ROOMS = ("bind", "dwgrad", "engine", "resize", "dispatch", "system", "kernels")
+ROOMS = ("bind", "dwgrad", "engine", "dispatch", "system", "inference", "resize", "kernels", "fail")
 
 
 def room(path):
@@ -80,18 +80,40 @@ def test_no_include_runs_back():
 
 def test_only_one_file_asks_which_system_this_is():
     """What only POSIX or only Windows has: headers, names, and the macros that tell them apart."""
-    known = '_WIN32|__APPLE__|__linux__|pthread|<unistd|<sys/|<sched|<windows|aligned_alloc|memalign|getpid|pause\\(|yield"'
+    known = '_WIN32|__APPLE__|__linux__|pthread|<unistd|<sys/|<sched|<windows|getpid|pause\\(|yield"'
     for path in (ROOT / "native").rglob("*.*"):
         found = re.findall(known, re.sub("//.*", "", path.read_text()))
         assert path.name == "system.cpp" or not found, f"{path} has {found}"
+
+
+INFERENCE = ("inference", "resize", "kernels")  # the folders of lcnet_inference
+
+
+def test_the_code_of_one_image_throws_nothing_and_knows_no_thread():
+    """So that it can be built where there are neither: with -fno-exceptions, for a browser."""
+    for folder in INFERENCE:
+        for path in (ROOT / "native" / folder).rglob("*.*"):
+            code = re.sub("//.*", "", path.read_text())
+            found = re.findall(r"\b(?:throw|try|catch|mutex|thread|getenv|exception)\b|<stdexcept>", code)
+            assert not found, f"{path} has {found}"
+
+
+def test_the_library_of_one_image_asks_for_nothing_of_a_process():
+    """What the objects of the last build leave to others: no exception begins or ends there, and no system is called."""
+    built, nm = built_libraries(), shutil.which("nm")
+    if not built or not nm:
+        pytest.skip("no libraries of a wheel's build that are newer than the sources, or no nm")
+    told = subprocess.run([nm, "-u", built / "liblcnet_inference.a"], capture_output=True, text=True, check=True).stdout
+    assert "_Zn" in told, "it allocates"
+    assert not re.findall("pthread|__cxa_throw|__cxa_begin_catch|getenv|fork|getpid|sched_|std::thread", told)
+    assert "_ZN5lcnet4failEPKc" in told, "the seam by which it fails"
 
 
 def test_kernels_include_no_standard_library_of_cpp():
     """An inline function of it, compiled for an ISA, may become the copy that every CPU runs."""
     for path in (ROOT / "native" / "kernels").rglob("*.*"):
         found = set(re.findall(r"#include <(.+)>", path.read_text()))
-        allowed = {"immintrin.h", "math.h", "stddef.h", "stdint.h", "string.h"}
-        assert found <= (allowed | {"stdexcept"} if path.name == "scalar.cpp" else allowed), path
+        assert found <= {"arm_neon.h", "immintrin.h", "math.h", "stddef.h", "stdint.h", "string.h"}, path
 
 
 def test_the_isas_are_those_that_the_system_lists():
