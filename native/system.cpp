@@ -7,6 +7,12 @@
 #include <unistd.h>
 #endif
 
+#if defined(__APPLE__)
+#include <sys/sysctl.h>
+#elif defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
 #if defined(__x86_64__)
 #include <emmintrin.h>
 #endif
@@ -24,6 +30,19 @@ int process() { return getpid(); }
 void around_forks(void (*before)(), void (*after)()) { pthread_atfork(before, after, after); }
 
 #endif
+
+bool has_dot_product() {
+#if defined(__APPLE__)
+  int has = 0;
+  size_t size = sizeof has;
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &has, &size, nullptr, 0) == 0 && has;
+#elif defined(__linux__) && defined(__aarch64__)
+  constexpr unsigned long kDotProduct = 1 << 20;  // HWCAP_ASIMDDP
+  return getauxval(AT_HWCAP) & kDotProduct;
+#else
+  return false;
+#endif
+}
 
 void relax() {
 #if defined(__x86_64__)

@@ -12,6 +12,9 @@ void around_forks(void (*before)(), void (*after)());
 // Calls a function out of which a thread may be ended: what unwinds the stack for that goes no further than here.
 void call_unwinding_ends_at(void (*function)(void*), void* argument);
 
+// Whether a CPU of ARM's has instructions for dot products of bytes.
+bool has_dot_product();
+
 // Tells the processor that this is a loop that waits.
 void relax();
 

@@ -51,12 +51,43 @@ def programs(tmp_path_factory):
     return folder
 
 
+GOLDEN = ROOT / "tests" / "golden" / "networks.txt"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("program", ["kernels_test", "int8_test", "engine_test", "int8_engine_test", "threads_test"])
 def test_every_isa_equals_the_specification(programs, program):
     done = subprocess.run([programs / program], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "avx2" in done.stdout or "scalar" in done.stdout
+
+
+@pytest.mark.slow
+def test_every_isa_gives_the_golden_bits(programs, tmp_path):
+    """Those of its family for float networks, the same for quantised ones; and a bit that differs is found."""
+    done = subprocess.run([programs / "golden_test", GOLDEN], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "scalar: the golden bits, of the family 'plain'" in done.stdout
+    text = GOLDEN.read_text()
+    for family in ("plain", "int8"):
+        digest = re.search(rf"^{family} (\w+)", text, re.MULTILINE)[1]
+        (tmp_path / "other.txt").write_text(text.replace(digest, f"{int(digest, 16) ^ 1:08x}"))
+        assert subprocess.run([programs / "golden_test", tmp_path / "other.txt"], capture_output=True).returncode == 1, family
+
+
+@pytest.mark.parametrize("cpu", ["cortex-a53", "max"])
+def test_arm_gives_the_golden_bits(cpu):
+    """What `make arm` has built, emulated: on a CPU without dot products, and on one with them."""
+    program, emulator = ROOT / "build" / "arm" / "golden_test", shutil.which("qemu-aarch64")
+    if not emulator:
+        pytest.skip("qemu-aarch64 (Debian: qemu-user) is not installed")
+    newest = max(path.stat().st_mtime for path in (ROOT / "native").rglob("*.*"))
+    if not program.exists() or program.stat().st_mtime < newest:
+        pytest.skip("build/arm has no tests that are newer than the sources: `make arm` builds them")
+    done = subprocess.run([emulator, "-cpu", cpu, program, GOLDEN], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "neon: the golden bits, of the family 'fma'" in done.stdout
+    assert ("neon_dot: the golden bits" in done.stdout) == (cpu == "max")
 
 
 # Who may include whom: each from itself and those after it.

@@ -40,7 +40,11 @@ constexpr Int8Kernels int8_scalar_table() {
 const Int8Kernels int8_kernels__scalar = int8_scalar_table<4, 2, 2>();
 
 const Int8Kernels& int8_scalar_kernels(size_t lanes, size_t group) {
+#if LCNET_ARM64
+  static const Int8Kernels tables[] = {int8_kernels__scalar, int8_scalar_table<4, 4, 4>()};
+#else
   static const Int8Kernels tables[] = {int8_kernels__scalar, int8_scalar_table<8, 2, 2>(), int8_scalar_table<16, 4, 2>()};
+#endif
   for (const Int8Kernels& table : tables)
     if (table.lanes == lanes && table.group == group) return table;
   fail("there is no scalar int8 table of these lanes");
