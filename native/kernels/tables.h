@@ -1,4 +1,5 @@
-// The kernel tables that this build has. LCNET_X86 says whether it is for x86-64, LCNET_ARM64 for AArch64.
+// The kernel tables that this build has. LCNET_X86 says whether it is for x86-64, LCNET_ARM64 for AArch64,
+// LCNET_WASM for WebAssembly.
 #pragma once
 
 #include "kernels.h"
@@ -12,6 +13,11 @@
 #define LCNET_ARM64 1
 #else
 #define LCNET_ARM64 0
+#endif
+#if defined(__wasm__)
+#define LCNET_WASM 1
+#else
+#define LCNET_WASM 0
 #endif
 
 namespace lcnet {
@@ -37,6 +43,10 @@ extern const Kernels kernels__neon;
 extern const Kernels kernels__neon_dot;
 extern const Int8Kernels int8_kernels__neon;
 extern const Int8Kernels int8_kernels__neon_dot;
+#endif
+#if LCNET_WASM
+extern const Kernels kernels__wasm;
+extern const Int8Kernels int8_kernels__wasm;
 #endif
 
 }  // namespace lcnet

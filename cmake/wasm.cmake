@@ -1,0 +1,16 @@
+# For WebAssembly, by Debian's Clang: apt-get install clang-19 lld-19 llvm-19 wasi-libc libc++-19-dev-wasm32 libc++abi-19-dev-wasm32
+# libclang-rt-19-dev-wasm32. LCNET_RELAXED: with relaxed SIMD.
+set(CMAKE_SYSTEM_NAME Generic)
+set(CMAKE_SYSTEM_PROCESSOR wasm32)
+find_program(LCNET_CLANG NAMES clang++-19 clang++ REQUIRED)
+set(CMAKE_CXX_COMPILER ${LCNET_CLANG})
+set(CMAKE_CXX_COMPILER_TARGET wasm32-wasi)
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES LCNET_RELAXED)
+set(CMAKE_CXX_FLAGS_INIT "-fno-exceptions -fno-rtti -msimd128")
+if(LCNET_RELAXED)
+  string(APPEND CMAKE_CXX_FLAGS_INIT " -mrelaxed-simd")
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE -DNDEBUG CACHE STRING "How the parts are optimised, the build says of each")
+set(CMAKE_AR llvm-ar-19)
+set(CMAKE_RANLIB llvm-ranlib-19)

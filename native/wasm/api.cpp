@@ -1,0 +1,109 @@
+// The core as a WebAssembly module exports it: one model, one thread. What is wrong with an argument ends in a trap, after which
+// lcnet_failure says what it was. Sizes, pointers and whether arrays are long enough are JavaScript's to check.
+#include <cstdlib>
+#include <memory>
+#include <optional>
+
+#include "../fail.h"
+#include "../inference/int8/runner.h"
+#include "../kernels/tables.h"
+#include "pictures.h"
+#include "program.h"
+
+#define LCNET_EXPORT(name) extern "C" __attribute__((export_name(#name))) auto name
+
+namespace lcnet {
+
+const char* last_failure();  // failures.cpp
+
+namespace {
+
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual void run(const float* x, size_t height, size_t width, const Outputs& out) = 0;
+};
+
+template <class Network, class Plan, class Runner>
+class ModelOf final : public Model {
+ public:
+  template <class... Parts>
+  explicit ModelOf(const Parts&... parts) : network_(parts...) {}
+
+  void run(const float* x, size_t height, size_t width, const Outputs& out) override {
+    if (!plan_ || plan_->height != height || plan_->width != width) plan(height, width);
+    Team alone;
+    Runner(network_, *plan_, arena_.data(), alone, 0).run(x, out);
+  }
+
+ private:
+  // The old one goes first: there may be no room for two. If there is none for the new one either, there is none.
+  void plan(size_t height, size_t width) {
+    plan_.reset();
+    arena_ = {};
+    auto made = std::make_unique<const Plan>(network_, height, width, 1);
+    arena_ = Arena(made->arena_bytes());
+    plan_ = std::move(made);
+  }
+
+  const Network network_;
+  std::unique_ptr<const Plan> plan_;
+  Arena arena_;
+};
+
+std::unique_ptr<Model> model;
+std::optional<Pictures> pictures;
+
+}  // namespace
+
+LCNET_EXPORT(lcnet_alloc)(size_t bytes)->void* { return std::aligned_alloc(64, (bytes + 63) / 64 * 64 + 64); }
+LCNET_EXPORT(lcnet_free)(void* p)->void { std::free(p); }
+LCNET_EXPORT(lcnet_failure)()->const char* { return last_failure(); }
+
+// Whether a multiply-add is rounded once. (1 + 2^-12)^2 - (1 + 2^-11) is 2^-24, which the product alone cannot hold.
+LCNET_EXPORT(lcnet_fused)(float x, float product)->int {
+  const float a[] = {x, x, x, x}, b[] = {-product, -product, -product, -product};
+  float out[8];
+  kernels__wasm.f32_gemv(a, a, b, out, 1, 4, Activation::none);
+  return out[0] != 0.0f;
+}
+
+// How many of n numbers are not from `least` to `most`.
+LCNET_EXPORT(lcnet_outside)(const float* values, size_t n, float least, float most)->size_t {
+  size_t count = 0;
+  for (size_t i = 0; i < n; ++i) count += !(values[i] >= least && values[i] <= most);
+  return count;
+}
+
+LCNET_EXPORT(lcnet_build)(const uint32_t* words, double eps, double slope)->void {
+  Program program(words, eps, slope);
+  if (!program.quantized())
+    model = std::make_unique<ModelOf<Network, Plan, Runner>>(kernels__wasm, program.floats());
+  else
+#if defined(LCNET_INT8)
+    model = std::make_unique<ModelOf<Int8Network, Int8Plan, Int8Runner>>(int8_kernels__wasm, program.int8(), kernels__wasm);
+#else
+    fail("the model is quantised, and this module is for float networks: take one with int8 in its name");
+#endif
+}
+
+// x: [channels][height][width]. maps: an address a feature map, or null.
+LCNET_EXPORT(lcnet_run)(const float* x, size_t height, size_t width, float* logits, float* embedding, float* const* maps)
+    ->void {
+  Outputs out;
+  out.logits = logits, out.embedding = embedding, out.maps = maps;
+  model->run(x, height, width, out);
+}
+
+LCNET_EXPORT(lcnet_pictures)(const double* numbers)->void { pictures.emplace(numbers); }
+LCNET_EXPORT(lcnet_scaled_height)(size_t height, size_t width)->double {
+  return static_cast<double>(pictures->scaled(height, width).height);
+}
+LCNET_EXPORT(lcnet_scaled_width)(size_t height, size_t width)->double {
+  return static_cast<double>(pictures->scaled(height, width).width);
+}
+LCNET_EXPORT(lcnet_prepare)(uint8_t* pixels, size_t height, size_t width, size_t step, float* out)->void {
+  pictures->prepare(kernels__wasm, pixels, height, width, step, out);
+}
+
+}  // namespace lcnet
