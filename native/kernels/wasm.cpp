@@ -12,10 +12,10 @@ constexpr Tiles kTiles = {
     .panel = 2,
     .stem_vectors = 3,
     .stem_channels = 4,
-    .planes_vectors = 4,
-    .dwconv_pixels = 8,
+    .planes_vectors = 2,
+    .dwconv_pixels = 4,
     .gemm_pixels = 4,  // with 6, V8 spills on x86
-    .gemv_panels = 4,
+    .gemv_panels = 2,
 };
 
 constexpr lcnet::Kernels for_inference(lcnet::Kernels kernels) {

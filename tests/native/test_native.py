@@ -91,7 +91,7 @@ def test_arm_gives_the_golden_bits(cpu):
 
 
 # Who may include whom: each from itself and those after it.
-ROOMS = ("bind", "dwgrad", "engine", "dispatch", "system", "inference", "resize", "kernels", "fail")
+ROOMS = ("bind", "dwgrad", "engine", "dispatch", "system", "wasm", "inference", "resize", "kernels", "fail")
 
 
 def room(path):

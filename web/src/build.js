@@ -12,7 +12,7 @@ function checkMaps({ preprocessing, architecture, net }) {
   for (const { stride: [down, across], channels } of [{ stride: architecture.stem_stride, channels: net.stem.shape[0] }, ...net.blocks]) {
     h = Math.ceil(h / down);
     w = Math.ceil(w / across);
-    if (channels * h * w > 2 ** 29) damaged('preprocessing.input_size makes a map inside the network of more than 536870912 values');
+    if (channels * h * w > 2 ** 29) damaged('preprocessing.input_size is too large for the network');
   }
 }
 
@@ -37,7 +37,7 @@ class Tensors {
   #check(name, { dtype, begin, end }) {
     const scale = name.endsWith('scale'), least = scale ? 1e-30 : name.endsWith('running_var') ? 0 : -LARGEST, most = name.endsWith('input_scale') ? 1e30 : LARGEST;
     const bad = dtype === 'F32' && this.core.call('outside', this.base + begin, (end - begin) / 4, least, most);
-    if (bad) damaged(`${name} has ${bad} values of ${(end - begin) / 4} that are NaN, Inf or out of range: the weights are damaged`);
+    if (bad) damaged(`${name} has ${bad} values of ${(end - begin) / 4} that are NaN, Inf or out of range`);
     if (dtype === 'I8' && new Int8Array(this.data.buffer, this.data.byteOffset + begin, end - begin).includes(-128)) damaged(`${name} has values of -128`);
   }
 
@@ -93,7 +93,7 @@ function programOf({ architecture: arch, quantization, net }, tensors, mean) {
 
 function setPictures(core, p) {
   const [channels, height, width] = p.input_size, opencv = p.resize === 'opencv';
-  const numbers = [height, width, p.crop_pct, CROP_MODES.indexOf(p.crop_mode), opencv, opencv ? 6 : INTERPOLATIONS.indexOf(p.interpolation), channels];
+  const numbers = [height, width, p.crop_pct, CROP_MODES.indexOf(p.crop_mode), opencv, opencv ? 6 : [4, 0, 1, 2, 3, 5][INTERPOLATIONS.indexOf(p.interpolation)], channels];
   numbers.push(p.channel_order === 'bgr', p.alpha === 'composite', ...p.background, ...p.mean, ...p.std);
   core.given(Float64Array.from(numbers), (at) => core.call('pictures', at));
 }

@@ -31,14 +31,14 @@ class Classifier {
   }
 
   async classify(pictures, { topK = 5, signal } = {}) {
-    if (!Number.isInteger(topK) || topK < 1) argument(`topK is ${shown(topK)}, expected a whole number of at least 1`);
+    if (!Number.isInteger(topK) || topK < 1) argument(`topK is ${shown(topK)}, not a whole number above 0`);
     const { data, shape: [n, classes] } = await this.logits(pictures, { signal });
     return Array.from({ length: n }, (_, i) => resultOf(data.subarray(i * classes, (i + 1) * classes), this.#config, this.#rules, topK));
   }
 
   async logits(x, options) {
     const n = this.info.num_classes;
-    if (!n) argument('this model has no classifier: it gives embeddings and feature maps only');
+    if (!n) argument('this model has no classifier');
     return (await this.#run(x, options, () => [[n]], (out) => [out, 0, 0]))[0];
   }
 
@@ -93,7 +93,7 @@ class Classifier {
   async #prepared(picture) {
     const { data, width, height } = await pixelsOf(picture, this.#config.preprocessing), core = this.#alive, count = sizeOf(this.info.input_size);
     const h = core.call('scaled_height', height, width), w = core.call('scaled_width', height, width);
-    if (!(h >= 1 && w >= 1 && Math.max(h, w) <= 2 ** 24)) tooLarge(`a picture of ${width} x ${height} pixels would be scaled to ${w} x ${h}, expected sides of 1 to ${2 ** 24}`);
+    if (!(h >= 1 && w >= 1 && Math.max(h, w) <= 2 ** 24)) tooLarge(`a picture of ${width} x ${height} pixels would be scaled to ${w} x ${h}`);
     return core.given(data, (at, out) => {
       core.call('prepare', at, height, width, data.length / (width * height), out);
       return core.floats(out, count);
@@ -118,5 +118,5 @@ function joined(parts, shape) {
 
 // NaN or Inf that a network has made of finite numbers would be sorted and shown as answers are.
 function finite(out, input) {
-  return out.every(Number.isFinite) || !input.every(Number.isFinite) ? out : damaged('the network gives NaN or Inf: its weights are damaged, or far too large for its input');
+  return out.every(Number.isFinite) || !input.every(Number.isFinite) ? out : damaged('the network gives NaN or Inf');
 }

@@ -31,8 +31,8 @@ async function instance(source) {
 
 // exact: 'fma' for the bits of AVX2, AVX-512 and NEON, 'plain' for those of scalar code; left out, the first where they can be had.
 export async function coreFor(kind, { wasm, exact } = {}) {
-  if (![undefined, 'fma', 'plain'].includes(exact)) argument(`exact is ${exact}, expected 'fma' or 'plain'`);
-  if (!globalThis.WebAssembly || !valid(0x1a, 0x1a)) fail('unsupported', 'there is no WebAssembly SIMD here: Chrome 91, Firefox 89 and Safari 16.4 have it');
+  if (![undefined, 'fma', 'plain'].includes(exact)) argument(`exact is ${exact}, not 'fma' or 'plain'`);
+  if (!globalThis.WebAssembly || !valid(0x1a, 0x1a)) fail('unsupported', 'there is no WebAssembly SIMD here: take a newer browser');
   let core = wasm && (await instance(addressOf(wasm)));
   if (!wasm) {
     // f32x4.relaxed_madd, which is none that is fused on a CPU that has none.
@@ -60,7 +60,7 @@ class Core {
       stack.value = top;
       const bytes = new Uint8Array(memory.buffer, this.exports.lcnet_failure(), 256);
       const what = String.fromCharCode(...bytes.subarray(0, bytes.indexOf(0))) || error.message;
-      return /memory/.test(what) ? tooLarge(`there is no room for the picture or the model (${what})`) : damaged(what, error);
+      return /memory/.test(what) ? tooLarge(what) : damaged(what, error);
     }
   }
 
@@ -70,7 +70,7 @@ class Core {
     try {
       for (const size of sizes) {
         places.push(size < 2 ** 32 - 2 ** 16 ? this.call('alloc', size) >>> 0 : 0);
-        if (!places.at(-1)) tooLarge(`there is no room for a picture or a model of ${size} bytes`);
+        if (!places.at(-1)) tooLarge(`a picture or model has ${size} bytes, for which there is no room`);
       }
       return work(...places);
     } finally {

@@ -1,9 +1,9 @@
-// Every error that the package raises on purpose: a code, as the server has them, and a sentence that names the thing, what was
-// expected and what to do. An abort is the reason of the signal, as everywhere on the web.
+// Every error that the package raises on purpose: a code, as the server has them, and a sentence that names the thing and what to do.
+// An abort is the reason of the signal, as everywhere on the web.
 
 export class LcnetError extends Error {
   constructor(code, message, cause) {
-    super(message, cause && { cause });
+    super(message, { cause });
     this.name = 'LcnetError';
     this.code = code;
   }

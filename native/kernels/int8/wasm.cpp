@@ -14,11 +14,11 @@ constexpr Int8Tiles kTiles = {
     .stem_vectors = 2,
     .stem_channels = 4,
     .planes_vectors = 2,
-    .dwconv_pixels = 8,
+    .dwconv_pixels = 4,
     .dwconv_f32_pixels = 4,
     .gemm_pixels = 4,
-    .gemm_f32_pixels = 4,
-    .gemv_panels = 4,
+    .gemm_f32_pixels = 2,
+    .gemv_panels = 2,
     .f32_gemv_panels = 1,
 };
 
