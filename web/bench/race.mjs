@@ -45,3 +45,24 @@ export async function opened(from, name, side) {
   await model.run();
   return { loaded: model.loaded, first: performance.now() - start };
 }
+
+// How far the browser's decoding of JPEG files is from Pillow's, whose pixels lie beside them: levels of a colour, 0 to 255.
+export async function decoded(models) {
+  const listed = await (await fetch(`${models}/pictures.json`)).json(), found = {};
+  for (const [kind, names] of Object.entries(listed)) {
+    const counts = new Array(256).fill(0);
+    let same = 0;
+    for (const name of names) {
+      const expected = new Uint8Array(await (await fetch(`${models}/${name}.rgb`)).arrayBuffer()), before = counts[0];
+      const blob = await (await fetch(`${models}/${name}.jpeg`)).blob(), options = { imageOrientation: 'none', premultiplyAlpha: 'none', colorSpaceConversion: 'none' };
+      const bitmap = await createImageBitmap(blob, options), context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+      context.drawImage(bitmap, 0, 0);
+      const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+      for (let i = 0; i < expected.length; ++i) ++counts[Math.abs(expected[i] - data[i + Math.floor(i / 3)])];
+      same += counts[0] - before === expected.length;
+    }
+    const all = counts.reduce((a, b) => a + b, 0), most = counts.findLastIndex((n) => n > 0), mean = counts.reduce((a, n, d) => a + n * d, 0) / all;
+    if (names.length) found[kind] = { files: names.length, same_to_the_bit: same, values_that_differ: round((all - counts[0]) / all), mean: round(mean), most };
+  }
+  return found;
+}

@@ -29,7 +29,14 @@ SIZES = ((47, 61), (64, 64), (200, 90), (33, 300), (31, 32))  # height, width
 CROPS = [
     {"crop_mode": mode, "interpolation": filter_, "crop_pct": pct}
     for mode in ("center", "squash", "border")
-    for filter_, pct in (("bicubic", 0.875), ("bilinear", 1.0), ("lanczos", 0.9), ("nearest", 0.95), ("box", 1.3), ("hamming", 0.7))
+    for filter_, pct in (
+        ("bicubic", 0.875),
+        ("bilinear", 1.0),
+        ("lanczos", 0.9),
+        ("nearest", 0.95),
+        ("box", 1.3),
+        ("hamming", 0.7),
+    )
 ]
 
 
@@ -61,9 +68,13 @@ def models() -> dict[str, ModelFile]:
         "bundled": bundled(),
         "usual": plain(Arch.of("lcnet_050"), Preprocessing(), soft),
         "large": plain(Arch.of("lcnet_100"), Preprocessing(), soft),
-        "unknown": plain(Arch(0.35, num_classes=5), pre, Decision(temperature=1.7, thresholds={f"class {i}": 0.6 for i in range(5)})),
+        "unknown": plain(
+            Arch(0.35, num_classes=5), pre, Decision(temperature=1.7, thresholds={f"class {i}": 0.6 for i in range(5)})
+        ),
         "default": plain(Arch(0.25, num_classes=2), pre, Decision(thresholds={"class 1": 0.3}, default="class 0")),
-        "many": plain(Arch(0.25, num_classes=6), pre, Decision(thresholds={f"class {i}": 0.4 for i in range(6)}, multi_label=True)),
+        "many": plain(
+            Arch(0.25, num_classes=6), pre, Decision(thresholds={f"class {i}": 0.4 for i in range(6)}, multi_label=True)
+        ),
         "groups": plain(Arch(0.25, num_classes=7), pre, Decision(multi_label=True, groups=groups)),
         "grey": plain(Arch(0.25, in_chans=1, num_classes=3), Preprocessing((1, 48, 80), mean=(0.4,), std=(0.3,))),
         "four": plain(Arch(0.25, in_chans=4, num_classes=3), Preprocessing((4, 48, 48), mean=(0.4,) * 4, std=(0.3,) * 4)),
@@ -132,7 +143,12 @@ def crops(folder: Path) -> list[dict]:
         modelfile.write(path, plain(Arch(0.25, num_classes=2), pre))
         for height, width in SIZES:
             image = pixels(height, width, 3, height)
-            entry = {"model": path.name, "data": numbers(folder, f"crop{height}.pixels", image), "width": width, "height": height}
+            entry = {
+                "model": path.name,
+                "data": numbers(folder, f"crop{height}.pixels", image),
+                "width": width,
+                "height": height,
+            }
             out.append(entry | {"input": numbers(folder, f"crop{i}.{height}.input", prepare(image, pre))})
     return out
 
