@@ -340,11 +340,12 @@ def browser() -> str:
     weights = {name: x["gzip"] / 1000 for name, x in r["sizes"]["ours"].items()}
     peer = sum(x["gzip"] for x in r["sizes"]["onnxruntime_web"].values()) / 1e6
     scripts = sum(size for name, size in weights.items() if name.endswith(".js"))
+    float_kb, int8_kb = weights["lcnet.relaxed.wasm"], weights["lcnet.relaxed.int8.wasm"]
+    versions = f"Node {r['node']['version'].lstrip('v')}, {r['chromium']['version']}; onnxruntime-web {r['onnxruntime_web']}"
     notes = (
-        f"{r['cpu']}; Node {r['node']['version'].lstrip('v')}, {r['chromium']['version']}; onnxruntime-web {r['onnxruntime_web']}, its "
-        f"WASM backend; one thread each, medians of alternating rounds at a load of {r['load_average'][0]:.1f}. By gzip the module for "
-        f"float networks has {weights['lcnet.relaxed.wasm']:.0f} KB, that for int8 too {weights['lcnet.relaxed.int8.wasm']:.0f} KB, all "
-        f"JavaScript {scripts:.0f} KB; what onnxruntime-web needs is {peer:.1f} MB."
+        f"{r['cpu']}; {versions}, its WASM backend; one thread each, medians of alternating rounds at a load of "
+        f"{r['load_average'][0]:.1f}. By gzip the module for float networks has {float_kb:.0f} KB, that for int8 too "
+        f"{int8_kb:.0f} KB, all JavaScript {scripts:.0f} KB; what onnxruntime-web needs is {peer:.1f} MB."
     )
     return "\n".join([*lines, "", notes])
 

@@ -1,12 +1,13 @@
 // The core as a WebAssembly module exports it: one model, one thread. What is wrong with an argument ends in a trap, after which
 // lcnet_failure says what it was. Sizes, pointers and whether arrays are long enough are JavaScript's to check.
-#include <cstdlib>
 #include <memory>
 #include <optional>
 
 #include "../fail.h"
 #include "../inference/int8/runner.h"
 #include "../kernels/tables.h"
+#include "described.h"
+#include "memory.h"
 #include "pictures.h"
 #include "program.h"
 
@@ -56,8 +57,8 @@ std::optional<Pictures> pictures;
 
 }  // namespace
 
-LCNET_EXPORT(lcnet_alloc)(size_t bytes)->void* { return std::aligned_alloc(64, (bytes + 63) / 64 * 64 + 64); }
-LCNET_EXPORT(lcnet_free)(void* p)->void { std::free(p); }
+LCNET_EXPORT(lcnet_alloc)(size_t bytes)->void* { return allocate(bytes); }
+LCNET_EXPORT(lcnet_free)(void* p)->void { release(p); }
 LCNET_EXPORT(lcnet_failure)()->const char* { return last_failure(); }
 
 // Whether a multiply-add is rounded once. (1 + 2^-12)^2 - (1 + 2^-11) is 2^-24, which the product alone cannot hold.
@@ -66,13 +67,6 @@ LCNET_EXPORT(lcnet_fused)(float x, float product)->int {
   float out[8];
   kernels__wasm.f32_gemv(a, a, b, out, 1, 4, Activation::none);
   return out[0] != 0.0f;
-}
-
-// How many of n numbers are not from `least` to `most`.
-LCNET_EXPORT(lcnet_outside)(const float* values, size_t n, float least, float most)->size_t {
-  size_t count = 0;
-  for (size_t i = 0; i < n; ++i) count += !(values[i] >= least && values[i] <= most);
-  return count;
 }
 
 LCNET_EXPORT(lcnet_build)(const uint32_t* words, double eps, double slope)->void {
@@ -85,6 +79,17 @@ LCNET_EXPORT(lcnet_build)(const uint32_t* words, double eps, double slope)->void
 #else
     fail("the model is quantised, and this module is for float networks: take one with int8 in its name");
 #endif
+}
+
+// As Description and Described say. out: the embedding's channels, how many feature maps there are, and of each three numbers.
+LCNET_EXPORT(lcnet_load)(const double* numbers, char* lines, uint8_t* base, double eps, double slope, double* out)->void {
+  const Description description(numbers);
+  const Described described(description, lines, base);
+  lcnet_build(described.program().data(), eps, slope);
+  *out++ = static_cast<double>(described.embedding());
+  *out++ = static_cast<double>(described.maps().size());
+  for (const MapSize& map : described.maps())
+    for (size_t n : {map.channels, map.down, map.across}) *out++ = static_cast<double>(n);
 }
 
 // x: [channels][height][width]. maps: an address a feature map, or null.

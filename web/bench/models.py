@@ -1,6 +1,6 @@
-"""The models that web/bench measures, for our package and for ONNX Runtime, and JPEG files: `python web/bench/models.py FOLDER [PHOTOS]`.
+"""The models that web/bench measures, for our package and for ONNX Runtime, and JPEG files.
 
-PHOTOS: a folder of JPEG files beside the drawn ones.
+Run as `python web/bench/models.py FOLDER [PHOTOS]`; PHOTOS: a folder of JPEG files beside the drawn ones.
 """
 
 import json
@@ -34,11 +34,12 @@ class Calibration:
         self.left = [{"input": x[None]} for x in ready(16, size=224)]
 
     def get_next(self) -> dict | None:
+        """The next input, or None."""
         return self.left.pop() if self.left else None
 
 
 def quantize_onnx(source: Path, target: Path) -> None:
-    """By ONNX Runtime's own tool, as its documentation has it: u8 activations, s8 weights, a scale for each channel of weights."""
+    """By ONNX Runtime's own tool, as documented: u8 activations, s8 weights, a scale for each channel of weights."""
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     types = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
@@ -74,6 +75,7 @@ def write_pictures(folder: Path, photos: Path | None) -> None:
 
 
 def main() -> None:
+    """Write all of it."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     write_pictures(folder, Path(sys.argv[2]) if len(sys.argv) > 2 else None)

@@ -1,5 +1,4 @@
 // A model at work in this thread.
-import { nameOf } from './arch.js';
 import { build } from './build.js';
 import { resultOf, rulesOf } from './decision.js';
 import { argument, damaged, shown, tooLarge } from './errors.js';
@@ -18,14 +17,16 @@ class Classifier {
   #core;
   #config;
   #rules;
+  #maps;
 
-  constructor({ core, config }, sha256) {
-    const { architecture: arch, labels, decision, preprocessing, quantization, net } = config;
+  constructor({ core, config, name, embedding, maps }, sha256) {
+    const { architecture: arch, labels, decision, preprocessing, quantization } = config;
     this.#core = core;
     this.#config = config;
     this.#rules = rulesOf(config);
+    this.#maps = maps;
     this.info = {
-      architecture: nameOf(arch), input_size: preprocessing.input_size, num_classes: arch.num_classes, embedding_size: net.embedding, labels: labels && labels.names,
+      architecture: name, input_size: preprocessing.input_size, num_classes: arch.num_classes, embedding_size: embedding, labels: labels && labels.names,
       multi_label: decision.multi_label, precision: quantization ? 'int8' : 'fp32', isa: core.isa, sha256, preprocessing, decision,
     };
   }
@@ -48,7 +49,7 @@ class Classifier {
 
   // With the addresses of the maps behind the maps.
   featureMaps(x, options) {
-    const { maps } = this.#config.net, shapes = (h, w) => maps.map((map) => [map.channels, Math.ceil(h / map.down), Math.ceil(w / map.across)]);
+    const maps = this.#maps, shapes = (h, w) => maps.map(([channels, down, across]) => [channels, Math.ceil(h / down), Math.ceil(w / across)]);
     return this.#run(x, options, shapes, (...outs) => {
       const list = outs.pop();
       new Uint32Array(this.#core.exports.memory.buffer, list, maps.length).set(outs);

@@ -1,9 +1,10 @@
 // What a model file says besides its weights, with what is left out put in. Refused is what is unknown, of another type or out of its
-// range; of the architecture what the tensors, which must fit it, would not show.
-import { FAMILIES, networkOf } from './arch.js';
+// range; of the architecture only what the module
+// does not refuse for its tensors.
 import { damaged, shown } from './errors.js';
 
-export const INTERPOLATIONS = ['bicubic', 'nearest', 'box', 'bilinear', 'hamming', 'lanczos'], CROP_MODES = ['center', 'squash', 'border'];
+export const FAMILIES = ['lcnet', 'lcnetv2'];
+export const INTERPOLATIONS = ['nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'], CROP_MODES = ['center', 'squash', 'border'];
 
 // Of each part its fields: [the usual value, if it is no string the type of every other; whether a value is good, if not all are]. A list
 // of texts has all that there may be, the usual one first. A field behind a name and a colon has that need.
@@ -22,14 +23,14 @@ const record = (v) => Object(v) === v && !Array.isArray(v);
 
 const PARTS = {
   architecture: {
-    family: [Object.keys(FAMILIES)], width: [1], in_chans: [3, whole(1, 1024)], num_classes: [1000, whole(0, 2 ** 20)], bn_eps: [1e-5, (v) => v > 0 && v < 1],
+    family: [FAMILIES], width: [1], in_chans: [3, whole(1, 1024)], num_classes: [1000, whole(0, 2 ** 20)], bn_eps: [1e-5, (v) => v > 0 && v < 1],
     'strides:stem_stride': [[2, 2], pair], 'strides:stage_strides': maybe((v) => Array.isArray(v) && v.every(pair)), 'head:head_channels': [1280, whole(0, 65536)],
     'activation:activation': [['hard_swish', 'relu']], 'hard_sigmoid:hard_sigmoid_slope': [1 / 6, (v) => v > 0 && v <= 1],
     'classifier_input:classifier_input': [null, once], 'family:depths': [[], all(whole(1, 64))], 'gate:gate': [['hard_sigmoid', 'sigmoid']],
     'head_bias:head_bias': [true], 'head_activation:head_activation': [['same', 'none']],
   },
   preprocessing: {
-    input_size: [[3, 224, 224], three(whole(1, 65536))], interpolation: [INTERPOLATIONS], crop_pct: [0.875, within(0.01, 8)], crop_mode: [CROP_MODES],
+    input_size: [[3, 224, 224], three(whole(1, 65536))], interpolation: [['bicubic', ...INTERPOLATIONS]], crop_pct: [0.875, within(0.01, 8)], crop_mode: [CROP_MODES],
     mean: [[0.485, 0.456, 0.406], all(within(-1e6, 1e6))], std: [[0.229, 0.224, 0.225], all(divisor)], exif: [true],
     background: [[255, 255, 255], three(whole(0, 255))], 'resize:resize': [['pillow', 'opencv']], 'alpha:alpha': [['composite', 'drop']],
     'channel_order:channel_order': [['rgb', 'bgr']],
@@ -75,16 +76,10 @@ function checkNeeds({ needs = {}, format_version: version }) {
 }
 
 function finishArchitecture(a) {
-  const { widths, stages, rows } = FAMILIES[a.family], where = (good, name) => check(good, `architecture.${name}`, a[name]);
+  const where = (good, name) => check(good, `architecture.${name}`, a[name]);
   a.classifier_input ??= ['embeddings'];
-  a.stage_strides ??= rows.map(({ stride: n }) => [n, n]);
-  const read = a.classifier_input, last = a.head_channels ? stages.length : stages.indexOf(read.at(-1)) + 1, open = rows.slice(0, last).filter((r) => !r.depth).length;
-  where(widths.includes(a.width), 'width');
-  where(a.head_channels ? String(read) === 'embeddings' : last && String(read) === String(stages.filter((name) => read.includes(name))), 'classifier_input');
-  where(a.stage_strides.length === last, 'stage_strides');
-  where(a.depths.length >= open && (open || !a.depths.length), 'depths');
+  where(!a.head_channels || String(a.classifier_input) === 'embeddings', 'classifier_input');
   where(a.gate === 'hard_sigmoid' || a.hard_sigmoid_slope === 1 / 6, 'hard_sigmoid_slope');
-  if (!a.head_channels) Object.assign(a, { head_bias: true, head_activation: 'same' });
 }
 
 function checkPreprocessing(p, channels) {
@@ -106,7 +101,7 @@ function checkDecision(d, names) {
   for (const label of alone) check(names.indexOf(label) === names.lastIndexOf(label), 'a label of the decision', label);
 }
 
-// The description of a model file with its defaults, and its network as `net`. Raises LcnetError naming the field.
+// The description of a model file with its defaults. Raises LcnetError naming the field.
 export function configOf(data) {
   check(record(data), 'the description', data);
   checkNeeds(data);
@@ -122,10 +117,8 @@ export function configOf(data) {
   checkPreprocessing(config.preprocessing, arch.in_chans);
   for (const list of labels ? [labels.names, labels.ids ?? labels.names] : []) if (list?.length !== arch.num_classes) damaged(`${list?.length} labels for ${arch.num_classes} classes`);
   checkDecision(config.decision, labels?.names ?? []);
-  const net = (config.net = networkOf(arch)), units = [...net.blocks.map((block) => block.name), net.head?.layer, net.classifier?.layer];
   if (quantization) {
     quantization.float_layers ??= [];
-    check(quantization.float_layers.every((name) => units.includes(name)), 'quantization.float_layers', quantization.float_layers);
     check(config.preprocessing.mean.every(within(0, 1)), 'preprocessing.mean', config.preprocessing.mean);
   }
   return config;

@@ -1,6 +1,6 @@
 """Model files of every kind, pictures, and what Python makes of them: for the tests of the browser package to compare with.
 
-Run as `python web/test/cases.py FOLDER`. Needs what the tests of the core need, but torch only for the quantised files' activations.
+Run as `python web/test/cases.py FOLDER`. Needs what the tests of the core need.
 """
 
 import json
@@ -41,15 +41,18 @@ CROPS = [
 
 
 def labels(count: int) -> Labels:
+    """Names and ids."""
     return Labels(tuple(f"class {i}" for i in range(count)), tuple(f"n{i:08}" for i in range(count)))
 
 
-def plain(arch: Arch, pre: Preprocessing, decision: Decision = Decision(), seed: int = 0) -> ModelFile:
+def plain(arch: Arch, pre: Preprocessing, decision: Decision | None = None, seed: int = 0) -> ModelFile:
+    """A float model of random weights."""
     named = labels(arch.num_classes) if arch.num_classes else None
-    return ModelFile(ModelConfig(arch, pre, named, decision), random_weights(arch, seed))
+    return ModelFile(ModelConfig(arch, pre, named, decision or Decision()), random_weights(arch, seed))
 
 
 def quantized(kept: tuple[str, ...]) -> ModelFile:
+    """The bundled model in int8, but for the parts `kept`."""
     model = small()
     layers = quantized_layers(model, ready(32, size=48), kept)
     config = replace(model.config, quantization=Quantization(float_layers=kept))
@@ -107,6 +110,7 @@ def pixels(height: int, width: int, channels: int, seed: int) -> np.ndarray:
 
 
 def numbers(folder: Path, name: str, values: np.ndarray) -> str:
+    """Write a file of numbers, and return its name."""
     (folder / name).write_bytes(np.ascontiguousarray(values).tobytes())
     return name
 
@@ -154,6 +158,7 @@ def crops(folder: Path) -> list[dict]:
 
 
 def main() -> None:
+    """Write all of it."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
