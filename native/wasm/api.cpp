@@ -1,5 +1,6 @@
 // The core as a WebAssembly module exports it: one model, one thread. What is wrong with an argument ends in a trap, after which
 // lcnet_failure says what it was. Sizes, pointers and whether arrays are long enough are JavaScript's to check.
+#include <algorithm>
 #include <memory>
 #include <optional>
 
@@ -54,6 +55,7 @@ class ModelOf final : public Model {
 
 std::unique_ptr<Model> model;
 std::optional<Pictures> pictures;
+std::string name;
 
 }  // namespace
 
@@ -85,6 +87,8 @@ LCNET_EXPORT(lcnet_build)(const uint32_t* words, double eps, double slope)->void
 LCNET_EXPORT(lcnet_load)(const double* numbers, char* lines, uint8_t* base, double eps, double slope, double* out)->void {
   const Description description(numbers);
   const Described described(description, lines, base);
+  pictures.emplace(description.pictures);
+  name = description.name();
   lcnet_build(described.program().data(), eps, slope);
   *out++ = static_cast<double>(described.embedding());
   *out++ = static_cast<double>(described.maps().size());
@@ -100,15 +104,15 @@ LCNET_EXPORT(lcnet_run)(const float* x, size_t height, size_t width, float* logi
   model->run(x, height, width, out);
 }
 
-LCNET_EXPORT(lcnet_pictures)(const double* numbers)->void { pictures.emplace(numbers); }
-LCNET_EXPORT(lcnet_scaled_height)(size_t height, size_t width)->double {
-  return static_cast<double>(pictures->scaled(height, width).height);
-}
-LCNET_EXPORT(lcnet_scaled_width)(size_t height, size_t width)->double {
-  return static_cast<double>(pictures->scaled(height, width).width);
-}
-LCNET_EXPORT(lcnet_prepare)(uint8_t* pixels, size_t height, size_t width, size_t step, float* out)->void {
+LCNET_EXPORT(lcnet_name)()->const char* { return name.c_str(); }
+
+// False if a picture is so narrow that it would have no pixels, or far too many, when it is scaled.
+LCNET_EXPORT(lcnet_prepare)(uint8_t* pixels, size_t height, size_t width, size_t step, float* out)->int {
+  const Scaled to = pictures->scaled(height, width);
+  constexpr auto most = static_cast<int64_t>(kMaxSide);
+  if (std::min(to.height, to.width) < 1 || std::max(to.height, to.width) > most) return false;
   pictures->prepare(kernels__wasm, pixels, height, width, step, out);
+  return true;
 }
 
 }  // namespace lcnet

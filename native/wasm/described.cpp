@@ -77,12 +77,26 @@ std::vector<size_t> list(const double*& at) {
 Description::Description(const double* n)
     : family(static_cast<size_t>(n[0])), in_chans(static_cast<size_t>(n[2])), num_classes(static_cast<size_t>(n[3])),
       head_channels(static_cast<size_t>(n[4])), width(n[1]), head_bias(n[5] != 0), relu(n[6] != 0), sigmoid(n[7] != 0),
-      plain_head(n[8] != 0), quantized(n[9] != 0), stem_h(static_cast<size_t>(n[10])), stem_w(static_cast<size_t>(n[11])),
-      input_h(static_cast<size_t>(n[12])), input_w(static_cast<size_t>(n[13])) {
-  const double* at = n + 14;
+      plain_head(n[8] != 0), quantized(n[9] != 0), stem_h(static_cast<size_t>(n[10])), stem_w(static_cast<size_t>(n[11])) {
+  const double* at = n + 12;
   strides = list(at);
   depths = list(at);
-  for (size_t count = static_cast<size_t>(*at++); count; --count) mean_255.push_back(static_cast<float>(*at++));
+  pictures = at;
+  input_h = static_cast<size_t>(at[0]), input_w = static_cast<size_t>(at[1]);
+  for (size_t c = 0; c < in_chans; ++c) mean_255.push_back(static_cast<float>(255 * at[12 + c]));
+}
+
+std::string Description::name() const {
+  const std::string percent = number(static_cast<size_t>(width * 100 + 0.5));
+  if (!family) return "lcnet_" + std::string(3 - percent.size(), '0') + percent;
+  constexpr const char* sizes[] = {"small", "base", "large"};
+  constexpr size_t third[] = {4, 6, 8};
+  for (size_t i = 0; i < 3; ++i)
+    if (width == lcnet::family(1).widths[i] && depths == std::vector<size_t>{2, 2, third[i], 2})
+      return std::string("lcnetv2_") + sizes[i];
+  std::string text = "lcnetv2 (width " + percent + "%, depths";
+  for (size_t depth : depths) text += " " + number(depth);
+  return text + ")";
 }
 
 Described::Described(const Description& d, char* lines, uint8_t* base) : d_(d), base_(base) {

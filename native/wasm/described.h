@@ -12,8 +12,8 @@ namespace lcnet {
 // Of the architecture and the preprocessing.
 struct Description {
   // numbers: the family's (0: lcnet, 1: lcnetv2), width, in_chans, num_classes, head_channels, head_bias, whether relu, whether the gates are
-  // a sigmoid, plain_head, whether quantised, stem_stride h w, height and width of the input; then lists, of strides h w of the stages, of
-  // depths, of what a mean pixel is as codes.
+  // a sigmoid, plain_head, whether quantised, stem_stride h w; then lists, of strides h w of the stages and of depths; then those of
+  // Pictures.
   explicit Description(const double* numbers);
 
   size_t family, in_chans, num_classes, head_channels;
@@ -21,7 +21,11 @@ struct Description {
   bool head_bias, relu, sigmoid, plain_head, quantized;
   size_t stem_h, stem_w, input_h, input_w;
   std::vector<size_t> strides, depths;  // strides: h and w in turns
-  std::vector<float> mean_255;
+  const double* pictures;
+  std::vector<float> mean_255;  // what a mean pixel is as codes
+
+  // lcnet_050, lcnetv2_base, or the family with the width.
+  std::string name() const;
 };
 
 // A feature map: its channels, and how many pixels of the input are one of it.

@@ -93,10 +93,8 @@ class Classifier {
   // The network's input of one picture.
   async #prepared(picture) {
     const { data, width, height } = await pixelsOf(picture, this.#config.preprocessing), core = this.#alive, count = sizeOf(this.info.input_size);
-    const h = core.call('scaled_height', height, width), w = core.call('scaled_width', height, width);
-    if (!(h >= 1 && w >= 1 && Math.max(h, w) <= 2 ** 24)) tooLarge(`a picture of ${width} x ${height} pixels would be scaled to ${w} x ${h}`);
     return core.given(data, (at, out) => {
-      core.call('prepare', at, height, width, data.length / (width * height), out);
+      if (!core.call('prepare', at, height, width, data.length / (width * height), out)) tooLarge(`a picture of ${width} x ${height} pixels is too narrow`);
       return core.floats(out, count);
     }, 4 * count);
   }

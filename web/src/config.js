@@ -7,7 +7,8 @@ export const FAMILIES = ['lcnet', 'lcnetv2'];
 export const INTERPOLATIONS = ['nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'], CROP_MODES = ['center', 'squash', 'border'];
 
 // Of each part its fields: [the usual value, if it is no string the type of every other; whether a value is good, if not all are]. A list
-// of texts has all that there may be, the usual one first. A field behind a name and a colon has that need.
+// of texts has all that there may be, the usual one first. A field behind a name and a colon has that need,
+// behind a colon alone the one of its own name.
 const within = (low, high) => (v) => v >= low && v <= high;
 const whole = (low, high) => (v) => Number.isInteger(v) && v >= low && v <= high;
 const all = (good) => (v) => v.every(good);
@@ -25,19 +26,19 @@ const PARTS = {
   architecture: {
     family: [FAMILIES], width: [1], in_chans: [3, whole(1, 1024)], num_classes: [1000, whole(0, 2 ** 20)], bn_eps: [1e-5, (v) => v > 0 && v < 1],
     'strides:stem_stride': [[2, 2], pair], 'strides:stage_strides': maybe((v) => Array.isArray(v) && v.every(pair)), 'head:head_channels': [1280, whole(0, 65536)],
-    'activation:activation': [['hard_swish', 'relu']], 'hard_sigmoid:hard_sigmoid_slope': [1 / 6, (v) => v > 0 && v <= 1],
-    'classifier_input:classifier_input': [null, once], 'family:depths': [[], all(whole(1, 64))], 'gate:gate': [['hard_sigmoid', 'sigmoid']],
-    'head_bias:head_bias': [true], 'head_activation:head_activation': [['same', 'none']],
+    ':activation': [['hard_swish', 'relu']], 'hard_sigmoid:hard_sigmoid_slope': [1 / 6, (v) => v > 0 && v <= 1],
+    ':classifier_input': [null, once], 'family:depths': [[], all(whole(1, 64))], ':gate': [['hard_sigmoid', 'sigmoid']],
+    ':head_bias': [true], ':head_activation': [['same', 'none']],
   },
   preprocessing: {
     input_size: [[3, 224, 224], three(whole(1, 65536))], interpolation: [['bicubic', ...INTERPOLATIONS]], crop_pct: [0.875, within(0.01, 8)], crop_mode: [CROP_MODES],
     mean: [[0.485, 0.456, 0.406], all(within(-1e6, 1e6))], std: [[0.229, 0.224, 0.225], all(divisor)], exif: [true],
-    background: [[255, 255, 255], three(whole(0, 255))], 'resize:resize': [['pillow', 'opencv']], 'alpha:alpha': [['composite', 'drop']],
-    'channel_order:channel_order': [['rgb', 'bgr']],
+    background: [[255, 255, 255], three(whole(0, 255))], ':resize': [['pillow', 'opencv']], ':alpha': [['composite', 'drop']],
+    ':channel_order': [['rgb', 'bgr']],
   },
   decision: {
-    temperature: maybe(divisor), thresholds: maybe((v) => record(v) && Object.values(v).every(within(0, 1))), multi_label: [false], 'default:default': maybe(text),
-    'groups:groups': maybe((v) => Array.isArray(v) && whole(1, 1024)(v.length)), 'turns:turns_temperature': maybe(divisor),
+    temperature: maybe(divisor), thresholds: maybe((v) => record(v) && Object.values(v).every(within(0, 1))), multi_label: [false], ':default': maybe(text),
+    ':groups': maybe((v) => Array.isArray(v) && whole(1, 1024)(v.length)), 'turns:turns_temperature': maybe(divisor),
   },
   labels: { names: [null, texts], ids: maybe(texts) },
   quantization: { scheme: [['u8s8']], float_layers: [null, once], verdict: [null, record] },
@@ -46,7 +47,10 @@ const GROUP = {
   name: [null, some], labels: [null, (v) => once(v) && v.length], take: [['best', 'each']], at_least_one: [false], otherwise: maybe(some),
   names: maybe((v) => texts(v) && v.every(Boolean)),
 };
-const KNOWN = [...Object.keys(PARTS), 'provenance', 'needs', 'format_version'];
+const MODEL = {
+  format_version: [0, whole(1, 2)], architecture: [null, record], labels: maybe(record), preprocessing: [{}, record], decision: [{}, record],
+  provenance: [{}, record], quantization: maybe(record), needs: [{}, record],
+};
 
 function check(good, name, found) {
   if (!good) damaged(`${name} is ${shown(found)}, which it cannot be`);
@@ -57,7 +61,7 @@ function part(fields, data, where, needs) {
   check(record(data), where, data);
   const left = new Set(Object.keys(data)), out = {};
   for (const [field, [usual, good = () => true]] of Object.entries(fields)) {
-    const [name, need] = field.split(':').reverse(), choices = typeof usual?.[0] === 'string' && usual;
+    const [name, other] = field.split(':').reverse(), need = other === '' ? name : other, choices = typeof usual?.[0] === 'string' && usual;
     const there = left.delete(name), value = there ? data[name] : choices ? choices[0] : usual;
     if (there && need && !Object.hasOwn(needs, need)) damaged(`${where}.${name} is there, but '${need}' is not among the needs`);
     const alike = choices ? choices.includes(value) : usual === null || (typeof usual === typeof value && Array.isArray(usual) === Array.isArray(value));
@@ -68,11 +72,10 @@ function part(fields, data, where, needs) {
   return out;
 }
 
-function checkNeeds({ needs = {}, format_version: version }) {
-  check(whole(1, 2)(version), 'format_version', version);
-  check(record(needs) && (version === 2 || needs === undefined || !Object.keys(needs).length), 'needs', needs);
-  const known = Object.values(PARTS).flatMap(Object.keys).map((field) => field.split(':')[0]);
-  for (const need of Object.keys(needs)) if (!known.includes(need)) damaged(`it needs ${shown(need)}, which this lcnet does not know: lcnet ${shown(needs[need])} brings it`);
+function checkNeeds({ needs, format_version: version }) {
+  const known = Object.values(PARTS).flatMap(Object.keys).map((field) => field.replace(/^:|:.*/, '')), names = Object.keys(needs);
+  check(version === 2 || !names.length, 'needs', needs);
+  for (const need of names) if (!known.includes(need)) damaged(`it needs ${shown(need)}, which this lcnet does not know: lcnet ${shown(needs[need])} brings it`);
 }
 
 function finishArchitecture(a) {
@@ -103,19 +106,14 @@ function checkDecision(d, names) {
 
 // The description of a model file with its defaults. Raises LcnetError naming the field.
 export function configOf(data) {
-  check(record(data), 'the description', data);
-  checkNeeds(data);
-  const config = {};
-  for (const name of Object.keys(data)) if (!KNOWN.includes(name)) damaged(`the description has an unknown key ${shown(name)}`);
-  check(record(data.provenance ?? {}), 'provenance', data.provenance);
-  for (const [name, fields] of Object.entries(PARTS)) {
-    const given = data[name] ?? (name === 'preprocessing' || name === 'decision' ? {} : null);
-    config[name] = given === null && name !== 'architecture' ? null : part(fields, given, name, data.needs ?? {});
-  }
+  const config = part(MODEL, data, 'the description');
+  checkNeeds(config);
+  for (const [name, fields] of Object.entries(PARTS)) config[name] &&= part(fields, config[name], name, config.needs);
   const { architecture: arch, labels, quantization } = config;
+  check(arch, 'architecture', arch);
   finishArchitecture(arch);
   checkPreprocessing(config.preprocessing, arch.in_chans);
-  for (const list of labels ? [labels.names, labels.ids ?? labels.names] : []) if (list?.length !== arch.num_classes) damaged(`${list?.length} labels for ${arch.num_classes} classes`);
+  for (const list of labels ? [labels.names, labels.ids ?? labels.names] : []) check(list?.length === arch.num_classes, 'labels, one for each class,', list);
   checkDecision(config.decision, labels?.names ?? []);
   if (quantization) {
     quantization.float_layers ??= [];

@@ -1,5 +1,5 @@
 // The WebAssembly module: which of them runs here, and calls into it. An instance has one model, and its memory goes with it.
-import { argument, damaged, fail, tooLarge } from './errors.js';
+import { damaged, fail, tooLarge } from './errors.js';
 import { addressOf, bytesOf } from './host.js';
 
 const MODULES = {
@@ -10,11 +10,10 @@ const MODULES = {
 };
 const compiled = new Map();
 
-// A module of one function: three vectors, and what is done with them.
-function valid(...code) {
-  const vector = [0x41, 0, 0xfd, 0x0f], body = [0, ...vector, ...vector, ...vector, ...code, 0x0b];
-  const head = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7b, 3, 2, 1, 0, 10];
-  return WebAssembly.validate(new Uint8Array([...head, body.length + 2, 1, body.length, ...body]));
+// By a module of one function, which does f32x4.relaxed_madd on three vectors.
+function hasRelaxed() {
+  const vector = [0x41, 0, 0xfd, 0x0f], head = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7b, 3, 2, 1, 0, 10, 19, 1, 17, 0];
+  return WebAssembly.validate(Uint8Array.of(...head, ...vector, ...vector, ...vector, 0xfd, 0x85, 2, 0x0b));
 }
 
 async function instance(source) {
@@ -25,21 +24,19 @@ async function instance(source) {
     return new Core((await WebAssembly.instantiate(module, {})).exports);
   } catch (error) {
     if (error.code) throw error;
-    return fail('unsupported', `the WebAssembly module does not run here: ${error.message}`, error);
+    return fail('unsupported', `there is no WebAssembly SIMD here, or not this module's: ${error.message}`, error);
   }
 }
 
 // exact: 'fma' for the bits of AVX2, AVX-512 and NEON, 'plain' for those of scalar code; left out, the first where they can be had.
 export async function coreFor(kind, { wasm, exact } = {}) {
-  if (![undefined, 'fma', 'plain'].includes(exact)) argument(`exact is ${exact}, not 'fma' or 'plain'`);
-  if (!globalThis.WebAssembly || !valid(0x1a, 0x1a)) fail('unsupported', 'there is no WebAssembly SIMD here: take a newer browser');
   let core = wasm && (await instance(addressOf(wasm)));
   if (!wasm) {
-    // f32x4.relaxed_madd, which is none that is fused on a CPU that has none.
-    if (exact !== 'plain' && valid(0xfd, 0x85, 2)) core = await instance(MODULES[`relaxed${kind}`]);
+    // Relaxed multiply-adds are not fused on a CPU that has none.
+    if (exact !== 'plain' && hasRelaxed()) core = await instance(MODULES[`relaxed${kind}`]);
     if (!core?.fused && exact !== 'fma') core = await instance(MODULES[`simd${kind}`]);
   }
-  if (!core || (exact && core.fused !== (exact === 'fma'))) fail('unsupported', `exact: '${exact}' is not to be had here, or of this module`);
+  if (!core || (exact && core.fused !== (exact === 'fma'))) fail('unsupported', `exact: '${exact}' is not to be had here`);
   return core;
 }
 
@@ -53,13 +50,12 @@ class Core {
 
   // The result of an exported function. A trap leaves its stack where it was.
   call(name, ...given) {
-    const { memory, __stack_pointer: stack } = this.exports, top = stack.value;
+    const stack = this.exports.__stack_pointer, top = stack.value;
     try {
       return this.exports[`lcnet_${name}`](...given);
     } catch (error) {
       stack.value = top;
-      const bytes = new Uint8Array(memory.buffer, this.exports.lcnet_failure(), 256);
-      const what = String.fromCharCode(...bytes.subarray(0, bytes.indexOf(0))) || error.message;
+      const what = this.text(this.exports.lcnet_failure()) || error.message;
       return /memory/.test(what) ? tooLarge(what) : damaged(what, error);
     }
   }
@@ -84,6 +80,11 @@ class Core {
       new Uint8Array(this.exports.memory.buffer).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), at);
       return work(at, ...places);
     });
+  }
+
+  text(at) {
+    const bytes = new Uint8Array(this.exports.memory.buffer, at, 256);
+    return String.fromCharCode(...bytes.subarray(0, bytes.indexOf(0)));
   }
 
   floats(at, count) {

@@ -2,7 +2,7 @@
 import { damaged, shown } from './errors.js';
 
 const SIZES = { F32: 4, I64: 8, I8: 1, U8: 1 }, ROOM = 2 ** 20, DEPTH = 32;
-const cut = () => damaged('it is cut short or damaged, or no safetensors file: get it again, or make one by `lcnet convert`');
+const cut = () => damaged('it is damaged, cut short or no safetensors file: get it again');
 
 // { description, tensors: name -> { dtype, shape, begin, end }, data } of a file's bytes.
 export function readFile(bytes) {
@@ -21,7 +21,7 @@ export function readFile(bytes) {
   }
   if (at !== data.length) cut();
   const text = metadata?.lcnet, most = ROOM + 1024 * (tensors.get('classifier.weight')?.shape[0] ?? 0);
-  if (typeof text !== 'string' || text.length > most || length > 3 * most) damaged('it has no description, or one that is far too long: `lcnet convert` writes it');
+  if (typeof text !== 'string' || text.length > most || length > 3 * most) damaged('it has no description: `lcnet convert` writes one');
   return { description: strictJson(text), tensors, data };
 }
 

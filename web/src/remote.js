@@ -40,14 +40,13 @@ class Remote {
       if (progress) return onProgress(...progress);
       const { resolve, reject } = this.#waiting.get(id) ?? {};
       this.#waiting.delete(id);
-      return error ? reject?.(error.code ? new LcnetError(error.code, error.message) : error.value) : resolve?.(value);
+      return error ? reject?.(new LcnetError(...error)) : resolve?.(value);
     };
     if (worker.on) {
       worker.on('message', answered).on('error', (error) => died(error.message)).on('exit', () => died('it was stopped'));
     } else {
       worker.onmessage = ({ data }) => answered(data);
-      worker.onerror = ({ message }) => died(message ?? 'its program cannot be loaded');
-      worker.onmessageerror = () => died('a message cannot be read');
+      worker.onerror = ({ message }) => died(message);
     }
   }
 
@@ -75,13 +74,9 @@ class Remote {
 }
 
 for (const method of METHODS) {
-  Remote.prototype[method] = function (x, { signal, ...options } = {}) {
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    const answer = this.ask(method, [x, options]);
-    if (!signal) return answer;
-    return new Promise((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-      answer.then(resolve, reject);
-    });
+  Remote.prototype[method] = async function (x, { signal, ...options } = {}) {
+    signal?.throwIfAborted();
+    const aborted = new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+    return Promise.race([this.ask(method, [x, options]), aborted]);
   };
 }

@@ -1,8 +1,8 @@
 // What a worker of the package does: one model, whose methods the page calls by messages.
-import { load } from './classifier.js';
-import { node } from './host.js';
+import { load } from './index.js';
 
-const port = typeof self !== 'undefined' && self.postMessage ? self : (await node('worker_threads')).parentPort;
+const threads = 'node:worker_threads';
+const port = globalThis.postMessage ? globalThis : (await import(/* webpackIgnore: true */ /* @vite-ignore */ threads)).parentPort;
 let model;
 
 async function answer(id, method, [x, { progress, ...options }]) {
@@ -18,7 +18,7 @@ async function heard({ id, method, given }) {
     const buffers = (Array.isArray(value) ? value : [value]).flatMap((v) => (v.data ? [v.data.buffer] : []));
     port.postMessage({ id, value }, buffers);
   } catch (error) {
-    port.postMessage({ id, error: error.code ? { code: error.code, message: error.message } : { value: error } });
+    port.postMessage({ id, error: [error.code ?? 'internal', error.message] });
   }
 }
 
