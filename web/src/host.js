@@ -2,7 +2,7 @@
 import { argument, fail, shown } from './errors.js';
 
 // A module of Node, which bundlers need not look for.
-export const node = (name) => import(/* webpackIgnore: true */ /* @vite-ignore */ `node:${name}`);
+export const node = (name) => import(`node:${name}`);
 const inNode = Boolean(globalThis.process?.versions?.node);
 
 // The whole address of a text, as the page sees it; in Node a text that is none is a path, which stays one.

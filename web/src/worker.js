@@ -1,8 +1,8 @@
 // What a worker of the package does: one model, whose methods the page calls by messages.
 import { load } from './index.js';
 
-const threads = 'node:worker_threads';
-const port = globalThis.postMessage ? globalThis : (await import(/* webpackIgnore: true */ /* @vite-ignore */ threads)).parentPort;
+// A name that is made is none that a bundler or minifier looks for.
+const port = globalThis.postMessage ? globalThis : (await import(['node', 'worker_threads'].join(':'))).parentPort;
 let model;
 
 async function answer(id, method, [x, { progress, ...options }]) {
