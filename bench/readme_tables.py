@@ -14,6 +14,7 @@ from typing import Any
 
 import serve_tables
 import upright_tables
+import web_tables
 
 ROOT = Path(__file__).parents[1]
 
@@ -323,44 +324,6 @@ def ocr() -> str:
     return "\n".join([*lines, "", notes])
 
 
-def browser() -> str:
-    """A line a network and place: an image and loading, beside onnxruntime-web; then what both weigh."""
-    r = load("web")
-    lines = [row("network", "in", "ours, ms", "onnxruntime-web", "loading, ms", "onnxruntime-web"), row(*["---"] * 6)]
-    for where, title in (("node", "Node"), ("chromium", "Chromium")):
-        for name, x in r[where]["models"].items():
-            ours, theirs, opened = x["ours"]["median_ms"], x["ort"]["median_ms"], x["loading"]
-            loads = opened["ours"]["load_ms"], opened["ort"]["load_ms"]
-            times = (
-                f"{theirs:.1f} ({x['times_as_fast']:.1f}x)",
-                f"**{loads[0]:.0f}**",
-                f"{loads[1]:.0f} ({opened['times_as_quick']:.0f}x)",
-            )
-            lines.append(row(f"`{name}`", title, f"**{ours:.1f}**", *times))
-    weights = {name: x["gzip"] / 1000 for name, x in r["sizes"]["ours"].items()}
-    peer = sum(x["gzip"] for x in r["sizes"]["onnxruntime_web"].values()) / 1e6
-    scripts = sum(size for name, size in weights.items() if name.endswith(".js"))
-    float_kb, int8_kb = weights["lcnet.relaxed.wasm"], weights["lcnet.relaxed.int8.wasm"]
-    versions = f"Node {r['node']['version'].lstrip('v')}, {r['chromium']['version']}; onnxruntime-web {r['onnxruntime_web']}"
-    notes = (
-        f"{r['cpu']}; {versions}, its WASM backend; one thread each, medians of alternating rounds at a load of "
-        f"{r['load_average'][0]:.1f}. By gzip the module for float networks has {float_kb:.0f} KB, that for int8 too "
-        f"{int8_kb:.0f} KB, all JavaScript {scripts:.0f} KB; what onnxruntime-web needs is {peer:.1f} MB."
-    )
-    return "\n".join([*lines, "", notes])
-
-
-def browser_pixels() -> str:
-    """A line a kind of pictures: how far the browser's JPEG decoder is from Pillow's."""
-    r = load("web")["chromium"]
-    head = ("pictures", "files", "equal to the bit", "values that differ", "levels, mean", "most")
-    lines = [row(*head), row(*["---"] * 6)]
-    for kind, x in r["jpeg_beside_pillow"].items():
-        cells = x["files"], x["same_to_the_bit"], f"{100 * x['values_that_differ']:.2f}%", f"{x['mean']:.3f}", x["most"]
-        lines.append(row(kind, *cells))
-    return "\n".join([*lines, "", f"{r['version']}; levels of 0 to 255, each colour by itself."])
-
-
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "engines short": engines_short,
@@ -368,8 +331,8 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "serve": lambda: serve_tables.short(load("serve"), row),
     },
     "docs/serve.md": {"serve": lambda: serve_tables.full(load("serve"), row)},
-    "docs/pixels.md": {"hosts": hosts, "browser pixels": browser_pixels},
-    "docs/browser.md": {"browser": browser},
+    "docs/pixels.md": {"hosts": hosts, "browser pixels": lambda: web_tables.pixels(load("web"), row)},
+    "docs/browser.md": {"browser": lambda: web_tables.speed(load("web"), row)},
     "docs/ocr.md": {"ocr": ocr},
     "docs/int8.md": {"int8": int8},
     "docs/upright.md": {
