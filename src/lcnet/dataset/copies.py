@@ -45,10 +45,10 @@ class Rows:
     def __init__(self, length: int, dtype: type = np.uint8) -> None:
         self.file, self.length, self.dtype, self.count = TemporaryFile(buffering=1 << 20), length, np.dtype(dtype), 0  # noqa: SIM115
 
-    def add(self, row: bytes) -> None:
-        """Add one, as its bytes."""
-        self.file.write(row)
-        self.count += 1
+    def add(self, rows: bytes, count: int = 1) -> None:
+        """Add one or several, as their bytes."""
+        self.file.write(rows)
+        self.count += count
 
     def mapped(self) -> np.ndarray:
         """All of them: [N,length], read from the file as they are used."""
