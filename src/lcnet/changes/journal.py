@@ -227,8 +227,13 @@ def carry(path: Path, target: Path) -> None:
             shutil.copyfileobj(old, new, 1 << 20)
             new.flush()
             _make_like(new, path)
-    _flush_folder(target.parent)
-    path.unlink()
+    try:
+        _flush_folder(target.parent)
+        path.unlink()
+    except BaseException:
+        if os.path.lexists(path):
+            target.unlink(missing_ok=True)
+        raise
 
 
 def _check_like(status: os.stat_result, keep: Path) -> None:

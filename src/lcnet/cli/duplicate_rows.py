@@ -118,7 +118,7 @@ def totals(groups: Sequence[Found], pictures: int) -> str:
 
 def megabytes(count: int) -> str:
     """A number of bytes."""
-    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"
 
 
 class Printer:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import InputError, LcnetError
-from ..sources.found import MAX_MEMBER
+from ..sources.passed import counted
 from ..stop import code
 from ..text import plain, reason
 from .advice import advised
@@ -27,6 +27,7 @@ from .options import (
     csv_safe_option,
     free_report,
     list_option,
+    member_option,
     overwrite_option,
     pixels_option,
     recursive_option,
@@ -56,14 +57,7 @@ EMBEDDED = 64  # pictures that go through the network at once
 @click.argument("paths", nargs=-1, type=click.Path())
 @recursive_option
 @list_option
-@click.option(
-    "--max-member",
-    default=MAX_MEMBER >> 20,
-    show_default=True,
-    type=click.IntRange(1),
-    metavar="MIB",
-    help="The largest picture in an archive that is read.",
-)
+@member_option
 @click.option(
     "--kind",
     "kinds",
@@ -298,7 +292,7 @@ class Run:
 
         yield from filter(None, [self.passed.text(), below_text(self.passed)])
         if self.scan.again:
-            yield f"{self.scan.again:,} more names of the same files, by links or because they were named twice"
+            yield f"{counted(self.scan.again, 'further name')} of the same files: links, or what was named twice"
 
 
 def _short_side(model: Classifier) -> int:

@@ -105,9 +105,9 @@ def list_option(command: F) -> F:
     return click.option("--files-from", metavar="LIST", type=click.Path(allow_dash=True), help=text)(command)
 
 
-def search_options(command: F) -> F:
-    """Add IMAGES, --recursive, --frames, --files-from and --max-member."""
-    command = click.option(
+def member_option(command: F) -> F:
+    """Add --max-member."""
+    return click.option(
         "--max-member",
         default=MAX_MEMBER >> 20,
         show_default=True,
@@ -115,7 +115,11 @@ def search_options(command: F) -> F:
         metavar="MIB",
         help="The largest picture in an archive that is read.",
     )(command)
-    command = list_option(command)
+
+
+def search_options(command: F) -> F:
+    """Add IMAGES, --recursive, --frames, --files-from and --max-member."""
+    command = list_option(member_option(command))
     command = click.option(
         "--frames",
         default="first",
