@@ -207,6 +207,7 @@ def test_every_line_that_prints_goes_through_one_function():
         "classify.py": 1,
         "printed.py": 6,
         "listing.py": 5,
+        "duplicate_rows.py": 5,
         "models.py": 2,
         "info.py": 1,
         "recipes.py": 1,

@@ -181,7 +181,7 @@ class Run:
             given["kinds"] != ("bytes",),
             given["max_pixels"],
             given["threads"],
-            _short_side(self.model) if self.model else 0,
+            short_side(self.model) if self.model else 0,
         )
         self.progress = Progress(sys.stderr, self._count, draw=not on_terminal(sys.stdout))
 
@@ -295,7 +295,7 @@ class Run:
             yield f"{counted(self.scan.again, 'further name')} of the same files: links, or what was named twice"
 
 
-def _short_side(model: Classifier) -> int:
+def short_side(model: Classifier) -> int:
     """What is enough for the network's input."""
     made = model.preprocessing
     return round(max(made.input_size[1:]) / made.crop_pct)
