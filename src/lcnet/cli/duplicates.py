@@ -235,6 +235,7 @@ class Run:
             self.progress.say(f"stopped after {done.total():,} changes{_undone(journal)}")
             self.ctx.exit(code(stopped))
         except InputError as error:  # a full disk
+            printer.end([])
             raise InputError(f"{error}; stopped after {done.total():,} changes{_undone(journal)}") from None
         finally:
             if journal is not None:
