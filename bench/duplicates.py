@@ -139,7 +139,7 @@ def judged(folder: Path, scan: Scan, vectors: np.ndarray | None) -> dict[str, An
     """How many pairs of a member and the one to keep are right, and which copies are in a group with one of their own."""
     wrong, found, right, started = [], defaultdict(set), 0, time.process_time()
     for group in scan.copies.groups(vectors=vectors):
-        first, *names = [Path(scan[i].name) for i in group.members]
+        first, *names = [Path(scan.sources[i].name) for i in group.members]
         for name in names:
             if name.parent == first.parent != folder and name.is_relative_to(folder):
                 right += 1

@@ -190,7 +190,7 @@ class Run:
         try:
             vectors = self._look(sources)
         except KeyboardInterrupt as stopped:
-            self.progress.say(f"stopped after {len(self.scan.sources):,} images, nothing was done")
+            self.progress.say(f"stopped after {len(self.scan):,} images, nothing was done")
             self.ctx.exit(code(stopped))
         self.progress.show("comparing")
         groups = [Found.of(group, self.scan) for group in self.scan.copies.groups(self.given["kinds"], vectors)]
@@ -284,9 +284,9 @@ class Run:
             self.progress.say(advised(f"{name}: {why}"))
         for text in self._remarks():
             self.progress.say(text)
-        self.progress.say(totals(groups, len(self.scan.sources)))
+        self.progress.say(totals(groups, len(self.scan)))
         if problems:
-            self.progress.say(f"{len(problems):,} of {len(self.scan.sources):,} images could not be read")
+            self.progress.say(f"{len(problems):,} of {len(self.scan):,} images could not be read")
 
     def _remarks(self) -> Iterator[str]:
         from .bulk import below_text

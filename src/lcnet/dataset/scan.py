@@ -45,14 +45,31 @@ class Scan:
         """decoding: look at pixels, not at bytes alone. short_side: give pictures so small for a network."""
         self.copies, self.decoding, self.short_side = copies, decoding, short_side
         self.max_pixels, self.workers = max_pixels, workers or usable_cpus()
-        self.first = len(copies)
         self.sources: list[Source] = []
+        self.known = 0  # how many of them were there already
         self.problems: list[tuple[str, str]] = []  # name and reason
         self.again = 0  # names of files that had come before
         self._files: set[tuple[int, int]] = set()
 
-    def __getitem__(self, number: int) -> Source:
-        return self.sources[number - self.first]
+    def __len__(self) -> int:
+        """How many pictures were looked at."""
+        return len(self.sources) - self.known
+
+    def know(self, known: Iterable[tuple[str, bytes, bytes, bytes]]) -> None:
+        """Before the first is looked at: what is there already, by name, SHA-256 of bytes and of pixels, and difference hash.
+
+        These are the ones to keep. For near copies the file of that name is read, if it is there and still the same.
+        """
+        for name, digest, pixels, code in known:
+            self.sources.append(Source(name))
+            self.copies.add_known(digest, pixels, code)
+        self.known, self.copies.thumb_of = len(self.sources), self._thumb_of
+
+    def _thumb_of(self, number: int) -> tuple[bytes, tuple[int, int]] | None:
+        source = self.sources[number].name
+        _, (look, _) = self._look(source)
+        same = look.digest == bytes(self.copies.digests[32 * number : 32 * number + 32])
+        return (look.thumb, look.shape) if same and not look.error else None
 
     def run(self, sources: Iterable[Any]) -> Iterator[Look]:
         """Look at each, in order; yields what was seen, once it is in `copies`."""
