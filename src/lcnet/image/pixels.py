@@ -20,7 +20,7 @@ import numpy as np
 from ..config import Preprocessing
 from ..errors import ImageError, InputError
 from ..sources.formats import MAX_PIXELS
-from . import limits
+from . import jpeg, limits
 from .limits import check_size
 from .reading import opened
 
@@ -84,7 +84,7 @@ def decode(
                 check(image)
             if needed and image is not source and image.format == "JPEG":
                 _draft(image, preprocessing, needed)
-            pixels = pixels_of(image, preprocessing, padded)
+            pixels = pixels_of(image, preprocessing, padded, fresh=image is not source)
             if seen:
                 seen(image)
             return pixels
@@ -147,15 +147,25 @@ def _draft(image: Image.Image, preprocessing: Preprocessing, needed: Needed) -> 
     image.draft(None, needed(width, height) if lying else needed(height, width)[::-1])  # takes (width, height)
 
 
-def pixels_of(image: Image.Image, preprocessing: Preprocessing, padded: bool = False, short_side: int = 0) -> np.ndarray:
+def pixels_of(
+    image: Image.Image, preprocessing: Preprocessing, padded: bool = False, short_side: int = 0, fresh: bool = False
+) -> np.ndarray:
     """Decode what has been opened, its current frame, as `decode` says. Raises whatever Pillow does.
 
-    short_side: average blocks of 2, 4 or 8 pixels squared, as long as so many are left of the shorter side.
+    short_side: average blocks of 2, 4 or 8 pixels squared, as long as so many are left of the shorter side. fresh: it was
+    opened for this, and nobody minds if its pixels stay unread.
     """
     from PIL import Image
 
-    image.load()
+    channels = preprocessing.input_size[0]
+    own = jpeg.decoded(image, channels) if fresh else None
+    if own is None:
+        image.load()  # which for some formats changes the orientation, too
     turn = _turn(image, preprocessing)
+    if own is not None:
+        if not turn and own.shape[2] == channels:
+            return own
+        image = Image.fromarray(own if own.shape[2] == 3 else own[:, :, 0])
     upright = _to_channels(_averaged(image, short_side) if short_side else image, preprocessing)
     return _as_array(upright.transpose(Image.Transpose[turn]) if turn else upright, padded)
 
