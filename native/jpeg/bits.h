@@ -14,41 +14,46 @@ constexpr size_t kBeyondBits = 512;  // bytes of zeros behind a piece: more than
 const uint8_t* unstuff(const uint8_t* from, const uint8_t* end, uint8_t*& out);
 
 // Reads bits from the most significant on. What is read beyond the end is zero, up to kBeyondBits, and `overrun` says so.
+//
+// A look at the next bits decides how many of them are taken, and so where the look after it is: that is what decoding waits for. The
+// eight bytes for it are therefore read before it is decided, from where this look began.
 class Bits {
  public:
-  Bits() = default;
-  Bits(const uint8_t* begin, const uint8_t* end) : at_(begin), end_(end) {}
+  static constexpr uint32_t kMost = 27;  // that may be taken after a look
 
-  // Makes sure of 32 bits.
-  void refill() {
-    if (count_ >= 32) return;
-    uint64_t next;
-    memcpy(&next, at_, sizeof next);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    next = __builtin_bswap64(next);
-#endif
-    bits_ |= next >> count_;
-    at_ += (63 - count_) >> 3;
-    count_ |= 56;
+  Bits() = default;
+  Bits(const uint8_t* begin, const uint8_t* end) : at_(begin), end_(end), window_(read(begin)) {}
+
+  // The next 64 - 7 - kMost bits or more, at the top.
+  uint64_t look() {
+    const uint64_t next = window_ << taken_;
+    at_ += taken_ >> 3;
+    window_ = read(at_);
+    taken_ &= 7;
+    return next;
   }
-  uint32_t top(uint32_t n) const { return static_cast<uint32_t>(bits_ >> (64 - n)); }  // n >= 1
-  void skip(uint32_t n) { bits_ <<= n, count_ -= n; }
-  uint32_t take(uint32_t n) {
-    const uint32_t value = top(n);
-    skip(n);
-    return value;
-  }
+  // Goes on by n bits of what was looked at last. Negative: back again.
+  void take(int32_t n) { taken_ += static_cast<uint32_t>(n); }
+
   bool overrun() const { return left() < 0; }
   // Whether no whole byte is left.
   bool finished() const { return left() >= 0 && left() < 8; }
 
  private:
-  ptrdiff_t left() const { return (end_ - at_) * 8 + static_cast<ptrdiff_t>(count_); }
+  static uint64_t read(const uint8_t* at) {
+    uint64_t eight;
+    memcpy(&eight, at, sizeof eight);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    eight = __builtin_bswap64(eight);
+#endif
+    return eight;
+  }
+  ptrdiff_t left() const { return (end_ - at_) * 8 - static_cast<ptrdiff_t>(taken_); }
 
-  uint64_t bits_ = 0;   // the next ones, from the top on
-  uint32_t count_ = 0;  // of them that are counted as read from memory; those below are the next ones too, or zero
   const uint8_t* at_ = nullptr;
   const uint8_t* end_ = nullptr;
+  uint64_t window_ = 0;  // the eight bytes at at_
+  uint32_t taken_ = 0;   // bits of it
 };
 
 }  // namespace lcnet::jpeg

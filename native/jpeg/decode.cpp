@@ -2,96 +2,12 @@
 
 #include <string.h>
 
-#include <algorithm>
-
-#include "huffman.h"
 #include "planes.h"
+#include "scan.h"
 
 namespace lcnet::jpeg {
 
 namespace {
-
-constexpr uint8_t kEoi = 0xd9, kRst0 = 0xd0;
-
-// Where coded data end at the latest: a block takes less than kBeyondBits bytes, of which each may be followed by a stuffed one,
-// and may be followed by a restart. `size` where the file ends before.
-size_t coded_end(const Header& header, const Layout& layout, size_t size) {
-  const size_t blocks = static_cast<size_t>(layout.units) * layout.strips * (layout.across * layout.down + 2);
-  return std::min(size, header.scan + 2 * (blocks + 1) * kBeyondBits);
-}
-
-// The coded data of the scan, and what has been decoded of them.
-class Scan {
- public:
-  Scan(const Header& header, const uint8_t* data, size_t size, Workspace& workspace)
-      : header_(header), next_(data ? data + header.scan : nullptr), end_(data ? data + size : nullptr),
-        copy_(workspace.take<uint8_t>(size - header.scan + kBeyondBits)), tables_(workspace.take<Table>(2 * kMostComponents)) {}
-
-  // False if a code is no code.
-  bool begin() {
-    for (uint32_t c = 0; c < header_.components; ++c) {
-      const Component& component = header_.component[c];
-      if (!make_table(header_.dc[component.dc], true, dc_table(c))) return false;
-      if (!make_table(header_.ac[component.ac], false, ac_table(c))) return false;
-    }
-    piece();
-    return true;
-  }
-
-  // Decodes the blocks of one strip.
-  bool strip(const Layout& layout, const Plane* planes) {
-    for (uint32_t unit = 0; unit < layout.units; ++unit) {
-      if (header_.restart && units_ == header_.restart && !restart()) return false;
-      for (uint32_t c = 0; c < header_.components; ++c)
-        if (!blocks(planes[c], unit, c)) return false;
-      ++units_;
-    }
-    return true;
-  }
-
-  // Whether the picture ends where its last block does.
-  bool finished() const { return bits_.finished() && ends_with(kEoi); }
-
- private:
-  Table& dc_table(uint32_t c) { return tables_[2 * c]; }
-  Table& ac_table(uint32_t c) { return tables_[2 * c + 1]; }
-
-  bool blocks(const Plane& plane, uint32_t unit, uint32_t c) {
-    for (uint32_t y = 0; y < plane.down; ++y)
-      for (uint32_t x = 0; x < plane.across; ++x)
-        if (!read_block(bits_, dc_table(c), ac_table(c), dc_[c], plane.block(unit * plane.across + x, y))) return false;
-    return true;
-  }
-
-  // The bytes up to the next marker.
-  void piece() {
-    uint8_t* out = copy_;
-    next_ = unstuff(next_, end_, out);
-    bits_ = Bits(copy_, out);
-    units_ = 0;
-    for (int32_t& dc : dc_) dc = 0;
-  }
-
-  bool restart() {
-    if (!bits_.finished() || !ends_with(static_cast<uint8_t>(kRst0 + restarts_++ % 8))) return false;
-    next_ += 2;
-    piece();
-    return true;
-  }
-
-  // Whether the piece does.
-  bool ends_with(uint8_t marker) const { return end_ - next_ >= 2 && next_[1] == marker; }
-
-  const Header& header_;
-  const uint8_t* next_;  // behind the piece
-  const uint8_t* end_;
-  uint8_t* copy_;
-  Table* tables_;
-  Bits bits_;
-  int32_t dc_[kMostComponents];
-  uint32_t units_ = 0;  // since the last restart
-  uint32_t restarts_ = 0;
-};
 
 // Rows of samples to rows of pixels.
 class Rows {
@@ -166,8 +82,7 @@ class Rows {
 // Everything, laid out in a workspace.
 struct Decoder {
   Decoder(const Header& header, const uint8_t* data, size_t size, Workspace& workspace)
-      : layout(header), header(header), scan(header, data, coded_end(header, layout, size), workspace),
-        rows(header, layout, planes, workspace) {
+      : layout(header), header(header), scan(header, layout, data, size, workspace), rows(header, layout, planes, workspace) {
     for (uint32_t c = 0; c < header.components; ++c) planes[c].lay_out(header, layout, c, workspace);
   }
 
@@ -176,7 +91,7 @@ struct Decoder {
     if (!scan.begin()) return false;
     rows.begin(kernels, pixels, channels);
     for (uint32_t s = 0; s < layout.strips; ++s) {
-      if (!scan.strip(layout, planes)) return false;
+      if (!scan.strip(planes)) return false;
       for (uint32_t c = 0; c < header.components; ++c) {
         if (s) planes[c].move_on();
         if (!planes[c].transform(kernels)) return false;

@@ -9,6 +9,7 @@ LCNET_INLINE Ints multiply_low(Ints a, Ints b) { return {_mm256_mullo_epi16(a.v,
 LCNET_INLINE Ints magnitude(Ints a) { return {_mm256_abs_epi16(a.v)}; }
 LCNET_INLINE Ints excess(Ints a, Ints b) { return {_mm256_subs_epu16(a.v, b.v)}; }
 LCNET_INLINE Ints either(Ints a, Ints b) { return {_mm256_or_si256(a.v, b.v)}; }
+LCNET_INLINE Ints both(Ints a, Ints b) { return {_mm256_and_si256(a.v, b.v)}; }
 LCNET_INLINE bool none(Ints a) { return _mm256_testz_si256(a.v, a.v); }
 LCNET_INLINE Ints largest(Ints a, Ints b) { return {_mm256_max_epi16(a.v, b.v)}; }
 LCNET_INLINE Ints smallest(Ints a, Ints b) { return {_mm256_min_epi16(a.v, b.v)}; }

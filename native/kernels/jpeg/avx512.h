@@ -9,6 +9,7 @@ LCNET_INLINE Ints multiply_low(Ints a, Ints b) { return {_mm512_mullo_epi16(a.v,
 LCNET_INLINE Ints magnitude(Ints a) { return {_mm512_abs_epi16(a.v)}; }
 LCNET_INLINE Ints excess(Ints a, Ints b) { return {_mm512_subs_epu16(a.v, b.v)}; }
 LCNET_INLINE Ints either(Ints a, Ints b) { return {_mm512_or_si512(a.v, b.v)}; }
+LCNET_INLINE Ints both(Ints a, Ints b) { return {_mm512_and_si512(a.v, b.v)}; }
 LCNET_INLINE bool none(Ints a) { return _mm512_test_epi16_mask(a.v, a.v) == 0; }
 LCNET_INLINE Ints largest(Ints a, Ints b) { return {_mm512_max_epi16(a.v, b.v)}; }
 LCNET_INLINE Ints smallest(Ints a, Ints b) { return {_mm512_min_epi16(a.v, b.v)}; }

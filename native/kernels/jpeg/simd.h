@@ -5,7 +5,7 @@
 //   Ints subtract_halves, multiply_low(a, b)  of 16-bit numbers, modulo 2^16
 //   Ints magnitude(a)                  of 16-bit numbers with a sign; that of -2^15 is 2^15, without a sign
 //   Ints excess(a, b)                  a - b of 16-bit numbers without a sign, and 0 where b is more
-//   Ints either(a, b), bool none(a)    the bits of both; whether there are none
+//   Ints either, both(a, b), bool none(a)  the bits of one or the other, of both; whether there are none
 //   Ints largest, smallest(a, b)       of 16-bit numbers with a sign
 //   Ints shift_left_halves<N>(a), shift_right_unsigned<N>(a)  of 16-bit numbers
 //   Ints interleave_low_N, interleave_high_N(a, b)  of N-bit numbers in the halves of each lane
@@ -122,16 +122,35 @@ LCNET_INLINE void dequantize(int16_t* blocks, const JpegQuanta& quanta, Ints v[8
   LCNET_UNROLL (size_t i = 0; i < 8; ++i) store_bytes(blocks + i * (Ints::Bytes / 2), all(0));  // 64 numbers a lane
 }
 
+// Whether no number but the first of a lane's first row is other than zero.
+LCNET_INLINE bool is_flat(const Ints v[8]) {
+  const uint16_t others[8] = {0, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff};
+  Ints found = both(v[0], all_lanes(bytes_of(others)));
+  LCNET_UNROLL (size_t i = 1; i < 8; ++i) found = either(found, v[i]);
+  return none(found);
+}
+
+// What the transform makes of such blocks: (4 * first + 16) >> 5, and the bias, everywhere.
+LCNET_INLINE void flat(Ints v[8], int bias) {
+  const signed char first[16] = {0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1};
+  const Ints value = shift_right_halves<3>(add_halves(shuffle(v[0], all_lanes(first)), all_pairs(4, 4)));
+  LCNET_UNROLL (size_t i = 0; i < 8; ++i) v[i] = add_halves(value, all_pairs(bias, bias));
+}
+
 static bool jpeg_transform(int16_t* blocks, size_t n, const JpegQuanta& quanta, uint8_t* out, size_t pitch) {
   Ints beyond = all(0);
   Range columns, pixels;
   for (size_t b = 0; b < n; b += Ints::Lanes) {
     Ints v[8];
     dequantize(blocks + b * lcnet::kJpegBlock, quanta, v, beyond);
-    eight<11>(v, 0);
-    columns.take(v);
-    transpose(v);
-    eight<18>(v, 128);
+    if (is_flat(v)) {
+      flat(v, 128);
+    } else {
+      eight<11>(v, 0);
+      columns.take(v);
+      transpose(v);
+      eight<18>(v, 128);
+    }
     pixels.take(v);
     store_rows(v, out + 8 * b, pitch);
   }
@@ -191,9 +210,9 @@ LCNET_INLINE Ints part(Ints twice, int k, Ints one) {
 LCNET_INLINE Color color(Ints y, Ints cb, Ints cr) {
   const Ints one = all_pairs(1, 1), middle = all_pairs(128, 128), half = all(1 << 15);
   const Ints b = subtract_halves(cb, middle), r = subtract_halves(cr, middle), b2 = add_halves(b, b), r2 = add_halves(r, r);
-  const Pairs both(b, r);
+  const Pairs turns(b, r);
   const int16_t k[2] = {-22554, 18734};
-  const Ints green = rounded<16>(pair_sums(both.low, both.high, k) + Sums{half, half});
+  const Ints green = rounded<16>(pair_sums(turns.low, turns.high, k) + Sums{half, half});
   return {add_halves(add_halves(y, r), part(r2, 26345, one)), add_halves(subtract_halves(y, r), green),
           add_halves(add_halves(y, b2), part(b2, -14942, one))};
 }

@@ -52,7 +52,7 @@ def wanted() -> bool:
 def _pillow_is_turbo() -> bool:
     from PIL import Image
 
-    core: Any = Image.core  # not PIL.features, which says the same but takes longer to import than a picture to decode
+    core: Any = vars(Image)["core"]  # not PIL.features, which says the same but takes longer to import than a picture to decode
     version = str(getattr(core, "libjpeg_turbo_version", None) or "0")
     numbers = tuple(int(n) for n in version.split(".")[:2] if n.isdecimal())
     return bool(getattr(core, "HAVE_LIBJPEGTURBO", False)) and numbers >= _OLDEST
@@ -69,4 +69,5 @@ def _bytes(image: Any) -> bytes:
     if isinstance(image.fp, io.BytesIO):
         return image.fp.getvalue()
     image.fp.seek(0)
-    return image.fp.read(_MOST + 4 * image.width * image.height)
+    data: bytes = image.fp.read(_MOST + 4 * image.width * image.height)
+    return data
