@@ -28,6 +28,7 @@ bool make(const Code& code, bool ac, Look* look, Words& words) {
     words.place[length] = static_cast<int32_t>(at) - static_cast<int32_t>(word);
     for (uint32_t i = 0; i < code.counts[length - 1]; ++i, ++word, ++at) {
       if (word + 1 >= 1u << length) return false;  // that of all ones is no word
+      if (!ac && code.symbols[at] > 15) return false;
       if (length <= kLook) fill(word, length, code.symbols[at], ac, look);
     }
     words.limit[length] = word << (16 - length);
