@@ -155,6 +155,29 @@ static void prepare(const Pixels& image, const Scaled& scaled, const Box& box, c
   lcnet::resize(kernels, in, to, sink);
 }
 
+// Memory that a thread keeps from one picture to the next, unless it is much. What is given back and taken again every time comes
+// from the system anew, a page at a time, as soon as the C library finds that enough of it is free.
+class Scratch {
+ public:
+  uint8_t* of(size_t bytes) {
+    if (bytes > size_) {
+      give_back(0);
+      memory_.reset(new uint8_t[bytes]);
+      size_ = bytes;
+    }
+    return memory_.get();
+  }
+  void give_back(size_t kept = 1 << 20) {
+    if (size_ <= kept) return;
+    memory_.reset();
+    size_ = 0;
+  }
+
+ private:
+  std::unique_ptr<uint8_t[]> memory_;
+  size_t size_ = 0;
+};
+
 // Whether `data` is a JPEG file of the size and colours of `out` that we decode: see jpeg/decode.h. `out` has no meaning otherwise.
 static bool decode_jpeg(const nb::bytes& data, const PixelsOut& out, const std::string& isa) {
   const auto* bytes = static_cast<const uint8_t*>(data.data());
@@ -164,9 +187,12 @@ static bool decode_jpeg(const nb::bytes& data, const PixelsOut& out, const std::
   const Released released;
   lcnet::jpeg::Header header;
   if (!lcnet::jpeg::read_header(bytes, data.size(), header) || header.height != height || header.width != width) return false;
-  const size_t needed = lcnet::jpeg::workspace_bytes(header, data.size());
-  const std::unique_ptr<uint8_t[]> workspace(new uint8_t[needed]);
-  return lcnet::jpeg::decode(kernels, header, bytes, data.size(), workspace.get(), out.data(), static_cast<uint32_t>(channels));
+  static thread_local Scratch scratch;
+  uint8_t* workspace = scratch.of(lcnet::jpeg::workspace_bytes(header, data.size()));
+  const auto n = static_cast<uint32_t>(channels);
+  const bool decoded = lcnet::jpeg::decode(kernels, header, bytes, data.size(), workspace, out.data(), n);
+  scratch.give_back();
+  return decoded;
 }
 
 // Apache Arrow's C data interface: the layout that its specification fixes.

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -215,7 +216,7 @@ NOT_OURS = {
 def outcome(data, monkeypatch, own):
     with monkeypatch.context() as patch:
         if not own:
-            patch.setattr(jpeg, "decoded", lambda image, channels: None)
+            patch.setattr(jpeg, "decoded", lambda *_: None)
         try:
             return decode(data, max_pixels=1 << 24)
         except ImageError as error:
@@ -269,8 +270,8 @@ def taken(monkeypatch):
     """Which calls gave pixels of ours."""
     calls, real = [], jpeg.decoded
 
-    def decoded(image, channels):
-        calls.append((found := real(image, channels)) is not None)
+    def decoded(*arguments):
+        calls.append((found := real(*arguments)) is not None)
         return found
 
     monkeypatch.setattr(jpeg, "wanted", lambda: True)
@@ -337,6 +338,23 @@ def test_a_file_that_gives_its_bytes_in_parts(taken):
 
     np.testing.assert_array_equal(decode(Raw()), by_pillow(PLAIN))
     assert taken == [False]
+
+
+def test_memory_that_is_used_again(taken):
+    """For who asks for it, in the same thread, and not without a bound."""
+    first, second = (drawn(60, 44, seed) for seed in (1, 2))
+    kept = [decode(saved(image, "4:4:4")) for image in (first, second)]
+    passing = [decode(saved(image, "4:4:4"), passing=True) for image in (second, first)]
+    np.testing.assert_array_equal(passing[0], kept[0])  # where the second has been
+    np.testing.assert_array_equal(passing[1], kept[0])
+    assert not np.array_equal(kept[0], kept[1])
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(decode, saved(second, "4:4:4"), passing=True).result()
+    np.testing.assert_array_equal(other, kept[1])
+    np.testing.assert_array_equal(passing[1], kept[0])
+    large = saved(drawn(1400, 1000), "4:2:0")
+    assert not np.shares_memory(decode(large, passing=True), decode(large, passing=True))
+    assert all(taken)
 
 
 def test_the_fast_way_is_pillows(taken):

@@ -7,7 +7,9 @@ fault. Whatever else there is, damage above all, is left to Pillow: what is refu
 from __future__ import annotations
 
 import io
+import math
 import os
+import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +26,38 @@ _OLDEST = (2, 1)  # libjpeg-turbo; what older ones make of 4:4:0 has not been co
 _MOST = 16 << 20  # bytes of a file besides four for each pixel: more is not read for us
 
 
-def decoded(image: Image.Image, channels: int) -> np.ndarray | None:
+_KEPT = 4 << 20  # bytes of pixels for which a thread keeps the memory
+
+
+class _Kept(threading.local):
+    """Memory of this thread, which is not given back to the system and taken anew, page by page, for every picture."""
+
+    memory = np.empty(0, np.uint8)
+
+
+_kept = _Kept()
+
+
+def decoded(image: Image.Image, channels: int, passing: bool = False) -> np.ndarray | None:
     """Decode a file that Pillow has opened and not read: uint8 [H,W,3], or [H,W,1] if it is grey and `channels` is 1.
 
-    None if it is for Pillow to decode, which then finds the file as it was.
+    None if it is for Pillow to decode, which then finds the file as it was. passing: the pixels are used up before this
+    thread decodes the next ones, which may be put into the same memory.
     """
     if not (_is_plain(image) and wanted()):
         return None
     width, height = image.size
-    pixels = np.empty((height, width, channels if image.mode == "L" else 3), np.uint8)
+    pixels = _memory((height, width, channels if image.mode == "L" else 3), passing)
     return pixels if _native.decode_jpeg(_bytes(image), pixels, isa="") else None
+
+
+def _memory(shape: tuple[int, int, int], passing: bool) -> np.ndarray:
+    size = math.prod(shape)
+    if not passing or size > _KEPT:
+        return np.empty(shape, np.uint8)
+    if _kept.memory.size < size:
+        _kept.memory = np.empty(size, np.uint8)
+    return _kept.memory[:size].reshape(shape)
 
 
 @cache

@@ -57,6 +57,7 @@ def decode(
     padded: bool = False,
     check: Check | None = None,
     seen: Check | None = None,
+    passing: bool = False,
 ) -> np.ndarray:
     """Decode one picture to uint8 [H,W,3] RGB, or [H,W,1] grey for a network of one channel.
 
@@ -67,7 +68,8 @@ def decode(
     `needed`: for a JPEG file that may lose detail. Maps its height and width to those that it will be scaled to; a file
     that is at least twice as large is decoded at a half, quarter or eighth, in its DCT, but not smaller than needed.
     `padded`: an RGB picture may come as [H,W,4] with a meaningless fourth byte, which saves a copy. `check`: called
-    before a file or PIL image is decoded, to refuse it by its header; `seen`: afterwards.
+    before a file or PIL image is decoded, to refuse it by its header; `seen`: afterwards. `passing`: the pixels are used up
+    before this thread decodes the next picture, which may come in the same memory.
 
     Raises `ImageError`, naming the source, for anything wrong with a picture, also for more than `max_pixels` pixels
     (by its header, before decoding); `InputError` for an argument that is no picture: another type, dtype or shape.
@@ -84,7 +86,7 @@ def decode(
                 check(image)
             if needed and image is not source and image.format == "JPEG":
                 _draft(image, preprocessing, needed)
-            pixels = pixels_of(image, preprocessing, padded, fresh=image is not source)
+            pixels = pixels_of(image, preprocessing, padded, fresh=image is not source, passing=passing)
             if seen:
                 seen(image)
             return pixels
@@ -148,17 +150,22 @@ def _draft(image: Image.Image, preprocessing: Preprocessing, needed: Needed) -> 
 
 
 def pixels_of(
-    image: Image.Image, preprocessing: Preprocessing, padded: bool = False, short_side: int = 0, fresh: bool = False
+    image: Image.Image,
+    preprocessing: Preprocessing,
+    padded: bool = False,
+    short_side: int = 0,
+    fresh: bool = False,
+    passing: bool = False,
 ) -> np.ndarray:
     """Decode what has been opened, its current frame, as `decode` says. Raises whatever Pillow does.
 
     short_side: average blocks of 2, 4 or 8 pixels squared, as long as so many are left of the shorter side. fresh: it was
-    opened for this, and nobody minds if its pixels stay unread.
+    opened for this, and nobody minds if its pixels stay unread. passing: as in `decode`.
     """
     from PIL import Image
 
     channels = preprocessing.input_size[0]
-    own = jpeg.decoded(image, channels) if fresh else None
+    own = jpeg.decoded(image, channels, passing) if fresh else None
     if own is None:
         image.load()  # which for some formats changes the orientation, too
     turn = _turn(image, preprocessing)
