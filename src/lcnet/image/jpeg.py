@@ -1,4 +1,4 @@
-"""JPEG files by our own decoder: the pixels that Pillow gives, to the bit, in half of the time, or none.
+"""JPEG files by our own decoder: the pixels that Pillow gives, to the bit and sooner, or none.
 
 It takes what most files are: one scan of 8 bits with Huffman codes, grey or YCbCr, from the first byte to the end without a
 fault. Whatever else there is, damage above all, is left to Pillow: what is refused, and in which words, is decided there.
