@@ -145,7 +145,7 @@ static void damage(Bytes& data) {
     case 2: *at() = pick(0, 1) ? 255 : 0; return;
     case 3: data.insert(at(), static_cast<uint8_t>(pick(0, 255))); return;
     case 4: data.erase(at()); return;
-    case 5: data.resize(std::max<size_t>(place(data), 1)); return;
+    case 5: data.resize(std::max<size_t>(place(data), 4)); return;  // so that damage has a place
     default: {
       const uint8_t marker[2] = {0xff, static_cast<uint8_t>(pick(0xc0, 0xff))};
       data.insert(at(), marker, marker + 2);
