@@ -6,7 +6,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from .refusals import Refused
 
@@ -26,7 +26,7 @@ TYPES = {
 AT = {"/": "index.html", "/docs": "docs.html"}
 
 
-def pages(folder: Path = FOLDER) -> list[BaseRoute]:
+def pages(folder: Path = FOLDER) -> list[Route]:
     """The routes of the pages and of what they are made of."""
     files = {path.name: path.read_bytes() for path in sorted(folder.glob("*")) if path.suffix in TYPES}
 

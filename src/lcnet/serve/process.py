@@ -6,8 +6,11 @@ glibc gives each thread an arena of its own and keeps in it what was freed; with
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
+import sys
+import threading
 from contextlib import suppress
 from importlib import import_module
 from time import monotonic
@@ -20,6 +23,9 @@ ARENAS = 2
 IDLE = 1.0  # seconds without a request after which memory is given back
 BUSY = 30.0  # seconds after which it is given back although there is no pause
 FILES = 65_536
+SWITCH = 0.0005  # seconds
+GARBAGE = 10_000  # objects that are made before it is looked which of them are of no use
+NICE = int(os.environ.get("NICE", "5"))
 HANGUP = getattr(signal, "SIGHUP", None)  # which not every system has
 _M_ARENA_MAX = -8  # malloc.h
 
@@ -42,6 +48,25 @@ def frugal() -> None:
         resource = import_module("resource")
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, FILES) if hard >= 0 else FILES, hard))
+
+
+def responsive() -> None:
+    """Let the event loop be asked before the threads that work; when all that stays is loaded.
+
+    The interpreter lets a thread go on for 5 ms while another waits, which is more than most requests take. What is there for
+    good is not looked through for garbage again and again.
+    """
+    sys.setswitchinterval(SWITCH)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
+
+
+def give_way() -> None:
+    """Let this thread work only when those that answer have nothing to do, where threads have priorities of their own."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 class Trim:

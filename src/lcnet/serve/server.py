@@ -28,11 +28,10 @@ class Server(uvicorn.Server):
     """One process's server. A first signal drains: not ready for `drain_delay`, then no new connections, then the end."""
 
     def __init__(self, app: Application, drain_delay: float = 0.0, grace: float = 30.0) -> None:
-        limits = app.service.limits
         super().__init__(
             uvicorn.Config(
                 app,
-                http=protocol_class(limits),
+                http=protocol_class(app),
                 ws="none",
                 log_config=None,
                 access_log=False,

@@ -20,7 +20,7 @@ from typing import Any
 from ..errors import InputError
 from .channel import LONGEST, Channel, ChannelError
 from .plan import Plan
-from .process import HANGUP, frugal
+from .process import HANGUP, frugal, responsive
 
 AGAIN = (0.1, 1.0, 2.0, 5.0, 10.0)  # seconds before a process that keeps dying is started again
 SETTLED = 5.0  # seconds after which one that dies is no failed start
@@ -47,6 +47,7 @@ def _run_alone(plan: Plan, say: Say) -> None:
         application = plan.application()
         from .server import Server, serve
 
+        responsive()
         say(_greeting(application.service.models.places, address(listening)))
         serve(Server(application, plan.drain_delay, plan.grace), listening)
 

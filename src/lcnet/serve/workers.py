@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from time import perf_counter
 from typing import Any
 
+from .process import give_way
 from .refusals import Refused
 
 
@@ -112,6 +113,7 @@ class Workers:
             thread.start()
 
     def _run(self) -> None:
+        give_way()
         try:
             for job in iter(self._jobs.get, None):
                 if not job.dropped:
