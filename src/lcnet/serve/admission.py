@@ -29,7 +29,7 @@ class Gate:
 
     def full(self) -> Refused:
         """What those are told who get none."""
-        return full(f"{self.limits.permits} requests are being served or wait, as many as may")
+        return _no_place(f"{self.limits.permits} requests are being served or wait, as many as may")
 
     def admit(self, length: int | None) -> Pass:
         """A pass for a request whose body has `length` bytes, None if that is not said. Raises `Refused`."""
@@ -91,7 +91,7 @@ class Pass:
         most = self._gate.limits.max_bytes_in_flight
         assert most is not None
         if self._gate.bytes + more > most:
-            raise full(f"the bodies of requests take {self._gate.bytes} bytes, as many as may be held at once")
+            raise _no_place(f"the bodies of requests take {self._gate.bytes} bytes, as many as may be held at once")
         self._gate.bytes += more
         self._bytes += more
 
@@ -108,5 +108,5 @@ class Pass:
             self._timer = None
 
 
-def full(why: str) -> Refused:
+def _no_place(why: str) -> Refused:
     return Refused("overloaded", f"{why}: try again in a second")

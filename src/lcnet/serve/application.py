@@ -18,7 +18,7 @@ from .health import Health
 from .huggingface import HuggingFace
 from .openapi import document
 from .pages import PUBLIC, pages
-from .refusals import Refused, refusal
+from .refusals import Refused, forget, refusal
 from .routes import Routes
 from .service import Service, json_response
 from .v2 import OpenInference
@@ -90,10 +90,12 @@ class Application:
             response = await self._response(scope, receive, exchange)
             exchange.status = response.status_code
             await response(scope, receive, send)
-        except (Gone, asyncio.CancelledError) as error:
+        except Gone as gone:
+            exchange.status = GONE
+            forget(gone)
+        except asyncio.CancelledError:
             exchange.status = exchange.status or GONE
-            if not isinstance(error, Gone):
-                raise
+            raise
         finally:
             self.over(exchange, scope["route"].path if "route" in scope else exchange.route)
 
@@ -106,10 +108,14 @@ class Application:
         except Gone:
             raise
         except Exception as error:
-            refused = refusal(error)
-            if refused is not error and refused.status >= 500:
-                self.service.log.failure(exchange, error)
-            return self.error(exchange, refused, path_of(scope).startswith("/v2/"))
+            return self._failed(scope, exchange, error)
+
+    def _failed(self, scope: Scope, exchange: Exchange, error: Exception) -> Response:
+        refused = refusal(error)
+        if refused is not error and refused.status >= 500:
+            self.service.log.failure(exchange, error)
+        forget(error)
+        return self.error(exchange, refused, path_of(scope).startswith("/v2/"))
 
     def error(self, exchange: Exchange, refused: Refused, short: bool = False) -> Response:
         """The answer to a request that is refused. short: as the protocol of version 2 prescribes it, a text."""

@@ -34,7 +34,7 @@ class Service:
         self.gate, self.work, self.metrics = Gate(limits), Work(limits), Metrics()
         self.peers: Peers = Peers(self)
         self.draining = False
-        self.served = 0  # requests
+        self.served = self.swaps = 0  # requests; times that models were replaced
         self.metrics.models(models.all())
         watch = self.metrics.watch
         watch("lcnet_in_flight", "Requests with a permit", lambda: self.gate.inside)
@@ -119,6 +119,7 @@ class Peers:
     def swap(self, fresh: Iterable[Served]) -> None:
         """Let models that were read answer from now on."""
         self.service.models.replace(list(fresh))
+        self.service.swaps += 1
         self.service.metrics.models(self.service.models.all())
 
 

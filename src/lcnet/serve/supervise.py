@@ -32,6 +32,8 @@ Say = Callable[[str], None]
 def run(plan: Plan, say: Say) -> None:
     """Serve until a signal. Raises `LcnetError` for what cannot be served. say: prints a line for who started this."""
     frugal()
+    if HANGUP is not None:
+        signal.signal(HANGUP, signal.SIG_IGN)  # until there is something that can be read again
     if plan.processes == 1:
         _run_alone(plan, say)
     elif not hasattr(os, "fork"):
@@ -48,8 +50,9 @@ def _run_alone(plan: Plan, say: Say) -> None:
         from .server import Server, serve
 
         responsive()
-        say(_greeting(application.service.models.places, address(listening)))
-        serve(Server(application, plan.drain_delay, plan.grace), listening)
+        server = Server(application, plan.drain_delay, plan.grace)
+        server.greet = lambda: say(_greeting(application.service.models.places, address(listening)))
+        serve(server, listening)
 
 
 def _run_several(plan: Plan, say: Say) -> None:

@@ -18,7 +18,7 @@ from ..image import batch
 from ..runtime import Classifier
 from .bodies import Picture, chunks
 from .limits import Limits
-from .refusals import Refused, refusal
+from .refusals import Refused, forget, refusal
 from .waiting import Awaited
 from .workers import Budget, Job, Workers
 
@@ -36,6 +36,14 @@ class Done:
     decode: float = 0.0
     network: float = 0.0
     pixels: int = 0
+
+    def fail(self, error: Exception, data: bytes = b"") -> None:
+        """There is no value, because of an error, which is kept where it is ours."""
+        self.error = refusal(error, data)
+        if self.error.status >= 500:
+            self.cause = error
+        else:
+            forget(error)
 
 
 class Work:
@@ -89,7 +97,7 @@ class Work:
             done.value = answer(ready)[0]
             done.network = perf_counter() - middle
         except Exception as error:
-            done.error, done.cause = refusal(error, picture.data), error
+            done.fail(error, picture.data)
         return done
 
     def ready_made(self, x: np.ndarray, answer: Answer) -> Done:
@@ -99,7 +107,7 @@ class Work:
             done.value = answer(x)[0]
             done.network = perf_counter() - start
         except Exception as error:
-            done.error, done.cause = refusal(error), error
+            done.fail(error)
         return done
 
     def _ready(self, data: bytes, model: Classifier, done: Done) -> np.ndarray:
