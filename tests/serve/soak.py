@@ -2,8 +2,8 @@
 
 64 clients send 1,000 different small pictures, alone, as forms and as base64, as well as damaged ones and other questions.
 Meanwhile the model is read again and again, and other clients vanish in the middle. Each answer is compared with that of the
-library for its picture. Memory is looked at twenty times, and must not grow: in the last quarter it is at most `GROWN` times what
-it was in the second one, when all that a server comes to hold is there. `-o` keeps what was seen.
+library for its picture. Memory is looked at twenty times, and must not grow: in the last quarter it is at most `GROWN` times
+what it was in the second one, when all that a server comes to hold is there. `-o` keeps what was seen.
 """
 
 import argparse

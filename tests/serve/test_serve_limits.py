@@ -3,96 +3,22 @@
 import ctypes
 import json
 import os
-import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 
 import pytest
-from pictures import encoded, picture
+from serving import MODEL, TOKEN, connected, held, httpx, jpeg, number, raw, request, running, serve, wait_for  # noqa: F401
 
 import lcnet
 from lcnet.errors import InputError
-
-httpx = pytest.importorskip("httpx", reason="httpx (extra: test) is not installed")
-serve = pytest.importorskip("lcnet.serve", reason="the extra serve is not installed")
-pytest.importorskip("uvicorn", reason="uvicorn (extra: serve) is not installed")
-
-MODEL = "lcnet_050.cifar10"
-TOKEN = "a-token-of-some-length"
-
-
-def jpeg(seed=0, **size):
-    return encoded(picture(seed=seed, **size), "JPEG")
-
-
-class Held:
-    """Pictures stop before they are decoded until `go` is set; `begun` counts them."""
-
-    def __init__(self, monkeypatch):
-        from lcnet.serve.work import Work
-
-        self.go, self.begun, ready = threading.Event(), [], Work._ready
-
-        def held(work, data, *arguments):
-            self.begun.append(data)
-            assert self.go.wait(20)
-            return ready(work, data, *arguments)
-
-        monkeypatch.setattr(Work, "_ready", held)
-
-    def wait(self, count):
-        wait_for(lambda: len(self.begun) >= count)
-
-
-@pytest.fixture
-def held(monkeypatch):
-    found = Held(monkeypatch)
-    yield found
-    found.go.set()
-
-
-def wait_for(condition):
-    until = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < until, "it did not happen within 10 seconds"
-        time.sleep(0.005)
-
-
-@contextmanager
-def running(**options):
-    with serve.running(MODEL, **{"threads": 1, **options}) as url:
-        yield url
-
-
-def raw(url, data, timeout=10):
-    """Send bytes as they are; return all that comes back until the connection is closed."""
-    host, port = url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=timeout) as connection:
-        connection.sendall(data)
-        found = b""
-        with suppress(ConnectionResetError):
-            while part := connection.recv(65536):
-                found += part
-        return found
-
-
-def request(body=b"", path="/v1/classify", head=""):
-    return f"POST {path} HTTP/1.1\r\nHost: x\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-def number(url, name):
-    text = httpx.get(f"{url}/metrics").text
-    return next(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
 
 def test_one_more_than_may_wait_is_refused_at_once_and_unread(held):
     with running(queue=2) as url, ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(httpx.post, f"{url}/v1/classify", content=jpeg(), timeout=30) for _ in range(3)]
         wait_for(lambda: number(url, "lcnet_in_flight ") == 3)
-        host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=5) as connection:
+        with connected(url, 5) as connection:
             start = time.perf_counter()
             connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")  # and no body
             answer = connection.recv(65536)
@@ -116,11 +42,10 @@ def test_a_deadline_holds_in_the_queue_and_what_is_late_is_not_begun(held):
 
 def test_the_picture_of_a_client_that_has_gone_is_not_decoded(held):
     with running() as url:
-        host, port = url.removeprefix("http://").split(":")
-        first = socket.create_connection((host, int(port)))
+        first = connected(url)
         first.sendall(request(jpeg(1)))
         held.wait(1)
-        second = socket.create_connection((host, int(port)))
+        second = connected(url)
         second.sendall(request(jpeg(2)))
         wait_for(lambda: number(url, "lcnet_in_flight ") == 2)
         second.close()
@@ -154,15 +79,13 @@ def test_headers_that_do_not_come_are_not_waited_for():
 
 
 def test_a_header_byte_now_and_then_does_not_help():
-    with running(read_timeout=0.4) as url:
-        host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=5) as connection:
-            begun = time.monotonic()
-            with pytest.raises(OSError):
-                for byte in b"POST /v1/classify HTTP/1.1\r\n" + b"X: 1\r\n" * 1000:
-                    connection.sendall(bytes((byte,)))
-                    time.sleep(0.05)
-            assert time.monotonic() - begun < 5
+    with running(read_timeout=0.4) as url, connected(url, 5) as connection:
+        begun = time.monotonic()
+        with pytest.raises(OSError):
+            for byte in b"POST /v1/classify HTTP/1.1\r\n" + b"X: 1\r\n" * 1000:
+                connection.sendall(bytes((byte,)))
+                time.sleep(0.05)
+        assert time.monotonic() - begun < 5
 
 
 def test_headers_without_end():
@@ -173,8 +96,7 @@ def test_headers_without_end():
 def test_a_body_that_does_not_come():
     with running(read_timeout=0.4, queue=0) as url:
         start = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\nabc"
-        host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=5) as connection:
+        with connected(url, 5) as connection:
             connection.sendall(start)
             time.sleep(0.3)  # it has lent its permit, the only one, by now
             assert httpx.post(f"{url}/v1/classify", content=jpeg()).status_code == 200
@@ -225,8 +147,7 @@ def test_requests_in_one_go_are_answered_in_order():
 
 def test_more_connections_than_may_be_are_told_so():
     with running(max_connections=5) as url:
-        host, port = url.removeprefix("http://").split(":")
-        several = [socket.create_connection((host, int(port)), timeout=5) for _ in range(5)]
+        several = [connected(url, 5) for _ in range(5)]
         for connection in several:
             connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")

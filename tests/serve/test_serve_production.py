@@ -13,18 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
-from pictures import encoded, picture
+from serving import MODEL, httpx, jpeg, number, serve
 
 import lcnet
 
-httpx = pytest.importorskip("httpx", reason="httpx (extra: test) is not installed")
-serve = pytest.importorskip("lcnet.serve", reason="the extra serve is not installed")
-pytest.importorskip("uvicorn", reason="uvicorn (extra: serve) is not installed")
-
 pytestmark = pytest.mark.slow
-MODEL = "lcnet_050.cifar10"
 DOCS = Path(__file__).parents[2] / "docs/serve.md"
-JPEG = encoded(picture(), "JPEG")
+JPEG = jpeg()
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
@@ -142,7 +137,7 @@ def test_a_slow_client_takes_no_place(proxy, server):
     with context.wrap_socket(raw, server_hostname="pictures.example") as slow:
         slow.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(JPEG) + JPEG[:100])
         time.sleep(0.1)
-        assert "lcnet_in_flight 0.0" in httpx.get(f"{server}/metrics").text
+        assert number(server, "lcnet_in_flight ") == 0
         assert proxy.through.post("/v1/classify", content=JPEG).status_code == 200  # there is one place
         slow.sendall(JPEG[100:])
         assert slow.recv(4096).startswith(b"HTTP/1.1 200")
