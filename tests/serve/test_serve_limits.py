@@ -234,6 +234,9 @@ def test_every_answer_has_its_headers():
         for bad in ("a b", "x" * 129, "<script>", "é".encode()):
             given = httpx.get(f"{url}/health/live", headers={"x-request-id": bad}).headers["x-request-id"]
             assert given.isalnum() and len(given) == 16
+        page = httpx.get(f"{url}/").headers
+        assert page["x-frame-options"] == "DENY" and page["referrer-policy"] == "no-referrer"
+        assert page["cross-origin-opener-policy"] == "same-origin" and "script-src 'self'" in page["content-security-policy"]
         answer = httpx.post(f"{url}/v1/classify", content=jpeg())
         parts = dict(p.split(";dur=") for p in answer.headers["server-timing"].split(", "))
         assert {f"{k}_ms": float(v) for k, v in parts.items()} == answer.json()["timing"]
@@ -281,6 +284,27 @@ def test_it_can_be_mounted_in_another_application():
     assert client.post("/ai/v1/classify", content=jpeg()).status_code == 401
     headers = {"authorization": f"Bearer {TOKEN}"}
     assert client.post("/ai/v1/classify", content=jpeg(), headers=headers).json()["model"] == MODEL
+
+
+def test_several_processes_keep_no_more_than_one(tmp_path, monkeypatch):
+    from lcnet.serve.uncertain import Keeper
+
+    monkeypatch.setattr("lcnet.serve.uncertain.MOST", 10)
+    monkeypatch.setattr("lcnet.serve.uncertain.MOST_BYTES", 20_000)
+    result = lcnet.load(MODEL, threads=1).classify(jpeg())[0]
+    kept = lambda: [path.stat().st_size for path in tmp_path.iterdir() if path.suffix != ".json"]  # noqa: E731
+    for generation in range(3):  # as when they die and are replaced
+        keepers = [Keeper(tmp_path, 1.0, 2) for _ in range(2)]
+        for seed in range(8):
+            for place, keeper in enumerate(keepers):
+                keeper._keep(jpeg(100 * generation + 10 * seed + place), MODEL, result)
+    assert 8 <= len(kept()) <= 10
+    keepers[0]._keep(jpeg(), MODEL, result)
+    assert len(kept()) <= 10 and sum(kept()) <= 20_000
+    for path in tmp_path.iterdir():
+        path.unlink()
+    keepers[0]._keep(bytes(15_000), MODEL, result)  # two of them are too many bytes
+    assert kept() == []
 
 
 def test_uncertain_pictures_are_kept_and_not_too_many(tmp_path, monkeypatch):

@@ -23,6 +23,13 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
 }
+HEADERS = {
+    "content-security-policy": POLICY,
+    "cache-control": "no-cache",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+}
 AT = {"/": "index.html", "/docs": "docs.html"}
 
 
@@ -33,8 +40,7 @@ def pages(folder: Path = FOLDER) -> list[Route]:
     def answer(name: str) -> Response:
         if name not in files:
             raise Refused("not_found", "there is no such page")
-        headers = {"content-security-policy": POLICY, "cache-control": "no-cache"}
-        return Response(files[name], headers=headers, media_type=TYPES[Path(name).suffix])
+        return Response(files[name], headers=HEADERS, media_type=TYPES[Path(name).suffix])
 
     async def page(request: Request) -> Response:
         return answer(AT[request.scope["route"].path])

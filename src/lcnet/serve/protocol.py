@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from .limits import HEAD
+from .limits import HEAD, MB
 from .overload import Overload
 from .waiting import CONNECTION
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .application import Application
 
 LINGER = 0.5  # seconds that a refused connection stays open, so that its client reads why
+GATHERED = MB  # bytes of a body that wait here for the rest of it
 FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -28,6 +29,7 @@ def protocol_class(application: Application) -> type[asyncio.Protocol]:
     """A class of connections for uvicorn."""
     base: Any = AutoHTTPProtocol
     tells = hasattr(base, "on_message_begin")  # as that of httptools does; h11 bounds headers itself
+    gathered = min(GATHERED, application.service.limits.max_body)
     limits, overload = application.service.limits, Overload(application)
 
     class Bounded(base):  # type: ignore[misc]
@@ -98,7 +100,12 @@ def protocol_class(application: Application) -> type[asyncio.Protocol]:
             return {**self.scope, "method": self.parser.get_method().decode("ascii"), "path": path}
 
         def on_body(self, body: bytes) -> None:
-            if not self._refused:
+            """Keep some of a body; its request is told when it is whole, or large."""
+            if self._refused or self.cycle.response_complete:
+                return
+            if len(self.cycle.body) + len(body) <= gathered:
+                self.cycle.body += body
+            else:
                 super().on_body(body)
 
         def on_message_complete(self) -> None:
