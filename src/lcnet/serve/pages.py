@@ -30,12 +30,16 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
 }
+HEAD = "head.html"  # what the heads of all pages begin with
 AT = {"/": "index.html", "/docs": "docs.html"}
 
 
 def pages(folder: Path = FOLDER) -> list[Route]:
     """The routes of the pages and of what they are made of."""
     files = {path.name: path.read_bytes() for path in sorted(folder.glob("*")) if path.suffix in TYPES}
+    head = files.pop(HEAD)
+    for name in AT.values():
+        files[name] = files[name].replace(b"{{head}}\n", head)
 
     def answer(name: str) -> Response:
         if name not in files:
