@@ -1,6 +1,8 @@
 """A server that has no place: refused by the head of a request, on a connection that goes on; and what errors leave behind."""
 
 import gc
+import os
+import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -150,3 +152,13 @@ def test_errors_leave_nothing_that_only_the_collector_finds():
             wait_for(lambda: before() is None)
         finally:
             gc.enable()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="threads have priorities of their own on Linux only")
+def test_the_threads_that_work_come_after_the_event_loop():
+    with running() as url:
+        assert httpx.post(f"{url}/v1/classify", content=jpeg()).status_code == 200
+        worker = next(thread for thread in threading.enumerate() if thread.name == "lcnet-serve")
+        server = next(thread for thread in threading.enumerate() if thread.name == "lcnet-server")
+        nice = [os.getpriority(os.PRIO_PROCESS, thread.native_id) for thread in (server, worker)]
+        assert nice[1] == min(nice[0] + 5, 19)

@@ -11,7 +11,6 @@ import gc
 import os
 import signal
 import sys
-import threading
 from contextlib import suppress
 from importlib import import_module
 from time import monotonic
@@ -26,7 +25,6 @@ BUSY = 5.0  # seconds after which it is given back although there is no pause
 FILES = 65_536
 SWITCH = 0.0005  # seconds
 GARBAGE = 10_000  # objects that are made before it is looked which of them are of no use
-NICE = 5
 HANGUP = getattr(signal, "SIGHUP", None)  # which not every system has
 _M_ARENA_MAX = -8  # malloc.h
 
@@ -61,13 +59,6 @@ def responsive() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE)
-
-
-def give_way() -> None:
-    """Let this thread work only when those that answer have nothing to do, where threads have priorities of their own."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 class Trim:

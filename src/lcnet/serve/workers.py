@@ -14,8 +14,10 @@ from queue import SimpleQueue
 from time import perf_counter
 from typing import Any
 
-from .process import give_way
+from ..system import give_way
 from .refusals import Refused
+
+NICE = 5  # how far the threads stand behind the event loop, which answers
 
 
 class Job:
@@ -113,7 +115,7 @@ class Workers:
             thread.start()
 
     def _run(self) -> None:
-        give_way()
+        give_way(NICE)
         try:
             for job in iter(self._jobs.get, None):
                 if not job.dropped:
