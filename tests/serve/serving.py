@@ -90,13 +90,16 @@ def request(body=b"", path="/v1/classify", head=""):
 
 def answer_of(connection):
     """The next answer of a connection: its status, headers by name, and JSON."""
-    reader = connection.makefile("rb")
+    reader = connection.makefile("rb", buffering=0)  # nothing of the answer after it
     status = int(reader.readline().split()[1])
     headers = {}
     while line := reader.readline().strip().decode():
         name, _, value = line.partition(": ")
         headers[name] = value
-    return status, headers, json.loads(reader.read(int(headers["content-length"])))
+    body = b""
+    while len(body) < int(headers["content-length"]):
+        body += reader.read(int(headers["content-length"]) - len(body))
+    return status, headers, json.loads(body)
 
 
 def number(url, name):

@@ -71,6 +71,15 @@ def test_bodies_in_flight_are_bounded(held):
         assert number(url, "lcnet_body_bytes_in_flight ") == 0
 
 
+def test_bytes_that_nobody_announced_are_counted_as_they_come():
+    head = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with running(max_bytes_in_flight=500_000) as url, connected(url) as first, connected(url) as second:
+        first.sendall(head + b"%x\r\n" % 300_000 + bytes(300_000))
+        wait_for(lambda: number(url, "lcnet_body_bytes_in_flight ") == 300_000)
+        second.sendall(head + b"%x\r\n" % 300_000 + bytes(300_000))
+        assert second.recv(4096).startswith(b"HTTP/1.1 503")
+
+
 def test_headers_that_do_not_come_are_not_waited_for():
     with running(read_timeout=0.3) as url:
         for start in (b"", b"POST /v1/classify HT", b"POST / HTTP/1.1\r\nX-A: 1\r\n"):

@@ -97,11 +97,12 @@ def test_a_refused_body_that_does_not_come_is_not_waited_for(held):
         ("Expect: 100-continue\r\n", bytes(10), 503),
         ("Origin: https://a.example\r\nSec-Fetch-Site: cross-site\r\n", bytes(10), 403),
         ("", bytes(2_000_000), 503),
+        ("", bytes(4_000_000), 413),
     ],
-    ids=["nothing", "expect", "another site's", "much"],
+    ids=["nothing", "expect", "another site's", "much", "too much"],
 )
 def test_what_is_unusual_goes_the_usual_way(held, head, body, status):
-    with full(held) as url, connected(url) as connection:
+    with full(held, max_body=3_000_000) as url, connected(url) as connection:
         connection.sendall(request(body, head=head))
         assert answer_of(connection)[0] == status
 

@@ -26,6 +26,7 @@ class Overload:
 
     def __init__(self, application: Application) -> None:
         self._app, self._gate = application, application.service.gate
+        self._most = min(SKIPPED, application.service.limits.max_body)
         self._head, self._body = self._written(self._gate.full())
 
     def answer(self, scope: Any) -> bytes | None:
@@ -33,7 +34,7 @@ class Overload:
         if self._gate.free or scope["method"] != "POST" or scope["path"] not in PATHS or self._app.service.draining:
             return None
         exchange = Exchange.of(scope)
-        if not 0 < (exchange.length or 0) <= SKIPPED or any(name in exchange.headers for name in UNUSUAL):
+        if not 0 < (exchange.length or 0) <= self._most or any(name in exchange.headers for name in UNUSUAL):
             return None
         try:
             self._app.check(scope, exchange)

@@ -40,6 +40,7 @@ def protocol_class(application: Application) -> type[asyncio.Protocol]:
         _in_head = True
         _whole = False  # what has come ends with the end of a request
         _refused = False  # the request that comes is refused: its body goes nowhere
+        _told = False  # how long the body is
         _ended = False
         _left: Callable[[], None] | None = None
 
@@ -89,6 +90,7 @@ def protocol_class(application: Application) -> type[asyncio.Protocol]:
             self._in_head = False
             answer = None if self._busy() or not self.parser.should_keep_alive() else overload.answer(self._asked())
             self._refused = answer is not None
+            self._told = any(name == b"content-length" for name, _ in self.headers)
             if answer is None:
                 super().on_headers_complete()
             else:
@@ -100,10 +102,10 @@ def protocol_class(application: Application) -> type[asyncio.Protocol]:
             return {**self.scope, "method": self.parser.get_method().decode("ascii"), "path": path}
 
         def on_body(self, body: bytes) -> None:
-            """Keep some of a body; its request is told when it is whole, or large."""
+            """Keep some of a body. Its request is told when it is whole, if it is small and its length was counted."""
             if self._refused or self.cycle.response_complete:
                 return
-            if len(self.cycle.body) + len(body) <= gathered:
+            if self._told and len(self.cycle.body) + len(body) <= gathered:
                 self.cycle.body += body
             else:
                 super().on_body(body)
