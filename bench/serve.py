@@ -379,7 +379,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.5, help="of each turn that count")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one round of one second")
-    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("-o", "--output", type=Path, help="a file, which keeps the sections that are not measured")
     given = parser.parse_args()
     seconds, rounds = (1.0, 1) if given.quick else (given.seconds, given.rounds)
     folder = Path(tempfile.mkdtemp(prefix="lcnet-bench-"))
@@ -388,7 +388,8 @@ def main() -> None:
     finally:
         shutil.rmtree(folder)
     if given.output:
-        given.output.write_text(json.dumps(result, indent=1) + "\n")
+        known = json.loads(given.output.read_text()) if given.output.exists() else {}
+        given.output.write_text(json.dumps(known | result, indent=1) + "\n")
     print(*shown(result), sep="\n")
 
 
