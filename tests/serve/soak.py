@@ -53,6 +53,7 @@ class Soak:
         self.wrong, self.memory, self.peak = [], [], 0.0
         self.lock, self.over = threading.Lock(), threading.Event()
         command = [sys.executable, "-m", "lcnet", "serve", MODEL, "--port", "0", "--log-format", "none", "--queue", "256"]
+        command += ["--timeout", "60"]  # what is late on a machine with too much to do is not wrong
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self.port = int(re.search(r":(\d+)$", self.process.stderr.readline().strip())[1])
 
