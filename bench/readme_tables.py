@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import duplicate_tables
 import serve_tables
 import upright_tables
 
@@ -330,6 +331,12 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "serve": lambda: serve_tables.short(load("serve"), row),
     },
     "docs/serve.md": {"serve": lambda: serve_tables.full(load("serve"), row)},
+    "docs/duplicates.md": {
+        "duplicates": lambda: duplicate_tables.found(load("gallery")["duplicates"], row),
+        "duplicates speed": lambda: (
+            f"{duplicate_tables.speed(load('gallery')['duplicates'])} {where(load('gallery')['duplicates']['machine'])}."
+        ),
+    },
     "docs/pixels.md": {"hosts": hosts},
     "docs/ocr.md": {"ocr": ocr},
     "docs/int8.md": {"int8": int8},

@@ -33,6 +33,7 @@ BELOW = {
     "convert": "modelfile",
     "hub": "convert",
     "data": "image",
+    "sheet": "image files cpus",
     "runtime": "hub image sources formats cpus _native",
     "dataset": "image sources labels files cpus",
     "results": "runtime files formats",

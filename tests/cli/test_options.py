@@ -40,7 +40,7 @@ TABLE = {
     "--threshold": Row(None, None, OWN),
     "--input-size": Row(None, None, OWN),
     "--recursive": Row("-r", None, "Take the folders in folders too."),
-    "--format": Row("-f", "table", OWN, ("classify", "embed", "features", "upright", "undo")),
+    "--format": Row("-f", "table", OWN, ("classify", "embed", "features", "upright", "undo", "duplicates")),
     "--wide": Row(None, None, OWN),
     "--csv-safe": Row(
         None, None, "In CSV put ' before text that a spreadsheet would take for a formula, and before text that begins with '."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -103,9 +105,9 @@ def list_option(command: F) -> F:
     return click.option("--files-from", metavar="LIST", type=click.Path(allow_dash=True), help=text)(command)
 
 
-def search_options(command: F) -> F:
-    """Add IMAGES, --recursive, --frames, --files-from and --max-member."""
-    command = click.option(
+def member_option(command: F) -> F:
+    """Add --max-member."""
+    return click.option(
         "--max-member",
         default=MAX_MEMBER >> 20,
         show_default=True,
@@ -113,7 +115,11 @@ def search_options(command: F) -> F:
         metavar="MIB",
         help="The largest picture in an archive that is read.",
     )(command)
-    command = list_option(command)
+
+
+def search_options(command: F) -> F:
+    """Add IMAGES, --recursive, --frames, --files-from and --max-member."""
+    command = list_option(member_option(command))
     command = click.option(
         "--frames",
         default="first",
@@ -234,6 +240,32 @@ def csv_safe_option(command: F) -> F:
         is_flag=True,
         help="In CSV put ' before text that a spreadsheet would take for a formula, and before text that begins with '.",
     )(command)
+
+
+def check_apart(path: Path, output: Path, recursive: bool, option: str) -> None:
+    """Refuse a folder for output that lies in one that is read. Raises `Misuse`."""
+    top, target = path.resolve(), output.resolve()
+    if path.is_dir() and (target.is_relative_to(top) if recursive else target == top):
+        raise Misuse(f"{option} {plain(output)} lies in {plain(path)}, which is read: name a folder outside of it")
+
+
+def root_of(path: str) -> Path | None:
+    """The folder that is named, or of a pattern the one before its first star; None of a file."""
+    if os.path.isdir(path):  # noqa: PTH112
+        return Path(path)
+    if os.path.lexists(path):
+        return None
+    parts = Path(path).parts
+    plain_parts = next((parts[:i] for i, part in enumerate(parts) if set(part) & set("*?[")), parts[:-1])
+    return Path(*plain_parts)
+
+
+def free_report(job: str) -> Path:
+    """A name for the report of a job that changes files, with the time, that is not there yet."""
+    name = f"{job}-{datetime.now():%Y%m%d-%H%M%S}"
+    numbers = ("", *(f"-{number}" for number in range(2, 1000)))
+    paths = (Path(f"{name}{number}.jsonl") for number in numbers)
+    return next((path for path in paths if not os.path.lexists(path)), Path(f"{name}.jsonl"))
 
 
 def load_model(given: dict[str, Any]) -> Classifier:
