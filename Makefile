@@ -30,7 +30,7 @@ demo-serve:
 REQUESTS ?= 100000
 soak:
 	@$(MAKE) --no-print-directory VENV=.venv-serve .venv-serve/.serve
-	.venv-serve/bin/python tests/serve/soak.py --requests $(REQUESTS)
+	.venv-serve/bin/python tests/serve/soak.py --requests $(REQUESTS) -o results/soak.json
 
 # Tests that would disturb each other first, alone; then all others, a file at a time on each processor.
 test: check
