@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from fnmatch import translate
 from functools import cached_property
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from re import compile as regex
 from threading import RLock
@@ -15,11 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..errors import GalleryError, InputError
-from ..sources.formats import MAX_PIXELS
-from ..text import plain
+from ..errors import GalleryError, InputError, LcnetError
+from ..results.job import settle
+from ..sources.found import Found
+from ..text import plain, shown
 from .about import About
-from .matrix import Matrix, matrix_of
+from .database import VERSION
+from .matrix import ENDING, Matrix, matrix_of
 from .places import Key, file_of
 from .store import Store
 
@@ -33,6 +37,16 @@ class Match(NamedTuple):
 
     path: str  # from where the gallery was named
     similarity: float  # cosine, -1 to 1
+
+
+class Query(NamedTuple):
+    """A picture to search by: what it is called, what to decode, its sha256; and its embedding, or why there is none."""
+
+    name: str
+    source: Any
+    sha256: bytes
+    vector: Any  # float32 [D]
+    error: LcnetError | None
 
 
 class Gallery:
@@ -98,9 +112,43 @@ class Gallery:
         return self.store.remove(keys)
 
     def matching(self, patterns: Sequence[str]) -> list[Key]:
-        """The pictures that one of these names or patterns means, by path: see `pattern`."""
+        """The pictures that one of these names or patterns means, by path: see `pattern`.
+
+        Raises `InputError` for one that means none.
+        """
         tests = [pattern(text, self.store) for text in patterns]
-        return [key for key, _ in self.store.keys() if any(test(key) for test in tests)]
+        used, found = [False] * len(tests), []
+        for key, _ in self.store.keys():
+            good = [test(key) for test in tests]
+            used = [before or now for before, now in zip(used, good, strict=True)]
+            if any(good):
+                found.append(key)
+        if not all(used):
+            raise InputError(f"{plain(patterns[used.index(False)])}: the gallery {plain(self.path)} has no such picture")
+        return found
+
+    def listed(self, where: str, most: int | None = None) -> list[Match]:
+        """The pictures that a name, folder or pattern means, by path; their similarity is 1."""
+        test = pattern(where, self.store)
+        return [Match(self.store.place.path(key), 1.0) for key in islice((k for k, _ in self.store.keys() if test(k)), most)]
+
+    def facts(self) -> dict[str, Any]:
+        """What there is to know of the gallery, as plain values."""
+        pictures, contents = self.store.counts()
+        about, matrix = self.about, self.path.with_name(self.path.name + ENDING)
+        return {
+            "path": shown(self.path),
+            "pictures": pictures,
+            "different_pictures": contents,
+            "model": about.model,
+            "model_sha256": about.model_sha256,
+            "precision": about.precision,
+            "values": about.dimension,
+            "coding": about.coding,
+            "bytes": self.path.stat().st_size,
+            "search_bytes": matrix.stat().st_size if matrix.is_file() else 0,
+            "version": VERSION,
+        }
 
     def missing(self) -> list[Key]:
         """The pictures whose files are not there any more, by path. Raises `GalleryError` if that are all."""
@@ -111,7 +159,7 @@ class Gallery:
             file = file_of(path) if "!/" in path else path
             if not exists.setdefault(file, os.path.lexists(file)):
                 found.append(key)
-            if file == path:
+            if file == path:  # only archives come again
                 del exists[file]
         if found and len(found) == count:
             raise GalleryError(f"{plain(self.path)}: none of its {count:,} pictures is there: is the disk? Nothing is taken out")
@@ -141,8 +189,8 @@ class Gallery:
 
     def nearest(
         self,
-        vectors: np.ndarray,
-        k: int,
+        vectors: Sequence[np.ndarray] | np.ndarray,
+        k: int = 10,
         where: str | None = None,
         min_similarity: float = -1.0,
         without: Sequence[bytes | None] = (),
@@ -160,6 +208,21 @@ class Gallery:
                 near = matrix.nearest(vector, k + (hidden is not None), allowed, exact)
                 found.append(self._matches(near, k, paths, min_similarity, hidden))
             return found
+
+    def embedded(self, sources: Iterable[Any]) -> Iterator[Query]:
+        """Embed pictures that are to be searched by, in order, as `lcnet.sources.find` yields them."""
+        from ..runtime.stream import stream
+        from .candidate import Candidate
+
+        def prepare(candidates: list[Any]) -> np.ndarray:
+            return candidates[0].prepared(candidates[0].read(), self.model)
+
+        answer, workers = self.model.answer("embeddings"), self.model.threads
+        some = settle(_prepared(sources, Candidate), 2)
+        with closing(stream(some, prepare, answer, errors="yield", workers=workers)) as items:
+            for item in items:
+                one = item.source
+                yield Query(one.name, one.source, one.sha256, item.value, item.error)
 
     def refresh(self) -> None:
         """Write the file that searches read, if it is stale; the next search would. Raises `GalleryError`."""
@@ -204,6 +267,18 @@ class Gallery:
 
         pictures = as_list(queries)
         return self.model.embeddings(pictures), [_digest(picture) for picture in pictures] if hashed else []
+
+
+def _prepared(sources: Iterable[Any], kind: Any) -> Iterator[Any]:
+    for source in sources:
+        if isinstance(source, Found):
+            source.prepare()
+        yield kind(source)
+
+
+def in_common(vectors: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean of the directions of some embeddings, float32 [D]."""
+    return np.mean([vector / np.linalg.norm(vector) for vector in vectors], axis=0)
 
 
 def _check(k: int, least: float) -> None:
