@@ -9,7 +9,7 @@ import click
 
 from ..errors import LcnetError
 from ..files import check_target
-from ..text import plain, shown
+from ..text import one_line, plain, shown
 from .advice import advised
 from .codes import INCOMPLETE, Misuse
 from .options import csv_text, json_text, say
@@ -43,7 +43,7 @@ def run(ctx: click.Context, opened: Callable[..., Gallery], sources: Callable[..
         if given["html"]:
             _draw(gallery, given, found)
     for error in failed:
-        say(f"lcnet: {advised(error)}", err=True)
+        say(one_line(f"lcnet: {advised(error)}"), err=True)
     if failed:
         ctx.exit(INCOMPLETE)
 

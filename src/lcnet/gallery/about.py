@@ -50,6 +50,8 @@ class About:
         from .database import damaged
 
         found = {field.name: rows.get(field.name) for field in fields(cls)}
+        if isinstance(found["model"], bytes):  # a path that is no UTF-8
+            found["model"] = os.fsdecode(found["model"])
         texts = [v for k, v in found.items() if k != "dimension"]
         if not all(isinstance(text, str) for text in texts) or found["coding"] not in CODINGS:
             raise damaged(path, "what it says of its model cannot be read")

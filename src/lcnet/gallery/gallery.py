@@ -140,7 +140,7 @@ class Gallery:
             "path": shown(self.path),
             "pictures": pictures,
             "different_pictures": contents,
-            "model": about.model,
+            "model": shown(about.model),
             "model_sha256": about.model_sha256,
             "precision": about.precision,
             "values": about.dimension,

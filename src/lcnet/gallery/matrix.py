@@ -1,7 +1,8 @@
 """All vectors of a gallery as one mapped file, and the exact search in it. Derived: written whole, and again when it is stale.
 
 A query is first compared with one bit a value, whether that is above the mean of all unit vectors: 160 bytes a vector, and
-one pass. The best of these, at least `LEAST` and `TIMES` as many as are wanted, are then compared by cosine.
+one pass. The best of these, at least `LEAST` and `TIMES` as many as are wanted, are then compared by cosine. Short vectors have
+few bits, which say less: of those more are compared, as many as have the values of so many of the usual length.
 
 The bits lie word by word, [words][N]: so numpy's loops run over vectors, which are many, and not over words, which are few.
 """
@@ -23,6 +24,7 @@ from .coding import Coding
 from .store import State, Store
 
 LEAST, TIMES = 100, 10  # candidates: at least so many, and so many times as many as are wanted
+USUAL = 1280  # values of a vector; of shorter ones there are more candidates
 BLOCK = 1 << 15  # vectors whose bits are counted at a time: what is counted stays in the cache
 EXACT = 1 << 11  # vectors that are decoded at a time
 ENDING = ".matrix"
@@ -61,7 +63,7 @@ class Matrix:
         """
         unit = unit_of(query, self.coding.dimension)
         rows = np.arange(self.count) if allowed is None else np.flatnonzero(allowed)
-        most = max(LEAST, TIMES * count)
+        most = max(LEAST, TIMES * count) * max(1, USUAL // self.coding.dimension)
         if not exact and len(rows) > most:
             rows = self._candidates(unit, most, rows if allowed is not None else None)
         cosines = self._cosines(unit, rows)

@@ -21,7 +21,7 @@ from ..text import plain
 from . import database
 from .about import About
 from .coding import Coding
-from .places import Key, Place
+from .places import Key, Place, stored
 
 AT_ONCE = 500  # parameters of one statement; older SQLites take 999
 
@@ -85,7 +85,7 @@ class Store:
                     connection.execute(f"DELETE FROM {table}")
             else:
                 database.create(connection, place)
-            values = {**asdict(about), "identity": secrets.token_hex(16), "generation": 0}
+            values = {**asdict(about), "model": stored(about.model), "identity": secrets.token_hex(16), "generation": 0}
             connection.executemany("INSERT INTO about VALUES (?, ?)", values.items())
         return Store(path)
 
