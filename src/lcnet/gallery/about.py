@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GalleryError
-from ..text import plain, quoted
+from ..text import plain
 from .coding import CODINGS
 
 if TYPE_CHECKING:
@@ -64,12 +64,12 @@ class About:
         name, way = plain(path), "use that model (-m), or make a gallery of another name with this one"
         if self.model_sha256 != other.model_sha256:
             raise GalleryError(
-                f"{name} has embeddings of the model {quoted(self.model)} (sha256 {self.model_sha256[:16]}), not of "
-                f"{quoted(other.model)} (sha256 {other.model_sha256[:16]}), and the two cannot be compared: {way}"
+                f"{name} has embeddings of the model {plain(self.model)} (sha256 {self.model_sha256[:16]}), not of "
+                f"{plain(other.model)} (sha256 {other.model_sha256[:16]}), and the two cannot be compared: {way}"
             )
         if self.precision != other.precision:
             raise GalleryError(
-                f"{name} has embeddings computed in {quoted(self.precision)}, not in {other.precision}: use the same precision"
+                f"{name} has embeddings computed in {plain(self.precision)}, not in {other.precision}: use the same precision"
             )
         if (self.preprocessing, self.dimension) != (other.preprocessing, other.dimension):
             raise GalleryError(f"{name} has embeddings of pictures that were prepared in another way: {way}")
