@@ -18,6 +18,7 @@ from ..text import one_line, plain, reason
 
 APPLICATION = 0x6C635F67  # "lc_g": SQLite's application_id
 VERSION = 1  # SQLite's user_version
+PAGE = 16384  # bytes
 PATIENCE = 30.0  # seconds for which another writer is waited for
 WAL, SHM = "-wal", "-shm"
 
@@ -57,6 +58,8 @@ def connect(path: Path, new: bool = False) -> tuple[sqlite3.Connection, bool]:
         uri = f"{path.absolute().as_uri()}?mode={mode}"
         # Several threads share it, each under the caller's lock.
         connection = sqlite3.connect(uri, timeout=0.1, isolation_level=None, check_same_thread=False, uri=True)
+        if new:  # of SQLite's own pages only a part would be used: two embeddings fit, and a half
+            connection.execute(f"PRAGMA page_size = {PAGE}")
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA synchronous = FULL")
         if writes and not new:
