@@ -94,6 +94,10 @@ def runs(world, tmp_path):
     )
     yield 4, ["upright", photos, "--model", model, "--dry-run"]  # whose classes are no angles
     yield 0, ["undo", f"{out}.report.jsonl"]
+    copies = ["duplicates", photos, "--threads", 1]
+    yield 1, [*copies, "--html", f"{out}.html"]
+    yield 1, [*copies, "--format", "json"]
+    yield 1, [*copies, "--action", "move", "--to", f"{out}.copies", "--report", f"{out}.moves.jsonl"]
     yield 4, ["undo", model]
     yield 4, ["evaluate", model, data, "--split", "train", "--threads", 1]
     common = ["evaluate", model, data, "--threads", 1, "--split", "all", "--skip-unreadable"]

@@ -29,6 +29,8 @@ THREADS = "Processors to use.  [default: all that may be used]"
 TABLE = {
     "--model": Row("-m", "lcnet_050", "A name (`lcnet models`) or a file.", ("train", "bench", "upright", "gallery add", "gallery search")),
     "--output": Row("-o", None, OWN, ("embed", "features")),
+    "--html": Row(None, None, "Write a page of thumbnails, in one file."),
+    "--min-similarity": Row(None, None, OWN, ("duplicates", "gallery search")),
     "--top": Row("-k", None, OWN, ("classify",)),
     "--overwrite": Row(None, None, "Replace what stands where the output goes.", ("classify", "embed", "features")),
     "--report": Row(None, None, OWN),
@@ -40,7 +42,7 @@ TABLE = {
     "--threshold": Row(None, None, OWN),
     "--input-size": Row(None, None, OWN),
     "--recursive": Row("-r", None, "Take the folders in folders too."),
-    "--format": Row("-f", "table", OWN, ("classify", "embed", "features", "upright", "undo")),
+    "--format": Row("-f", "table", OWN, ("classify", "embed", "features", "upright", "undo", "duplicates")),
     "--wide": Row(None, None, OWN),
     "--csv-safe": Row(
         None, None, "In CSV put ' before text that a spreadsheet would take for a formula, and before text that begins with '."

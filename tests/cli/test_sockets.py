@@ -37,6 +37,7 @@ ARGUMENTS = {
         ["info", "{out}/p.gallery"],
     ),
     "upright": (["{data}/train/cat", "-m", "{out}/angles.safetensors", "--threads", "1", "--dry-run"],),
+    "duplicates": (["{data}/train/cat", "--threads", "1"], ["{data}/train/cat", "--near-by", "embedding", *MODEL]),
     "undo": (["{out}/report.jsonl"],),
     "train": (["{data}", "--output", "{out}/run", "--workers", "0", "--threads", "1", *TRAIN],),
     "evaluate": (["lcnet_050.cifar10", "{data}"],),

@@ -111,9 +111,9 @@ class Journal:
         Raises `InputError`, and `OSError` where the disk has no hard links.
         """
         with writing(path):
-            if os.path.samefile(path, keep):
+            if path.samefile(keep):
                 raise InputError("it is the same file already")
-        with _unchanged(path, digest), self._kept(keep, digest), writing(path):
+        with _unchanged(path, digest), self.kept(keep, digest), writing(path):
             _check_like(path.stat(), keep)
             time = str(path.stat().st_mtime_ns)
             temporary = beside(path, self._is_left(path))
@@ -126,7 +126,7 @@ class Journal:
                     temporary.unlink(missing_ok=True)
 
     @contextmanager
-    def _kept(self, keep: Path, digest: str) -> Iterator[None]:
+    def kept(self, keep: Path, digest: str) -> Iterator[None]:
         """Make sure of what others become names of; read only once, as long as it stays as it is."""
         with writing(keep):
             seen = keep, stamp(keep)
@@ -227,8 +227,13 @@ def carry(path: Path, target: Path) -> None:
             shutil.copyfileobj(old, new, 1 << 20)
             new.flush()
             _make_like(new, path)
-    _flush_folder(target.parent)
-    path.unlink()
+    try:
+        _flush_folder(target.parent)
+        path.unlink()
+    except BaseException:
+        if os.path.lexists(path):
+            target.unlink(missing_ok=True)
+        raise
 
 
 def _check_like(status: os.stat_result, keep: Path) -> None:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import InputError
-from ..sources import count, count_below, find, find_listed
+from ..sources import count, find, find_listed
 from ..sources.passed import Passed, counted
 from ..stop import code
 from ..text import one_line, plain, shown, suggest
 from .advice import advised
-from .bulk import listed
+from .bulk import below_text, listed
 from .codes import INCOMPLETE, Misuse
 from .complete import ModelName
 from .options import (
@@ -159,12 +159,7 @@ def _sources(given: dict[str, Any]) -> tuple[Iterator[Any], Passed]:
 
 def _untaken(passed: Passed) -> Iterator[str]:
     """What was not taken, a sentence each."""
-    if passed.text():
-        yield passed.text()
-    below, all_counted = count_below(passed.unopened)
-    if below:
-        least = "" if all_counted else "at least "
-        yield f"{least}{counted(below, 'picture')} in folders below: --recursive takes them too"
+    yield from filter(None, [passed.text(), below_text(passed)])
 
 
 def _add(ctx: click.Context, opened: Gallery, sources: Iterator[Any], passed: Passed) -> None:
@@ -244,7 +239,9 @@ def remove(gallery: Path, paths: tuple[str, ...], missing: bool, dry_run: bool) 
 @click.option("--exclude-self", is_flag=True, help="Leave out pictures that have the very bytes of the image.")
 @click.option("--together", is_flag=True, help="One search for what all the images have in common.")
 @click.option("--exact", is_flag=True, help="Compare with every embedding, not only with those that are near by their bits.")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with thumbnails too, one file.")
+@click.option(
+    "--html", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write a page of thumbnails, in one file."
+)
 @overwrite_option
 @format_option
 @csv_safe_option

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -250,6 +252,32 @@ def csv_safe_option(command: F) -> F:
         is_flag=True,
         help="In CSV put ' before text that a spreadsheet would take for a formula, and before text that begins with '.",
     )(command)
+
+
+def check_apart(path: Path, output: Path, recursive: bool, option: str) -> None:
+    """Refuse a folder for output that lies in one that is read. Raises `Misuse`."""
+    top, target = path.resolve(), output.resolve()
+    if path.is_dir() and (target.is_relative_to(top) if recursive else target == top):
+        raise Misuse(f"{option} {plain(output)} lies in {plain(path)}, which is read: name a folder outside of it")
+
+
+def root_of(path: str) -> Path | None:
+    """The folder that is named, or of a pattern the one before its first star; None of a file."""
+    if os.path.isdir(path):  # noqa: PTH112
+        return Path(path)
+    if os.path.lexists(path):
+        return None
+    parts = Path(path).parts
+    plain_parts = next((parts[:i] for i, part in enumerate(parts) if set(part) & set("*?[")), parts[:-1])
+    return Path(*plain_parts)
+
+
+def free_report(job: str) -> Path:
+    """A name for the report of a job that changes files, with the time, that is not there yet."""
+    name = f"{job}-{datetime.now():%Y%m%d-%H%M%S}"
+    numbers = ("", *(f"-{number}" for number in range(2, 1000)))
+    paths = (Path(f"{name}{number}.jsonl") for number in numbers)
+    return next((path for path in paths if not os.path.lexists(path)), Path(f"{name}.jsonl"))
 
 
 def load_model(given: dict[str, Any]) -> Classifier:

@@ -45,10 +45,10 @@ class Rows:
     def __init__(self, length: int, dtype: type = np.uint8) -> None:
         self.file, self.length, self.dtype, self.count = TemporaryFile(buffering=1 << 20), length, np.dtype(dtype), 0  # noqa: SIM115
 
-    def add(self, row: bytes) -> None:
-        """Add one, as its bytes."""
-        self.file.write(row)
-        self.count += 1
+    def add(self, rows: bytes, count: int = 1) -> None:
+        """Add one or several, as their bytes."""
+        self.file.write(rows)
+        self.count += count
 
     def mapped(self) -> np.ndarray:
         """All of them: [N,length], read from the file as they are used."""
@@ -74,9 +74,12 @@ class Copies:
         """Add a picture. size: bytes; last: it comes after others of as many pixels and bytes, as what cannot be kept alone."""
         self._add(look, look.pixels[:16].ljust(16, b"\0"), size, int(last))
 
-    def add_known(self, digest: bytes, pixels: bytes, code: bytes) -> None:
-        """Add a picture that is there already, and so is the one to keep: SHA-256 of bytes and of pixels, difference hash."""
-        self._add(Look(digest, code=code, thumb=_EMPTY), pixels[:16], 1, -1)
+    def add_known(self, digest: bytes, pixels: bytes, code: bytes, plain: bool = False) -> None:
+        """Add a picture that is there already, and so is the one to keep: SHA-256 of bytes and of pixels, difference hash.
+
+        plain: it has too few shades for the hash to say anything.
+        """
+        self._add(Look(digest, PLAIN * plain, code, thumb=_EMPTY), pixels[:16], 1, -1)
 
     def _add(self, look: Look, pixels: bytes, size: int, order: int) -> None:
         self.digests += look.digest

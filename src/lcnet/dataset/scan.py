@@ -1,0 +1,131 @@
+"""Going through pictures for their copies: files, members of archives, each file once whatever names lead to it.
+
+Files are read and decoded in threads, a few ahead, and nothing of them is kept but what `Copies` keeps and their names. What
+cannot be read is remembered with its reason.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from hashlib import file_digest
+from typing import Any, NamedTuple
+
+from ..cpus import usable_cpus
+from ..errors import ImageError
+from ..image.pixels import explained
+from ..sources.formats import MAX_PIXELS
+from ..sources.found import Found
+from ..sources.pipes import open_file
+from .copies import Copies
+from .look import Look, look_whole
+from .parallel import in_order
+
+_NONE = bytes(32)
+
+
+class Source(NamedTuple):
+    """Where a picture is: its path, and the archive that it is in."""
+
+    name: str
+    archive: str | None = None
+    bytes: int = 0  # of a known one
+
+
+class Known(NamedTuple):
+    """A picture that is there already, as whoever remembers it says."""
+
+    name: str
+    bytes: int
+    sha256: bytes
+    pixels: bytes  # hash of the pixels
+    code: bytes  # difference hash
+    plain: bool  # too few shades for it
+
+
+class Scan:
+    """All that is found, by the numbers that `copies` has for them."""
+
+    def __init__(
+        self,
+        copies: Copies,
+        decoding: bool = True,
+        max_pixels: int = MAX_PIXELS,
+        workers: int | None = None,
+        short_side: int = 0,
+    ) -> None:
+        """decoding: look at pixels, not at bytes alone. short_side: give pictures so small for a network."""
+        self.copies, self.decoding, self.short_side = copies, decoding, short_side
+        self.max_pixels, self.workers = max_pixels, workers or usable_cpus()
+        self.known: list[Source] = []  # whose numbers come first
+        self.sources: list[Source] = []
+        self.problems: list[tuple[str, str]] = []  # name and reason
+        self.again = 0  # names of files that had come before
+        self._files: set[tuple[int, int]] = set()
+
+    def __getitem__(self, number: int) -> Source:
+        return self.known[number] if number < len(self.known) else self.sources[number - len(self.known)]
+
+    def know(self, pictures: Iterable[Known]) -> None:
+        """Take pictures that are there already, before any is looked at: of copies of theirs they are the ones to keep."""
+        for one in pictures:
+            self.copies.add_known(one.sha256, one.pixels, one.code, one.plain)
+            self.known.append(Source(one.name, bytes=one.bytes))
+        self.copies.thumb_of = self._thumb_of
+
+    def _thumb_of(self, number: int) -> tuple[bytes, tuple[int, int]] | None:
+        """The thumbnail and the shape of a known picture, None if it cannot be read any more."""
+        _, (look, _) = self._look(self.known[number].name)
+        return None if look.error or not look.pixels else (look.thumb, look.shape)
+
+    def run(self, sources: Iterable[Any]) -> Iterator[Look]:
+        """Look at each, in order; yields what was seen, once it is in `copies`."""
+        for source, (look, size) in in_order(self._look, self._once(sources), self.workers):
+            name = shown_name(source)
+            self.sources.append(Source(name, source.file if isinstance(source, Found) else None))
+            self.copies.add(look, size, last=isinstance(source, Found) or os.path.islink(source))  # noqa: PTH114
+            if look.error:
+                self.problems.append((name, look.error))
+            yield look
+
+    def _once(self, sources: Iterable[Any]) -> Iterator[Any]:
+        """Leave out further names of a file, by links of any kind or because it was named twice; archives name by name."""
+        for source in sources:
+            if isinstance(source, Found):
+                source.prepare()
+            elif self._is_again(source):
+                self.again += 1
+                continue
+            yield source
+
+    def _is_again(self, source: Any) -> bool:
+        try:
+            status = os.stat(source)  # noqa: PTH116
+        except (OSError, ValueError):
+            return False
+        key = status.st_dev, status.st_ino
+        if key in self._files:
+            return True
+        self._files.add(key)
+        return False
+
+    def _look(self, source: Any) -> tuple[Any, tuple[Look, int]]:
+        name = shown_name(source)
+        try:
+            with source.open() if isinstance(source, Found) else open_file(source) as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(0)
+                if not size:
+                    raise ImageError("it is empty (0 bytes): get it again")
+                if self.decoding:
+                    look = look_whole(file, self.max_pixels, self.short_side)
+                else:
+                    look = Look(file_digest(file, "sha256").digest())  # type: ignore[arg-type]
+        except Exception as error:  # whatever a file or an archive has in it
+            return source, (Look(_NONE, error=explained(error).removeprefix(f"{name}: ")), 0)
+        return source, (look._replace(error=look.error.removeprefix(f"{name}: ").removeprefix("file object: ")), size)
+
+
+def shown_name(source: Any) -> str:
+    """The path of a source as text; of a member of an archive `archive!/member`."""
+    return str(source) if isinstance(source, Found) else os.fsdecode(source)
