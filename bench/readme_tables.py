@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import gallery_tables
 import serve_tables
 import upright_tables
 
@@ -330,6 +331,10 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "serve": lambda: serve_tables.short(load("serve"), row),
     },
     "docs/serve.md": {"serve": lambda: serve_tables.full(load("serve"), row)},
+    "docs/gallery.md": {
+        "gallery search": lambda: f"{gallery_tables.search(load('gallery'), row)} {where(load('gallery')['search']['machine'])}.",
+        "gallery build": lambda: f"{gallery_tables.build(load('gallery'))} {where(load('gallery')['build']['machine'])}.",
+    },
     "docs/pixels.md": {"hosts": hosts},
     "docs/ocr.md": {"ocr": ocr},
     "docs/int8.md": {"int8": int8},
