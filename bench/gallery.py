@@ -4,10 +4,10 @@
 
 PICTURES: a folder of many small pictures, such as the 30,000 of the CIFAR-10 subset; PHOTOS: some photographs. Sections:
 `search`, embeddings of PICTURES by the bundled network and of their views (mirrored; the middle 28 of 32 pixels; a third
-brighter), 100,000 in all: recall@10 of leave-one-out queries among the pictures alone, and the time of a query among all, on one
-thread, also of plain float32 numpy. `build`: 10,000 files of 320 pixels (PHOTOS scaled, no two of the same bytes) through
-`lcnet_050` at 224 with random weights, against `Classifier.stream` on the same files; then once more, when all are unchanged, and
-100,000 unchanged files of one content. Other sections of the file are kept.
+brighter), 100,000 in all: recall@10 of leave-one-out queries among the pictures alone, and the time of a query among all, on
+one thread, also of plain float32 numpy. `build`: 10,000 files of 320 pixels (PHOTOS scaled, no two of the same bytes) through
+`lcnet_050` at 224 with random weights, against `Classifier.stream` on the same files; then once more, when all are unchanged,
+and 100,000 unchanged files of one content. Other sections of the file are kept.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ def _hits(near: np.ndarray, query: int, good: np.ndarray) -> int:
 
 
 def timed(job: Callable[[np.ndarray], Any], queries: np.ndarray) -> dict[str, float]:
-    """Milliseconds of a query: median, what 95 of 100 stay below, and the median of what this thread's processor spent on it."""
+    """Milliseconds of a query: median, what 95 of 100 stay below, and the median of this thread's processor time."""
     job(queries[0])
     samples, spent = [], []
     for query in queries:
@@ -137,9 +137,9 @@ def search(pictures: list[Path], folder: Path) -> dict[str, Any]:
         store.close()
         with lcnet.gallery.open(path) as gallery:
             result[coding] = {
-                "matrix": timed(lambda q, m=matrix: m.nearest(q, K), queries),
-                "gallery": timed(lambda q, g=gallery: g.search(q, K), queries),
-                "every vector": timed(lambda q, m=matrix: m.nearest(q, K, exact=True), queries[:10]),
+                "matrix": timed(partial(matrix.nearest, count=K), queries),
+                "gallery": timed(partial(gallery.search, k=K), queries),
+                "every vector": timed(partial(matrix.nearest, count=K, exact=True), queries[:10]),
                 "matrix_seconds": round(seconds, 2),
                 "file_bytes": path.stat().st_size,
                 "matrix_bytes": path.with_name(path.name + ".matrix").stat().st_size,
@@ -177,7 +177,7 @@ def build(photos: list[Path], folder: Path) -> dict[str, Any]:
         copies.mkdir()
         first = next(iter(files.iterdir()))
         for i in range(ALL):
-            os.symlink(first, copies / f"{i:06}.jpg")
+            (copies / f"{i:06}.jpg").symlink_to(first)
         result["100,000 files of one content"] = _run(lambda: sum(1 for _ in gallery.add(str(copies))))
         result["100,000 unchanged"] = _run(lambda: sum(1 for _ in gallery.add(str(copies))))
     return result

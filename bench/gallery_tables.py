@@ -12,7 +12,14 @@ def search(result: dict[str, Any], row: Row) -> str:
     """A line a coding: recall, milliseconds, bytes."""
     found = result["search"]
     lines = [
-        row("", f"recall@10, {found['recall@10']['vectors']:,} pictures", "a query", "its CPU time", "`--exact`", "disk, a picture"),
+        row(
+            "",
+            f"recall@10, {found['recall@10']['vectors']:,} pictures",
+            "a query",
+            "its CPU time",
+            "`--exact`",
+            "disk, a picture",
+        ),
         row(*["---"] * 6),
     ]
     for name in ("int8", "fp16"):
@@ -33,7 +40,9 @@ def build(result: dict[str, Any]) -> str:
 
     def rate(name: str) -> str:
         one = found[name]
-        return f"{found['files'] / one['seconds']:,.0f} a second ({1e3 * one['cpu_seconds'] / found['files']:.2f} ms of CPU each)"
+        return (
+            f"{found['files'] / one['seconds']:,.0f} a second ({1e3 * one['cpu_seconds'] / found['files']:.2f} ms of CPU each)"
+        )
 
     copies, same = found["100,000 files of one content"], found["100,000 unchanged"]
     return (

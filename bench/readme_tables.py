@@ -332,7 +332,9 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "docs/serve.md": {"serve": lambda: serve_tables.full(load("serve"), row)},
     "docs/gallery.md": {
-        "gallery search": lambda: f"{gallery_tables.search(load('gallery'), row)} {where(load('gallery')['search']['machine'])}.",
+        "gallery search": lambda: (
+            f"{gallery_tables.search(load('gallery'), row)} {where(load('gallery')['search']['machine'])}."
+        ),
         "gallery build": lambda: f"{gallery_tables.build(load('gallery'))} {where(load('gallery')['build']['machine'])}.",
     },
     "docs/pixels.md": {"hosts": hosts},

@@ -27,7 +27,9 @@ class Row(NamedTuple):
 
 THREADS = "Processors to use.  [default: all that may be used]"
 TABLE = {
-    "--model": Row("-m", "lcnet_050", "A name (`lcnet models`) or a file.", ("train", "bench", "upright", "gallery add", "gallery search")),
+    "--model": Row(
+        "-m", "lcnet_050", "A name (`lcnet models`) or a file.", ("train", "bench", "upright", "gallery add", "gallery search")
+    ),
     "--output": Row("-o", None, OWN, ("embed", "features")),
     "--html": Row(None, None, "Write a page of thumbnails, in one file."),
     "--min-similarity": Row(None, None, OWN, ("duplicates", "gallery search")),

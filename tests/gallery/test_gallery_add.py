@@ -47,7 +47,7 @@ def kinds(outcomes):
 
 
 def paths(gallery):
-    return [key for key, _ in gallery.store.keys()]
+    return [key for key, _ in gallery.store.entries()]
 
 
 def test_embeddings_and_hashes_are_those_of_the_pictures(photos, tmp_path):
@@ -124,7 +124,14 @@ def test_what_cannot_be_read_is_kept_out_named_and_tried_again(photos, tmp_path)
         assert "photos/cut.png" not in paths(gallery) and gallery.store.counts() == (4, 4)
 
 
-ODD = ["a\nb.png", "\u00e9\u4e2d\U0001f600.png", os.fsdecode(b"\xff\xfe.png"), "[x]*?.png", "'; DROP TABLE picture; --.png", " .png"]
+ODD = [
+    "a\nb.png",
+    "\u00e9\u4e2d\U0001f600.png",
+    os.fsdecode(b"\xff\xfe.png"),
+    "[x]*?.png",
+    "'; DROP TABLE picture; --.png",
+    " .png",
+]
 
 
 def test_names_are_what_files_have(tmp_path, monkeypatch):

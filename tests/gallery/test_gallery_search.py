@@ -123,12 +123,7 @@ def test_how_similar_at_least_and_how_many_at_most(large):
 
 
 @pytest.mark.parametrize(
-    ("query", "words"),
-    [
-        (np.zeros(320), "no value but 0"),
-        (np.full(320, np.nan), "NaN"),
-        (np.ones(5), "320 values"),
-    ],
+    ("query", "words"), [(np.zeros(320), "no value but 0"), (np.full(320, np.nan), "NaN"), (np.ones(5), "320 values")]
 )
 def test_what_is_no_vector_is_refused(large, query, words):
     with pytest.raises(InputError, match=words):

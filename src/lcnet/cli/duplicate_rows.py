@@ -74,7 +74,7 @@ def _copy(number: int, similarity: float, scan: Scan) -> Copy:
     copies, source = scan.copies, scan[number]
     digest = bytes(copies.digests[32 * number : 32 * number + 32]).hex()
     height, width = copies.shapes[2 * number : 2 * number + 2]
-    size = source.bytes if number < len(scan.known) else copies.sizes[number]
+    size = source.size if number < len(scan.known) else copies.sizes[number]
     return Copy(source.name, source.archive, digest, similarity, width, height, size)
 
 

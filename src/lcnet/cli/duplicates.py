@@ -135,7 +135,11 @@ def _check(ctx: click.Context, given: dict[str, Any]) -> None:
         ("report", given["action"] == "report", "--report is of changes, and --action report makes none"),
         ("near_by", "near" not in given["kinds"], "--near-by is about near copies, which are not looked for"),
         ("min_similarity", "near" not in given["kinds"], "--min-similarity is about near copies, which are not looked for"),
-        ("against", given["near_by"] == "embedding", "--near-by embedding compares what is looked at, and --against goes by hashes"),
+        (
+            "against",
+            given["near_by"] == "embedding",
+            "--near-by embedding compares what is looked at, and --against goes by hashes",
+        ),
         ("model", given["near_by"] == "hash", "--model is about --near-by embedding"),
         ("overwrite", given["html"] is None, "--overwrite is about --html"),
         ("csv_safe", given["style"] != "csv", "--csv-safe is about CSV"),

@@ -69,7 +69,9 @@ def engine_options(command: F) -> F:
 def precision_option(command: F) -> F:
     """Add --precision."""
     kinds = click.Choice(["fp32", "bf16"])
-    return click.option("--precision", type=kinds, default="fp32", show_default=True, help="bf16 where the CPU has it.")(command)
+    return click.option("--precision", type=kinds, default="fp32", show_default=True, help="bf16 where the CPU has it.")(
+        command
+    )
 
 
 def machine_options(command: F) -> F:

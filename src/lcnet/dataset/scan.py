@@ -29,14 +29,14 @@ class Source(NamedTuple):
 
     name: str
     archive: str | None = None
-    bytes: int = 0  # of a known one
+    size: int = 0  # bytes of a known one
 
 
 class Known(NamedTuple):
     """A picture that is there already, as whoever remembers it says."""
 
     name: str
-    bytes: int
+    size: int  # bytes
     sha256: bytes
     pixels: bytes  # hash of the pixels
     code: bytes  # difference hash
@@ -70,7 +70,7 @@ class Scan:
         """Take pictures that are there already, before any is looked at: of copies of theirs they are the ones to keep."""
         for one in pictures:
             self.copies.add_known(one.sha256, one.pixels, one.code, one.plain)
-            self.known.append(Source(one.name, bytes=one.bytes))
+            self.known.append(Source(one.name, size=one.size))
         self.copies.thumb_of = self._thumb_of
 
     def _thumb_of(self, number: int) -> tuple[bytes, tuple[int, int]] | None:

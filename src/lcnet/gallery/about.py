@@ -49,7 +49,7 @@ class About:
         """From the rows of the table. Raises `GalleryError`."""
         from .database import damaged
 
-        found = {field.name: rows.get(field.name) for field in fields(cls)}
+        found: dict[str, Any] = {field.name: rows.get(field.name) for field in fields(cls)}
         if isinstance(found["model"], bytes):  # a path that is no UTF-8
             found["model"] = os.fsdecode(found["model"])
         texts = [v for k, v in found.items() if k != "dimension"]

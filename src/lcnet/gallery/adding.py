@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -60,7 +60,7 @@ class Adding:
         self.fresh: set[bytes] = set()  # sha256 of what is in `rows`
         self.kept = time.monotonic()
 
-    def run(self, sources: Iterable[Any]) -> Iterator[Outcome]:
+    def run(self, sources: Iterable[Any]) -> Generator[Outcome, None, None]:
         """Yield what became of each picture that is new, has changed, or cannot be read; each is kept soon after.
 
         What was answered is kept also if the iterator is closed, or Ctrl-C ends it. Raises `GalleryError`.

@@ -1,4 +1,4 @@
-"""The SQLite file: opening it, what it must be, and transactions that wait for each other. Nothing here knows what a picture is.
+"""The SQLite file: opening it, what it must be, and transactions that wait for each other. Nothing here knows of pictures.
 
 WAL with full synchronisation: a killed process or a power cut takes at most the transaction that was open. Where nothing may
 be written the file is read as it lies.

@@ -54,8 +54,9 @@ def _rows(store: Store) -> _Rows:
     pictures = store.pictures()
     for ids, codes in store.vectors(of_pictures=True):
         some = [next(pictures) for _ in ids]
-        yield [[shown(store.place.path(key)), *_facts(content), *(stamp or (None, None))] for key, stamp, content in some], (
-            store.coding.decode(codes)
+        yield (
+            [[shown(store.place.path(key)), *_facts(content), *(stamp or (None, None))] for key, stamp, content in some],
+            (store.coding.decode(codes)),
         )
 
 

@@ -56,7 +56,7 @@ class Gallery:
     """
 
     def __init__(self, store: Store, model: str | None = None, **options: Any) -> None:
-        """model: where that of the gallery is now, if not where it was. options: `threads`, `isa`, `max_pixels` of `lcnet.load`."""
+        """model: where that of the gallery is now, if not where it was. options: `threads`, `isa`, `max_pixels` of `load`."""
         self.store, self._named, self._options = store, model, options
         self._lock = RLock()
         self._matrix: Matrix | None = None
@@ -118,7 +118,7 @@ class Gallery:
         """
         tests = [pattern(text, self.store) for text in patterns]
         used, found = [False] * len(tests), []
-        for key, _ in self.store.keys():
+        for key, _ in self.store.entries():
             good = [test(key) for test in tests]
             used = [before or now for before, now in zip(used, good, strict=True)]
             if any(good):
@@ -130,7 +130,7 @@ class Gallery:
     def listed(self, where: str, most: int | None = None) -> list[Match]:
         """The pictures that a name, folder or pattern means, by path; their similarity is 1."""
         test = pattern(where, self.store)
-        return [Match(self.store.place.path(key), 1.0) for key in islice((k for k, _ in self.store.keys() if test(k)), most)]
+        return [Match(self.store.place.path(key), 1.0) for key in islice((k for k, _ in self.store.entries() if test(k)), most)]
 
     def facts(self) -> dict[str, Any]:
         """What there is to know of the gallery, as plain values."""
@@ -154,7 +154,7 @@ class Gallery:
         """The pictures whose files are not there any more, by path. Raises `GalleryError` if that are all."""
         exists: dict[str, bool] = {}
         found, count = [], 0
-        for key, _ in self.store.keys():
+        for key, _ in self.store.entries():
             path, count = self.store.place.path(key), count + 1
             file = file_of(path) if "!/" in path else path
             if not exists.setdefault(file, os.path.lexists(file)):
@@ -162,7 +162,9 @@ class Gallery:
             if file == path:  # only archives come again
                 del exists[file]
         if found and len(found) == count:
-            raise GalleryError(f"{plain(self.path)}: none of its {count:,} pictures is there: is the disk? Nothing is taken out")
+            raise GalleryError(
+                f"{plain(self.path)}: none of its {count:,} pictures is there: is the disk? Nothing is taken out"
+            )
         return found
 
     def search(
@@ -175,7 +177,7 @@ class Gallery:
         exclude_self: bool = False,
         exact: bool = False,
     ) -> list[list[Match]]:
-        """Return the `k` pictures nearest to each query, the nearest first: always a list of lists of `Match(path, similarity)`.
+        """Return the `k` pictures nearest to each query, nearest first: always a list of lists of `Match(path, similarity)`.
 
         queries: embeddings, float [D] or [N,D], in any scale; or pictures as `Classifier` takes them, one or a list. where:
         only pictures whose path this name, folder or pattern means. min_similarity: leave out what is less alike.
@@ -239,15 +241,14 @@ class Gallery:
         """The pictures that `where` means, by their content."""
         if where is None:
             return None
-        test, found = pattern(where, self.store), {}
-        for key, content in self.store.keys():
+        test = pattern(where, self.store)
+        found: dict[int, list[Key]] = {}
+        for key, content in self.store.entries():
             if test(key):
                 found.setdefault(content, []).append(key)
         return found
 
-    def _matches(
-        self, near: Any, k: int, paths: dict[int, list[Key]] | None, least: float, hidden: int | None
-    ) -> list[Match]:
+    def _matches(self, near: Any, k: int, paths: dict[int, list[Key]] | None, least: float, hidden: int | None) -> list[Match]:
         matches: list[Match] = []
         for content, similarity in zip(near.contents.tolist(), near.similarities.tolist(), strict=True):
             if len(matches) >= k or similarity < least:

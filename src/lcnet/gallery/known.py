@@ -16,7 +16,7 @@ from .store import AT_ONCE, Store
 
 
 def known_pictures(path: Path) -> Iterator[Known]:
-    """Every picture of a gallery whose file is not another now, one of several of the same bytes, by path. Raises `GalleryError`.
+    """Every picture of a gallery whose file is not another now, one of those of the same bytes, by path. Raises `GalleryError`.
 
     Files that are gone are known still: the gallery remembers what they were.
     """

@@ -51,7 +51,7 @@ class Matrix:
         shapes = _shapes(self.count, coding)
         if head["coding"] != [coding.name, coding.dimension] or len(data) != _end(shapes):
             raise ValueError("it is another's")
-        parts = {name: _part(data, at, *shape) for name, (at, *shape) in _places(shapes).items()}
+        parts = {name: _part(data, *place) for name, place in _places(shapes).items()}
         self.vectors, self.contents, self.mean = parts["vectors"], parts["contents"], parts["mean"]
         self.lengths, self.bits = parts["lengths"], parts["bits"]
 
@@ -212,7 +212,7 @@ def _places(shapes: _Shapes) -> dict[str, tuple[int, tuple[int, ...], str]]:
 
 
 def _end(shapes: _Shapes) -> int:
-    name, (at, shape, dtype) = list(_places(shapes).items())[-1]
+    at, shape, dtype = list(_places(shapes).values())[-1]
     return at + max(1, _size(shape, dtype))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from .. import files
 from ..errors import GalleryError
 from ..sources.stamp import Stamp
-from ..text import plain
+from ..text import plain as printable
 from . import database
 from .about import About
 from .coding import Coding
@@ -103,7 +103,7 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         if not self.writes:
-            raise GalleryError(f"{plain(self.path)} cannot be written to: it, or its folder, is read-only")
+            raise GalleryError(f"{printable(self.path)} cannot be written to: it, or its folder, is read-only")
         with self.lock, database.writing(self.connection, self.path):
             yield
 
@@ -140,9 +140,9 @@ class Store:
 
         Returns those that are not in: their content was, and another process has taken it out.
         """
-        new = [row for row in rows if row.content is not None and row.vector is not None]
-        codes = self.coding.encode(np.stack([row.vector for row in new])) if new else ()
-        added = [(*row.content, code.tobytes()) for row, code in zip(new, codes, strict=True) if row.content]
+        new = [(row.content, row.vector) for row in rows if row.content is not None and row.vector is not None]
+        codes = self.coding.encode(np.stack([vector for _, vector in new])) if new else ()
+        added = [(*content, code.tobytes()) for (content, _), code in zip(new, codes, strict=True)]
         with self._writing():
             self.connection.executemany(
                 "INSERT OR IGNORE INTO content (sha256, pixels, hash, plain, embedding) VALUES (?, ?, ?, ?, ?)", added
@@ -166,7 +166,7 @@ class Store:
             deleted = self.connection.executemany("DELETE FROM picture WHERE path = ?", ((key,) for key in keys))
             return max(0, deleted.rowcount)
 
-    def keys(self) -> Iterator[tuple[Key, int]]:
+    def entries(self) -> Iterator[tuple[Key, int]]:
         """Every picture and its content's id, by path."""
         yield from self._rows("SELECT path, content FROM picture ORDER BY path")
 
@@ -183,8 +183,8 @@ class Store:
     def pictures(self) -> Iterator[tuple[Key, Stamp | None, Content]]:
         """Every picture and what is known of it, by path; without its embedding."""
         sql = "SELECT path, size, mtime_ns, sha256, pixels, hash, plain FROM picture JOIN content ON id = content ORDER BY path"
-        for key, size, time, *rest in self._rows(sql):
-            yield key, None if size is None else (size, time), Content(*rest[:3], bool(rest[3]))
+        for key, size, time, sha256, pixels, code, plain in self._rows(sql):
+            yield key, None if size is None else (size, time), Content(sha256, pixels, code, bool(plain))
 
     def vectors(self, of_pictures: bool = False) -> Iterator[tuple[list[int], np.ndarray]]:
         """All contents, or with `of_pictures` one a picture by path: ids, and codes uint8 [n,width], some hundreds at once."""
@@ -228,7 +228,7 @@ def check_target(path: Path, overwrite: bool) -> None:
 
 
 def _exists(path: Path) -> GalleryError:
-    return GalleryError(f"{plain(path)} exists: `lcnet gallery add` adds to it, --overwrite begins it again")
+    return GalleryError(f"{printable(path)} exists: `lcnet gallery add` adds to it, --overwrite begins it again")
 
 
 def _clear_damaged(path: Path) -> None:
