@@ -81,7 +81,7 @@ def runs(world, tmp_path):
     yield 1, ["gallery", "build", f"{out}.gallery", photos, *fast]
     yield 4, ["gallery", "build", f"{out}.gallery", photos, *fast]  # which exists
     yield 1, ["gallery", "add", f"{out}.gallery", photos]
-    yield 1, ["gallery", "search", f"{out}.gallery", photos, "--html", f"{out}.html"]
+    yield 1, ["gallery", "search", f"{out}.gallery", photos, "--html", f"{out}.alike.html"]
     yield 1, ["gallery", "search", f"{out}.gallery", photos, "--format", "json"]
     yield 4, ["gallery", "search", model, photos]
     yield 0, ["gallery", "info", f"{out}.gallery"]
