@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import duplicate_tables
 import gallery_tables
 import serve_tables
 import upright_tables
@@ -336,6 +337,12 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
             f"{gallery_tables.search(load('gallery'), row)} {where(load('gallery')['search']['machine'])}."
         ),
         "gallery build": lambda: f"{gallery_tables.build(load('gallery'))} {where(load('gallery')['build']['machine'])}.",
+    },
+    "docs/duplicates.md": {
+        "duplicates": lambda: duplicate_tables.found(load("gallery")["duplicates"], row),
+        "duplicates speed": lambda: (
+            f"{duplicate_tables.speed(load('gallery')['duplicates'])} {where(load('gallery')['duplicates']['machine'])}."
+        ),
     },
     "docs/pixels.md": {"hosts": hosts},
     "docs/ocr.md": {"ocr": ocr},

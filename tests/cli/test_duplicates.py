@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -218,3 +220,19 @@ def test_a_run_that_is_stopped_is_taken_back(action, end):
     assert contents() == before and len({p.stat().st_ino for p in Path("many").glob("*.jpg")}) == 300
     left = [p for p in Path("many").iterdir() if p.suffix != ".jpg"]
     assert len(left) <= (end == signal.SIGKILL)  # a hidden link, which the next run that meets it removes
+
+
+def test_what_the_page_says_to_type_runs():
+    """docs/duplicates.md, line by line and in order, with the bundled model for the hub's."""
+    Path("in").rename("photos")
+    write(Path.cwd(), {"backup/a.jpg": FIRST, "backup/new.jpg": encoded(photo(3), "JPEG")})
+    before = contents()
+    page = (Path(__file__).parents[2] / "docs/duplicates.md").read_text(encoding="utf-8")
+    lines = [line for block in re.findall(r"^```sh\n(.*?)^```", page, re.S | re.M) for line in block.splitlines()]
+    for line in lines:
+        words = shlex.split(line.replace("lcnet_050.ra2_in1k", "lcnet_050.cifar10").partition(" > ")[0], comments=True)
+        done = CliRunner().invoke(main, words[1:])
+        assert words[0] == "lcnet" and done.exit_code == 0, (line, done.output)
+        if "move" in words:
+            assert len(list(Path("copies").rglob("*.jpg"))) == 2  # the same bytes are links by now
+    assert len(lines) == 7 and contents() == before and Path("copies.html").exists()

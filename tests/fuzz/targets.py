@@ -549,7 +549,12 @@ def tagged(kind: str, **options: Any) -> Callable[[], list[bytes]]:
 
 
 def reports() -> list[bytes]:
-    some = (Change("make", "/none/a", after="1" * 64), Change("replace", "/none/b", "0" * 64, "1" * 64, "000001.jpg"))
+    some = (
+        Change("make", "/none/a", after="1" * 64),
+        Change("replace", "/none/b", "0" * 64, "1" * 64, "000001.jpg"),
+        Change("link", "/none/c", "0" * 64, to="/none/d", time="1"),
+        Change("move", "/none/e", "0" * 64, to="/none/f"),
+    )
     return [head("upright", "now") + b"".join(change.encoded() for change in some)]
 
 

@@ -58,7 +58,7 @@ class Found:
     def of(cls, group: Group, scan: Scan) -> Found:
         """The group whose numbers `scan` gave; of pictures that are known already only the one to keep."""
         numbers = enumerate(zip(group.members, group.similar, strict=True))
-        return cls(group.kind, [_copy(i, s, scan) for place, (i, s) in numbers if not place or i >= len(scan.known)])
+        return cls(group.kind, [_copy(i, s, scan) for place, (i, s) in numbers if not place or i >= scan.known])
 
     @property
     def spare(self) -> int:
@@ -71,10 +71,10 @@ class Found:
 
 
 def _copy(number: int, similarity: float, scan: Scan) -> Copy:
-    copies, source = scan.copies, scan[number]
+    copies, source = scan.copies, scan.sources[number]
     digest = bytes(copies.digests[32 * number : 32 * number + 32]).hex()
     height, width = copies.shapes[2 * number : 2 * number + 2]
-    size = source.size if number < len(scan.known) else copies.sizes[number]
+    size = source.size if number < scan.known else copies.sizes[number]
     return Copy(source.name, source.archive, digest, similarity, width, height, size)
 
 
@@ -183,7 +183,7 @@ def write_page(target: Path, groups: Sequence[Found], scan: Scan, given: dict[st
     packed = _packed({copy.path: copy.archive for copy in wanted if copy.archive}, given["max_member"] << 20)
     title = f"Duplicates in {', '.join(map(os.fsdecode, given['paths'])) or given['files_from']}"
     sections = (Section(f"{i}. {group.heading()}", _pictures(group, packed)) for i, group in enumerate(groups, 1))
-    write_sheet(target, title, totals(groups, len(scan.sources)), sections)
+    write_sheet(target, title, totals(groups, len(scan)), sections)
 
 
 def _pictures(group: Found, packed: dict[str, Any]) -> list[Any]:

@@ -192,7 +192,7 @@ class Run:
             given["kinds"] != ("bytes",),
             given["max_pixels"],
             given["threads"],
-            _short_side(self.model) if self.model else 0,
+            short_side(self.model) if self.model else 0,
         )
         if given["against"] is not None:
             from ..gallery.known import known_pictures
@@ -205,7 +205,7 @@ class Run:
         try:
             vectors = self._look(sources)
         except KeyboardInterrupt as stopped:
-            self.progress.say(f"stopped after {len(self.scan.sources):,} images, nothing was done")
+            self.progress.say(f"stopped after {len(self.scan):,} images, nothing was done")
             self.ctx.exit(code(stopped))
         self.progress.show("comparing")
         groups = [Found.of(group, self.scan) for group in self.scan.copies.groups(self.given["kinds"], vectors)]
@@ -254,6 +254,7 @@ class Run:
             self.progress.say(f"stopped after {done.total():,} changes{_undone(journal)}")
             self.ctx.exit(code(stopped))
         except InputError as error:  # a full disk
+            printer.end([])
             raise InputError(f"{error}; stopped after {done.total():,} changes{_undone(journal)}") from None
         finally:
             if journal is not None:
@@ -302,9 +303,9 @@ class Run:
             self.progress.say(advised(f"{name}: {why}"))
         for text in self._remarks():
             self.progress.say(text)
-        self.progress.say(totals(groups, len(self.scan.sources)))
+        self.progress.say(totals(groups, len(self.scan)))
         if problems:
-            self.progress.say(f"{len(problems):,} of {len(self.scan.sources):,} images could not be read")
+            self.progress.say(f"{len(problems):,} of {len(self.scan):,} images could not be read")
 
     def _remarks(self) -> Iterator[str]:
         from .bulk import below_text
@@ -314,7 +315,7 @@ class Run:
             yield f"{counted(self.scan.again, 'further name')} of the same files: links, or what was named twice"
 
 
-def _short_side(model: Classifier) -> int:
+def short_side(model: Classifier) -> int:
     """What is enough for the network's input."""
     made = model.preprocessing
     return round(max(made.input_size[1:]) / made.crop_pct)

@@ -28,7 +28,6 @@ MOST_COMPARED = 150_000  # each with each, two minutes; among more those of whic
 ThumbOf = Callable[[int], tuple[bytes, tuple[int, int]] | None]
 
 _UNLIKE = DEEP | TRANSPARENT  # what decoding to RGB of 8 bits hides
-_EMPTY = bytes(THUMB)
 
 
 class Group(NamedTuple):
@@ -77,9 +76,9 @@ class Copies:
     def add_known(self, digest: bytes, pixels: bytes, code: bytes, plain: bool = False) -> None:
         """Add a picture that is there already, and so is the one to keep: SHA-256 of bytes and of pixels, difference hash.
 
-        plain: it has too few shades for the hash to say anything.
+        pixels may be empty, where nobody knows. plain: it has too few shades for the hash to say anything.
         """
-        self._add(Look(digest, PLAIN * plain, code, thumb=_EMPTY), pixels[:16], 1, -1)
+        self._add(Look(digest, PLAIN * plain, code), pixels[:16].ljust(16, b"\0"), 1, -1)
 
     def _add(self, look: Look, pixels: bytes, size: int, order: int) -> None:
         self.digests += look.digest
@@ -115,10 +114,10 @@ class Copies:
         some = yield from self._equal(BYTES, some, self.same_bytes(some), kinds)
         some = some[traits[some] != UNREADABLE]
         if {PIXELS, NEAR} & set(kinds):
-            films = (traits[some] & FRAMES) != 0
-            keys = np.concatenate([_rows(self.pixels, 16)[some], (traits[some] & _UNLIKE).astype(np.uint8)[:, None]], axis=1)
-            place = np.arange(len(some))
-            place[~films] = place[~films][_first_equal(keys[~films])]
+            pixels, place = _rows(self.pixels, 16)[some], np.arange(len(some))
+            told = place[pixels.any(1) & ((traits[some] & FRAMES) == 0)]
+            unlike = (traits[some[told]] & _UNLIKE).astype(np.uint8)
+            place[told] = told[_first_equal(np.column_stack([pixels[told], unlike]))]
             some = yield from self._equal(PIXELS, some, place, kinds)
         if NEAR in kinds:
             some = some[(traits[some] & PLAIN) == 0]
@@ -164,7 +163,7 @@ class _NearCopies:
         self.codes, self.mirrored = _rows(copies.codes, 16)[some], _rows(copies.mirrored, 16)[some]
         self.shapes = np.array(copies.shapes, np.int64).reshape(-1, 2)[some]
         self.known = np.array(copies.order)[some] < 0
-        self.vectors = None if vectors is None else vectors[some]
+        self.vectors = vectors
         self.thumbs = copies.thumbs.mapped()
         self.filled: dict[int, tuple[bytes, tuple[int, int]] | None] = {}
 
@@ -180,7 +179,7 @@ class _NearCopies:
         by_hash = hashes_within(self.codes, WIDE, self.mirrored)
         if self.vectors is None:
             return by_hash
-        by_vector = cosines_above(self.vectors, MIN_COSINE)
+        by_vector = cosines_above(self.vectors, self.some, MIN_COSINE)
         return lambda rows, columns: by_hash(rows, columns) | by_vector(rows, columns)
 
     def stars(self) -> Iterator[Group]:
@@ -202,7 +201,8 @@ class _NearCopies:
         bits = np.minimum(apart(self.codes[others], one), apart(self.mirrored[others], one))
         found = np.minimum(bits, apart(self.codes[others], mirror)) <= WIDE
         if self.vectors is not None:
-            found |= self.vectors[others].astype(np.float32) @ self.vectors[first].astype(np.float32) >= MIN_COSINE
+            whole = self.vectors[self.some[[first, *others]]].astype(np.float32)
+            found |= whole[1:] @ whole[0] >= MIN_COSINE
         return found
 
     def confirm(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:

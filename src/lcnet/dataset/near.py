@@ -107,30 +107,32 @@ def hashes_within(codes: np.ndarray, limit: int, mirrored: np.ndarray | None = N
     return near
 
 
-def cosines_above(vectors: np.ndarray, least: float) -> Near:
-    """Candidates are vectors [N,D] of unit length whose cosine is at least `least`: all of them, and next to no others.
+def cosines_above(vectors: np.ndarray, some: np.ndarray, least: float) -> Near:
+    """Candidates are those of `some` vectors [N,D] of unit length whose cosine is at least `least`: all, and next to no others.
 
     In a few components of the most weight and the length of the rest, one more, a product is a bound of the cosine, by Cauchy
-    and Schwarz; only where that is large enough the whole vectors are multiplied.
+    and Schwarz; only where that is large enough the whole vectors are multiplied, a few thousand of which are in memory.
     """
-    sample = vectors[:: max(1, len(vectors) // _SAMPLE)].astype(np.float32)
-    _, axes = np.linalg.eigh(sample.T @ sample)
-    axes = np.ascontiguousarray(axes[:, -_COMPONENTS:])
-    short = np.empty((len(vectors), axes.shape[1] + 1), np.float32)
-    for start in range(0, len(vectors), BLOCK):
-        part = vectors[start : start + BLOCK].astype(np.float32)
-        short[start : start + BLOCK, :-1] = part @ axes
-        rest = np.square(part).sum(1) - np.square(short[start : start + BLOCK, :-1]).sum(1)
-        short[start : start + BLOCK, -1] = np.sqrt(np.maximum(rest, 0))
+
+    def whole(places: np.ndarray) -> np.ndarray:
+        return vectors[some[places]].astype(np.float32)
+
+    every = np.arange(len(some))
+    sample = whole(every[:: max(1, len(some) // _SAMPLE)])
+    axes = np.ascontiguousarray(np.linalg.eigh(sample.T @ sample)[1][:, -_COMPONENTS:])
+    short = np.empty((len(some), axes.shape[1] + 1), np.float32)
+    for start in range(0, len(some), BLOCK):
+        part, few = whole(every[start : start + BLOCK]), short[start : start + BLOCK]
+        few[:, :-1] = part @ axes
+        few[:, -1] = np.sqrt(np.maximum(np.square(part).sum(1) - np.square(few[:, :-1]).sum(1), 0))
 
     def near(rows: slice, columns: np.ndarray | slice) -> np.ndarray:
         found = short[rows] @ short[columns].T >= least - _SLACK
-        some = np.flatnonzero(found.any(0))
-        places = np.arange(len(vectors))[columns][some]
-        for i in range(0, len(some), 16 * BLOCK):  # so many whole vectors in memory
+        likely, own = np.flatnonzero(found.any(0)), whole(every[rows])
+        places = every[columns][likely]
+        for i in range(0, len(likely), 16 * BLOCK):
             few = slice(i, i + 16 * BLOCK)
-            exact = vectors[rows].astype(np.float32) @ vectors[places[few]].astype(np.float32).T
-            found[:, some[few]] &= exact >= least - _SLACK
+            found[:, likely[few]] &= own @ whole(places[few]).T >= least - _SLACK
         return found
 
     return near

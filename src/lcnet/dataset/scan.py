@@ -6,6 +6,7 @@ cannot be read is remembered with its reason.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from hashlib import file_digest
@@ -36,11 +37,11 @@ class Known(NamedTuple):
     """A picture that is there already, as whoever remembers it says."""
 
     name: str
-    size: int  # bytes
     sha256: bytes
-    pixels: bytes  # hash of the pixels
+    pixels: bytes  # SHA-256 of the pixels
     code: bytes  # difference hash
-    plain: bool  # too few shades for it
+    plain: bool = False  # too few shades for it
+    size: int = 0  # bytes
 
 
 class Scan:
@@ -57,26 +58,31 @@ class Scan:
         """decoding: look at pixels, not at bytes alone. short_side: give pictures so small for a network."""
         self.copies, self.decoding, self.short_side = copies, decoding, short_side
         self.max_pixels, self.workers = max_pixels, workers or usable_cpus()
-        self.known: list[Source] = []  # whose numbers come first
         self.sources: list[Source] = []
+        self.known = 0  # how many of them were there already
         self.problems: list[tuple[str, str]] = []  # name and reason
         self.again = 0  # names of files that had come before
         self._files: set[tuple[int, int]] = set()
 
-    def __getitem__(self, number: int) -> Source:
-        return self.known[number] if number < len(self.known) else self.sources[number - len(self.known)]
+    def __len__(self) -> int:
+        """How many pictures were looked at."""
+        return len(self.sources) - self.known
 
-    def know(self, pictures: Iterable[Known]) -> None:
-        """Take pictures that are there already, before any is looked at: of copies of theirs they are the ones to keep."""
-        for one in pictures:
+    def know(self, known: Iterable[tuple[Any, ...]]) -> None:
+        """Before the first is looked at: what is there already, each a `Known` or its first values.
+
+        These are the ones to keep. For near copies the file of that name is read, if it is there and still the same.
+        """
+        for one in itertools.starmap(Known, known):
+            self.sources.append(Source(one.name, size=one.size))
             self.copies.add_known(one.sha256, one.pixels, one.code, one.plain)
-            self.known.append(Source(one.name, size=one.size))
-        self.copies.thumb_of = self._thumb_of
+        self.known, self.copies.thumb_of = len(self.sources), self._thumb_of
 
     def _thumb_of(self, number: int) -> tuple[bytes, tuple[int, int]] | None:
-        """The thumbnail and the shape of a known picture, None if it cannot be read any more."""
-        _, (look, _) = self._look(self.known[number].name)
-        return None if look.error or not look.pixels else (look.thumb, look.shape)
+        source = self.sources[number].name
+        _, (look, _) = self._look(source)
+        same = look.digest == bytes(self.copies.digests[32 * number : 32 * number + 32])
+        return (look.thumb, look.shape) if same and not look.error else None
 
     def run(self, sources: Iterable[Any]) -> Iterator[Look]:
         """Look at each, in order; yields what was seen, once it is in `copies`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import islice
@@ -28,7 +27,7 @@ def known_pictures(path: Path) -> Iterator[Known]:
                 continue
             seen.add(content.sha256)
             size = stamp[0] if stamp else 0
-            yield Known(os.fspath(name), size, content.sha256, content.pixels, content.hash, content.plain)
+            yield Known(name, content.sha256, content.pixels, content.hash, content.plain, size)
 
 
 def new_only(path: Path, sources: Iterable[Any]) -> Iterator[Any]:
