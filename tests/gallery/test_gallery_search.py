@@ -144,9 +144,9 @@ def test_an_empty_gallery_finds_nothing(tmp_path):
 def test_equal_pictures_come_by_path_and_only_as_many_as_asked_for(tmp_path):
     """A hundred thousand files of one content are one vector."""
     path = made(tmp_path / "g", clustered(3))
+    count = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99999)"
     with lcnet.gallery.open(path) as gallery:
-        first = row(0, None)
-        gallery.store.put([first._replace(key=f"copy{i:06}.jpg", content=None) for i in range(100_000)])
+        gallery.store.connection.execute(f"{count} INSERT INTO picture SELECT printf('copy%06d.jpg', i), 1, 1, 1 FROM n")
         assert len(gallery) == 100_003 and gallery.store.counts()[1] == 3
         assert names(gallery.search(clustered(3)[0], k=3)[0]) == ["copy000000.jpg", "copy000001.jpg", "copy000002.jpg"]
 
