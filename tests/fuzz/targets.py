@@ -112,7 +112,7 @@ def run_gallery(path: Path) -> None:
             for match in gallery.search(np.ones(64), k=5, where=where)[0]:
                 assert -1 <= match.similarity <= 1
         gallery.store.put([gallery_row(99)])
-        assert len(gallery) >= 0 and gallery.facts()
+        assert len(gallery) >= 0 and gallery.facts() and list(gallery.store.pictures())
 
 
 def run_matrix(path: Path) -> None:

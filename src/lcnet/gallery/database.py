@@ -162,6 +162,8 @@ def told(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _explained(path, error) from None
+    except UnicodeDecodeError as error:  # of what SQLite says of a schema, with the damage in it
+        raise damaged(path, error) from None
 
 
 def _explained(path: Path, error: sqlite3.Error) -> GalleryError:

@@ -24,7 +24,7 @@ from ..text import plain, shown
 from .about import About
 from .database import VERSION
 from .matrix import ENDING, Matrix, matrix_of
-from .places import Key, file_of
+from .places import Key, as_text, file_of
 from .store import Store
 
 if TYPE_CHECKING:
@@ -308,7 +308,7 @@ def pattern(text: str, store: Store) -> Any:
     tests = [regex(translate(way)).match for way in ways] if any(c in text for c in "*?[") else []
 
     def means(key: Key) -> bool:
-        name = os.fsdecode(key)
+        name = as_text(key)
         return name in ways or name.startswith(inside) or any(test(name) for test in tests)
 
     return means

@@ -84,8 +84,9 @@ class Matrix:
         found = np.empty(len(rows), np.float32)
         for start in range(0, len(rows), EXACT):
             some = rows[start : start + EXACT]
-            found[start : start + EXACT] = (self.coding.decode(self.vectors[some]) @ unit) * self.lengths[some]
-        return np.clip(found, -1, 1)
+            with np.errstate(over="ignore", invalid="ignore"):  # as a damaged scale may make
+                found[start : start + EXACT] = (self.coding.decode(self.vectors[some]) @ unit) * self.lengths[some]
+        return np.clip(np.nan_to_num(found), -1, 1)
 
 
 def unit_of(query: np.ndarray, dimension: int) -> np.ndarray:

@@ -46,8 +46,13 @@ class Place:
 
     def path(self, key: Key) -> str:
         """The path of a picture, from where the gallery was named."""
-        name = os.fsdecode(key)
+        name = as_text(key)
         return name if os.path.isabs(name) else os.path.join(self.folder, name)  # noqa: PTH117, PTH118
+
+
+def as_text(key: Key) -> str:
+    """A path as Python has it; also of what a damaged gallery has in its place."""
+    return os.fsdecode(key) if isinstance(key, (str, bytes)) else str(key)
 
 
 def stored(path: str) -> Key:

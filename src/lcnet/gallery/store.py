@@ -184,6 +184,8 @@ class Store:
         """Every picture and what is known of it, by path; without its embedding."""
         sql = "SELECT path, size, mtime_ns, sha256, pixels, hash, plain FROM picture JOIN content ON id = content ORDER BY path"
         for key, size, time, sha256, pixels, code, plain in self._rows(sql):
+            if not all(isinstance(value, bytes) for value in (sha256, pixels, code)):
+                raise database.damaged(self.path, "a hash is none")
             yield key, None if size is None else (size, time), Content(sha256, pixels, code, bool(plain))
 
     def vectors(self, of_pictures: bool = False) -> Iterator[tuple[list[int], np.ndarray]]:
