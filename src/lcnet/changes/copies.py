@@ -60,8 +60,8 @@ class Move:
         """Move a copy to a name that is free."""
         copy, kept = _own_file(path), _own_file(keep, reading=True)
         target = _free(self.folder / self._below(copy))
-        with self.journal.kept(kept, keep_digest):
-            self.journal.move(copy, digest, target)
+        self.journal.make_sure(kept, keep_digest)
+        self.journal.move(copy, digest, target)
         return str(target)
 
     def _below(self, copy: Path) -> Path:

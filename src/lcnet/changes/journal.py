@@ -113,27 +113,29 @@ class Journal:
         with writing(path):
             if path.samefile(keep):
                 raise InputError("it is the same file already")
-        with _unchanged(path, digest), self.kept(keep, digest), writing(path):
+        self.make_sure(keep, digest)
+        with _unchanged(path, digest), writing(path):
             _check_like(path.stat(), keep)
             time = str(path.stat().st_mtime_ns)
             temporary = beside(path, self._is_left(path))
             os.link(keep, temporary)
             try:
+                if self.seen != (keep, stamp(temporary)):  # replaced, or written to, between the two
+                    raise ChangedError(f"{plain(keep)} has changed since it was looked at: run again")
                 self._write(Change(LINK, str(path), digest, to=str(keep), time=time).encoded(), safely=True)
                 system.replace(temporary, path)
             finally:
                 with suppress(OSError):
                     temporary.unlink(missing_ok=True)
 
-    @contextmanager
-    def kept(self, keep: Path, digest: str) -> Iterator[None]:
-        """Make sure of what others become names of; read only once, as long as it stays as it is."""
+    def make_sure(self, keep: Path, digest: str) -> None:
+        """Make sure that a file which is kept has this sha256; it is read once, as long as it stays as it is."""
         with writing(keep):
             seen = keep, stamp(keep)
         if seen != self.seen:
+            self.seen = None
             with _unchanged(keep, digest):
                 self.seen = seen
-        yield
 
     def move(self, path: Path, digest: str, target: Path) -> None:
         """Move a file, of which `digest` is still the sha256, to where nothing is; onto another disk by a copy.
