@@ -13,6 +13,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import duplicate_tables
+import gallery_tables
 import serve_tables
 import upright_tables
 
@@ -343,6 +344,12 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "serve": lambda: serve_tables.short(load("serve"), row),
     },
     "docs/serve.md": {"serve": lambda: serve_tables.full(load("serve"), row)},
+    "docs/gallery.md": {
+        "gallery search": lambda: (
+            f"{gallery_tables.search(load('gallery'), row)} {where(load('gallery')['search']['machine'])}."
+        ),
+        "gallery build": lambda: f"{gallery_tables.build(load('gallery'))} {where(load('gallery')['build']['machine'])}.",
+    },
     "docs/duplicates.md": {
         "duplicates": lambda: duplicate_tables.found(load("gallery")["duplicates"], row),
         "duplicates speed": lambda: (

@@ -42,6 +42,7 @@ BELOW = {
     "upright": "results changes",
     "ocr": "upright",
     "evaluate": "dataset results renamed",
+    "gallery": "dataset results",
     "quantize": "evaluate",
     "nn": "hub renamed",
     "train": "nn evaluate stop _native",  # the gradient of a depthwise conv is a kernel too

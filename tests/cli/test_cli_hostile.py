@@ -78,6 +78,15 @@ def runs(world, tmp_path):
     yield 4, ["classify", photos, *fast, "--output", f"{out}.csv", "--resume"]
     yield 1, ["embed", photos, *fast, "--output", f"{out}.npz"]
     yield 1, ["features", photos, *fast, "--output", f"{out}-f.npz", "--stride", 32]
+    yield 1, ["gallery", "build", f"{out}.gallery", photos, *fast]
+    yield 4, ["gallery", "build", f"{out}.gallery", photos, *fast]  # which exists
+    yield 1, ["gallery", "add", f"{out}.gallery", photos]
+    yield 1, ["gallery", "search", f"{out}.gallery", photos, "--html", f"{out}.alike.html"]
+    yield 1, ["gallery", "search", f"{out}.gallery", photos, "--format", "json"]
+    yield 4, ["gallery", "search", model, photos]
+    yield 0, ["gallery", "info", f"{out}.gallery"]
+    yield 4, ["gallery", "remove", f"{out}.gallery", BAD]
+    yield 0, ["gallery", "export", f"{out}.gallery", "--output", f"{out}.npy"]
     yield 1, ["upright", photos, "--model", world / "angles.st", "--threads", 1, "--dry-run"]
     yield (
         1,
@@ -207,6 +216,8 @@ def test_every_line_that_prints_goes_through_one_function():
         "classify.py": 1,
         "printed.py": 6,
         "listing.py": 5,
+        "gallery.py": 2,
+        "gallery_search.py": 2,
         "duplicate_rows.py": 5,
         "models.py": 2,
         "info.py": 1,

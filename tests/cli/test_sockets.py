@@ -31,6 +31,11 @@ ARGUMENTS = {
     "classify": (["{data}/train/cat", *MODEL],),
     "embed": (["{data}/train/cat", *MODEL, "-o", "{out}/e.npz"],),
     "features": (["{data}/train/cat", *MODEL, "-o", "{out}/f.npz"],),
+    "gallery": (
+        ["build", "{out}/p.gallery", "{data}/train/cat", *MODEL, "--overwrite"],
+        ["search", "{out}/p.gallery", "{data}/train/cat", "--threads", "1"],
+        ["info", "{out}/p.gallery"],
+    ),
     "upright": (["{data}/train/cat", "-m", "{out}/angles.safetensors", "--threads", "1", "--dry-run"],),
     "duplicates": (["{data}/train/cat", "--threads", "1"], ["{data}/train/cat", "--near-by", "embedding", *MODEL]),
     "undo": (["{out}/report.jsonl"],),

@@ -11,6 +11,7 @@ import json
 import pickle
 import re
 import struct
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -36,7 +37,12 @@ from lcnet.config import Decision, Labels, ModelConfig, Preprocessing
 from lcnet.convert import convert
 from lcnet.convert.checkpoint import read_checkpoint
 from lcnet.dataset import open_dataset
-from lcnet.errors import ImageError, InputError, ModelFileError
+from lcnet.errors import GalleryError, ImageError, InputError, ModelFileError
+from lcnet.gallery import Gallery
+from lcnet.gallery.about import About
+from lcnet.gallery.coding import Coding
+from lcnet.gallery.matrix import Matrix
+from lcnet.gallery.store import Content, Row, Store
 from lcnet.groups import Group
 from lcnet.image.pixels import decode
 from lcnet.labels.lists import read_label_list
@@ -74,6 +80,46 @@ class Target(NamedTuple):
     allowed: tuple[type[Exception], ...]
     words: tuple[bytes, ...] = ()
     wrap: Callable[[bytes], bytes] = bytes
+
+
+# Galleries
+
+
+def gallery_files(ending: str = "") -> Callable[[], list[bytes]]:
+    """A gallery of 40 made vectors, or what is derived of it."""
+
+    def make() -> list[bytes]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "g"
+            store = Store.create(path, About("m", "0" * 64, "{}", "fp32", 64, "int8"))
+            store.put([gallery_row(i) for i in range(40)])
+            with Gallery(store) as gallery:
+                gallery.refresh()
+            return [path.with_name(f"g{ending}").read_bytes()]
+
+    return make
+
+
+def gallery_row(number: int) -> Row:
+    digest = number.to_bytes(32, "big")
+    vector = np.random.default_rng(number).normal(size=64).astype(np.float32)
+    return Row(f"{number:03}.png", (1, number), digest, Content(digest, digest, digest[:16], False), vector)
+
+
+def run_gallery(path: Path) -> None:
+    with lcnet.gallery.open(path) as gallery:
+        for where in (None, "*1.png"):
+            for match in gallery.search(np.ones(64), k=5, where=where)[0]:
+                assert -1 <= match.similarity <= 1
+        gallery.store.put([gallery_row(99)])
+        assert len(gallery) >= 0 and gallery.facts() and list(gallery.store.pictures())
+
+
+def run_matrix(path: Path) -> None:
+    with suppress(ValueError, KeyError, TypeError):
+        matrix = Matrix(memoryview(path.read_bytes()), Coding("int8", 64))
+        with suppress(InputError):
+            matrix.nearest(np.ones(64, np.float32), 5)
 
 
 # Model files
@@ -625,6 +671,8 @@ TARGETS = (
     Target(
         "transformers", ".json", transformers_configs, transformers_folder, MODEL, (b'"scale"', b'"block_configs"', b"null")
     ),
+    Target("gallery", ".gallery", gallery_files(), run_gallery, (GalleryError,), (b"CREATE", b"SELECT", b"int8", b"picture")),
+    Target("gallery-matrix", ".matrix", gallery_files(".matrix"), run_matrix, (), (b'"count"', b'"state"', b"40")),
     Target("labels", ".txt", lambda: LABELS, read_label_list, (InputError,), (b'"id2label"', b"\t", b",", b"0 ")),
     Target("list", ".txt", lambda: (b"a.png\nb.png\n", b"a.png\0b\n.png\0"), run_list, DATA),
     Target("recipe", ".json", recipes, run_recipe, (InputError,), (b'"epochs"', b'"lr"', b'"randaugment"', b"true")),

@@ -56,8 +56,9 @@ class Found:
 
     @classmethod
     def of(cls, group: Group, scan: Scan) -> Found:
-        """The group whose numbers `scan` gave."""
-        return cls(group.kind, [_copy(i, s, scan) for i, s in zip(group.members, group.similar, strict=True)])
+        """The group whose numbers `scan` gave; of pictures that are known already only the one to keep."""
+        numbers = enumerate(zip(group.members, group.similar, strict=True))
+        return cls(group.kind, [_copy(i, s, scan) for place, (i, s) in numbers if not place or i >= scan.known])
 
     @property
     def spare(self) -> int:
@@ -73,7 +74,8 @@ def _copy(number: int, similarity: float, scan: Scan) -> Copy:
     copies, source = scan.copies, scan.sources[number]
     digest = bytes(copies.digests[32 * number : 32 * number + 32]).hex()
     height, width = copies.shapes[2 * number : 2 * number + 2]
-    return Copy(source.name, source.archive, digest, similarity, width, height, copies.sizes[number])
+    size = source.size if number < scan.known else copies.sizes[number]
+    return Copy(source.name, source.archive, digest, similarity, width, height, size)
 
 
 def embedded(model: Classifier, looks: Iterable[Look], advance: Callable[[], None], few: int) -> np.ndarray:

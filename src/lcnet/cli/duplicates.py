@@ -72,6 +72,12 @@ EMBEDDED = 64  # pictures that go through the network at once
     show_default=True,
     help="What makes near copies candidates: a hash, or besides it a model's embeddings, which find cut-outs too.",
 )
+@click.option(
+    "--against",
+    metavar="GALLERY",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Look at new pictures only, for copies of what this gallery has too; its own are the ones to keep.",
+)
 @click.option("--model", "-m", default=DEFAULT_MODEL, show_default=True, metavar="MODEL", type=ModelName(), help=MODEL_HELP)
 @click.option(
     "--min-similarity",
@@ -129,13 +135,18 @@ def _check(ctx: click.Context, given: dict[str, Any]) -> None:
         ("report", given["action"] == "report", "--report is of changes, and --action report makes none"),
         ("near_by", "near" not in given["kinds"], "--near-by is about near copies, which are not looked for"),
         ("min_similarity", "near" not in given["kinds"], "--min-similarity is about near copies, which are not looked for"),
+        (
+            "against",
+            given["near_by"] == "embedding",
+            "--near-by embedding compares what is looked at, and --against goes by hashes",
+        ),
         ("model", given["near_by"] == "hash", "--model is about --near-by embedding"),
         ("overwrite", given["html"] is None, "--overwrite is about --html"),
         ("csv_safe", given["style"] != "csv", "--csv-safe is about CSV"),
     )
     for name, is_wrong, words in wrong:
         if name in asked and is_wrong:
-            raise Misuse(f"{words}: give both, or neither")
+            raise Misuse(f"{words}: {'choose one' if name == 'against' else 'give both, or neither'}")
     if given["action"] == "move":
         if given["to"] is None:
             raise Misuse("--action move needs a folder: name it by --to")
@@ -183,6 +194,10 @@ class Run:
             given["threads"],
             short_side(self.model) if self.model else 0,
         )
+        if given["against"] is not None:
+            from ..gallery.known import known_pictures
+
+            self.scan.know(known_pictures(given["against"]))
         self.progress = Progress(sys.stderr, self._count, draw=not on_terminal(sys.stdout))
 
     def finish(self, sources: Iterator[Any]) -> None:
@@ -209,7 +224,11 @@ class Run:
         return count(self.given["paths"], self.given["recursive"]) if self.given["files_from"] is None else None
 
     def _look(self, sources: Iterator[Any]) -> np.ndarray | None:
-        """Look at every picture; returns the embeddings, if there is a model."""
+        """Look at every picture, or at those that are new; returns the embeddings, if there is a model."""
+        if self.given["against"] is not None:
+            from ..gallery.known import new_only
+
+            sources = new_only(self.given["against"], sources)
         with closing(self.scan.run(sources)) as looks:  # type: ignore[type-var]
             if self.model is None:
                 for _ in looks:

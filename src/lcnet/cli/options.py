@@ -63,9 +63,19 @@ def engine_options(command: F) -> F:
         show_default=True,
         help="fast: JPEG files far larger than the input are decoded at a fraction of their size.",
     )(command)
-    command = click.option(
-        "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True, help="bf16 where the CPU has it."
-    )(command)
+    return machine_options(precision_option(command))
+
+
+def precision_option(command: F) -> F:
+    """Add --precision."""
+    kinds = click.Choice(["fp32", "bf16"])
+    return click.option("--precision", type=kinds, default="fp32", show_default=True, help="bf16 where the CPU has it.")(
+        command
+    )
+
+
+def machine_options(command: F) -> F:
+    """Add --threads and --isa."""
     command = click.option("--isa", help="Kernels to use; `lcnet info --cpu` lists them.")(command)
     return threads_option(command)
 
@@ -89,7 +99,11 @@ def overwrite_option(command: F) -> F:
 
 def model_options(command: F) -> F:
     """Add --model and the engine's options."""
-    command = engine_options(command)
+    return model_option(engine_options(command))
+
+
+def model_option(command: F) -> F:
+    """Add --model."""
     named: dict[str, Any] = {"metavar": "MODEL", "type": ModelName(), "help": MODEL_HELP}
     return click.option("--model", "-m", default=DEFAULT_MODEL, show_default=True, **named)(command)
 

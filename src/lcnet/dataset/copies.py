@@ -73,12 +73,12 @@ class Copies:
         """Add a picture. size: bytes; last: it comes after others of as many pixels and bytes, as what cannot be kept alone."""
         self._add(look, look.pixels[:16].ljust(16, b"\0"), size, int(last))
 
-    def add_known(self, digest: bytes, pixels: bytes, code: bytes) -> None:
+    def add_known(self, digest: bytes, pixels: bytes, code: bytes, plain: bool = False) -> None:
         """Add a picture that is there already, and so is the one to keep: SHA-256 of bytes and of pixels, difference hash.
 
-        pixels may be empty, where nobody knows.
+        pixels may be empty, where nobody knows. plain: it has too few shades for the hash to say anything.
         """
-        self._add(Look(digest, code=code), pixels[:16].ljust(16, b"\0"), 1, -1)
+        self._add(Look(digest, PLAIN * plain, code), pixels[:16].ljust(16, b"\0"), 1, -1)
 
     def _add(self, look: Look, pixels: bytes, size: int, order: int) -> None:
         self.digests += look.digest

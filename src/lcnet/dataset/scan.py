@@ -6,6 +6,7 @@ cannot be read is remembered with its reason.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from hashlib import file_digest
@@ -29,6 +30,18 @@ class Source(NamedTuple):
 
     name: str
     archive: str | None = None
+    size: int = 0  # bytes of a known one
+
+
+class Known(NamedTuple):
+    """A picture that is there already, as whoever remembers it says."""
+
+    name: str
+    sha256: bytes
+    pixels: bytes  # SHA-256 of the pixels
+    code: bytes  # difference hash
+    plain: bool = False  # too few shades for it
+    size: int = 0  # bytes
 
 
 class Scan:
@@ -55,14 +68,14 @@ class Scan:
         """How many pictures were looked at."""
         return len(self.sources) - self.known
 
-    def know(self, known: Iterable[tuple[str, bytes, bytes, bytes]]) -> None:
-        """Before the first is looked at: what is there already, by name, SHA-256 of bytes and of pixels, and difference hash.
+    def know(self, known: Iterable[tuple[Any, ...]]) -> None:
+        """Before the first is looked at: what is there already, each a `Known` or its first values.
 
         These are the ones to keep. For near copies the file of that name is read, if it is there and still the same.
         """
-        for name, digest, pixels, code in known:
-            self.sources.append(Source(name))
-            self.copies.add_known(digest, pixels, code)
+        for one in itertools.starmap(Known, known):
+            self.sources.append(Source(one.name, size=one.size))
+            self.copies.add_known(one.sha256, one.pixels, one.code, one.plain)
         self.known, self.copies.thumb_of = len(self.sources), self._thumb_of
 
     def _thumb_of(self, number: int) -> tuple[bytes, tuple[int, int]] | None:
