@@ -42,8 +42,9 @@ MODULES = {
     "jpeg": ["turbojpeg"],
     "serve": ["lcnet.serve.server"],
     "ocr": ["rapidocr", "lcnet.ocr"],
+    "sklearn": ["lcnet.sklearn"],
 }
-SKIPPED = {"test", "test-serve"}  # the tests themselves are run with them
+SKIPPED = {"test", "test-serve", "test-sklearn"}  # the tests themselves are run with them
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from importlib import import_module
 
 import pytest
 from test_architecture import MODULES, ROOT, is_type_only
@@ -31,11 +32,13 @@ OPTIONAL = {
     "pypdfium2": "pdf",
     "turbojpeg": "jpeg",
     **dict.fromkeys(SERVER, "serve"),
+    "sklearn": "sklearn",
+    "joblib": "",  # which scikit-learn depends on
     "onnxruntime": "",
     "openvino": "",
     "ncnn": "",
 }
-PACKAGES = {"pillow_heif": "pillow-heif", "python_multipart": "python-multipart"}
+PACKAGES = {"pillow_heif": "pillow-heif", "python_multipart": "python-multipart", "sklearn": "scikit-learn"}
 
 
 def imported(file):
@@ -101,6 +104,11 @@ def server(tmp_path):
     lcnet.serve.app("lcnet_050.cifar10")
 
 
+def estimators(tmp_path):
+    sys.modules.pop("lcnet.sklearn", None)
+    import_module("lcnet.sklearn")
+
+
 def tensor(tmp_path):
     lcnet.data.create_transform(32)
 
@@ -113,6 +121,7 @@ FACES = [
     (parquet, "pyarrow", r"lcnet\[parquet\]"),
     (graph, "onnx", r"lcnet\[export\]"),
     *((server, module, r"lcnet\[serve\]") for module in SERVER),
+    (estimators, "sklearn", r"lcnet\[sklearn\]"),
     (tensor, "torch", r"lcnet\[train\]"),
 ]
 
