@@ -92,7 +92,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _OnPictures):
     """Transforms pictures to embeddings, what a model's classifier reads: float32 [N,1280] as a rule.
 
     X: a list, array or column (of pandas or polars) of paths, bytes, Pillow images or uint8 [H,W,3], or uint8 [N,H,W,3].
-    model: a name or the path of a file; threads: as `lcnet.load` takes it, 1 by default in joblib's workers. `fit` is not needed.
+    model: a name or the path of a file; threads: as of `lcnet.load`, but in joblib's workers by default 1. Needs no fit.
     """
 
     def __sklearn_tags__(self) -> Tags:

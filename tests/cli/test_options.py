@@ -42,6 +42,7 @@ TABLE = {
     "--recursive": Row("-r", None, "Take the folders in folders too."),
     "--format": Row("-f", "table", OWN, ("classify", "embed", "features", "upright", "undo")),
     "--wide": Row(None, None, OWN),
+    "--shard": Row(None, None, OWN),
     "--csv-safe": Row(
         None, None, "In CSV put ' before text that a spreadsheet would take for a formula, and before text that begins with '."
     ),

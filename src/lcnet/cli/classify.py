@@ -9,7 +9,7 @@ import click
 
 from ..text import one_line, plain
 from .bulk import Bulk
-from .options import csv_safe_option, given_output, model_options, output_options, rows_option, search_options
+from .options import csv_safe_option, given_output, model_options, output_options, rows_option, search_options, shard_option
 
 if TYPE_CHECKING:
     from ..runtime import Prediction, Result
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @rows_option("table", "csv", "json", "jsonl")
 @click.option("--wide", is_flag=True, help="CSV with one line an image instead of one a class.")
 @click.option("--timing", is_flag=True, help="Print the milliseconds of an image in the table too.")
+@shard_option
 @output_options(None)
 @csv_safe_option
 @click.pass_context

@@ -7,12 +7,13 @@ from typing import Any
 import click
 
 from .bulk import Bulk
-from .options import csv_safe_option, given_output, model_options, output_options, rows_option, search_options
+from .options import csv_safe_option, given_output, model_options, output_options, rows_option, search_options, shard_option
 
 
 @click.command()
 @search_options
 @model_options
+@shard_option
 @output_options("embeddings.npz")
 @csv_safe_option
 @rows_option("jsonl", "json", "csv")

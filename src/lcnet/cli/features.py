@@ -9,7 +9,7 @@ import click
 from ..arch import reduction_name
 from .bulk import Bulk
 from .codes import Misuse
-from .options import given_output, model_options, output_options, rows_option, search_options
+from .options import given_output, model_options, output_options, rows_option, search_options, shard_option
 
 if TYPE_CHECKING:
     from ..runtime import Classifier
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     help="Which feature maps; may be repeated. Of a network whose strides differ by axis 4x2: 4 down, 2 across."
     "  [default: all]",
 )
+@shard_option
 @output_options("features.npz")
 @rows_option("jsonl", "json")
 @click.pass_context

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 from ..errors import InputError
 from ..text import reason
@@ -21,6 +21,13 @@ MAX_LOOKED = 100_000  # files and folders that are counted only to tell how many
 MAX_PATH = 1 << 16  # bytes of one line of a list
 
 _CHUNK = 1 << 16
+
+
+class Readable(Protocol):
+    """What a list is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read at most so many bytes."""
 
 
 def find(
@@ -81,7 +88,7 @@ def is_archive(source: Any) -> bool:
     return isinstance(source, (str, os.PathLike)) and os.fspath(source).lower().endswith(ARCHIVES)
 
 
-def read_list(file: BinaryIO) -> Iterator[str]:
+def read_list(file: Readable) -> Iterator[str]:
     """Yield the paths of a list as they come, one a line, or separated by NULs if the list's beginning has one.
 
     Blank lines are skipped. Raises `InputError` if what should be a path has more than `MAX_PATH` bytes.
