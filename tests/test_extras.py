@@ -14,6 +14,7 @@ import lcnet.data
 import lcnet.hub
 import lcnet.serve
 from lcnet.errors import LcnetError
+from lcnet.sources import find, remote
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = {name: {re.split(r"[^\w.-]", r)[0] for r in needs} for name, needs in PROJECT["optional-dependencies"].items()}
@@ -33,6 +34,7 @@ OPTIONAL = {
     "turbojpeg": "jpeg",
     **dict.fromkeys(SERVER, "serve"),
     "sklearn": "sklearn",
+    "fsspec": "remote",
     "joblib": "",  # which scikit-learn depends on
     "onnxruntime": "",
     "openvino": "",
@@ -109,6 +111,11 @@ def estimators(tmp_path):
     import_module("lcnet.sklearn")
 
 
+def store(tmp_path):
+    remote._kind.cache_clear()
+    list(find(["memory://bucket/"]))
+
+
 def tensor(tmp_path):
     lcnet.data.create_transform(32)
 
@@ -122,6 +129,7 @@ FACES = [
     (graph, "onnx", r"lcnet\[export\]"),
     *((server, module, r"lcnet\[serve\]") for module in SERVER),
     (estimators, "sklearn", r"lcnet\[sklearn\]"),
+    (store, "fsspec", r"lcnet\[remote\]"),
     (tensor, "torch", r"lcnet\[train\]"),
 ]
 

@@ -17,7 +17,7 @@ from ..sources import count_below, find, find_listed
 from ..sources.found import Found
 from ..sources.passed import Passed, counted
 from ..stop import code
-from ..text import plain, reason
+from ..text import plain
 from .advice import advised
 from .codes import INCOMPLETE, Misuse
 from .options import load_model, say
@@ -254,16 +254,13 @@ def _standard_input() -> bytes:
 
 def listed(name: str) -> Iterator[str]:
     """The paths in the list that --files-from names. Raises `InputError`."""
-    from ..sources import read_list
+    from ..sources import open_list, read_list
 
     if name == "-":
         yield from read_list(sys.stdin.buffer)
         return
-    try:
-        with open(name, "rb") as file:
-            yield from read_list(file)
-    except OSError as error:
-        raise InputError(f"--files-from {name}: {reason(error)}") from None
+    with open_list(name) as file:
+        yield from read_list(file)
 
 
 def _fingerprint(name: str, model: Classifier) -> str:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..sources import find, is_archive, read_list
+from ..sources import find, is_archive, open_list, picture, read_list
 from ..sources.found import problem
 from ..sources.passed import Passed
-from ..text import plain, reason
 
 if TYPE_CHECKING:
     from ..results.part import Listing, Part, Shard
@@ -25,12 +24,9 @@ def surveyed(given: dict[str, Any]) -> Listing:
     if given["files_from"] is None:
         listing = of_names(_found(given, Passed()))
     else:
-        try:
-            with open(given["files_from"], "rb") as file:
-                hashed = Hashed(file)
-                total = sum(1 for _ in read_list(hashed))
-        except OSError as error:
-            raise InputError(f"--files-from {plain(given['files_from'])}: {reason(error)}") from None
+        with open_list(given["files_from"]) as file:
+            hashed = Hashed(file)
+            total = sum(1 for _ in read_list(hashed))
         listing = Listing(total, hashed.digest.hexdigest())
     if not listing.total:
         raise InputError("the list has no pictures: there is nothing to take a shard of")
@@ -42,9 +38,9 @@ def shard_of(given: dict[str, Any], shard: Shard, passed: Passed) -> Iterator[An
     if given["files_from"] is None:
         yield from shard.pick(_found(given, passed))
         return
-    with open(given["files_from"], "rb") as file:
+    with open_list(given["files_from"]) as file:
         for name in shard.pick(read_list(file)):
-            yield problem(name, _NO_PICTURE, name) if is_archive(name) else name
+            yield problem(name, _NO_PICTURE, name) if is_archive(name) else picture(name)
 
 
 def _found(given: dict[str, Any], passed: Passed) -> Any:
