@@ -43,6 +43,7 @@ MODULES = {
     "serve": ["lcnet.serve.server"],
     "ocr": ["rapidocr", "lcnet.ocr"],
     "sklearn": ["lcnet.sklearn"],
+    "ray": ["ray.data", "lcnet.cluster.answers"],
     "remote": ["fsspec.implementations.memory", "lcnet.sources.remote"],
 }
 SKIPPED = {"test", "test-serve", "test-sklearn"}  # the tests themselves are run with them

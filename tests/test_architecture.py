@@ -41,6 +41,7 @@ BELOW = {
     "upright": "results changes",
     "ocr": "upright",
     "sklearn": "runtime",
+    "cluster": "results",
     "evaluate": "dataset results renamed",
     "quantize": "evaluate",
     "nn": "hub renamed",

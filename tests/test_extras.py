@@ -35,6 +35,7 @@ OPTIONAL = {
     **dict.fromkeys(SERVER, "serve"),
     "sklearn": "sklearn",
     "fsspec": "remote",
+    "ray": "ray",
     "joblib": "",  # which scikit-learn depends on
     "onnxruntime": "",
     "openvino": "",
@@ -116,6 +117,12 @@ def store(tmp_path):
     list(find(["memory://bucket/"]))
 
 
+def on_ray(tmp_path):
+    from lcnet.cluster import run
+
+    run([], "lcnet_050.cifar10", tmp_path / "answers")
+
+
 def tensor(tmp_path):
     lcnet.data.create_transform(32)
 
@@ -130,6 +137,7 @@ FACES = [
     *((server, module, r"lcnet\[serve\]") for module in SERVER),
     (estimators, "sklearn", r"lcnet\[sklearn\]"),
     (store, "fsspec", r"lcnet\[remote\]"),
+    (on_ray, "ray", r"lcnet\[ray\]"),
     (tensor, "torch", r"lcnet\[train\]"),
 ]
 

@@ -43,6 +43,8 @@ TABLE = {
     "--format": Row("-f", "table", OWN, ("classify", "embed", "features", "upright", "undo")),
     "--wide": Row(None, None, OWN),
     "--shard": Row(None, None, OWN),
+    "--ray": Row(None, None, OWN),
+    "--ray-address": Row(None, None, OWN),
     "--csv-safe": Row(
         None, None, "In CSV put ' before text that a spreadsheet would take for a formula, and before text that begins with '."
     ),

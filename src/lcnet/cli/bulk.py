@@ -36,10 +36,9 @@ Options = Callable[["Classifier"], dict[str, Any]]
 TOLD = 10  # unreadable pictures that are told one by one when rows name them all
 # Options that change no result, or that the file of results does not depend on: the pictures are compared one by one.
 FREE = frozenset(
-    "images recursive files_from threads output resume update prune overwrite style timing isa model shard".split()
+    "images recursive files_from threads output resume update prune overwrite style timing isa model".split()
+    + "shard ray ray_address".split()
 )
-
-
 KINDS = {"new": "new", "changed": "changed", "failed": "tried again", "same": "as they were"}  # what an update says of them
 
 

@@ -200,7 +200,7 @@ def output_options(default: str | None) -> Callable[[F], F]:
             help="Take what the output file has not: new and changed pictures, and those that could not be read.",
         )(command)
         command = click.option("--resume", is_flag=True, help="Go on with a file whose run was stopped.")(command)
-        path = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
+        path = click.Path(path_type=Path, allow_dash=True)
         return click.option(
             "--output",
             "-o",
