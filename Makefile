@@ -30,7 +30,7 @@ demo-serve:
 REQUESTS ?= 100000
 soak:
 	@$(MAKE) --no-print-directory VENV=.venv-serve .venv-serve/.serve
-	.venv-serve/bin/python tests/serve/soak.py --requests $(REQUESTS)
+	.venv-serve/bin/python tests/serve/soak.py --requests $(REQUESTS) -o results/soak.json
 
 # Tests that would disturb each other first, alone; then all others, a file at a time on each processor.
 test: check
@@ -161,13 +161,14 @@ $(VENV)/.venv:
 
 # The C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, and the one of threads under ThreadSanitizer.
 sanitize: sanitizers = address,undefined
-sanitize: tests = kernels int8 engine int8_engine threads
+sanitize: tests = kernels int8 engine int8_engine threads jpeg
 sanitize-threads: sanitizers = thread
 sanitize-threads: tests = threads
 sanitize sanitize-threads: $(VENV)/.test
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DLCNET_KERNEL_TESTS=ON -DLCNET_SANITIZE=$(sanitizers)
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ --target $(tests:%=%_test)
-	for test in $(tests); do build/$@/$${test}_test || exit 1; done
+	$(BIN)/python tests/native/jpeg_seeds.py build/$@/seeds
+	for test in $(tests); do build/$@/$${test}_test $$(test $$test = jpeg && echo build/$@/seeds/*) || exit 1; done
 
 clean:
 	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache

@@ -3,8 +3,8 @@
     python bench/cluster.py -o results/cluster.json [--pictures N]
 
 Pictures are JPEG files of 320 pixels a side, the model is the bundled one. Each way runs in a process of its own with a fifth
-of the pictures and with all: the difference is the cost of a picture, what is left that of beginning. Needs `ray[data]`, whose
-own processes share the processors with the actors: on two of them two actors are not twice as fast.
+of the pictures and with all: the difference is the cost of a picture; what it takes to begin is Ray's start and a run of fifty.
+Needs `ray[data]`, whose own processes share the processors with the actors: on two of them two actors are not twice as fast.
 """
 
 from __future__ import annotations
@@ -26,25 +26,33 @@ MODEL = "lcnet_050.cifar10"
 WAYS = (("stream", 1), ("stream", 2), ("ray", 1), ("ray", 2))
 
 
-def run(way: str, workers: int, files: list[Path], out: Path) -> float:
-    """Embed all files, into Parquet as a user would; seconds, without imports."""
-    if way == "stream":
-        from lcnet.__main__ import main
-
-        (out / "list").write_text("".join(f"{file}\n" for file in files))
-        sys.argv = ["lcnet", "embed", "-m", MODEL, "--threads", str(workers), "--files-from", str(out / "list")]
-        sys.argv += ["-o", str(out / "one.parquet")]
-        start = time.perf_counter()
-        try:
-            main()
-        except SystemExit as ended:
-            assert not ended.code
-    else:
+def run(way: str, workers: int, files: list[Path], out: Path) -> None:
+    """Embed files into Parquet as a user would; on the Ray that this process has."""
+    if way == "ray":
         from lcnet import cluster
 
-        start = time.perf_counter()
-        cluster.run(files, MODEL, out / "many", "embeddings", actors=workers, block=max(1, len(files) // (8 * workers)))
-    return time.perf_counter() - start
+        block = max(1, len(files) // (8 * workers))
+        cluster.run(files, MODEL, out, "embeddings", actors=workers, block=block)
+        return
+    from lcnet.cli import main
+
+    out.with_suffix(".list").write_text("".join(f"{file}\n" for file in files))
+    options = ["-m", MODEL, "--threads", str(workers), "--files-from", str(out.with_suffix(".list"))]
+    main(["embed", *options, "-o", str(out.with_suffix(".parquet"))], standalone_mode=False)
+
+
+def timed(way: str, workers: int, files: list[Path], out: Path) -> dict[str, float]:
+    """Seconds until Ray is there, of the first run, which is of a few, of a fifth of the files, and of all."""
+    times = [time.perf_counter()]
+    if way == "ray":
+        import ray
+
+        ray.init(address="local", num_cpus=workers + 2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    times.append(time.perf_counter())
+    for name, some in (("first", files[:50]), ("few", files[: len(files) // 5]), ("all", files)):
+        run(way, workers, some, out / name)
+        times.append(time.perf_counter())
+    return {name: times[i + 1] - times[i] for i, name in enumerate(("init", "first", "few", "all"))}
 
 
 def pictures(folder: Path, count: int) -> list[Path]:
@@ -57,15 +65,15 @@ def pictures(folder: Path, count: int) -> list[Path]:
     return files
 
 
-def asked(way: str, workers: int, folder: Path, count: int) -> float:
+def asked(way: str, workers: int, folder: Path) -> dict[str, float]:
     """The seconds of one way, in a process of its own."""
     with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, __file__, "--run", way, str(workers), str(folder), str(count), out]
-        environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, __file__, "--run", way, str(workers), str(folder), out]
+        environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1", "RAY_BACKEND_LOG_LEVEL": "fatal"}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         sys.exit(done.stderr)
-    return float(done.stdout.splitlines()[-1])
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def measure(count: int) -> dict[str, Any]:
@@ -76,27 +84,26 @@ def measure(count: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         files = pictures(Path(folder), count)
         for way, workers in WAYS:
-            few, all_of_them = (asked(way, workers, Path(folder), n) for n in (count // 5, count))
-            each = (all_of_them - few) / (count - count // 5)
-            rows.append(
-                {"way": way, "workers": workers, "seconds": all_of_them, "ms": 1e3 * each, "start": few - each * (count // 5)}
-            )
+            found = asked(way, workers, Path(folder))
+            each = (found["all"] - found["few"]) / (count - count // 5)
+            start = found["init"] + found["first"]
+            seconds = found["init"] + found["all"]
+            rows.append({"way": way, "workers": workers, "seconds": seconds, "ms": 1e3 * each, "start": start, **found})
             print(rows[-1], flush=True)
         size = sum(file.stat().st_size for file in files) // count
-    load = os.getloadavg()[2]
-    return {"machine": machine(), "load": load, "model": MODEL, "pictures": count, "bytes": size, "rows": rows}
+    return {"machine": machine(), "load": os.getloadavg()[2], "model": MODEL, "pictures": count, "bytes": size, "rows": rows}
 
 
 def main() -> None:
     """Measure, or be measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=3000)
+    parser.add_argument("--pictures", type=int, default=5000)
     parser.add_argument("-o", "--output", type=Path)
-    parser.add_argument("--run", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--run", nargs=4, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.run:
-        way, workers, folder, count, out = chosen.run
-        print(run(way, int(workers), sorted(Path(folder).glob("*.jpg"))[: int(count)], Path(out)))
+        way, workers, folder, out = chosen.run
+        print(json.dumps(timed(way, int(workers), sorted(Path(folder).glob("*.jpg")), Path(out))))
         return
     result = measure(chosen.pictures)
     if chosen.output:

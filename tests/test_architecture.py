@@ -33,6 +33,7 @@ BELOW = {
     "convert": "modelfile",
     "hub": "convert",
     "data": "image",
+    "sheet": "image files cpus",
     "runtime": "hub image sources formats cpus _native",
     "dataset": "image sources labels files cpus",
     "results": "runtime files formats",
@@ -43,6 +44,7 @@ BELOW = {
     "sklearn": "runtime",
     "cluster": "results",
     "evaluate": "dataset results renamed",
+    "gallery": "dataset results",
     "quantize": "evaluate",
     "nn": "hub renamed",
     "train": "nn evaluate stop _native",  # the gradient of a depthwise conv is a kernel too

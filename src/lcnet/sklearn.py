@@ -26,7 +26,8 @@ from .text import plain, short
 
 try:
     from joblib.parallel import get_active_backend
-    from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+    from sklearn import clone
+    from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     from sklearn.utils import Tags  # of 1.6
     from sklearn.utils.metaestimators import available_if
     from sklearn.utils.validation import check_is_fitted

@@ -32,7 +32,13 @@ ARGUMENTS = {
     "embed": (["{data}/train/cat", *MODEL, "-o", "{out}/e.npz"],),
     "features": (["{data}/train/cat", *MODEL, "-o", "{out}/f.npz"],),
     "merge": (["{out}/part.csv", "-o", "{out}/all.csv"],),
+    "gallery": (
+        ["build", "{out}/p.gallery", "{data}/train/cat", *MODEL, "--overwrite"],
+        ["search", "{out}/p.gallery", "{data}/train/cat", "--threads", "1"],
+        ["info", "{out}/p.gallery"],
+    ),
     "upright": (["{data}/train/cat", "-m", "{out}/angles.safetensors", "--threads", "1", "--dry-run"],),
+    "duplicates": (["{data}/train/cat", "--threads", "1"], ["{data}/train/cat", "--near-by", "embedding", *MODEL]),
     "undo": (["{out}/report.jsonl"],),
     "train": (["{data}", "--output", "{out}/run", "--workers", "0", "--threads", "1", *TRAIN],),
     "evaluate": (["lcnet_050.cifar10", "{data}"],),

@@ -88,7 +88,7 @@ class Bulk:
             yield name
 
     def _nothing(self) -> str:
-        below = self._below()
+        below = below_text(self.passed)
         where = (
             "in the folders themselves"
             if below
@@ -189,15 +189,10 @@ class Bulk:
 
     def _untaken(self) -> Iterator[str]:
         """What was not taken, a sentence each."""
-        yield from filter(None, [self.passed.text(), self._below()])
+        yield from filter(None, [self.passed.text(), below_text(self.passed)])
         if self.job.several:
             several = counted(self.job.several, "file")
             yield f"{several} with several frames, of which the first was taken: --frames all takes all"
-
-    def _below(self) -> str:
-        below, all_counted = count_below(self.passed.unopened)
-        least = "" if all_counted else "at least "
-        return f"{least}{counted(below, 'picture')} in folders below: --recursive takes them too" if below else ""
 
     def _begun_with(self) -> dict[str, Any]:
         given = self.ctx.params
@@ -232,6 +227,13 @@ class Bulk:
         if failed:
             progress.say(f"{failed} of {done} images could not be read")
             self.ctx.exit(INCOMPLETE)
+
+
+def below_text(passed: Passed) -> str:
+    """What is in folders that were not entered; "" if nothing."""
+    below, all_counted = count_below(passed.unopened)
+    least = "" if all_counted else "at least "
+    return f"{least}{counted(below, 'picture')} in folders below: --recursive takes them too" if below else ""
 
 
 def _with_input(given: dict[str, Any]) -> list[Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -62,9 +64,19 @@ def engine_options(command: F) -> F:
         show_default=True,
         help="fast: JPEG files far larger than the input are decoded at a fraction of their size.",
     )(command)
-    command = click.option(
-        "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True, help="bf16 where the CPU has it."
-    )(command)
+    return machine_options(precision_option(command))
+
+
+def precision_option(command: F) -> F:
+    """Add --precision."""
+    kinds = click.Choice(["fp32", "bf16"])
+    return click.option("--precision", type=kinds, default="fp32", show_default=True, help="bf16 where the CPU has it.")(
+        command
+    )
+
+
+def machine_options(command: F) -> F:
+    """Add --threads and --isa."""
     command = click.option("--isa", help="Kernels to use; `lcnet info --cpu` lists them.")(command)
     return threads_option(command)
 
@@ -88,7 +100,11 @@ def overwrite_option(command: F) -> F:
 
 def model_options(command: F) -> F:
     """Add --model and the engine's options."""
-    command = engine_options(command)
+    return model_option(engine_options(command))
+
+
+def model_option(command: F) -> F:
+    """Add --model."""
     named: dict[str, Any] = {"metavar": "MODEL", "type": ModelName(), "help": MODEL_HELP}
     return click.option("--model", "-m", default=DEFAULT_MODEL, show_default=True, **named)(command)
 
@@ -104,9 +120,9 @@ def list_option(command: F) -> F:
     return click.option("--files-from", metavar="LIST", type=click.Path(allow_dash=True), help=text)(command)
 
 
-def search_options(command: F) -> F:
-    """Add IMAGES, --recursive, --frames, --files-from and --max-member."""
-    command = click.option(
+def member_option(command: F) -> F:
+    """Add --max-member."""
+    return click.option(
         "--max-member",
         default=MAX_MEMBER >> 20,
         show_default=True,
@@ -114,7 +130,11 @@ def search_options(command: F) -> F:
         metavar="MIB",
         help="The largest picture in an archive that is read.",
     )(command)
-    command = list_option(command)
+
+
+def search_options(command: F) -> F:
+    """Add IMAGES, --recursive, --frames, --files-from and --max-member."""
+    command = list_option(member_option(command))
     command = click.option(
         "--frames",
         default="first",
@@ -278,6 +298,32 @@ def csv_safe_option(command: F) -> F:
         is_flag=True,
         help="In CSV put ' before text that a spreadsheet would take for a formula, and before text that begins with '.",
     )(command)
+
+
+def check_apart(path: Path, output: Path, recursive: bool, option: str) -> None:
+    """Refuse a folder for output that lies in one that is read. Raises `Misuse`."""
+    top, target = path.resolve(), output.resolve()
+    if path.is_dir() and (target.is_relative_to(top) if recursive else target == top):
+        raise Misuse(f"{option} {plain(output)} lies in {plain(path)}, which is read: name a folder outside of it")
+
+
+def root_of(path: str) -> Path | None:
+    """The folder that is named, or of a pattern the one before its first star; None of a file."""
+    if os.path.isdir(path):  # noqa: PTH112
+        return Path(path)
+    if os.path.lexists(path):
+        return None
+    parts = Path(path).parts
+    plain_parts = next((parts[:i] for i, part in enumerate(parts) if set(part) & set("*?[")), parts[:-1])
+    return Path(*plain_parts)
+
+
+def free_report(job: str) -> Path:
+    """A name for the report of a job that changes files, with the time, that is not there yet."""
+    name = f"{job}-{datetime.now():%Y%m%d-%H%M%S}"
+    numbers = ("", *(f"-{number}" for number in range(2, 1000)))
+    paths = (Path(f"{name}{number}.jsonl") for number in numbers)
+    return next((path for path in paths if not os.path.lexists(path)), Path(f"{name}.jsonl"))
 
 
 def load_model(given: dict[str, Any]) -> Classifier:

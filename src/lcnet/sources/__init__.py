@@ -7,7 +7,7 @@ what one glob matches, since they are sorted. What cannot be listed becomes a `F
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -210,13 +210,23 @@ def _entries(folder: Path, passed: Passed, also: str) -> tuple[list[str], list[s
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if _leads_to(entry.is_dir):
                 below.append(entry.name)
-            elif _is_taken(entry.name, also) and (entry.is_file() or is_broken(entry)):  # a broken link is told when it is read
+                continue
+            plain = _leads_to(entry.is_file) or is_broken(entry)  # a broken link is told when it is read
+            if plain and _is_taken(entry.name, also):
                 names.append(entry.name)
             else:
-                passed.add(entry.name, special=not (entry.is_file() or is_broken(entry)))
+                passed.add(entry.name, special=not plain)
     return sorted(names), sorted(below)
+
+
+def _leads_to(what: Callable[[], bool]) -> bool:
+    """Whether an entry is, or a link leads to, such a thing; of a link that leads to itself the system says neither."""
+    try:
+        return what()
+    except OSError:
+        return False
 
 
 def _is_taken(name: str, also: str) -> bool:
