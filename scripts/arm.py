@@ -115,8 +115,8 @@ def prepare(python: list[str], clang: bool) -> None:
         run(sys.executable, "-m", "pip", "install", "-q", "--target", SITE, *for_it, *PACKAGES)
     found = run(sys.executable, "-m", "nanobind", "--cmake_dir").strip()
     mine = (f"-Dnanobind_DIR={found}", f"-DPython_EXECUTABLE={sys.executable}")
-    build(BUILD.with_name("arm-python"), clang, ["_native"], *mine)
-    module = next(BUILD.with_name("arm-python").glob("_native*.so"))
+    build(BUILD / "python", clang, ["_native"], *mine)
+    module = next((BUILD / "python").glob("_native*.so"))
     shutil.copytree(ROOT / "src" / "lcnet", SITE / "lcnet", dirs_exist_ok=True, ignore=shutil.ignore_patterns("_native*.so"))
     shutil.copy(module, SITE / "lcnet" / "_native.so")
     described = SITE / "lcnet.dist-info"
