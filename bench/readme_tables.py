@@ -12,6 +12,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import cluster_tables
+import duplicate_tables
+import gallery_tables
 import serve_tables
 import upright_tables
 import web_tables
@@ -221,6 +224,15 @@ def whole_way() -> str:
     return "\n".join([*lines, "", notes, "", "```", *parts, "```"])
 
 
+def on_ray() -> str:
+    """Ray and one machine side by side."""
+    found = load("cluster")
+    lines = cluster_tables.ray(found, row)
+    return (
+        f"{lines}\n\n{where(found['machine'])}, {found['machine']['processors']} processors, load average {found['load']:.0f}."
+    )
+
+
 def callers() -> str:
     """Eight threads that call one model at once."""
     r = load("callers")
@@ -324,6 +336,41 @@ def ocr() -> str:
     return "\n".join([*lines, "", notes])
 
 
+def arm_instructions() -> str:
+    """Millions of instructions an image under emulation, ours and ncnn's, and what remains of ncnn's."""
+    result = load("arm")
+    lines = [row("network", "fp32", "ncnn, fp32", "ratio", "int8, dot products", "int8, without"), row(*["---"] * 6)]
+    for network in dict.fromkeys(r["network"] for r in result["instructions"]):
+        found = {(r["kind"], r["isa"]): r["millions"] for r in result["instructions"] if r["network"] == network}
+        ours, peer = found["fp32", "neon"], found["fp32", "-"]
+        both = found["int8", "neon_dot"], found["int8", "neon"]
+        lines.append(row(f"`{network}`", f"**{ours:.1f}**", f"{peer:.1f}", f"{ours / peer:.2f}", *(f"{n:.1f}" for n in both)))
+    return "\n".join([*lines, "", f"Millions of instructions an image of 224x224, {result['compiler']}, {result['date']}."])
+
+
+def arm_loops() -> str:
+    """What the inner loops reach in llvm-mca's models, of the multiply-adds or dot products that can begin in a cycle."""
+    result = load("arm")
+    cpus = list(dict.fromkeys(r["cpu"] for r in result["loops"]))
+    lines = [row("loop", *cpus), row("---", *["---"] * len(cpus))]
+    for name in dict.fromkeys(r["loop"] for r in result["loops"]):
+        rows = {r["cpu"]: r for r in result["loops"] if r["loop"] == name}
+        lines.append(row(name, *(f"{rows[cpu]['a_cycle']:.2f} a cycle, {rows[cpu]['of_peak']:.0%}" for cpu in cpus)))
+    return "\n".join(lines)
+
+
+def decoded() -> str:
+    """A line a picture: milliseconds of each decoder, and how many times as long as ours."""
+    r = load("decode")
+    peers = [name for name in r["versions"] if name != "libjpeg-turbo"]
+    lines = [row("JPEG", "kB", "lcnet", *(f"{name} {r['versions'][name]}" for name in peers)), row(*["---"] * (3 + len(peers)))]
+    for p in r["pictures"]:
+        ms, name = p["milliseconds"], p["picture"] if p["files"] == 1 else f"{p['files']} {p['picture']}"
+        times = (f"{ms[peer]:.2f} ({p['times_ours'][peer]:.2f}x)" for peer in peers)
+        lines.append(row(name, round(p["bytes"] / 1000), f"**{ms['lcnet']:.2f}**", *times))
+    return "\n".join([*lines, "", f"Milliseconds of one processor, medians. {where(r['machine'])}."])
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "engines short": engines_short,
@@ -331,7 +378,20 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "serve": lambda: serve_tables.short(load("serve"), row),
     },
     "docs/serve.md": {"serve": lambda: serve_tables.full(load("serve"), row)},
-    "docs/pixels.md": {"hosts": hosts, "browser pixels": lambda: web_tables.pixels(load("web"), row)},
+    "docs/scale.md": {"ray": on_ray, "paper": lambda: cluster_tables.paper(load, row)},
+    "docs/gallery.md": {
+        "gallery search": lambda: (
+            f"{gallery_tables.search(load('gallery'), row)} {where(load('gallery')['search']['machine'])}."
+        ),
+        "gallery build": lambda: f"{gallery_tables.build(load('gallery'))} {where(load('gallery')['build']['machine'])}.",
+    },
+    "docs/duplicates.md": {
+        "duplicates": lambda: duplicate_tables.found(load("gallery")["duplicates"], row),
+        "duplicates speed": lambda: (
+            f"{duplicate_tables.speed(load('gallery')['duplicates'])} {where(load('gallery')['duplicates']['machine'])}."
+        ),
+    },
+    "docs/pixels.md": {"hosts": hosts, "decode": decoded, "browser pixels": lambda: web_tables.pixels(load("web"), row)},
     "docs/browser.md": {"browser": lambda: web_tables.speed(load("web"), row)},
     "docs/ocr.md": {"ocr": ocr},
     "docs/int8.md": {"int8": int8},
@@ -351,6 +411,8 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "sizes": sizes,
         "whole way": whole_way,
         "callers": callers,
+        "arm instructions": arm_instructions,
+        "arm loops": arm_loops,
     },
 }
 

@@ -219,6 +219,9 @@ def fold(
     folded: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu")],
     bias: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu")],
 ) -> None: ...
+def decode_jpeg(
+    data: bytes, out: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None), order="C", device="cpu")], isa: str
+) -> bool: ...
 def arrow_pixels(
     array: object, height: int, width: int
 ) -> Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None), writable=False)]: ...

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jpeg_seeds import write_seeds
 from weights import pictures
 
 import lcnet
@@ -90,8 +91,25 @@ def test_arm_gives_the_golden_bits(cpu):
     assert ("neon_dot: the golden bits" in done.stdout) == (cpu == "max")
 
 
+def test_every_isa_decodes_jpeg_files_alike(programs, tmp_path):
+    done = subprocess.run([programs / "jpeg_test", "--count", "100", *write_seeds(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(re.search(r"(\d+) of 1200 files", done.stdout)[1]) > 12  # some of the damaged ones too
+
+
+def test_the_jpeg_decoder_asks_nothing_of_a_system():
+    """So that it can be built for WebAssembly: no allocation, no exception, no thread, nothing of the library but memory.
+
+    Headers of kernels aside, which have the same rule.
+    """
+    for path in (ROOT / "native" / "jpeg").iterdir():
+        text = path.read_text()
+        assert set(re.findall("#include <(.+)>", text)) <= {"stddef.h", "stdint.h", "string.h"}, path
+        assert not re.search(r"\b(new|delete|throw|try|malloc|std::\w+)\b", re.sub("//.*", "", text)), path
+
+
 # Who may include whom: each from itself and those after it.
-ROOMS = ("bind", "dwgrad", "engine", "dispatch", "system", "wasm", "inference", "resize", "kernels", "fail")
+ROOMS = ("bind", "dwgrad", "engine", "dispatch", "system", "wasm", "inference", "jpeg", "resize", "kernels", "fail")
 
 
 def room(path):
@@ -117,7 +135,7 @@ def test_only_one_file_asks_which_system_this_is():
         assert path.name == "system.cpp" or not found, f"{path} has {found}"
 
 
-INFERENCE = ("inference", "resize", "kernels")  # the folders of lcnet_inference
+INFERENCE = ("inference", "jpeg", "resize", "kernels")  # the folders of lcnet_inference
 
 
 def test_the_code_of_one_image_throws_nothing_and_knows_no_thread():

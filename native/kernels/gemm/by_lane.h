@@ -52,9 +52,12 @@ LCNET_INLINE void add_four(const float* a, PlaneRows rows, const float* w, Vec (
 template <size_t R, size_t V, class Rows>
 LCNET_INLINE size_t gemm_by_lane(const float* a, Rows rows, const float* w, size_t depth, Vec (&acc)[R][V]) {
   static_assert(!Vec::kByLane || Vec::L == 4);
-  size_t k = 0;
-  for (; k + 4 <= depth; k += 4) add_four(one_pointer(a + Rows::at(rows, 0, k)), rows, w + k * V * 4, acc);
-  return k;
+  const float* const end = w + depth / 4 * V * 16;
+  for (; w < end; w += V * 16) {
+    add_four(a, rows, w, acc);
+    a = one_pointer(a + Rows::at(rows, 0, 4));
+  }
+  return depth / 4 * 4;
 }
 
 template <int Lane, size_t P, size_t V>
