@@ -17,5 +17,5 @@ for (const [name, external] of [['index.js', []], ['worker.js', ['./index.js']]]
 }
 for (const kind of ['simd', 'relaxed'])
   for (const which of ['', '.int8']) await cp(`${modules}/wasm-${kind}/lcnet${which}.wasm`, `${dist}/lcnet.${kind}${which}.wasm`);
-for (const name of ['package.json', 'index.d.ts', 'README.md', 'bin/lcnet-web.js', '../LICENSE', '../THIRD_PARTY_NOTICES.md'])
+for (const name of ['package.json', 'index.d.ts', 'README.md', 'bin/lcnet-web.js', 'bin/decode.js', '../LICENSE', '../THIRD_PARTY_NOTICES.md'])
   await cp(source(name), `${dist}/${name.replace('../', '')}`);

@@ -6,6 +6,7 @@
 
 #include "../fail.h"
 #include "../inference/int8/runner.h"
+#include "../jpeg/decode.h"
 #include "../kernels/tables.h"
 #include "described.h"
 #include "memory.h"
@@ -56,6 +57,7 @@ class ModelOf final : public Model {
 std::unique_ptr<Model> model;
 std::optional<Pictures> pictures;
 std::string name;
+jpeg::Header header;
 
 }  // namespace
 
@@ -105,6 +107,19 @@ LCNET_EXPORT(lcnet_run)(const float* x, size_t height, size_t width, float* logi
 }
 
 LCNET_EXPORT(lcnet_name)()->const char* { return name.c_str(); }
+
+// The width of a JPEG file's pixels, 0 if it is none that we decode (jpeg/decode.h); then the height, the channels (1 or 3), and the
+// pixels themselves, false if the file turns out to be damaged or odd.
+LCNET_EXPORT(lcnet_jpeg_width)(const uint8_t* data, size_t size)->size_t {
+  header = {};
+  return jpeg::read_header(data, size, header) ? header.width : 0;
+}
+LCNET_EXPORT(lcnet_jpeg_height)()->size_t { return header.height; }
+LCNET_EXPORT(lcnet_jpeg_channels)()->size_t { return header.components; }
+LCNET_EXPORT(lcnet_jpeg_pixels)(const uint8_t* data, size_t size, uint8_t* pixels)->int {
+  Buffer<uint8_t> workspace(jpeg::workspace_bytes(header, size));
+  return jpeg::decode(jpeg_kernels__scalar, header, data, size, workspace.data(), pixels, header.components);
+}
 
 // False if a picture is so narrow that it would have no pixels, or far too many, when it is scaled.
 LCNET_EXPORT(lcnet_prepare)(uint8_t* pixels, size_t height, size_t width, size_t step, float* out)->int {

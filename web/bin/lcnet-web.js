@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 // classify PICTURE... -m MODEL.safetensors: the answers of a model file, one line a picture, or as JSON.
-import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { LcnetError, load } from '../index.js';
+import { pixelsOf } from './decode.js';
 
 const USAGE = `Usage: lcnet-web classify PICTURE... -m MODEL.safetensors [-k CLASSES] [-f text|json]
 
-Print the most probable classes of pictures: of PPM and PGM files, whose pixels are plain.
-Other formats have to be decoded first: \`lcnet classify\` of the Python package reads them all,
+Print the most probable classes of pictures: of JPEG files, whose pixels are Pillow's to the bit,
+and of PPM and PGM files. Others have to be decoded first: \`lcnet classify\` of the Python package reads them all,
 and in a page the browser does. Relaxed SIMD, which is faster, needs Node 22, or Node 20 with
 NODE_OPTIONS=--experimental-wasm-relaxed-simd.
 `;
@@ -29,25 +29,14 @@ function given() {
   }
 }
 
-// A PPM or PGM file of bytes, as Netpbm's manual has it: P5 is grey, P6 red, green and blue.
-function pixelsOf(bytes, name) {
-  const [header, kind, width, height, most] = /^P([56])\s(?:#[^\n]*\n|\s)*(\d{1,9})\s(?:#[^\n]*\n|\s)*(\d{1,9})\s(?:#[^\n]*\n|\s)*(\d{1,5})\s/.exec(bytes.toString('latin1', 0, 4096)) ?? [];
-  if (!header) throw new LcnetError('not_a_picture', `${name}: it is no PPM or PGM file of bytes, which are all that is read here: decode it first`);
-  const data = new Uint8Array(bytes.subarray(header.length)), size = width * height * (kind === '6' ? 3 : 1);
-  if (most !== '255' || data.length < size) throw new LcnetError('damaged', `${name}: it is cut short, or its values are not from 0 to 255`);
-  return { data: data.subarray(0, size), width: Number(width), height: Number(height) };
-}
-
 const printable = (text) => text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
 
 async function classified(model, name, top) {
-  const bytes = await readFile(name).catch((error) => {
-    throw new LcnetError('not_found', `${name}: it cannot be read: ${error.code}`);
-  });
+  const pixels = await pixelsOf(name, model.info.preprocessing);
   try {
-    return (await model.classify(pixelsOf(bytes, name), { topK: top }))[0];
+    return (await model.classify(pixels, { topK: top }))[0];
   } catch (error) {
-    throw error.message.startsWith(name) ? error : new LcnetError(error.code, `${name}: ${error.message}`);
+    throw new LcnetError(error.code, `${name}: ${error.message}`);
   }
 }
 

@@ -1,7 +1,7 @@
 // The program for Node: its lines, its JSON, and what it says of what it cannot read.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -22,12 +22,25 @@ test('a line and an object a picture', async () => {
   assert.equal(text.status, 0);
 });
 
+test('JPEG files, in colour and grey, turned as they say, have the answers of Python', () => {
+  const names = cases.files.map(({ file }) => join(CASES, file)), found = run('classify', ...names, '-m', join(CASES, 'bundled.safetensors'), '-f', 'json');
+  assert.equal(found.stderr, '');
+  found.stdout.trim().split('\n').map(JSON.parse).forEach(({ top }, i) =>
+    top.forEach(({ label, probability }, j) => {
+      const expected = cases.files[i].result.top[j];
+      assert.equal(label, expected.label, cases.files[i].file);
+      assert.ok(Math.abs(probability - expected.probability) <= 3e-5 * expected.probability, `${cases.files[i].file}: ${probability}, ${expected.probability}`);
+    }));
+});
+
 test('what is wrong is said in a line', () => {
   writeFileSync(join(folder, 'short.ppm'), 'P6\n100 100\n255\nabc');
   writeFileSync(join(folder, 'text.ppm'), 'hello');
+  writeFileSync(join(folder, 'short.jpg'), readFileSync(join(CASES, 'turned1.jpg')).subarray(0, 900));
   for (const [given, words, status] of [
     [['classify', join(folder, 'none.ppm'), '-m', model], /none.ppm: it cannot be read: ENOENT/, 1],
     [['classify', join(folder, 'short.ppm'), '-m', model], /cut short/, 1],
+    [['classify', join(folder, 'short.jpg'), '-m', model], /short.jpg: it is/, 1],
     [['classify', join(folder, 'text.ppm'), '-m', model], /decode it first/, 1],
     [['classify', ppm, '-m', ppm], /the model file/, 1],
     [['classify', ppm, '-m', model, '-k', '0'], /topK/, 1],

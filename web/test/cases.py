@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -157,6 +158,19 @@ def crops(folder: Path) -> list[dict]:
     return out
 
 
+def files(folder: Path) -> list[dict]:
+    """JPEG files of every orientation, in colour and grey, and what Python answers: by the bundled model."""
+    out, model = [], lcnet.load(folder / "bundled.safetensors", 1)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        image = Image.fromarray(pixels(47, 61, 3, orientation))
+        path = folder / f"turned{orientation}.jpg"
+        (image.convert("L") if orientation == 3 else image).save(path, exif=exif, subsampling=orientation % 3)
+        out.append({"file": path.name, "result": model.classify(path)[0].to_dict()})
+    return out
+
+
 def main() -> None:
     """Write all of it."""
     folder = Path(sys.argv[1])
@@ -169,7 +183,7 @@ def main() -> None:
         else:
             modelfile.write(path, model)
         found[name] = expected(folder, name, path)
-    (folder / "cases.json").write_text(json.dumps({"models": found, "crops": crops(folder)}))
+    (folder / "cases.json").write_text(json.dumps({"models": found, "crops": crops(folder), "files": files(folder)}))
 
 
 if __name__ == "__main__":
