@@ -85,7 +85,7 @@ test-%:
 	.venv-$*/bin/python -m pytest tests/$*
 	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-$*.txt
 
-# The npm package into web/dist/: modules by Debian's Clang (cmake/wasm.cmake), JavaScript by esbuild. Nothing is installed here.
+# The npm package into web/dist/: modules by Debian's Clang (cmake/wasm.cmake), JavaScript by esbuild and terser. Nothing is installed here.
 WEB_TOOLS := build/web-tools
 WEB_RELAXED := $(if $(shell node -e 'process.exit(Number(parseInt(process.versions.node) < 22))' 2>/dev/null && echo new),,--experimental-wasm-relaxed-simd)
 web:
@@ -100,9 +100,10 @@ test-web: $(WEB_TOOLS)/node_modules web $(VENV)/.test
 	node $(WEB_RELAXED) --test web/test/
 	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-web.txt
 
-# Beside onnxruntime-web, into results/web.json.
+# Beside onnxruntime-web, into results/web.json; PHOTOS=FOLDER: the browser's decoder on these JPEG files too.
+PHOTOS ?=
 bench-web: $(WEB_TOOLS)/node_modules web $(VENV)/.test
-	$(BIN)/python web/bench/models.py build/web-bench
+	$(BIN)/python web/bench/models.py build/web-bench $(PHOTOS)
 	node $(WEB_RELAXED) web/bench/bench.mjs build/web-bench -o results/web.json
 
 $(WEB_TOOLS)/node_modules: web/tools/package.json

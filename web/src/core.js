@@ -66,7 +66,7 @@ class Core {
     try {
       for (const size of sizes) {
         places.push(size < 2 ** 32 - 2 ** 16 ? this.call('alloc', size) >>> 0 : 0);
-        if (!places.at(-1)) tooLarge(`a picture or model has ${size} bytes, for which there is no room`);
+        if (!places.at(-1)) tooLarge(`there is no room for ${size} bytes`);
       }
       return work(...places);
     } finally {

@@ -24,8 +24,8 @@ export async function bytesOf(source, { onProgress, signal } = {}) {
   if (!isPath && !(address instanceof URL)) argument(`${shown(source)} is no address, Blob or buffer`);
   if (isPath || (inNode && address.protocol === 'file:')) return new Uint8Array(await (await node('fs/promises')).readFile(address).catch(lost));
   const response = await fetch(address, { signal }).catch(lost);
-  if (!response.ok) lost({ message: `the answer is ${response.status}` });
-  return read(response, onProgress).catch(lost);
+  if (!response.ok) lost({ message: response.status });
+  return (onProgress ? read(response, onProgress) : response.arrayBuffer().then((data) => new Uint8Array(data))).catch(lost);
 }
 
 async function read({ headers, body }, onProgress) {
@@ -35,7 +35,7 @@ async function read({ headers, body }, onProgress) {
     const { done, value } = await reader.read();
     if (done) return new Uint8Array(await new Blob(parts).arrayBuffer());
     parts.push(value);
-    onProgress?.((loaded += value.length), total);
+    onProgress((loaded += value.length), total);
   }
 }
 
