@@ -42,6 +42,7 @@ BELOW = {
     "ocr": "upright",
     "evaluate": "dataset results renamed",
     "quantize": "evaluate",
+    "probe": "evaluate",
     "nn": "hub renamed",
     "train": "nn evaluate stop _native",  # the gradient of a depthwise conv is a kernel too
     "bench": "runtime export nn",
