@@ -11,6 +11,7 @@ from test_architecture import MODULES, ROOT, is_type_only
 import lcnet
 import lcnet.data
 import lcnet.hub
+import lcnet.probe
 import lcnet.serve
 from lcnet.errors import LcnetError
 
@@ -30,12 +31,14 @@ OPTIONAL = {
     "pillow_heif": "heif",
     "pypdfium2": "pdf",
     "turbojpeg": "jpeg",
+    "sklearn": "probe",
+    "scipy": "probe",
     **dict.fromkeys(SERVER, "serve"),
     "onnxruntime": "",
     "openvino": "",
     "ncnn": "",
 }
-PACKAGES = {"pillow_heif": "pillow-heif", "python_multipart": "python-multipart"}
+PACKAGES = {"sklearn": "scikit-learn", "pillow_heif": "pillow-heif", "python_multipart": "python-multipart"}
 
 
 def imported(file):
@@ -97,6 +100,10 @@ def graph(tmp_path):
     export_onnx(read(lcnet.hub.locate("lcnet_050.cifar10").path), tmp_path / "a.onnx")
 
 
+def probe(tmp_path):
+    lcnet.probe.fit(tmp_path)
+
+
 def server(tmp_path):
     lcnet.serve.app("lcnet_050.cifar10")
 
@@ -111,6 +118,8 @@ FACES = [
     (report, "matplotlib", r"lcnet\[bench\]"),
     (pdf, "pypdfium2", r"lcnet\[pdf\]"),
     (parquet, "pyarrow", r"lcnet\[parquet\]"),
+    (probe, "sklearn", r"lcnet\[probe\]"),
+    (probe, "scipy", r"lcnet\[probe\]"),
     (graph, "onnx", r"lcnet\[export\]"),
     *((server, module, r"lcnet\[serve\]") for module in SERVER),
     (tensor, "torch", r"lcnet\[train\]"),

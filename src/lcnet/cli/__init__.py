@@ -21,6 +21,7 @@ COMMANDS = (
     "features",
     "upright",
     "undo",
+    "probe",
     "train",
     "evaluate",
     "check-data",

@@ -4,38 +4,27 @@
     print(made.report["measured"]["top1"])
 
 Needs scikit-learn (extra `probe`) and no torch. Which features the classifier reads, and how strongly it is held back, is
-chosen by ridge regression; accuracy is measured on pictures that neither choice nor classifier has seen. docs/probe.md says how.
+chosen by ridge regression; accuracy is measured on pictures that neither choice nor classifier has seen. docs/probe.md has all.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..files import check_target
-from ..modelfile import ModelFile
 from ..sources.formats import MAX_PIXELS
 from .features import Advance, Engine
+from .record import Probe
 
 __all__ = ["Probe", "add_class", "fit"]
 
 USER_CACHE = "user"  # the user's cache folder
 CLASS_WEIGHTS = ("balanced", "none")
-FEW = 20  # pictures a class up to which crops are learned from too, unless it is said
-CROPS = 3
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What came of it: the model, as it was written or is to be, and what was chosen and measured, as plain values."""
-
-    model: ModelFile
-    report: dict[str, Any]
 
 
 def fit(

@@ -1,4 +1,4 @@
-"""One class more for a probe whose pictures are gone: a row of the classifier, fitted against what statistics say of the others.
+"""One class more for a probe whose pictures are gone: a row of the classifier, fitted against what is kept of the others.
 
 The other rows stay as they are, so that the others are told apart as before. The new row is binary logistic regression of
 "this class" against the log of the sum of the others' exponentials, on the new pictures and on features drawn from normal
@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..evaluate.metrics import share
 from ..modelfile import ModelFile
 from ..text import plain, shown
-from . import Probe, statistics
+from . import statistics
 from .choice import Scale
 from .features import Advance, Engine, Extractor
 from .folds import folds_of
@@ -28,6 +28,7 @@ from .gathered import Gathered
 from .linear import Linear, inverse_strength
 from .measure import estimate_json
 from .pictures import LEAST, labels_of
+from .record import Probe
 from .statistics import Statistics
 from .trunk import check_base
 from .work import crops_for, write

@@ -193,8 +193,8 @@ class _Crop(Sample):
         super().__init__(pictures, index)
         self.max_pixels, self.preprocessing, self.key, self.hash = max_pixels, preprocessing, key, bytes(_HASH)
 
-    def open(self) -> np.ndarray:
-        """Return the pixels, uint8 [H,W,C]."""
+    def open(self) -> Any:
+        """Return the part's pixels, uint8 [H,W,C]."""
         pixels = decode(super().open(), self.preprocessing, self.max_pixels)
         area, down, right = (int.from_bytes(self.key[i : i + 4], "little") / 2**32 for i in (0, 4, 8))
         side = (_SMALLEST + (1 - _SMALLEST) * area) ** 0.5

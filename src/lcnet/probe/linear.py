@@ -36,8 +36,9 @@ def require() -> None:
     """Raise `MissingExtraError` where scikit-learn is not installed."""
     from importlib.util import find_spec
 
-    if find_spec("sklearn") is None:
-        raise MissingExtraError("a probe is fitted by scikit-learn, which is not installed: pip install 'lcnet[probe]'")
+    for module, package in (("sklearn", "scikit-learn"), ("scipy", "scipy")):
+        if find_spec(module) is None:
+            raise MissingExtraError(f"a probe is fitted by {package}, which is not installed: pip install 'lcnet[probe]'")
 
 
 def inverse_strength(strength: float, pictures: float) -> float:

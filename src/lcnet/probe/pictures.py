@@ -76,9 +76,8 @@ def check(targets: np.ndarray, groups: np.ndarray, classes: tuple[str, ...]) -> 
             f"{LEAST} different pictures of each class are needed, to learn from one while the other is measured: {listed}"
             f"{more}, copies counted once; add pictures, or leave the class out"
         )
-    always = [name for name, all_ in zip(classes, (targets > 0).all(0), strict=True) if all_] if targets.ndim == 2 else []
-    if always:
-        raise InputError(f"every picture has the label {always[0]!r}: add pictures without it, or leave it out")
+    if targets.ndim == 2 and (always := np.flatnonzero(targets.all(axis=0))).size:
+        raise InputError(f"every picture has the label {classes[always[0]]!r}: add pictures without it, or leave it out")
 
 
 def _distinct(targets: np.ndarray, groups: np.ndarray, classes: int) -> list[int]:

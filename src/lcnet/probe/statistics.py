@@ -1,4 +1,4 @@
-"""What a probe keeps of its pictures so that a class can be added without them: the means of classes, and the scatter about them.
+"""What a probe keeps of its pictures so that a class can be added without them: means of classes, and the scatter about them.
 
 A .npz beside the model file, `NAME.statistics.npz`, with the sha256 of the file that it belongs to. No picture can be had from
 it. The model needs it for nothing else.

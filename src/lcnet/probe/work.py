@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,17 +23,20 @@ from ..evaluate.trained import sketch_of as sketch_of_base
 from ..modelfile import ModelFile
 from ..sources.passed import Passed
 from ..text import plain, shown
-from . import CROPS, FEW, Probe, Say, made, statistics
+from . import made, statistics
 from .advice import advice
 from .choice import Choice
 from .features import Advance, Engine, Extractor
 from .linear import Linear
 from .measure import Point, Way, answers_of, curve, estimate_json, numbers, unseen
 from .pictures import Learned, check, fingerprint, labels_of, opened, sketch_of
+from .record import Probe
 from .statistics import Statistics
 from .trunk import check_base
 
 SHOWN = 8  # candidates that the file lists
+FEW = 20  # pictures that most classes have, up to which crops are learned from too, unless it is said
+CROPS = 3
 
 
 class Base(NamedTuple):
@@ -73,7 +77,7 @@ class Job:
     views: int | None
     balanced: bool
     skip_unreadable: bool
-    say: Say
+    say: Callable[[str], None]
     advance: Advance
 
     def run(
