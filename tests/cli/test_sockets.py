@@ -33,6 +33,7 @@ ARGUMENTS = {
     "features": (["{data}/train/cat", *MODEL, "-o", "{out}/f.npz"],),
     "upright": (["{data}/train/cat", "-m", "{out}/angles.safetensors", "--threads", "1", "--dry-run"],),
     "undo": (["{out}/report.jsonl"],),
+    "probe": (["{data}/train", *MODEL, "-o", "{out}/p.safetensors", "--no-cache", "--quick", "--views", "0"],),
     "train": (["{data}", "--output", "{out}/run", "--workers", "0", "--threads", "1", *TRAIN],),
     "evaluate": (["lcnet_050.cifar10", "{data}"],),
     "check-data": (["{data}"],),

@@ -1,7 +1,7 @@
 """Which features a classifier is to read, and how strongly it is to be held back: by what ridge regression gets wrong unseen.
 
-The candidates are every run of neighbouring stages, and the embeddings. All stages together are taken unless another set's
-error is lower beyond chance: twice the standard error of the difference, picture by picture. Of few pictures chance has much to
+The candidates are every run of neighbouring stages, and the embeddings. All stages together are taken unless the best set's
+error is lower beyond chance: by twice the standard error of the difference, picture by picture. Of few pictures chance has much to
 say, and together the stages are seldom much worse than the best of them.
 """
 
@@ -17,6 +17,7 @@ from .ridge import left_out
 from .trunk import Columns, Stages
 
 MOST = 1024  # pictures that choose the features: eigendecompositions of more would take longer than they tell
+A_CLASS, CEILING = 3, 3072  # of many classes so many of each, but no more than that in all
 MOST_STRENGTH = 16384  # pictures that choose the strength of those that were taken
 BEYOND = 2.0  # standard errors
 _FLOOR = 0.01  # of the mean deviation of a set of features: below it a feature is noise, and is not scaled up to the others
@@ -79,12 +80,13 @@ def candidates(columns: Columns) -> list[Stages]:
 def choose(x: np.ndarray, targets: np.ndarray, weights: np.ndarray, groups: np.ndarray, columns: Columns) -> Choice:
     """Choose for features [N,D] and targets, int64 [N] or uint8 [N,K]; of copies the first alone counts."""
     _, first = np.unique(groups, return_index=True)
+    classes = targets.shape[1] if targets.ndim == 2 else int(targets.max()) + 1
 
     def tried(rows: np.ndarray, read: Stages) -> Candidate:
         part = x[np.ix_(rows, columns.of(read))].astype(np.float64)
         return _candidate(part, targets[rows], weights[rows], read)
 
-    some = _sample(first, targets, MOST)
+    some = _sample(first, targets, max(MOST, min(A_CLASS * classes, CEILING)))
     choice = _taken(sorted((tried(some, read) for read in candidates(columns)), key=lambda c: c.error))
     if len(first) == len(some):
         return choice
@@ -130,14 +132,13 @@ def _right(said: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 def _taken(found: list[Candidate]) -> Choice:
     together = max((c for c in found if c.read != (EMBEDDINGS,)), key=lambda c: len(c.read))
-    better = [c for c in found if c is not together and _surely_better(c, together)]
-    taken = better[0] if better else together
-    why = (
-        f"its error is lower than that of all stages together by more than {BEYOND:g} standard errors"
-        if better
-        else f"no other set's error is lower by more than {BEYOND:g} standard errors"
-    )
-    return Choice(tuple(found), taken, why)
+    best = found[0]
+    if best is together:
+        return Choice(tuple(found), together, "no set's error is lower")
+    if _surely_better(best, together):
+        beyond = f"its error is lower than that of all stages together by more than {BEYOND:g} standard errors"
+        return Choice(tuple(found), best, beyond)
+    return Choice(tuple(found), together, f"the lowest error is no lower by more than {BEYOND:g} standard errors")
 
 
 def _surely_better(one: Candidate, other: Candidate) -> bool:
