@@ -28,6 +28,8 @@ pytest.importorskip("sklearn", reason="scikit-learn (extra: probe) is not instal
 
 pytestmark = pytest.mark.slow
 
+pytestmark = pytest.mark.slow
+
 # What takes long runs in the room of its own: `make test-probe`.
 ROOM = pytest.mark.skipif(os.environ.get("LCNET_ROOM") != "probe", reason="takes long: make test-probe runs it")
 
@@ -146,20 +148,36 @@ def test_a_class_is_added_without_the_others_pictures(place, tmp_path):
     assert made.report["others_after"] <= made.report["others_before"] and len(made.report["recall"]) == 3
     found = evaluate(lcnet.load(tmp_path / "n.safetensors", threads=1), open_dataset(folder / "data").test)
     assert found.summary["top1"].value > 0.6
-    lcnet.probe.add_class(
-        tmp_path / "n.safetensors", "more", tmp_path / "third", tmp_path / "o.safetensors", cache=None
-    )  # and again
-    shutil.copyfile(tmp_path / "n.safetensors", tmp_path / "alone.safetensors")
-    with pytest.raises(InputError, match="alone.statistics.npz is not there"):
-        lcnet.probe.add_class(tmp_path / "alone.safetensors", "x", tmp_path / "third", cache=None)
-    shutil.copyfile(tmp_path / "m.statistics.npz", tmp_path / "alone.statistics.npz")
-    with pytest.raises(InputError, match="belongs to another file"):
-        lcnet.probe.add_class(tmp_path / "alone.safetensors", "x", tmp_path / "third", cache=None)
-    (tmp_path / "alone.statistics.npz").write_bytes(b"PK\x03\x04 damaged")
-    with pytest.raises(InputError, match="cannot be read"):
-        lcnet.probe.add_class(tmp_path / "alone.safetensors", "x", tmp_path / "third", cache=None)
+
+
+@ROOM
+def test_what_no_class_can_be_added_to_is_refused(place, tmp_path):
+    folder, _ = place
+    write(tmp_path / "third", 3, CLASSES[2:])
+    model = tmp_path / "n.safetensors"
+    lcnet.probe.fit(folder / "data" / "train", folder / "base.safetensors", model, intervals=False, views=0, cache=None)
+
+    def add(model, name):
+        lcnet.probe.add_class(
+            tmp_path / model, name, tmp_path / "third", tmp_path / "o.safetensors", overwrite=True, cache=None
+        )
+
+    add("n.safetensors", "more")
     with pytest.raises(InputError, match="has the class 'dots' already"):
-        lcnet.probe.add_class(tmp_path / "n.safetensors", "dots", tmp_path / "third", cache=None)
+        add("n.safetensors", "dots")
+    shutil.copyfile(model, tmp_path / "alone.safetensors")
+    with pytest.raises(InputError, match=r"alone\.statistics\.npz is not there"):
+        add("alone.safetensors", "x")
+    data = (tmp_path / "n.statistics.npz").read_bytes()
+    (tmp_path / "alone.statistics.npz").write_bytes(data)
+    add("alone.safetensors", "x")  # the same file by another name
+    for damaged in (b"PK\x03\x04 damaged", data[: len(data) // 2], b""):
+        (tmp_path / "alone.statistics.npz").write_bytes(damaged)
+        with pytest.raises(InputError, match="cannot be read"):
+            add("alone.safetensors", "x")
+    shutil.copyfile(tmp_path / "o.statistics.npz", tmp_path / "alone.statistics.npz")
+    with pytest.raises(InputError, match="belongs to another file"):
+        add("alone.safetensors", "x")
 
 
 def several(folder, count=30):
@@ -213,7 +231,7 @@ def test_what_cannot_be_learned_from_is_refused(place, tmp_path):
     write(tmp_path / "few", 3, CLASSES[:1])
     write(tmp_path / "few", 1, CLASSES[1:2])
     shutil.copyfile(tmp_path / "few" / "lines" / "0.png", tmp_path / "few" / "lines" / "copy.png")
-    with pytest.raises(InputError, match="2 different pictures of each class are needed.* 'lines' has 1, copies counted once"):
+    with pytest.raises(InputError, match=r"2 different pictures of each class are needed.* 'lines' has 1, copies counted once"):
         lcnet.probe.fit(tmp_path / "few", model, cache=None)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError):
@@ -332,6 +350,7 @@ def test_every_kind_of_network_is_a_base(arch, tmp_path):
         assert cut.config.arch.classifier_input == read_ and len(cut.config.arch.stages) <= len(arch.stages)
 
 
+@ROOM
 @ROOM
 def test_a_quantised_base_is_refused(tmp_path):
     from quantized_models import quantized_model

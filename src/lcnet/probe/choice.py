@@ -16,7 +16,7 @@ from ..arch import EMBEDDINGS
 from .ridge import left_out
 from .trunk import Columns, Stages
 
-MOST = 1024  # pictures that choose the features: eigendecompositions of more would take longer than they tell
+MOST = 640  # pictures that choose the features: eigendecompositions of more would take longer than they tell
 A_CLASS, CEILING = 3, 3072  # of many classes so many of each, but no more than that in all
 MOST_STRENGTH = 16384  # pictures that choose the strength of those that were taken
 BEYOND = 2.0  # standard errors
