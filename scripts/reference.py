@@ -19,7 +19,7 @@ from lcnet.cli.codes import MEANINGS
 
 DOCS = Path(__file__).parents[1] / "docs"
 # The modules that the documentation imports from, beside what `lcnet` itself has.
-MODULES = tuple("arch config data dataset errors evaluate groups image modelfile nn ocr serve train zoo".split())
+MODULES = tuple("arch config data dataset errors evaluate groups image modelfile nn ocr probe serve train zoo".split())
 WRITTEN = "written by `python scripts/reference.py`; a test compares.\n"
 
 

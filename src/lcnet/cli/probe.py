@@ -159,12 +159,13 @@ def _curve(report: dict[str, Any]) -> str:
 
 def _added(made: Probe) -> str:
     report = made.report
-    lost = 100 * (report["others_before"] - report["others_after"])
+    before, lost = 100 * report["others_before"], 100 * (report["others_before"] - report["others_after"])
+    known = f"left out in turn, {_percent(report['recall'])} are known"
     return "\n".join(
         [
-            f"{one_line(report['added'])}: {report['pictures']} pictures; left out in turn, {_percent(report['recall'])} are known",
-            f"the other classes: {100 * report['others_before']:.1f}% right before, {lost:.1f} points of which go to the new class "
-            "(an estimate from the statistics, without their pictures)",
+            f"{one_line(report['added'])}: {report['pictures']} pictures; {known}",
+            f"the other classes: {before:.1f}% right before, of which {lost:.1f} points go to the new class (an estimate from "
+            "the statistics, without their pictures)",
             f"{one_line(report['file'])}: {made.model.config.arch.num_classes} classes",
         ]
     )
