@@ -44,7 +44,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from digits import write_digits
 
 BUNDLED = "lcnet_050.cifar10"
-SIZES, DRAWS, TUNED = (5, 20, 100), 6, 2  # pictures a class; draws; those that are fine-tuned too
+SIZES, TUNED = (5, 20, 100), 2  # pictures a class; draws that are fine-tuned too
 EPOCHS = 20
 Row = dict[str, Any]
 
@@ -160,10 +160,10 @@ def speed(pictures: Dataset, folder: Path) -> Row:
     return {"pictures": 1000, "to_model": to_model, "with_intervals": whole, "cached": again, "parts": made.report["seconds"]}
 
 
-def unseen(base: str, parts: Any, folder: Path) -> Iterator[Row]:
+def unseen(base: str, parts: Any, folder: Path, draws: int) -> Iterator[Row]:
     """Rows of one draw each."""
     for a_class in SIZES:
-        for draw in range(DRAWS):
+        for draw in range(draws):
             place = drawn(parts.train, a_class, draw, folder / f"{a_class}-{draw}")
             seconds, right, report = probed(base, place, parts.test)
             hand_seconds, hand = by_hand(base, place, parts.test)
@@ -174,10 +174,10 @@ def unseen(base: str, parts: Any, folder: Path) -> Iterator[Row]:
             yield row
 
 
-def crops(base: str, parts: Any, folder: Path, name: str) -> Iterator[Row]:
+def crops(base: str, parts: Any, folder: Path, name: str, draws: int) -> Iterator[Row]:
     """With few pictures: none and three of each."""
     for a_class in SIZES[:2]:
-        for draw in range(DRAWS):
+        for draw in range(draws):
             place = drawn(parts.train, a_class, draw, folder / f"{name}-crops-{a_class}-{draw}")
             without, with_ = (probed(base, place, parts.test, views=n)[1] for n in (0, 3))
             yield {"data": name, "a_class": a_class, "draw": draw, "without": without, "with": with_}
@@ -226,7 +226,7 @@ def crop_summary(rows: list[Row]) -> list[Row]:
     ]
 
 
-def measure(data: Path, base: Path | None, keep: Path | None, folder: Path) -> Row:
+def measure(data: Path, base: Path | None, keep: Path | None, draws: int, folder: Path) -> Row:
     """All parts."""
     base_pictures, rest = lay_out(data, folder)
     found: Row = {"machine": machine()}
@@ -240,8 +240,8 @@ def measure(data: Path, base: Path | None, keep: Path | None, folder: Path) -> R
     for name, work in (
         ("digits", lambda: digits(folder)),
         ("speed", lambda: speed(parts.train, folder)),
-        ("unseen", lambda: summary(list(unseen(str(base), parts, folder)))),
-        ("crops", lambda: crop_summary(_crops(str(base), parts, folder))),
+        ("unseen", lambda: summary(list(unseen(str(base), parts, folder, draws)))),
+        ("crops", lambda: crop_summary(_crops(str(base), parts, folder, draws))),
         ("added", lambda: _added(str(base), parts, folder)),
     ):
         found[name] = work()
@@ -249,8 +249,11 @@ def measure(data: Path, base: Path | None, keep: Path | None, folder: Path) -> R
     return found
 
 
-def _crops(base: str, parts: Any, folder: Path) -> list[Row]:
-    return [*crops(base, parts, folder, "cifar10"), *crops(BUNDLED, open_dataset(folder / "digits"), folder, "digits")]
+def _crops(base: str, parts: Any, folder: Path, draws: int) -> list[Row]:
+    return [
+        *crops(base, parts, folder, "cifar10", draws),
+        *crops(BUNDLED, open_dataset(folder / "digits"), folder, "digits", draws),
+    ]
 
 
 def _added(base: str, parts: Any, folder: Path) -> list[Row]:
@@ -271,10 +274,11 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="cifar10-subset.zip")
     parser.add_argument("--base", type=Path, help="a network of the other classes that was trained before")
     parser.add_argument("--keep-base", type=Path, help="keep the one that is trained")
+    parser.add_argument("--draws", type=int, default=6, help="of pictures to learn from, two at least")
     parser.add_argument("-o", "--output", type=Path, help="where the numbers go")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(given.data, given.base, given.keep_base, Path(folder))
+        found = measure(given.data, given.base, given.keep_base, given.draws, Path(folder))
     if given.output:
         given.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 

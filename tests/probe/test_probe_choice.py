@@ -5,7 +5,7 @@ import pytest
 
 from lcnet.arch import EMBEDDINGS
 from lcnet.probe.choice import Scale, candidates, choose
-from lcnet.probe.folds import FOLDS, drawn, folds_of
+from lcnet.probe.folds import FOLDS, apart, drawn, folds_of
 from lcnet.probe.measure import Way
 from lcnet.probe.ridge import STRENGTHS, left_out
 from lcnet.probe.trunk import Columns
@@ -119,3 +119,15 @@ def test_few_pictures_are_drawn_by_class_and_in_whole_groups():
     rows = drawn(targets, groups, 6, seed=1)
     assert np.bincount(targets[rows]).tolist() == [6, 6, 6]
     assert all((np.isin(np.flatnonzero(groups == g), rows)).all() for g in groups[rows])
+
+
+def test_what_a_camera_sees_that_never_moves_is_no_copy():
+    targets, copies = np.repeat([0, 1], 30), np.arange(60)
+    copies[1] = 0  # equal bytes
+    pairs = np.where(copies < 10, copies // 2, copies)
+    assert apart(targets, copies, pairs)[0].tolist() == pairs.tolist() and apart(targets, copies, pairs)[1] == 0
+    scene = np.zeros(60, np.int64)  # all nearly alike, of both classes
+    groups, alike = apart(targets, copies, scene)
+    assert alike == 60 and len(np.unique(groups)) == 59 and groups[0] == groups[1]
+    burst = np.array([0, 0, 0, 1])
+    assert apart(np.array([0, 0, 0, 0]), np.arange(4), burst)[1] == 0

@@ -43,8 +43,8 @@ def fit(
     decode: str = "exact",
     max_pixels: int = MAX_PIXELS,
     cache: str | os.PathLike[str] | None = USER_CACHE,
-    say: Say = lambda text: None,
-    advance: Advance = lambda: None,
+    say: Say | None = None,
+    advance: Advance | None = None,
     **reading: Any,
 ) -> Probe:
     """Make a classifier of labelled pictures, and write it to `output` if that is named.
@@ -67,7 +67,9 @@ def fit(
     if views is not None and (type(views) is not int or not 0 <= views <= 32):
         raise InputError(f"views is {views!r}, expected a whole number from 0 to 32")
     engine = Engine(threads, isa, precision, decode, max_pixels, _cache_folder(cache))
-    job = work.Job(engine, intervals, views, class_weights == "balanced", skip_unreadable, say, advance)
+    job = work.Job(
+        engine, intervals, views, class_weights == "balanced", skip_unreadable, say or _unsaid, advance or _uncounted
+    )
     return job.run(data, model, None if output is None else Path(output), reading)
 
 
@@ -83,7 +85,7 @@ def add_class(
     threads: int | None = None,
     max_pixels: int = MAX_PIXELS,
     cache: str | os.PathLike[str] | None = USER_CACHE,
-    advance: Advance = lambda: None,
+    advance: Advance | None = None,
 ) -> Probe:
     """Give a probe's model one class more, learned from a folder of its pictures, without those of the other classes.
 
@@ -97,8 +99,23 @@ def add_class(
         check_target(output, overwrite, model if os.path.exists(model) else None)  # noqa: PTH110
     engine = Engine(threads, max_pixels=max_pixels, cache=_cache_folder(cache))
     return extend.extended(
-        Path(model), name, pictures, None if output is None else Path(output), engine, views, skip_unreadable, advance
+        Path(model),
+        name,
+        pictures,
+        None if output is None else Path(output),
+        engine,
+        views,
+        skip_unreadable,
+        advance or _uncounted,
     )
+
+
+def _unsaid(text: str) -> None:
+    """Say nothing."""
+
+
+def _uncounted() -> None:
+    """Count nothing."""
 
 
 def _cache_folder(cache: str | os.PathLike[str] | None) -> Path | None:

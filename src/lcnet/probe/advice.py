@@ -11,11 +11,17 @@ ENOUGH = 0.98  # of which little is left to gain
 MANY = 50  # pictures a class from which fine-tuning gained more than it cost in the measurements of docs/probe.md
 
 
-def advice(points: Sequence[Point], multi_label: bool, known: int = 0) -> list[str]:
-    """Some sentences. points: the learning curve, of growing size; known: pictures that the base was trained on."""
+def advice(points: Sequence[Point], multi_label: bool, known: int = 0, alike: int = 0) -> list[str]:
+    """Some sentences. points: the learning curve, of growing size; known: pictures that the base was trained on;
+    alike: pictures that look nearly alike.
+    """
     told = []
     if known:
         told.append(f"{known} of the pictures at least are ones that the base was trained on: the accuracy of others is lower")
+    if alike:
+        told.append(
+            f"{alike} of the pictures look nearly alike: they count as different, and if they are copies accuracy is lower"
+        )
     if not points:
         return told
     last, measure = points[-1], "mAP" if multi_label else "accuracy"

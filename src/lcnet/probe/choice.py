@@ -1,8 +1,8 @@
 """Which features a classifier is to read, and how strongly it is to be held back: by what ridge regression gets wrong unseen.
 
 The candidates are every run of neighbouring stages, and the embeddings. All stages together are taken unless the best set has
-an error that is lower beyond chance: by twice the standard error of the difference, picture by picture. Of few pictures chance has much to
-say, and together the stages are seldom much worse than the best of them.
+an error that is lower beyond chance: by twice the standard error of the difference, picture by picture. Of few pictures chance
+has much to say, and together the stages are seldom much worse than the best of them.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from ..text import plain, shown
 from . import statistics
 from .choice import Scale
 from .features import Advance, Engine, Extractor
-from .folds import folds_of
+from .folds import apart, folds_of
 from .gathered import Gathered
 from .linear import Linear, inverse_strength
 from .measure import estimate_json
@@ -56,14 +56,15 @@ def extended(
     _check_fits(kept, linear, found.path)
     pictures, extractor = Gathered(folder), Extractor(model, engine)
     table = extractor.table(pictures, skip_unreadable, advance)
-    if len(np.unique(table.groups)) < LEAST:
+    if len(np.unique(table.copies)) < LEAST:
         raise InputError(f"{plain(folder)}: {LEAST} different pictures of a class are needed: add pictures")
+    groups, _ = apart(pictures.targets[table.rows], table.copies, table.groups)
     columns = extractor.columns.of(model.config.arch.classifier_input)
     x = table.values[:, columns].astype(np.float64)
     count = crops_for(np.zeros(len(x), np.int64), views)
     crops = extractor.crops(pictures, table, count, advance)[:, :, columns] if count else np.empty((0, *x.shape))
     row = _row(linear, kept, np.concatenate([x, *crops]), len(x))
-    costs = _costs(linear, row, kept, x, crops, table.groups)
+    costs = _costs(linear, row, kept, x, crops, groups)
     result = _with_row(model, row, name, {"pictures": len(x), **costs})
     if output is not None:
         write(output, result, kept.with_class(x))

@@ -44,7 +44,8 @@ class Table:
 
     values: np.ndarray  # float32 [N,D]
     digests: np.ndarray  # uint8 [N,32]: sha256 of the bytes
-    groups: np.ndarray  # int64 [N]: the same of copies and near-copies of one picture
+    copies: np.ndarray  # int64 [N]: the same of pictures of equal bytes
+    groups: np.ndarray  # int64 [N]: the same of those, and of near-copies
     rows: np.ndarray  # int64 [N]: which of the pictures
     skipped: tuple[Skipped, ...] = ()
 
@@ -97,7 +98,7 @@ class Extractor:
             raise ImageError(f"none of the {len(values)} pictures can be read: {skipped[0].reason}")
         kept = np.frombuffer(b"".join(digests[i] for i in rows), np.uint8).reshape(-1, DIGEST)
         stored = [values[i] for i in rows]
-        return Table(self._features(stored), kept, _groups(stored, kept), np.array(rows, np.int64), skipped)
+        return Table(self._features(stored), kept, *_groups(stored, kept), np.array(rows, np.int64), skipped)
 
     def crops(self, pictures: LabeledPictures, table: Table, count: int, advance: Advance = lambda: None) -> np.ndarray:
         """The features of so many crops of each picture of a table, float32 [count,N,D]; the same every time."""
@@ -203,12 +204,13 @@ class _Crop(Sample):
         return np.ascontiguousarray(pixels[top : top + height, left : left + width])
 
 
-def _groups(stored: Sequence[Any], digests: np.ndarray) -> np.ndarray:
-    """Copies by their bytes, near-copies by the hash of those that have one: the same number in each group."""
+def _groups(stored: Sequence[Any], digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Copies by their bytes, and near-copies too, by the hash of those that have one: the same number in each group."""
     whole = np.ascontiguousarray(digests).view(f"V{DIGEST}").reshape(-1)
     _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
     hashes = np.frombuffer(b"".join(stored[i][:_HASH] for i in first), np.uint8).reshape(-1, _HASH)
     near, hashed = np.arange(len(first)), np.flatnonzero(hashes[:, 0] == 0)
     if len(hashed):
         near[hashed] = hashed[near_groups(np.ascontiguousarray(hashes[hashed, 1:]))]
-    return near[inverse.reshape(-1)]
+    inverse = inverse.reshape(-1)
+    return inverse, near[inverse]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 FOLDS = 5
+BURST = 3  # pictures that may be of one moment, however few there are of their class
 
 
 def folds_of(targets: np.ndarray, groups: np.ndarray, count: int = FOLDS, seed: int = 0) -> np.ndarray:
@@ -24,6 +25,21 @@ def folds_of(targets: np.ndarray, groups: np.ndarray, count: int = FOLDS, seed: 
         place[g] = fewest
         have[stratum, fewest] += sizes[g]
     return place[group.reshape(-1)]
+
+
+def apart(targets: np.ndarray, copies: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, int]:
+    """Groups of near-copies, int64 [N], but of large ones only equal bytes; and how many pictures those have.
+
+    Where more than a fifth of a class looks nearly alike, as what a camera that never moves sees, that is no copying: the
+    classes differ by less. Of several labels a picture a twentieth of all.
+    """
+    ids, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    group = group.reshape(-1)
+    of_class = np.full(len(targets), len(targets) / 4) if targets.ndim == 2 else np.bincount(targets)[targets]
+    bound = np.full(len(ids), np.inf)
+    np.minimum.at(bound, group, of_class / 5)
+    large = (sizes > np.maximum(bound, BURST))[group]
+    return np.where(large, copies + groups.max() + 1, groups), int(large.sum())
 
 
 def _rarest(targets: np.ndarray) -> np.ndarray:

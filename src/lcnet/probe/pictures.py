@@ -37,6 +37,7 @@ class Learned:
     targets: np.ndarray  # int64 [N], or uint8 [N,K]
     labels: Labels
     crops: np.ndarray  # float32 [V,N,D]: of each picture so many more, to learn from only
+    alike: int = 0  # pictures that look nearly alike and yet count as different
 
     @property
     def multi_label(self) -> bool:

@@ -27,6 +27,7 @@ from . import made, statistics
 from .advice import advice
 from .choice import Choice
 from .features import Advance, Engine, Extractor
+from .folds import apart
 from .linear import Linear
 from .measure import Point, Way, answers_of, curve, estimate_json, numbers, unseen
 from .pictures import Learned, check, fingerprint, labels_of, opened, sketch_of
@@ -108,7 +109,7 @@ class Job:
         if output is not None:
             write(output, result, None if learned.multi_label else _statistics(learned, fitted.linear, choice, way))
         skipped = [s._asdict() for s in learned.table.skipped]
-        advised = advice(measured.points, learned.multi_label, _known(base, learned))
+        advised = advice(measured.points, learned.multi_label, _known(base, learned), learned.alike)
         extra = {"test": tested, "advice": advised, "skipped": skipped, "seconds": clock.seconds}
         return Probe(result, {"file": None if output is None else shown(output), **facts, **extra})
 
@@ -117,12 +118,14 @@ class Job:
         self.say("the features of the pictures")
         table = extractor.table(pictures, self.skip_unreadable, self.advance)
         targets = np.asarray(pictures.targets)[table.rows]
+        groups, alike = apart(targets, table.copies, table.groups)
+        table = replace(table, groups=groups)
         check(targets, table.groups, pictures.classes)
         count = crops_for(targets, self.views)
         crops = (
             extractor.crops(pictures, table, count, self.advance) if count else np.empty((0, *table.values.shape), np.float32)
         )
-        return Learned(table, targets, labels, crops)
+        return Learned(table, targets, labels, crops, alike)
 
     def _measured(self, way: Way, learned: Learned, pictures: LabeledPictures, config: ModelConfig, choice: Choice) -> Measured:
         """Without intervals, folds for the temperature alone, which do not choose anew."""
