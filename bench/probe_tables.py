@@ -20,10 +20,11 @@ def digits(result: dict[str, Any]) -> str:
     """What becomes of the digits, in a sentence."""
     r = result["digits"]
     right, low, high = map(percent, r["test"]["top1"])
+    hand = percent(r["by_hand"])
     sizes = f"a file of {r['bytes'] / 1e6:.1f} MB in place of {r['base_bytes'] / 1e6:.1f}"
     return (
         f"Measured on the digits: {right} of the {r['test']['pictures']} test pictures ({low} to {high}) in "
-        f"{r['seconds']:.0f} s with intervals and curve, `LogisticRegression` on the 1280 embeddings {percent(r['by_hand'])}; {sizes}."
+        f"{r['seconds']:.0f} s with intervals and curve, `LogisticRegression` on the 1280 embeddings {hand}; {sizes}."
     )
 
 

@@ -17,12 +17,13 @@ from lcnet.cli import main
 from lcnet.config import Decision, Labels, ModelConfig, Preprocessing
 from lcnet.dataset import open_dataset
 from lcnet.errors import ImageError, InputError
-from lcnet.evaluate import evaluate
+from lcnet.evaluate import Estimate, evaluate
 from lcnet.modelfile import ModelFile, read, to_bytes
 from lcnet.probe.choice import candidates
 from lcnet.probe.features import Engine, Extractor
 from lcnet.probe.linear import PER_STRENGTH, Linear
 from lcnet.probe.made import model_of
+from lcnet.probe.measure import estimate_json
 
 pytest.importorskip("sklearn", reason="scikit-learn (extra: probe) is not installed")
 
@@ -102,6 +103,7 @@ def test_the_model_says_what_it_is_and_where_from(place):
 
 def test_its_numbers_are_those_of_the_engine_that_serves_it(place):
     folder, made = place
+    assert estimate_json(Estimate(0.5)) == [0.5, None, None]  # what is not known is no NaN, which JSON has not
     found = evaluate(lcnet.load(folder / "model.safetensors", threads=1), open_dataset(folder / "data").test)
     assert made.report["test"]["top1"] == [round(v, 4) for v in found.summary["top1"]]
     assert found.summary["top1"].value > 0.6  # of three classes, by chance a third

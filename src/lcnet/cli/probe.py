@@ -74,6 +74,8 @@ def probe(ctx: click.Context, data: str | None, output: Path, style: str, **give
     finally:
         progress.clear()
     say(json_text(made.report) if style == "json" else _added(made) if added else table(made))
+    if made.report.get("passed"):
+        say(f"lcnet: {made.report['passed']}", err=True)
     for skipped in made.report["skipped"]:
         say(f"lcnet: left out {plain(skipped['name'])}: {one_line(skipped['reason'])}", err=True)
     if made.report["skipped"]:
@@ -145,9 +147,9 @@ def _measures(where: str, found: dict[str, Any], pictures: int) -> str:
     return f"{where} ({pictures}): {told}"
 
 
-def _percent(value: list[float]) -> str:
-    middle, low, high = (100 * v for v in value)
-    return f"{middle:.2f}% ({low:.2f} to {high:.2f})" if low == low else f"{middle:.2f}%"
+def _percent(value: list[float | None]) -> str:
+    middle, low, high = ("?" if v is None else f"{100 * v:.2f}" for v in value)
+    return f"{middle}%" if value[1] is None else f"{middle}% ({low} to {high})"
 
 
 def _curve(report: dict[str, Any]) -> str:

@@ -12,8 +12,9 @@ MANY = 50  # pictures a class from which fine-tuning gained more than it cost in
 
 
 def advice(points: Sequence[Point], multi_label: bool, known: int = 0, alike: int = 0) -> list[str]:
-    """Some sentences. points: the learning curve, of growing size; known: pictures that the base was trained on;
-    alike: pictures that look nearly alike.
+    """Some sentences.
+
+    points: the learning curve, of growing size. known: pictures that the base was trained on. alike: that look nearly alike.
     """
     told = []
     if known:

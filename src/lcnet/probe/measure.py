@@ -128,5 +128,5 @@ def _main(found: Evaluation) -> Estimate:
 
 
 def estimate_json(value: Estimate) -> Any:
-    """Plain values: the value, and its 95% interval."""
-    return [round(float(v), 4) for v in value]
+    """Plain values: the value, and its 95% interval; None for what cannot be measured."""
+    return [None if np.isnan(v) else round(float(v), 4) for v in value]

@@ -87,8 +87,6 @@ class Job:
         """Do it all."""
         clock, passed = Clock(), Passed()
         pictures = opened(data, passed, **reading)
-        if passed.text():
-            self.say(passed.text())
         base = located(model)
         extractor = Extractor(base.model, self.engine)
         learned = self._learned(extractor, pictures.learned)
@@ -110,7 +108,7 @@ class Job:
             write(output, result, None if learned.multi_label else _statistics(learned, fitted.linear, choice, way))
         skipped = [s._asdict() for s in learned.table.skipped]
         advised = advice(measured.points, learned.multi_label, _known(base, learned), learned.alike)
-        extra = {"test": tested, "advice": advised, "skipped": skipped, "seconds": clock.seconds}
+        extra = {"test": tested, "advice": advised, "passed": passed.text(), "skipped": skipped, "seconds": clock.seconds}
         return Probe(result, {"file": None if output is None else shown(output), **facts, **extra})
 
     def _learned(self, extractor: Extractor, pictures: LabeledPictures) -> Learned:
