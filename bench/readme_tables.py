@@ -12,6 +12,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import cluster_tables
+import duplicate_tables
+import gallery_tables
 import probe_tables
 import serve_tables
 import upright_tables
@@ -221,6 +224,15 @@ def whole_way() -> str:
     return "\n".join([*lines, "", notes, "", "```", *parts, "```"])
 
 
+def on_ray() -> str:
+    """Ray and one machine side by side."""
+    found = load("cluster")
+    lines = cluster_tables.ray(found, row)
+    return (
+        f"{lines}\n\n{where(found['machine'])}, {found['machine']['processors']} processors, load average {found['load']:.0f}."
+    )
+
+
 def callers() -> str:
     """Eight threads that call one model at once."""
     r = load("callers")
@@ -324,6 +336,18 @@ def ocr() -> str:
     return "\n".join([*lines, "", notes])
 
 
+def decoded() -> str:
+    """A line a picture: milliseconds of each decoder, and how many times as long as ours."""
+    r = load("decode")
+    peers = [name for name in r["versions"] if name != "libjpeg-turbo"]
+    lines = [row("JPEG", "kB", "lcnet", *(f"{name} {r['versions'][name]}" for name in peers)), row(*["---"] * (3 + len(peers)))]
+    for p in r["pictures"]:
+        ms, name = p["milliseconds"], p["picture"] if p["files"] == 1 else f"{p['files']} {p['picture']}"
+        times = (f"{ms[peer]:.2f} ({p['times_ours'][peer]:.2f}x)" for peer in peers)
+        lines.append(row(name, round(p["bytes"] / 1000), f"**{ms['lcnet']:.2f}**", *times))
+    return "\n".join([*lines, "", f"Milliseconds of one processor, medians. {where(r['machine'])}."])
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "engines short": engines_short,
@@ -331,7 +355,20 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "serve": lambda: serve_tables.short(load("serve"), row),
     },
     "docs/serve.md": {"serve": lambda: serve_tables.full(load("serve"), row)},
-    "docs/pixels.md": {"hosts": hosts},
+    "docs/scale.md": {"ray": on_ray, "paper": lambda: cluster_tables.paper(load, row)},
+    "docs/gallery.md": {
+        "gallery search": lambda: (
+            f"{gallery_tables.search(load('gallery'), row)} {where(load('gallery')['search']['machine'])}."
+        ),
+        "gallery build": lambda: f"{gallery_tables.build(load('gallery'))} {where(load('gallery')['build']['machine'])}.",
+    },
+    "docs/duplicates.md": {
+        "duplicates": lambda: duplicate_tables.found(load("gallery")["duplicates"], row),
+        "duplicates speed": lambda: (
+            f"{duplicate_tables.speed(load('gallery')['duplicates'])} {where(load('gallery')['duplicates']['machine'])}."
+        ),
+    },
+    "docs/pixels.md": {"hosts": hosts, "decode": decoded},
     "docs/ocr.md": {"ocr": ocr},
     "docs/int8.md": {"int8": int8},
     "docs/probe.md": {

@@ -5,10 +5,13 @@ started, and stopped by signal but for the one that has its turn. Sections:
 
 - `start`: seconds from the start of the process to the first answer of its health that says ready;
 - `load`: 1, 8, 32 and 128 connections that send their next request when the last is answered, the servers in turns, and
-  health asked for meanwhile. Peers have their default number of threads a call, or one. CPU is user and system time of all
-  the server's processes over its answers, which holds on a noisy machine too; the clients' (`serve_load.py`, a process of
-  its own) is not counted. Memory is the sum of the peaks of the server's processes, of which those of several may share some;
+  health asked for meanwhile. Peers have their default number of threads a call, or one: `reach` is our lead over LitServe
+  as its documentation has it and over FastAPI at its better setting. CPU is user and system time of all the server's
+  processes over its answers, which holds on a noisy machine too; the clients' (`serve_load.py`, a process of its own) is
+  not counted. Memory is the sum of the peaks of the server's processes, of which those of several may share some;
 - `overload`: requests sent at four times the rate that was the peak, whatever comes back, to our server as it is by default.
+  `kept` is what is answered all the same, over the peak; `kept_cpu` the same a second of the server's CPU time, refusals
+  included, which the clients, who have four times as much to send from the same processors, do not take from.
 
 Peers that are not installed are left out: `pip install litserve==0.2.19 timm torch fastapi onnxruntime`. `--quick` is a look.
 """
@@ -219,7 +222,8 @@ class Server:
         command = [sys.executable, str(HERE / "serve_load.py"), json.dumps(asdict(load))]
         seen: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
         cpu, wall = self.cpu() - before, time.perf_counter() - begun
-        return seen | {"cpu_ms": 1e3 * cpu / max(seen["answers"], 1), "cores": cpu / wall, "load": os.getloadavg()[0]}
+        cores = {"cores": cpu / wall, "client_cores": seen["client_cpu"] / wall}
+        return seen | {"cpu_ms": 1e3 * cpu / max(seen["answers"], 1), **cores, "load": os.getloadavg()[0]}
 
 
 def free_port() -> int:
@@ -299,11 +303,13 @@ class Bench:
             peak = self.turn(server, PEAK, self.seconds)
             over = self.turn(server, 0, self.seconds, TIMES * peak["per_second"])
             kept = over["per_second"] / peak["per_second"]
-            rounds.append({"peak": peak, "overload": over, "kept": kept})
-        keys = ("per_second", "refused_p50", "refused_p99", "refused_per_second", "health_p99", "p99", "cores")
+            rounds.append({"peak": peak, "overload": over, "kept": kept, "kept_cpu": peak["cpu_ms"] / over["cpu_ms"]})
+        keys = ("per_second", "refused_p50", "refused_p99", "refused_per_second", "health_p99", "p99", "cores", "client_cores")
         medians = {k: median(r["overload"].get(k, 0.0) for r in rounds) for k in keys}
         peak = median(r["peak"]["per_second"] for r in rounds)
-        return {"peak_per_second": peak, "kept": median(r["kept"] for r in rounds), **medians, "rounds": rounds}
+        kept = {k: median(r[k] for r in rounds) for k in ("kept", "kept_cpu")}
+        clients = median(r["peak"]["client_cores"] for r in rounds)
+        return {"peak_per_second": peak, "peak_client_cores": clients, **kept, **medians, "rounds": rounds}
 
 
 def ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -311,6 +317,13 @@ def ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
     cpu = {(r["server"], r["connections"]): r["cpu_ms"] for r in rows}
     names = dict.fromkeys(r["server"] for r in rows)
     return {n: geometric_mean(cpu[n, c] / cpu["lcnet", c] for c in CONNECTIONS) for n in names}
+
+
+def reach(found: dict[str, float]) -> dict[str, float]:
+    """Our lead over LitServe as its documentation has it, and over FastAPI at its better number of threads a call."""
+    fastapi = [ratio for name, ratio in found.items() if name.startswith("fastapi")]
+    leads = {"litserve": found.get("litserve"), "fastapi": min(fastapi, default=None), "int8": 1 / found["lcnet int8"]}
+    return {name: lead for name, lead in leads.items() if lead is not None}
 
 
 def run(bench: Bench, sections: list[str]) -> dict[str, Any]:
@@ -328,6 +341,7 @@ def run(bench: Bench, sections: list[str]) -> dict[str, Any]:
         if "load" in sections:
             result["load"] = bench.load(servers)
             result["cpu_ratios"] = ratios(result["load"])
+            result["reach"] = reach(result["cpu_ratios"])
             for server, told in zip(servers, result["servers"], strict=True):
                 told["peak_mb"] = server.peaks()
         if "overload" in sections:
@@ -349,10 +363,12 @@ def shown(result: dict[str, Any]) -> Iterator[str]:
         ratio = result.get("cpu_ratios", {}).get(r["server"], float("nan"))
         memory = sum(r.get("peak_mb", []))
         yield f"{r['server']:<20} {ratio:.2f}x our CPU time, {memory:.0f} MB, ready in {median(r['start']):.2f} s"
+    yield from (f"{name}: a lead of {lead:.2f}x" for name, lead in result.get("reach", {}).items())
     if over := result.get("overload"):
         yield (
-            f"overload: {over['per_second']:.0f} of {over['peak_per_second']:.0f}/s kept ({over['kept']:.0%}), refused within "
-            f"{over['refused_p50']:.1f} ms (p99 {over['refused_p99']:.1f}), health p99 {over['health_p99']:.1f} ms"
+            f"overload: {over['per_second']:.0f} of {over['peak_per_second']:.0f}/s kept ({over['kept']:.0%}; a CPU second "
+            f"{over['kept_cpu']:.0%}), {over['refused_per_second']:.0f}/s refused within {over['refused_p50']:.1f} ms (p99 "
+            f"{over['refused_p99']:.1f}), health p99 {over['health_p99']:.1f} ms"
         )
 
 
@@ -363,7 +379,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.5, help="of each turn that count")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one round of one second")
-    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("-o", "--output", type=Path, help="a file, which keeps the sections that are not measured")
     given = parser.parse_args()
     seconds, rounds = (1.0, 1) if given.quick else (given.seconds, given.rounds)
     folder = Path(tempfile.mkdtemp(prefix="lcnet-bench-"))
@@ -372,7 +388,8 @@ def main() -> None:
     finally:
         shutil.rmtree(folder)
     if given.output:
-        given.output.write_text(json.dumps(result, indent=1) + "\n")
+        known = json.loads(given.output.read_text()) if given.output.exists() else {}
+        given.output.write_text(json.dumps(known | result, indent=1) + "\n")
     print(*shown(result), sep="\n")
 
 

@@ -13,6 +13,7 @@
 #include "dispatch.h"
 #include "dwgrad.h"
 #include "engine/engine.h"
+#include "jpeg/decode.h"
 #include "layers.h"
 #include "released.h"
 #include "resize/sinks.h"
@@ -154,6 +155,46 @@ static void prepare(const Pixels& image, const Scaled& scaled, const Box& box, c
   lcnet::resize(kernels, in, to, sink);
 }
 
+// Memory that a thread keeps from one picture to the next, unless it is much. What is given back and taken again every time comes
+// from the system anew, a page at a time, as soon as the C library finds that enough of it is free.
+class Scratch {
+ public:
+  uint8_t* of(size_t bytes) {
+    if (bytes > size_) {
+      give_back(0);
+      memory_.reset(new uint8_t[bytes]);
+      size_ = bytes;
+    }
+    return memory_.get();
+  }
+  void give_back(size_t kept = 1 << 20) {
+    if (size_ <= kept) return;
+    memory_.reset();
+    size_ = 0;
+  }
+
+ private:
+  std::unique_ptr<uint8_t[]> memory_;
+  size_t size_ = 0;
+};
+
+// Whether `data` is a JPEG file of the size and colours of `out` that we decode: see jpeg/decode.h. `out` has no meaning otherwise.
+static bool decode_jpeg(const nb::bytes& data, const PixelsOut& out, const std::string& isa) {
+  const auto* bytes = static_cast<const uint8_t*>(data.data());
+  const size_t height = out.shape(0), width = out.shape(1), channels = out.shape(2);
+  require(channels == 1 || channels == 3, "pixels have 1 or 3 channels");
+  const lcnet::JpegKernels& kernels = lcnet::jpeg_kernels(lcnet::select_kernels(isa));
+  const Released released;
+  lcnet::jpeg::Header header;
+  if (!lcnet::jpeg::read_header(bytes, data.size(), header) || header.height != height || header.width != width) return false;
+  static thread_local Scratch scratch;
+  uint8_t* workspace = scratch.of(lcnet::jpeg::workspace_bytes(header, data.size()));
+  const auto n = static_cast<uint32_t>(channels);
+  const bool decoded = lcnet::jpeg::decode(kernels, header, bytes, data.size(), workspace, out.data(), n);
+  scratch.give_back();
+  return decoded;
+}
+
 // Apache Arrow's C data interface: the layout that its specification fixes.
 struct ArrowArray {
   int64_t length, null_count, offset, n_buffers, n_children;
@@ -270,6 +311,7 @@ NB_MODULE(_native, m) {
   m.def("prepare", &prepare, arg("image"), arg("scaled"), arg("box"), arg("filter"), arg("table"), arg("out").noconvert(),
         arg("isa"));
 
+  m.def("decode_jpeg", &decode_jpeg, arg("data"), arg("out").noconvert(), arg("isa"));
   m.def("arrow_pixels", &arrow_pixels, arg("array"), arg("height"), arg("width"));
 
   m.def("fma_peak", &fma_peak, arg("seconds"), nb::call_guard<Released>());

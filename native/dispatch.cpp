@@ -74,4 +74,13 @@ const Kernels& float_kernels(const Int8Kernels& int8) {
   throw std::invalid_argument(std::string("no float kernels go with the int8 ones of '") + int8.isa + "'");
 }
 
+const JpegKernels& jpeg_kernels(const Kernels& kernels) {
+#if LCNET_X86
+  if (&kernels == &kernels__avx2) return jpeg_kernels__avx2;
+  if (&kernels != &kernels__scalar) return jpeg_kernels__avx512;
+#endif
+  (void)kernels;
+  return jpeg_kernels__scalar;
+}
+
 }  // namespace lcnet

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/jpeg/jpeg.h"
 #include "kernels/kernels.h"
 
 namespace lcnet {
@@ -22,5 +23,8 @@ const Kernels& select_kernels(const std::string& name, Precision precision = Pre
 
 // The float kernels for the parts of a quantised network that stay in float: with as many lanes as the int8 ones.
 const Kernels& float_kernels(const Int8Kernels& int8);
+
+// Those that decode JPEG files, of the same ISA or one that it includes.
+const JpegKernels& jpeg_kernels(const Kernels& kernels);
 
 }  // namespace lcnet

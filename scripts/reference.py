@@ -14,22 +14,21 @@ from typing import Any
 import click
 
 import lcnet
-from lcnet.cli import COMMANDS, main
+from lcnet.cli import every_command
 from lcnet.cli.codes import MEANINGS
 
 DOCS = Path(__file__).parents[1] / "docs"
 # The modules that the documentation imports from, beside what `lcnet` itself has.
-MODULES = tuple("arch config data dataset errors evaluate groups image modelfile nn ocr probe serve train zoo".split())
+MODULES = tuple(
+    "arch cluster config data dataset errors evaluate gallery groups image modelfile nn ocr probe serve sklearn train zoo".split()
+)
 WRITTEN = "written by `python scripts/reference.py`; a test compares.\n"
 
 
 def commands_page() -> str:
     """The help of every command, as it is printed."""
     parts = [f"# Commands\n\nWhat `lcnet COMMAND --help` prints, {WRITTEN}"]
-    top = click.Context(main, info_name="lcnet")
-    for name in COMMANDS:
-        command = main.get_command(top, name)
-        assert command is not None
+    for name, command in every_command().items():
         context = click.Context(command, info_name=f"lcnet {name}", max_content_width=100, terminal_width=100)
         parts.append(f"## lcnet {name}\n\n```\n{command.get_help(context)}\n```\n")
     return "\n".join([*parts, family(), exit_codes()])
@@ -38,9 +37,7 @@ def commands_page() -> str:
 def family() -> str:
     """The options that three commands or more have in the same words."""
     found: dict[tuple[str, str], list[str]] = {}
-    for name in COMMANDS:
-        command = main.get_command(click.Context(main), name)
-        assert command is not None
+    for name, command in every_command().items():
         for option in command.params:
             if isinstance(option, click.Option) and not option.hidden and option.help:
                 found.setdefault((", ".join(sorted(option.opts, key=len)), option.help), []).append(name)

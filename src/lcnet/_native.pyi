@@ -195,6 +195,9 @@ def prepare(
     out: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), device="cpu")],
     isa: str,
 ) -> None: ...
+def decode_jpeg(
+    data: bytes, out: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None), order="C", device="cpu")], isa: str
+) -> bool: ...
 def arrow_pixels(
     array: object, height: int, width: int
 ) -> Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None), writable=False)]: ...

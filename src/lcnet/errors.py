@@ -8,6 +8,7 @@ LcnetError
 ├── ModelFileError                   a model file or a checkpoint
 ├── WeightsError                     weights that cannot be had
 ├── TrainingError                    training that cannot go on
+├── GalleryError                     a gallery that cannot be read or written, or is of another model
 ├── MissingExtraError (ImportError)  a package that is not installed
 └── RefusedError                     what was made, and is not good enough to be kept
     ├── ExportError (lcnet.export)     an export that computes something else
@@ -41,6 +42,10 @@ class WeightsError(LcnetError):
 
 class TrainingError(LcnetError):
     """Training that cannot go on: the loss is no number any more, or a process that decodes has died. Says what to try."""
+
+
+class GalleryError(LcnetError):
+    """A gallery that cannot be read or written, is damaged, in use, of a newer version, or of another model."""
 
 
 class RefusedError(LcnetError):

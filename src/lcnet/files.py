@@ -31,7 +31,7 @@ def replacing(path: str | os.PathLike[str], tidy: bool = True) -> Iterator[Binar
     tidy: look for what killed processes have left of it, which goes through the whole folder.
     """
     target = Path(path)
-    temporary = _beside(target, tidy)
+    temporary = beside(target, tidy)
     try:
         with writing(target):
             with open(temporary, "xb") as file:
@@ -58,7 +58,7 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     What stood there is removed only after the new one is in its place.
     """
     target = Path(path)
-    temporary = _beside(target)
+    temporary = beside(target)
     try:
         with writing(target):
             temporary.mkdir()
@@ -193,7 +193,8 @@ def left_behind(folder: Path) -> set[str]:
     return set()
 
 
-def _beside(target: Path, tidy: bool = True) -> Path:
+def beside(target: Path, tidy: bool = True) -> Path:
+    """A new name for a temporary file or folder beside a target. Raises `InputError` for what is no name."""
     if not target.name or "\0" in str(target):
         raise InputError(f"{plain(target)!r} is no name of a file")
     if tidy:

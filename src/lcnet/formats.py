@@ -45,9 +45,12 @@ def nine(number: float) -> float:
     return float(f"{number:.9g}")
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # `dumps` makes another each time
+
+
 def json_text(value: Any, indent: int | None = None) -> str:
     """JSON in which everything that is not printable is escaped, as JSON escapes it: the values are the same."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    text = _ENCODER.encode(value) if indent is None else json.dumps(value, ensure_ascii=False, indent=indent)
     return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text)
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -164,6 +165,14 @@ def on_processors(count: int) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+def give_way(nice: int) -> None:
+    """Let this thread work after the first one, by so much of `nice`, where threads have priorities of their own: Linux."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            first = os.getpriority(os.PRIO_PROCESS, os.getpid())
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), first + nice)
 
 
 def processor_name() -> str:

@@ -78,6 +78,18 @@ def runs(world, tmp_path):
     yield 4, ["classify", photos, *fast, "--output", f"{out}.csv", "--resume"]
     yield 1, ["embed", photos, *fast, "--output", f"{out}.npz"]
     yield 1, ["features", photos, *fast, "--output", f"{out}-f.npz", "--stride", 32]
+    yield 0, ["classify", photos, *fast, "--shard", "0/2", "--output", f"{out}.jsonl"]
+    yield 4, ["merge", f"{out}.jsonl", "-o", f"{out}-all.jsonl"]  # of two parts
+    yield 4, ["merge", f"{out}.csv", "-o", f"{out}-all.csv"]
+    yield 1, ["gallery", "build", f"{out}.gallery", photos, *fast]
+    yield 4, ["gallery", "build", f"{out}.gallery", photos, *fast]  # which exists
+    yield 1, ["gallery", "add", f"{out}.gallery", photos]
+    yield 1, ["gallery", "search", f"{out}.gallery", photos, "--html", f"{out}.alike.html"]
+    yield 1, ["gallery", "search", f"{out}.gallery", photos, "--format", "json"]
+    yield 4, ["gallery", "search", model, photos]
+    yield 0, ["gallery", "info", f"{out}.gallery"]
+    yield 4, ["gallery", "remove", f"{out}.gallery", BAD]
+    yield 0, ["gallery", "export", f"{out}.gallery", "--output", f"{out}.npy"]
     yield 1, ["upright", photos, "--model", world / "angles.st", "--threads", 1, "--dry-run"]
     yield (
         1,
@@ -85,6 +97,10 @@ def runs(world, tmp_path):
     )
     yield 4, ["upright", photos, "--model", model, "--dry-run"]  # whose classes are no angles
     yield 0, ["undo", f"{out}.report.jsonl"]
+    copies = ["duplicates", photos, "--threads", 1]
+    yield 1, [*copies, "--html", f"{out}.html"]
+    yield 1, [*copies, "--format", "json"]
+    yield 1, [*copies, "--action", "move", "--to", f"{out}.copies", "--report", f"{out}.moves.jsonl"]
     yield 4, ["undo", model]
     yield 4, ["evaluate", model, data, "--split", "train", "--threads", 1]
     common = ["evaluate", model, data, "--threads", 1, "--split", "all", "--skip-unreadable"]
@@ -205,6 +221,9 @@ def test_every_line_that_prints_goes_through_one_function():
         "classify.py": 1,
         "printed.py": 6,
         "listing.py": 5,
+        "gallery.py": 2,
+        "gallery_search.py": 2,
+        "duplicate_rows.py": 5,
         "models.py": 2,
         "info.py": 1,
         "recipes.py": 1,

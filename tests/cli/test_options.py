@@ -9,11 +9,10 @@ from click.testing import CliRunner
 from labelled import animals
 
 from lcnet import hub
-from lcnet.cli import ABSENT, COMMANDS, ELSEWHERE, main
+from lcnet.cli import ABSENT, COMMANDS, ELSEWHERE, every_command, main
 from lcnet.cli.either import Either, Place, Renamed, either, renamed_option
 
-TOP = click.Context(main, info_name="lcnet")
-ALL = {name: main.get_command(TOP, name) for name in COMMANDS}
+ALL = every_command()
 OWN = None  # a command says in its own words what it is there
 
 
@@ -28,8 +27,13 @@ class Row(NamedTuple):
 
 THREADS = "Processors to use.  [default: all that may be used]"
 TABLE = {
-    "--model": Row("-m", "lcnet_050", "A name (`lcnet models`) or a file.", ("train", "bench", "upright")),
+    "--model": Row(
+        "-m", "lcnet_050", "A name (`lcnet models`) or a file.", ("train", "bench", "upright", "gallery add", "gallery search")
+    ),
     "--output": Row("-o", None, OWN, ("embed", "features")),
+    "--html": Row(None, None, "Write a page of thumbnails, in one file."),
+    "--min-similarity": Row(None, None, OWN, ("duplicates", "gallery search")),
+    "--top": Row("-k", None, OWN, ("classify",)),
     "--overwrite": Row(None, None, "Replace what stands where the output goes.", ("classify", "embed", "features")),
     "--report": Row(None, None, OWN),
     "--in-place": Row(None, None, OWN),
@@ -40,8 +44,11 @@ TABLE = {
     "--threshold": Row(None, None, OWN),
     "--input-size": Row(None, None, OWN),
     "--recursive": Row("-r", None, "Take the folders in folders too."),
-    "--format": Row("-f", "table", OWN, ("classify", "embed", "features", "upright", "undo")),
+    "--format": Row("-f", "table", OWN, ("classify", "embed", "features", "upright", "undo", "duplicates")),
     "--wide": Row(None, None, OWN),
+    "--shard": Row(None, None, OWN),
+    "--ray": Row(None, None, OWN),
+    "--ray-address": Row(None, None, OWN),
     "--csv-safe": Row(
         None, None, "In CSV put ' before text that a spreadsheet would take for a formula, and before text that begins with '."
     ),
@@ -80,7 +87,7 @@ def default_of(option):
 
 
 BY_NAME = defaultdict(dict)
-for _command in COMMANDS:
+for _command in ALL:
     for _option in options_of(_command):
         BY_NAME[long_of(_option)][_command] = _option
 SHARED = {name: found for name, found in BY_NAME.items() if len(found) > 1}
@@ -107,7 +114,7 @@ def test_every_option_of_several_commands_is_in_the_table():
 @pytest.mark.parametrize("name", sorted(SHARED))
 def test_an_option_means_the_same_everywhere(name):
     row = TABLE[name]
-    assert set(row.differs) <= set(COMMANDS)
+    assert set(row.differs) <= set(ALL)
     for command, option in SHARED[name].items():
         assert [o for o in option.opts if not o.startswith("--")] == ([row.short] if row.short else []), command
         if command in row.differs:
@@ -117,7 +124,7 @@ def test_an_option_means_the_same_everywhere(name):
         assert default_of(option) in ((None, row.default) if needed else (row.default,)), f"{command} {name}"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ALL)
 def test_the_family_of_every_command(command):
     names = {long_of(o): o for o in options_of(command)}
     places = {p.metavar for p in ALL[command].params if isinstance(p, Place)}
@@ -292,9 +299,9 @@ def test_a_command_that_is_not_there_says_which_is(name, words):
 def test_what_is_named_from_elsewhere_is_a_command_here():
     assert not {*ELSEWHERE, *ABSENT} & set(COMMANDS) and not set(ELSEWHERE) & set(ABSENT)
     for words in ELSEWHERE.values():
-        first, *rest = words.split()
-        known = {o for p in ALL[first].params for o in p.opts} if first in COMMANDS else {}
-        assert first in (*COMMANDS, "--help", "--version") and all(w in known for w in rest if w.startswith("-")), words
+        first, *rest = [words] if words in ALL else words.split()
+        known = {o for p in ALL[first].params for o in p.opts} if first in ALL else {}
+        assert first in (*ALL, "--help", "--version") and all(w in known for w in rest if w.startswith("-")), words
 
 
 def test_models_fit_a_terminal_of_80_columns():

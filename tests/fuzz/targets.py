@@ -11,6 +11,7 @@ import json
 import pickle
 import re
 import struct
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -28,7 +29,7 @@ from PIL import Image
 from weights import random_weights
 
 import lcnet
-from lcnet import modelfile
+from lcnet import _native, modelfile
 from lcnet.arch import Arch
 from lcnet.changes.report import Change, head
 from lcnet.changes.undo import undo
@@ -36,7 +37,12 @@ from lcnet.config import Decision, Labels, ModelConfig, Preprocessing
 from lcnet.convert import convert
 from lcnet.convert.checkpoint import read_checkpoint
 from lcnet.dataset import open_dataset
-from lcnet.errors import ImageError, InputError, ModelFileError
+from lcnet.errors import GalleryError, ImageError, InputError, ModelFileError
+from lcnet.gallery import Gallery
+from lcnet.gallery.about import About
+from lcnet.gallery.coding import Coding
+from lcnet.gallery.matrix import Matrix
+from lcnet.gallery.store import Content, Row, Store
 from lcnet.groups import Group
 from lcnet.image.pixels import decode
 from lcnet.labels.lists import read_label_list
@@ -74,6 +80,46 @@ class Target(NamedTuple):
     allowed: tuple[type[Exception], ...]
     words: tuple[bytes, ...] = ()
     wrap: Callable[[bytes], bytes] = bytes
+
+
+# Galleries
+
+
+def gallery_files(ending: str = "") -> Callable[[], list[bytes]]:
+    """A gallery of 40 made vectors, or what is derived of it."""
+
+    def make() -> list[bytes]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "g"
+            store = Store.create(path, About("m", "0" * 64, "{}", "fp32", 64, "int8"))
+            store.put([gallery_row(i) for i in range(40)])
+            with Gallery(store) as gallery:
+                gallery.refresh()
+            return [path.with_name(f"g{ending}").read_bytes()]
+
+    return make
+
+
+def gallery_row(number: int) -> Row:
+    digest = number.to_bytes(32, "big")
+    vector = np.random.default_rng(number).normal(size=64).astype(np.float32)
+    return Row(f"{number:03}.png", (1, number), digest, Content(digest, digest, digest[:16], False), vector)
+
+
+def run_gallery(path: Path) -> None:
+    with lcnet.gallery.open(path) as gallery:
+        for where in (None, "*1.png"):
+            for match in gallery.search(np.ones(64), k=5, where=where)[0]:
+                assert -1 <= match.similarity <= 1
+        gallery.store.put([gallery_row(99)])
+        assert len(gallery) >= 0 and gallery.facts() and list(gallery.store.pictures())
+
+
+def run_matrix(path: Path) -> None:
+    with suppress(ValueError, KeyError, TypeError):
+        matrix = Matrix(memoryview(path.read_bytes()), Coding("int8", 64))
+        with suppress(InputError):
+            matrix.nearest(np.ones(64, np.float32), 5)
 
 
 # Model files
@@ -161,6 +207,25 @@ def with_sums(data: bytes) -> bytes:
 def run_decode(path: Path) -> None:
     pixels = decode(path, CONFIG.preprocessing, max_pixels=PIXELS)
     assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.size
+
+
+def jpegs() -> list[bytes]:
+    image = picture(height=48, seed=1)
+    plain: Any = [{"subsampling": n, "quality": q} for n, q in ((0, 95), (1, 60), (2, 80))]
+    more: Any = [{"optimize": True}, {"restart_marker_blocks": 2}]
+    return [encoded(image, "JPEG", **options) for options in plain + more] + [encoded(image[:, :, 0], "JPEG")]
+
+
+def run_own(path: Path) -> None:
+    """Our decoder gives Pillow's pixels, on every ISA, or none; what Pillow does not decode it does not give."""
+    data = path.read_bytes()
+    decode(data, CONFIG.preprocessing, max_pixels=PIXELS)
+    image = Image.open(io.BytesIO(data))
+    outs = [np.empty((image.height, image.width, 3), np.uint8) for _ in range(2)]
+    taken = [_native.decode_jpeg(data, out, isa=isa) for out, isa in zip(outs, ("scalar", ""), strict=True)]
+    assert taken[0] == taken[1]
+    if taken[0]:
+        assert all(np.array_equal(out, image.convert("RGB")) for out in outs)
 
 
 @cache
@@ -549,7 +614,12 @@ def tagged(kind: str, **options: Any) -> Callable[[], list[bytes]]:
 
 
 def reports() -> list[bytes]:
-    some = (Change("make", "/none/a", after="1" * 64), Change("replace", "/none/b", "0" * 64, "1" * 64, "000001.jpg"))
+    some = (
+        Change("make", "/none/a", after="1" * 64),
+        Change("replace", "/none/b", "0" * 64, "1" * 64, "000001.jpg"),
+        Change("link", "/none/c", "0" * 64, to="/none/d", time="1"),
+        Change("move", "/none/e", "0" * 64, to="/none/f"),
+    )
     return [head("upright", "now") + b"".join(change.encoded() for change in some)]
 
 
@@ -562,6 +632,7 @@ TARGETS = (
     ),
     Target("timm-config", ".json", timm_configs, timm_folder, MODEL, (b'"architecture"', b'"label_names"', b'"id2label"')),
     Target("jpeg", ".jpg", still("JPEG", {}, {"progressive": True}), run_decode, PICTURE),
+    Target("jpeg-own", ".jpg", jpegs, run_own, PICTURE, (b"\xff\xd9", b"\xff\xd0", b"\xff\0")),
     Target("png", ".png", pngs, run_decode, PICTURE),
     Target("png-chunks", ".png", pngs, run_decode, PICTURE, (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"iCCP", b"eXIf"), with_sums),
     Target("turn-jpeg", ".jpg", tagged("JPEG", comment=b"x"), run_upright, PICTURE, EXIF),
@@ -600,6 +671,8 @@ TARGETS = (
     Target(
         "transformers", ".json", transformers_configs, transformers_folder, MODEL, (b'"scale"', b'"block_configs"', b"null")
     ),
+    Target("gallery", ".gallery", gallery_files(), run_gallery, (GalleryError,), (b"CREATE", b"SELECT", b"int8", b"picture")),
+    Target("gallery-matrix", ".matrix", gallery_files(".matrix"), run_matrix, (), (b'"count"', b'"state"', b"40")),
     Target("labels", ".txt", lambda: LABELS, read_label_list, (InputError,), (b'"id2label"', b"\t", b",", b"0 ")),
     Target("list", ".txt", lambda: (b"a.png\nb.png\n", b"a.png\0b\n.png\0"), run_list, DATA),
     Target("recipe", ".json", recipes, run_recipe, (InputError,), (b'"epochs"', b'"lr"', b'"randaugment"', b"true")),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jpeg_seeds import write_seeds
 from weights import pictures
 
 import lcnet
@@ -59,8 +60,26 @@ def test_every_isa_equals_the_specification(programs, program):
     assert "avx2" in done.stdout or "scalar" in done.stdout
 
 
+@pytest.mark.slow
+def test_every_isa_decodes_jpeg_files_alike(programs, tmp_path):
+    done = subprocess.run([programs / "jpeg_test", "--count", "100", *write_seeds(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(re.search(r"(\d+) of 1200 files", done.stdout)[1]) > 12  # some of the damaged ones too
+
+
+def test_the_jpeg_decoder_asks_nothing_of_a_system():
+    """So that it can be built for WebAssembly: no allocation, no exception, no thread, nothing of the library but memory.
+
+    Headers of kernels aside, which have the same rule.
+    """
+    for path in (ROOT / "native" / "jpeg").iterdir():
+        text = path.read_text()
+        assert set(re.findall("#include <(.+)>", text)) <= {"stddef.h", "stdint.h", "string.h"}, path
+        assert not re.search(r"\b(new|delete|throw|try|malloc|std::\w+)\b", re.sub("//.*", "", text)), path
+
+
 # Who may include whom: each from itself and those after it.
-ROOMS = ("bind", "dwgrad", "engine", "resize", "dispatch", "system", "kernels")
+ROOMS = ("bind", "dwgrad", "engine", "resize", "jpeg", "dispatch", "system", "kernels")
 
 
 def room(path):

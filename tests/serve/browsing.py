@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
+from PIL import Image
 
 PAGE = Path(__file__).parents[2] / "src" / "lcnet" / "serve" / "page"
 ARGUMENTS = ("--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
@@ -136,3 +138,13 @@ def served(tmp_path_factory):
     }
     with lcnet.serve.running(models) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Six small pictures, and what is none."""
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(3)
+    for i in range(6):
+        Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((200, 150)).save(folder / f"{i}.jpg")
+    (folder / "9 no picture.jpg").write_text("nothing to see")
+    return sorted(folder.glob("*.jpg"))

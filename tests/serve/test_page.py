@@ -113,7 +113,7 @@ def test_unknown_is_shown_as_such(visit, files, model):
     assert visit.page.locator("#detail .headline.unknown").inner_text() == "unknown"
     assert visit.page.locator("#detail .bars .accepted").count() == 0
     best = model.classify([files[place]])[0].top[0]
-    assert f"perhaps {best.label} {percent(best.probability)}" in visit.cards.nth(place).get_attribute("aria-label")
+    assert f"perhaps {best.label} {percent(best.probability)}" in visit.cards.nth(place).inner_text()
 
 
 def test_groups_answer_each_for_itself(visit, files, tmp_path):

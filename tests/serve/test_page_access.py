@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from browsing import chromium, served, visiting  # noqa: F401
-from PIL import Image
+from browsing import chromium, files, served, visiting  # noqa: F401
 
 SCHEMES = ("light", "dark")
 LEAST_CONTRAST = 4.5  # of text, WCAG 2.2 AA
@@ -31,15 +30,6 @@ SMALL = """
 () => [...document.querySelectorAll("#detail button, #detail select")]
   .filter((e) => e.checkVisibility() && e.getBoundingClientRect().height < 24).map((e) => e.outerHTML)
 """
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(3)
-    for i in range(6):
-        Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((200, 150)).save(folder / f"{i}.jpg")
-    (folder / "9 no picture.jpg").write_text("nothing to see")
-    return sorted(folder.glob("*.jpg"))
 
 
 def opened(visiting, served, **options):
@@ -161,7 +151,7 @@ def test_everything_has_a_name_for_who_listens(visiting, served, files):
     )
     assert visit.page.evaluate("document.documentElement.lang") == "en"
     assert [text for text in visit.said if text.startswith("6 pictures answered") and text.endswith("1 failed")]
-    assert visit.cards.nth(6).get_attribute("aria-label").startswith("9 no picture.jpg: Not a picture.")
+    assert {"9 no picture.jpg", "Not a picture"} <= set(visit.cards.nth(6).inner_text().splitlines())
 
 
 @pytest.mark.parametrize("width", [320, 390])

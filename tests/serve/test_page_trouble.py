@@ -108,8 +108,9 @@ def test_a_hundred_pictures_each_with_its_own_answer(visit, hundred):
     visit.page.evaluate(LONGEST)
     visit.add(*hundred)
     results = lcnet.load(MODEL, threads=1).classify(hundred)
-    said = visit.cards.evaluate_all("all => all.map(card => card.getAttribute('aria-label'))")
-    assert said == [f"{f.name}: {r.label}, {100 * r.probability:.1f}%" for f, r in zip(hundred, results, strict=True)]
+    text = "(card, name) => card.querySelector(name).textContent"
+    said = visit.cards.evaluate_all(f"all => all.map(card => ['.name', '.what'].map(name => ({text})(card, name)).join(': '))")
+    assert said == [f"{f.name}: {r.label} {100 * r.probability:.1f}%" for f, r in zip(hundred, results, strict=True)]
     assert 2 <= max(most) <= 5  # four, and one whose end has not yet been told here
     visit.page.locator(".card img").nth(99).wait_for(state="attached")
     visit.cards.nth(99).scroll_into_view_if_needed()

@@ -6,31 +6,16 @@ import json
 
 import numpy as np
 import pytest
-from pictures import encoded, picture
+from pictures import encoded
+from serving import MODEL, httpx, jpeg, model, serve  # noqa: F401
 
-import lcnet
 from lcnet.cli import main
-
-httpx = pytest.importorskip("httpx", reason="httpx (extra: test) is not installed")
-serve = pytest.importorskip("lcnet.serve", reason="the extra serve is not installed")
-pytest.importorskip("uvicorn", reason="uvicorn (extra: serve) is not installed")
-
-MODEL = "lcnet_050.cifar10"
-
-
-@pytest.fixture(scope="module")
-def model():
-    return lcnet.load(MODEL, threads=1)
 
 
 @pytest.fixture(scope="module")
 def client():
     with serve.running(MODEL, threads=2, max_body=1_000_000, max_pixels=100_000, max_images=4) as url:
         yield httpx.Client(base_url=url)
-
-
-def jpeg(seed, **size):
-    return encoded(picture(seed=seed, **size), "JPEG")
 
 
 def error_of(answer, status, code):

@@ -163,6 +163,43 @@ def test_a_body_is_not_unpacked(url, encoding):
     assert answer.status_code == 415
 
 
+def connected(url):
+    host, port = url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=60)
+
+
+def test_a_hundred_thousand_chunks_of_a_byte(url):
+    start = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with Asked(url) as asked, connected(url) as connection:
+        connection.sendall(start + b"1;name=value\r\nx\r\n" * 100_000 + b"0\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 415")
+    assert asked.slowest < 1
+
+
+def test_thousands_of_requests_in_one_go(url):
+    with Asked(url) as asked, connected(url) as connection:
+        get = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n"
+        sender = threading.Thread(
+            target=connection.sendall, args=((get + b"\r\n") * 5_000 + get + b"Connection: close\r\n\r\n",)
+        )
+        sender.start()
+        found = b"".join(iter(lambda: connection.recv(1 << 20), b""))
+        sender.join()
+    assert found.count(b"HTTP/1.1 200 OK") == 5_001 and asked.slowest < 1
+
+
+def test_half_bodies_and_lengths_that_are_too_short(url):
+    head = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    for _ in range(100):  # more than there are places
+        with connected(url) as connection:
+            connection.sendall(head % len(JPEG) + JPEG[: len(JPEG) // 2])
+    with connected(url) as connection:
+        connection.sendall(head % 100 + JPEG)  # what is behind the body is no request
+        found = b"".join(iter(lambda: connection.recv(1 << 20), b""))
+    assert re.findall(rb"HTTP/1.1 (\d+)", found) in ([b"400", b"400"], [b"400"])
+    assert answers(url) and "lcnet_in_flight 0.0" in httpx.get(f"{url}/metrics").text
+
+
 def test_ten_thousand_connections():
     with served("--log-format", "none") as (process, url), ExitStack() as stack:
         host, port = url.removeprefix("http://").split(":")

@@ -3,96 +3,22 @@
 import ctypes
 import json
 import os
-import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 
 import pytest
-from pictures import encoded, picture
+from serving import MODEL, TOKEN, connected, held, httpx, jpeg, number, raw, request, running, serve, wait_for  # noqa: F401
 
 import lcnet
 from lcnet.errors import InputError
-
-httpx = pytest.importorskip("httpx", reason="httpx (extra: test) is not installed")
-serve = pytest.importorskip("lcnet.serve", reason="the extra serve is not installed")
-pytest.importorskip("uvicorn", reason="uvicorn (extra: serve) is not installed")
-
-MODEL = "lcnet_050.cifar10"
-TOKEN = "a-token-of-some-length"
-
-
-def jpeg(seed=0, **size):
-    return encoded(picture(seed=seed, **size), "JPEG")
-
-
-class Held:
-    """Pictures stop before they are decoded until `go` is set; `begun` counts them."""
-
-    def __init__(self, monkeypatch):
-        from lcnet.serve.work import Work
-
-        self.go, self.begun, ready = threading.Event(), [], Work._ready
-
-        def held(work, data, *arguments):
-            self.begun.append(data)
-            assert self.go.wait(20)
-            return ready(work, data, *arguments)
-
-        monkeypatch.setattr(Work, "_ready", held)
-
-    def wait(self, count):
-        wait_for(lambda: len(self.begun) >= count)
-
-
-@pytest.fixture
-def held(monkeypatch):
-    found = Held(monkeypatch)
-    yield found
-    found.go.set()
-
-
-def wait_for(condition):
-    until = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < until, "it did not happen within 10 seconds"
-        time.sleep(0.005)
-
-
-@contextmanager
-def running(**options):
-    with serve.running(MODEL, **{"threads": 1, **options}) as url:
-        yield url
-
-
-def raw(url, data, timeout=10):
-    """Send bytes as they are; return all that comes back until the connection is closed."""
-    host, port = url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=timeout) as connection:
-        connection.sendall(data)
-        found = b""
-        with suppress(ConnectionResetError):
-            while part := connection.recv(65536):
-                found += part
-        return found
-
-
-def request(body=b"", path="/v1/classify", head=""):
-    return f"POST {path} HTTP/1.1\r\nHost: x\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-def number(url, name):
-    text = httpx.get(f"{url}/metrics").text
-    return next(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
 
 def test_one_more_than_may_wait_is_refused_at_once_and_unread(held):
     with running(queue=2) as url, ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(httpx.post, f"{url}/v1/classify", content=jpeg(), timeout=30) for _ in range(3)]
         wait_for(lambda: number(url, "lcnet_in_flight ") == 3)
-        host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=5) as connection:
+        with connected(url, 5) as connection:
             start = time.perf_counter()
             connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")  # and no body
             answer = connection.recv(65536)
@@ -116,11 +42,10 @@ def test_a_deadline_holds_in_the_queue_and_what_is_late_is_not_begun(held):
 
 def test_the_picture_of_a_client_that_has_gone_is_not_decoded(held):
     with running() as url:
-        host, port = url.removeprefix("http://").split(":")
-        first = socket.create_connection((host, int(port)))
+        first = connected(url)
         first.sendall(request(jpeg(1)))
         held.wait(1)
-        second = socket.create_connection((host, int(port)))
+        second = connected(url)
         second.sendall(request(jpeg(2)))
         wait_for(lambda: number(url, "lcnet_in_flight ") == 2)
         second.close()
@@ -146,6 +71,15 @@ def test_bodies_in_flight_are_bounded(held):
         assert number(url, "lcnet_body_bytes_in_flight ") == 0
 
 
+def test_bytes_that_nobody_announced_are_counted_as_they_come():
+    head = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with running(max_bytes_in_flight=500_000) as url, connected(url) as first, connected(url) as second:
+        first.sendall(head + b"%x\r\n" % 300_000 + bytes(300_000))
+        wait_for(lambda: number(url, "lcnet_body_bytes_in_flight ") == 300_000)
+        second.sendall(head + b"%x\r\n" % 300_000 + bytes(300_000))
+        assert second.recv(4096).startswith(b"HTTP/1.1 503")
+
+
 def test_headers_that_do_not_come_are_not_waited_for():
     with running(read_timeout=0.3) as url:
         for start in (b"", b"POST /v1/classify HT", b"POST / HTTP/1.1\r\nX-A: 1\r\n"):
@@ -154,15 +88,13 @@ def test_headers_that_do_not_come_are_not_waited_for():
 
 
 def test_a_header_byte_now_and_then_does_not_help():
-    with running(read_timeout=0.4) as url:
-        host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=5) as connection:
-            begun = time.monotonic()
-            with pytest.raises(OSError):
-                for byte in b"POST /v1/classify HTTP/1.1\r\n" + b"X: 1\r\n" * 1000:
-                    connection.sendall(bytes((byte,)))
-                    time.sleep(0.05)
-            assert time.monotonic() - begun < 5
+    with running(read_timeout=0.4) as url, connected(url, 5) as connection:
+        begun = time.monotonic()
+        with pytest.raises(OSError):
+            for byte in b"POST /v1/classify HTTP/1.1\r\n" + b"X: 1\r\n" * 1000:
+                connection.sendall(bytes((byte,)))
+                time.sleep(0.05)
+        assert time.monotonic() - begun < 5
 
 
 def test_headers_without_end():
@@ -173,8 +105,7 @@ def test_headers_without_end():
 def test_a_body_that_does_not_come():
     with running(read_timeout=0.4, queue=0) as url:
         start = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\nabc"
-        host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=5) as connection:
+        with connected(url, 5) as connection:
             connection.sendall(start)
             time.sleep(0.3)  # it has lent its permit, the only one, by now
             assert httpx.post(f"{url}/v1/classify", content=jpeg()).status_code == 200
@@ -225,8 +156,7 @@ def test_requests_in_one_go_are_answered_in_order():
 
 def test_more_connections_than_may_be_are_told_so():
     with running(max_connections=5) as url:
-        host, port = url.removeprefix("http://").split(":")
-        several = [socket.create_connection((host, int(port)), timeout=5) for _ in range(5)]
+        several = [connected(url, 5) for _ in range(5)]
         for connection in several:
             connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")
@@ -313,6 +243,9 @@ def test_every_answer_has_its_headers():
         for bad in ("a b", "x" * 129, "<script>", "é".encode()):
             given = httpx.get(f"{url}/health/live", headers={"x-request-id": bad}).headers["x-request-id"]
             assert given.isalnum() and len(given) == 16
+        page = httpx.get(f"{url}/").headers
+        assert page["x-frame-options"] == "DENY" and page["referrer-policy"] == "no-referrer"
+        assert page["cross-origin-opener-policy"] == "same-origin" and "script-src 'self'" in page["content-security-policy"]
         answer = httpx.post(f"{url}/v1/classify", content=jpeg())
         parts = dict(p.split(";dur=") for p in answer.headers["server-timing"].split(", "))
         assert {f"{k}_ms": float(v) for k, v in parts.items()} == answer.json()["timing"]
@@ -360,6 +293,27 @@ def test_it_can_be_mounted_in_another_application():
     assert client.post("/ai/v1/classify", content=jpeg()).status_code == 401
     headers = {"authorization": f"Bearer {TOKEN}"}
     assert client.post("/ai/v1/classify", content=jpeg(), headers=headers).json()["model"] == MODEL
+
+
+def test_several_processes_keep_no_more_than_one(tmp_path, monkeypatch):
+    from lcnet.serve.uncertain import Keeper
+
+    monkeypatch.setattr("lcnet.serve.uncertain.MOST", 10)
+    monkeypatch.setattr("lcnet.serve.uncertain.MOST_BYTES", 20_000)
+    result = lcnet.load(MODEL, threads=1).classify(jpeg())[0]
+    kept = lambda: [path.stat().st_size for path in tmp_path.iterdir() if path.suffix != ".json"]  # noqa: E731
+    for generation in range(3):  # as when they die and are replaced
+        keepers = [Keeper(tmp_path, 1.0, 2) for _ in range(2)]
+        for seed in range(8):
+            for place, keeper in enumerate(keepers):
+                keeper._keep(jpeg(100 * generation + 10 * seed + place), MODEL, result)
+    assert 8 <= len(kept()) <= 10
+    keepers[0]._keep(jpeg(), MODEL, result)
+    assert len(kept()) <= 10 and sum(kept()) <= 20_000
+    for path in tmp_path.iterdir():
+        path.unlink()
+    keepers[0]._keep(bytes(15_000), MODEL, result)  # two of them are too many bytes
+    assert kept() == []
 
 
 def test_uncertain_pictures_are_kept_and_not_too_many(tmp_path, monkeypatch):

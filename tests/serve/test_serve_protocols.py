@@ -5,30 +5,13 @@ import json
 
 import numpy as np
 import pytest
-from pictures import encoded, picture
-
-import lcnet
-
-httpx = pytest.importorskip("httpx", reason="httpx (extra: test) is not installed")
-serve = pytest.importorskip("lcnet.serve", reason="the extra serve is not installed")
-pytest.importorskip("uvicorn", reason="uvicorn (extra: serve) is not installed")
-
-MODEL = "lcnet_050.cifar10"
-
-
-@pytest.fixture(scope="module")
-def model():
-    return lcnet.load(MODEL, threads=1)
+from serving import MODEL, httpx, jpeg, model, serve  # noqa: F401
 
 
 @pytest.fixture(scope="module")
 def url():
     with serve.running({"other": MODEL, "m": MODEL}, threads=2) as url:
         yield url
-
-
-def jpeg(seed):
-    return encoded(picture(seed=seed), "JPEG")
 
 
 @pytest.fixture(scope="module")

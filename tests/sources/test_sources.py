@@ -193,3 +193,10 @@ def test_the_suffixes_of_pictures_are_lower_case():
         s == s.lower() and s.startswith(".")
         for s in (*UNREAD, *sources.ARCHIVES, *(x for row in FORMATS for x in row.suffixes.split()))
     )
+
+
+def test_a_link_to_itself_hides_nothing_but_itself(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    for name in ("self.png", "self"):
+        (tmp_path / name).symlink_to(name)
+    assert [path.name for path in find(tmp_path, recursive=True)] == ["a.png", "self.png"]

@@ -21,10 +21,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
 
+from .. import system
 from ..errors import InputError
-from ..files import check_target, exists, left_behind, replacing, taken, writing
+from ..files import beside, check_target, exists, left_behind, replacing, taken, writing
 from ..text import plain
-from .report import FOLDER, KEPT, MAKE, REPLACE, Change, head, line, originals_of
+from .report import FOLDER, KEPT, LINK, MAKE, MOVE, REPLACE, Change, head, line, originals_of
 
 Stamp = tuple[int, int, int, int]  # device, inode, bytes, and when last changed in nanoseconds
 PATIENCE = 10.0  # seconds that another run may take to replace a file
@@ -59,6 +60,7 @@ class Journal:
         if os.path.lexists(self.originals):
             raise exists(self.originals)
         self.lock, self.count = Lock(), 0
+        self.seen: tuple[Path, Stamp] | None = None  # the file that was last made sure of
         self.left: dict[Path, set[str]] = {}  # of what a killed run has left temporary files, by folder
         with writing(path):
             self.file: BinaryIO = open(self.path, "xb", buffering=0)  # noqa: SIM115
@@ -103,11 +105,60 @@ class Journal:
                 after = file_digest(again, "sha256").hexdigest()
             self._write(Change(MAKE, str(path), after=after).encoded())
 
+    def link(self, path: Path, digest: str, keep: Path) -> None:
+        """Make a file, of which `digest` is still the sha256, one more name of `keep`, which has the same bytes.
+
+        Raises `InputError`, and `OSError` where the disk has no hard links.
+        """
+        with writing(path):
+            if path.samefile(keep):
+                raise InputError("it is the same file already")
+        self.make_sure(keep, digest)
+        with _unchanged(path, digest), writing(path):
+            _check_like(path.stat(), keep)
+            time = str(path.stat().st_mtime_ns)
+            temporary = beside(path, self._is_left(path))
+            os.link(keep, temporary)
+            try:
+                if self.seen != (keep, stamp(temporary)):  # replaced, or written to, between the two
+                    raise ChangedError(f"{plain(keep)} has changed since it was looked at: run again")
+                self._write(Change(LINK, str(path), digest, to=str(keep), time=time).encoded(), safely=True)
+                system.replace(temporary, path)
+            finally:
+                with suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+
+    def make_sure(self, keep: Path, digest: str) -> None:
+        """Make sure that a file which is kept has this sha256; it is read once, as long as it stays as it is."""
+        with writing(keep):
+            seen = keep, stamp(keep)
+        if seen != self.seen:
+            self.seen = None
+            with _unchanged(keep, digest):
+                self.seen = seen
+
+    def move(self, path: Path, digest: str, target: Path) -> None:
+        """Move a file, of which `digest` is still the sha256, to where nothing is; onto another disk by a copy.
+
+        The copy is whole and on its disk before the file goes. Raises `InputError`.
+        """
+        self._make_folder(target.parent)
+        with _unchanged(path, digest):
+            if os.path.lexists(target):
+                raise exists(target)
+            self._write(Change(MOVE, str(path), digest, to=str(target)).encoded(), safely=True)
+            with writing(path), _full_stops(target):
+                carry(path, target)
+
     def _replacing(self, path: Path) -> AbstractContextManager[BinaryIO]:
+        return replacing(path, tidy=self._is_left(path))
+
+    def _is_left(self, path: Path) -> bool:
+        """Whether a killed run has left a temporary file of this one."""
         with self.lock:
             if path.parent not in self.left:
                 self.left[path.parent] = left_behind(path.parent)
-            return replacing(path, tidy=path.name in self.left[path.parent])
+            return path.name in self.left[path.parent]
 
     def _make_folder(self, folder: Path) -> None:
         with self.lock:
@@ -165,6 +216,43 @@ def _same(path: Path, status: os.stat_result) -> bool:
     with suppress(OSError):
         return os.path.samestat(path.lstat(), status)
     return False
+
+
+def carry(path: Path, target: Path) -> None:
+    """Move a file to where nothing is. Killed at any moment it is at one place, whole, or at both. Raises `OSError`."""
+    try:
+        os.link(path, target)
+    except FileExistsError:
+        raise
+    except OSError:  # another disk, or one that knows no links
+        with replacing(target) as new, open(path, "rb") as old:
+            shutil.copyfileobj(old, new, 1 << 20)
+            new.flush()
+            _make_like(new, path)
+    try:
+        _flush_folder(target.parent)
+        path.unlink()
+    except BaseException:
+        if os.path.lexists(path):
+            target.unlink(missing_ok=True)
+        raise
+
+
+def _check_like(status: os.stat_result, keep: Path) -> None:
+    other = keep.stat()
+    if (status.st_mode, status.st_uid, status.st_gid) != (other.st_mode, other.st_uid, other.st_gid):
+        raise InputError(f"its owner or its permissions are not those of {plain(keep)}")
+
+
+@contextmanager
+def _unchanged(path: Path, digest: str) -> Iterator[None]:
+    """Keep other runs away from a file that still has this sha256, meanwhile. Raises `ChangedError`."""
+    with writing(path):
+        seen = stamp(path)
+    with _held(path, seen) as file:
+        if file_digest(file, "sha256").hexdigest() != digest or stamp(path) != seen:
+            raise ChangedError("it has changed since it was looked at: run again")
+        yield
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..text import plain, quoted
 
 FORMAT = 1
-REPLACE, MAKE, FOLDER = "replace", "make", "folder"
+REPLACE, MAKE, FOLDER, LINK, MOVE = "replace", "make", "folder", "link", "move"
 KEPT = re.compile(r"[0-9]{6,12}(\.[A-Za-z0-9]{1,8})?")  # what an original is called
 _SHA256 = re.compile("[0-9a-f]{64}")
 _LINE = 1 << 20  # bytes of one
@@ -26,13 +26,18 @@ _LINE = 1 << 20  # bytes of one
 
 @dataclass(frozen=True)
 class Change:
-    """One change: of what is at `path`, absolute, from the sha256 `before` to `after`; `kept` is the original's name."""
+    """One change: of what is at `path`, absolute, from the sha256 `before` to `after`; `kept` is the original's name.
+
+    Of a link and a move `to` is the other path, absolute; `time` is when a file that became a link was last changed.
+    """
 
     change: str
     path: str
     before: str = ""
     after: str = ""
     kept: str = ""
+    to: str = ""
+    time: str = ""  # nanoseconds since 1970
 
     def encoded(self) -> bytes:
         """Its line."""
@@ -93,18 +98,27 @@ def _value(text: bytes) -> Any:
         return None
 
 
+_FIELDS = {  # of each kind of change, besides its path
+    REPLACE: {"before", "after", "kept"},
+    MAKE: {"after"},
+    FOLDER: set(),
+    LINK: {"before", "to", "time"},
+    MOVE: {"before", "to"},
+}
+_GOOD: dict[str, Callable[[str], Any]] = {
+    "change": lambda _: True,
+    "path": lambda text: Path(text).is_absolute() and "\0" not in text,
+    "before": _SHA256.fullmatch,
+    "after": _SHA256.fullmatch,
+    "kept": KEPT.fullmatch,
+    "to": lambda text: Path(text).is_absolute() and "\0" not in text,
+    "time": re.compile("-?[0-9]{1,19}").fullmatch,
+}
+
+
 def _change(value: dict[str, Any], path: Path, number: int) -> Change:
-    texts = all(isinstance(v, str) for v in value.values()) and value.keys() <= {"change", "path", "before", "after", "kept"}
-    kind = value["change"]
-    hashes = {REPLACE: ("before", "after"), MAKE: ("after",), FOLDER: ()}
-    good = (
-        texts
-        and kind in hashes
-        and Path(value.get("path", "")).is_absolute()
-        and "\0" not in value["path"]
-        and all(_SHA256.fullmatch(value.get(name, "")) for name in hashes[kind])
-        and (KEPT.fullmatch(value.get("kept", "")) is not None) == (kind == REPLACE)
-    )
-    if not good:
+    texts = all(isinstance(v, str) for v in value.values())
+    wanted = _FIELDS.get(value["change"]) if texts else None
+    if wanted is None or value.keys() != {"change", "path"} | wanted or not all(_GOOD[k](v) for k, v in value.items()):
         raise InputError(f"{plain(path)}: line {number} is no change that can be taken back: nothing was done")
     return Change(**value)

@@ -17,7 +17,8 @@ from typing import BinaryIO, NamedTuple
 from ..errors import InputError
 from ..files import replacing, taken
 from ..text import plain, reason
-from .report import FOLDER, KEPT, MAKE, Change, change_at, changes, check_head, originals_of
+from .journal import carry
+from .report import FOLDER, KEPT, LINK, MAKE, MOVE, Change, change_at, changes, check_head, originals_of
 
 RESTORED, REMOVED, UNCHANGED, REFUSED, FORGOTTEN = "restored", "removed", "as it was", "refused", "forgotten"
 
@@ -79,9 +80,47 @@ def _taken_back(change: Change, originals: Path, dry_run: bool) -> Outcome:
             return Outcome(change.path, _without_folder(path, dry_run))
         if change.change == MAKE:
             return _unmade(change, path, dry_run)
+        if change.change == LINK:
+            return Outcome(change.path, *_unlinked(change, path, dry_run))
+        if change.change == MOVE:
+            return Outcome(change.path, *_moved_back(change, path, dry_run))
         return _restored(change, path, originals / change.kept, dry_run)
-    except OSError as error:
+    except (OSError, InputError) as error:
         return Outcome(change.path, REFUSED, reason(error))
+
+
+def _unlinked(change: Change, path: Path, dry_run: bool) -> tuple[str, str | None]:
+    """Make a file of its own again of what became one more name of another."""
+    if not os.path.lexists(path):
+        return REFUSED, f"it is not there any more; its bytes were those of {plain(change.to)}"
+    if _digest(path) != change.before:
+        return REFUSED, "it has changed since"
+    if not os.path.lexists(change.to) or not os.path.samestat(path.lstat(), os.lstat(change.to)):
+        return UNCHANGED, None
+    if not dry_run:
+        with replacing(path) as new, open(path, "rb") as old:
+            shutil.copyfileobj(old, new, 1 << 20)
+            new.flush()
+            shutil.copystat(path, new.name)
+            os.utime(new.name, ns=(path.stat().st_atime_ns, int(change.time)))
+    return RESTORED, None
+
+
+def _moved_back(change: Change, path: Path, dry_run: bool) -> tuple[str, str | None]:
+    target = Path(change.to)
+    if not os.path.lexists(target):
+        return (UNCHANGED, None) if os.path.lexists(path) else (REFUSED, f"it is neither there nor in {plain(target)}")
+    if _digest(target) != change.before:
+        return REFUSED, f"it was moved to {plain(target)}, and has changed since"
+    if os.path.lexists(path):
+        if _digest(path) != change.before:
+            return REFUSED, f"something else is there; it was moved to {plain(target)}"
+        if not dry_run:
+            target.unlink()  # of a run that was killed between the two
+        return UNCHANGED, None
+    if not dry_run:
+        carry(target, path)
+    return RESTORED, None
 
 
 def _without_folder(path: Path, dry_run: bool) -> str:

@@ -19,6 +19,9 @@ COMMANDS = (
     "classify",
     "embed",
     "features",
+    "merge",
+    "gallery",
+    "duplicates",
     "upright",
     "undo",
     "probe",
@@ -43,12 +46,14 @@ ELSEWHERE = {
     **dict.fromkeys(("predict", "infer", "inference", "detect", "label", "tag", "run"), "classify"),
     **dict.fromkeys(("embedding", "embeddings", "encode"), "embed"),
     **dict.fromkeys(("feature", "extract"), "features"),
+    **dict.fromkeys(("search", "similar", "find", "neighbors", "retrieve"), "gallery search"),
+    **dict.fromkeys(("index", "galleries"), "gallery build"),
     **dict.fromkeys(("val", "validate", "validation", "test", "eval", "score"), "evaluate"),
     **dict.fromkeys(("finetune", "fine-tune", "fine_tune", "tune", "transfer"), _TRAINED),
     **dict.fromkeys(("fit", "training"), "train"),
     **dict.fromkeys(("check", "verify", "check_data", "lint"), "check-data"),
     **dict.fromkeys(("recipe", "configs"), "recipes"),
-    **dict.fromkeys(("list", "ls", "zoo", "model", "search"), "models"),
+    **dict.fromkeys(("list", "ls", "zoo", "model"), "models"),
     **dict.fromkeys(("show", "describe", "summary", "inspect", "cpu"), "info"),
     **dict.fromkeys(("get", "fetch", "pull"), "download"),
     **dict.fromkeys(("import", "load"), "convert"),
@@ -56,7 +61,9 @@ ELSEWHERE = {
     **dict.fromkeys(("quantise", "quant", "int8"), "quantize"),
     **dict.fromkeys(("benchmark", "speed", "time"), "bench"),
     **dict.fromkeys(("shard", "shards", "tar"), "pack"),
+    **dict.fromkeys(("join", "concat", "combine"), "merge"),
     **dict.fromkeys(("rotate", "turn", "orient", "orientation", "deskew"), "upright"),
+    **dict.fromkeys(("dedupe", "dedup", "deduplicate", "duplicate", "dupes", "copies", "near-duplicates"), "duplicates"),
     **dict.fromkeys(("restore", "revert", "rollback"), "undo"),
     **dict.fromkeys(("server", "http", "api", "deploy", "web"), "serve"),
     "help": "--help",
@@ -104,6 +111,18 @@ class Commands(click.Group):
             return super().make_context(*args, **options)
 
 
+def every_command() -> dict[str, click.Command]:
+    """All commands by what is typed, those of a group one by one."""
+    found: dict[str, click.Command] = {}
+    top = click.Context(main, info_name="lcnet")
+    for name in COMMANDS:
+        command = main.get_command(top, name)
+        assert command is not None
+        inner = command.commands if isinstance(command, click.Group) else {}
+        found.update({f"{name} {key}": each for key, each in inner.items()} or {name: command})
+    return found
+
+
 def _instead(name: str) -> str:
     """What to do about a command that is not there."""
     known = name.lower()
@@ -130,7 +149,8 @@ def _told() -> Iterator[None]:
         name = f"{plain(error.filename)}: " if error.filename else ""
         raise Failure(one_line(f"{name}{reason(error)}")) from None
     except click.ClickException as error:
-        error.message = one_line(error.message)  # type: ignore[misc]  # final for click, which has no other place
+        if type(error).__name__ != "NoArgsIsHelpError":  # whose message is our own help; older clicks have no such error
+            error.message = one_line(error.message)  # type: ignore[misc]  # final for click, which has no other place
         raise
 
 

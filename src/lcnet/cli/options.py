@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from .. import formats
+from ..errors import InputError
 from ..sources.formats import MAX_PIXELS
 from ..sources.found import MAX_MEMBER
 from ..text import lines, one_line, plain
@@ -61,9 +64,19 @@ def engine_options(command: F) -> F:
         show_default=True,
         help="fast: JPEG files far larger than the input are decoded at a fraction of their size.",
     )(command)
-    command = click.option(
-        "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True, help="bf16 where the CPU has it."
-    )(command)
+    return machine_options(precision_option(command))
+
+
+def precision_option(command: F) -> F:
+    """Add --precision."""
+    kinds = click.Choice(["fp32", "bf16"])
+    return click.option("--precision", type=kinds, default="fp32", show_default=True, help="bf16 where the CPU has it.")(
+        command
+    )
+
+
+def machine_options(command: F) -> F:
+    """Add --threads and --isa."""
     command = click.option("--isa", help="Kernels to use; `lcnet info --cpu` lists them.")(command)
     return threads_option(command)
 
@@ -87,7 +100,11 @@ def overwrite_option(command: F) -> F:
 
 def model_options(command: F) -> F:
     """Add --model and the engine's options."""
-    command = engine_options(command)
+    return model_option(engine_options(command))
+
+
+def model_option(command: F) -> F:
+    """Add --model."""
     named: dict[str, Any] = {"metavar": "MODEL", "type": ModelName(), "help": MODEL_HELP}
     return click.option("--model", "-m", default=DEFAULT_MODEL, show_default=True, **named)(command)
 
@@ -103,9 +120,9 @@ def list_option(command: F) -> F:
     return click.option("--files-from", metavar="LIST", type=click.Path(allow_dash=True), help=text)(command)
 
 
-def search_options(command: F) -> F:
-    """Add IMAGES, --recursive, --frames, --files-from and --max-member."""
-    command = click.option(
+def member_option(command: F) -> F:
+    """Add --max-member."""
+    return click.option(
         "--max-member",
         default=MAX_MEMBER >> 20,
         show_default=True,
@@ -113,7 +130,11 @@ def search_options(command: F) -> F:
         metavar="MIB",
         help="The largest picture in an archive that is read.",
     )(command)
-    command = list_option(command)
+
+
+def search_options(command: F) -> F:
+    """Add IMAGES, --recursive, --frames, --files-from and --max-member."""
+    command = list_option(member_option(command))
     command = click.option(
         "--frames",
         default="first",
@@ -164,6 +185,29 @@ def rows_option(*kinds: str) -> Callable[[F], F]:
     )
 
 
+class ShardName(click.ParamType):
+    """Which rows of a list: I/N."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read I/N."""
+        from ..results.part import Shard
+
+        try:
+            return Shard.parse(value) if isinstance(value, str) else value
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
+def shard_option(command: F) -> F:
+    """Add --shard."""
+    text = (
+        "Take the rows I, I + N, ... of the list, from 0, and write a part of its results, which `lcnet merge` puts together."
+    )
+    return click.option("--shard", type=ShardName(), metavar="I/N", help=text)(command)
+
+
 def output_options(default: str | None) -> Callable[[F], F]:
     """Add --output, --resume, --update, --prune and --overwrite."""
 
@@ -176,7 +220,7 @@ def output_options(default: str | None) -> Callable[[F], F]:
             help="Take what the output file has not: new and changed pictures, and those that could not be read.",
         )(command)
         command = click.option("--resume", is_flag=True, help="Go on with a file whose run was stopped.")(command)
-        path = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
+        path = click.Path(path_type=Path, allow_dash=True)
         return click.option(
             "--output",
             "-o",
@@ -195,6 +239,8 @@ def given_output(given: dict[str, Any], default: str) -> Path | None:
     default: the format of standard output.
     """
     path, safe, wide = given["output"], given.get("csv_safe", False), given.get("wide", False)
+    if given["shard"]:
+        _check_shard(path, given)
     if given["prune"] and not given["update"]:
         raise Misuse("--prune is about --update, which finds out what is gone: give both, or neither")
     if path is not None and str(path) != "-":
@@ -224,7 +270,25 @@ def _check_file(path: Path, given: dict[str, Any], safe: bool, wide: bool) -> No
         raise Misuse(
             f"--format {style} is about what is printed, and {plain(path)} is written as its ending says: leave --format out"
         )
-    check(path, given["resume"], given["overwrite"], given["update"])
+    if not (given["shard"] and given["resume"]):  # a part that is complete is no mistake: the job is done
+        check(path, given["resume"], given["overwrite"], given["update"])
+
+
+def _check_shard(path: Path | None, given: dict[str, Any]) -> None:
+    """What a part of a list needs. Raises `InputError`."""
+    from ..results.part import check
+
+    if path is None or str(path) == "-":
+        raise Misuse("--shard writes a part of the results: name its file with --output")
+    check(path)
+    if given["update"]:
+        raise Misuse("--update goes by names and --shard by rows: --resume goes on with a part")
+    if given["frames"] != "first":
+        raise Misuse("--shard takes one frame of a file, so that its rows are those of the list: leave --frames out")
+    if "-" in (*given["images"], given["files_from"]):
+        raise Misuse("--shard needs a list that every shard can read again: name a file instead of -")
+    if given["images"] and given["files_from"] is not None:
+        raise Misuse("--shard takes rows of one list: name IMAGES, or a list with --files-from")
 
 
 def csv_safe_option(command: F) -> F:
@@ -234,6 +298,32 @@ def csv_safe_option(command: F) -> F:
         is_flag=True,
         help="In CSV put ' before text that a spreadsheet would take for a formula, and before text that begins with '.",
     )(command)
+
+
+def check_apart(path: Path, output: Path, recursive: bool, option: str) -> None:
+    """Refuse a folder for output that lies in one that is read. Raises `Misuse`."""
+    top, target = path.resolve(), output.resolve()
+    if path.is_dir() and (target.is_relative_to(top) if recursive else target == top):
+        raise Misuse(f"{option} {plain(output)} lies in {plain(path)}, which is read: name a folder outside of it")
+
+
+def root_of(path: str) -> Path | None:
+    """The folder that is named, or of a pattern the one before its first star; None of a file."""
+    if os.path.isdir(path):  # noqa: PTH112
+        return Path(path)
+    if os.path.lexists(path):
+        return None
+    parts = Path(path).parts
+    plain_parts = next((parts[:i] for i, part in enumerate(parts) if set(part) & set("*?[")), parts[:-1])
+    return Path(*plain_parts)
+
+
+def free_report(job: str) -> Path:
+    """A name for the report of a job that changes files, with the time, that is not there yet."""
+    name = f"{job}-{datetime.now():%Y%m%d-%H%M%S}"
+    numbers = ("", *(f"-{number}" for number in range(2, 1000)))
+    paths = (Path(f"{name}{number}.jsonl") for number in numbers)
+    return next((path for path in paths if not os.path.lexists(path)), Path(f"{name}.jsonl"))
 
 
 def load_model(given: dict[str, Any]) -> Classifier:

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +19,14 @@ from .complete import ModelName
 from .listing import STYLES, Listing
 from .options import (
     MODEL_HELP,
+    check_apart,
     csv_safe_option,
+    free_report,
     list_option,
     overwrite_option,
     pixels_option,
     recursive_option,
+    root_of,
     rows_option,
     threads_option,
 )
@@ -112,13 +114,7 @@ def _check(given: dict[str, Any]) -> None:
     if given["dry_run"] and given["report"]:
         raise Misuse("--report is of changes, and --dry-run makes none: leave one of them out")
     for path in given["paths"] if given["output"] is not None else ():
-        _check_apart(Path(path), given["output"], given["recursive"])
-
-
-def _check_apart(path: Path, output: Path, recursive: bool) -> None:
-    top, target = path.resolve(), output.resolve()
-    if path.is_dir() and (target.is_relative_to(top) if recursive else target == top):
-        raise Misuse(f"--output {plain(output)} lies in {plain(path)}, which is read: name a folder outside of it")
+        check_apart(Path(path), given["output"], given["recursive"], "--output")
 
 
 def _sources(given: dict[str, Any], passed: Passed) -> Iterator[Source]:
@@ -128,20 +124,9 @@ def _sources(given: dict[str, Any], passed: Passed) -> Iterator[Source]:
 
     options: dict[str, Any] = {"recursive": given["recursive"], "passed": passed, "also": ".pdf"}
     for path in given["paths"]:
-        yield from _found(path, find, _root(path), options)
+        yield from _found(path, find, root_of(path), options)
     for path in listed(given["files_from"]) if given["files_from"] is not None else ():
         yield from _found([path], find_listed, Path(path) if os.path.isdir(path) else None, options)  # noqa: PTH112
-
-
-def _root(path: str) -> Path | None:
-    """The folder that is named, or of a pattern the one before its first star."""
-    if os.path.isdir(path):  # noqa: PTH112
-        return Path(path)
-    if os.path.lexists(path):
-        return None
-    parts = Path(path).parts
-    plain_parts = next((parts[:i] for i, part in enumerate(parts) if set(part) & set("*?[")), parts[:-1])
-    return Path(*plain_parts)
 
 
 def _found(path: Any, find: Any, root: Path | None, options: dict[str, Any]) -> Iterator[Source]:
@@ -192,14 +177,7 @@ def _journal(given: dict[str, Any]) -> Journal | None:
 
     if given["dry_run"]:
         return None
-    return Journal(given["report"] or _free(f"upright-{datetime.now():%Y%m%d-%H%M%S}"), "upright")
-
-
-def _free(name: str) -> Path:
-    """A report of this name that is not there yet."""
-    numbers = ("", *(f"-{number}" for number in range(2, 1000)))
-    paths = (Path(f"{name}{number}.jsonl") for number in numbers)
-    return next((path for path in paths if not os.path.lexists(path)), Path(f"{name}.jsonl"))
+    return Journal(given["report"] or free_report("upright"), "upright")
 
 
 def _job(given: dict[str, Any], decide: Any, journal: Journal | None) -> Job:

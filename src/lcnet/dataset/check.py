@@ -1,6 +1,6 @@
 """What may be wrong with a data set: pictures that cannot be read, copies, leaks into val or test, labels at odds.
 
-Reads and decodes every picture once, in threads, and keeps some 40 bytes of each. Errors would stop training; warnings make
+Reads and decodes every picture once, in threads, and keeps some 150 bytes of each. Errors would stop training; warnings make
 its result or its measurement doubtful; remarks are worth knowing.
 """
 
@@ -17,15 +17,14 @@ from ..cpus import usable_cpus
 from ..errors import ImageError
 from ..sources.formats import MAX_PIXELS
 from ..sources.passed import Passed
-from .look import CMYK, CODE, DEEP, FRAMES, PLAIN, ROTATED, SMALL, TINY, TRANSPARENT, Look, look
-from .near import near_groups
+from .copies import Copies, blocks
+from .look import CMYK, DEEP, FRAMES, ROTATED, SMALL, TINY, TRANSPARENT, UNREADABLE, Look, look
 from .parallel import in_order
 from .parts import split_of
 from .samples import Dataset, Splits, class_counts
 
 FEW = 10  # pictures of a class in train
 UNEVEN = 10  # times as many pictures of one class as of another
-UNREADABLE = 1 << 15
 
 ERROR, WARNING, REMARK = LEVELS = ("error", "warning", "remark")
 TRAITS = {
@@ -91,23 +90,20 @@ class _Seen:
         self.max_pixels = max_pixels
         self.parts = list(parts.items())
         self.ends = np.cumsum([len(part) for part in parts.values()])
-        count = int(self.ends[-1])
-        self.kinds = np.zeros(count, np.uint16)
-        self.digests, self.codes = np.zeros((count, 16), np.uint8), np.zeros((count, CODE), np.uint8)
-        self.errors: dict[int, str] = {}
-        for i, seen in enumerate(in_order(self._look, range(count), workers)):
-            self.kinds[i] = seen.traits if not seen.error else UNREADABLE
-            self.digests[i], self.codes[i] = (np.frombuffer(b, np.uint8) for b in (seen.digest, seen.code))
+        self.copies, self.errors = Copies(), dict[int, str]()
+        for i, seen in enumerate(in_order(self._look, range(int(self.ends[-1])), workers)):
+            self.copies.add(seen)
             if seen.error:
                 self.errors[i] = seen.error
             advance()
+        self.kinds = np.array(self.copies.traits)
 
     def _look(self, index: int) -> Look:
         part, _, row = self._place(index)
         try:
             return look(part.read(row), self.max_pixels)
         except ImageError as error:
-            return Look(bytes(16), error=str(error).removeprefix(f"{part.names[row]}: "))
+            return Look(bytes(32), error=str(error).removeprefix(f"{part.names[row]}: "))
 
     def _place(self, index: int) -> tuple[Dataset, str, int]:
         number = int(np.searchsorted(self.ends, index, "right"))
@@ -150,22 +146,17 @@ def _left_out(passed: Passed | None) -> Iterator[Finding]:
 
 def _copies(seen: _Seen) -> Iterator[Finding]:
     readable = np.flatnonzero(seen.kinds != UNREADABLE)
-    whole = np.ascontiguousarray(seen.digests[readable]).view("V16").reshape(-1)
-    _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
-    exact = first[inverse.reshape(-1)]
+    exact = seen.copies.same_bytes(readable)
     yield from _divided(seen, _groups(readable, exact), "copies", "copies of one picture")
-    patterned = (seen.kinds[readable[first]] & PLAIN) == 0
-    near = first.copy()
-    near[patterned] = first[patterned][near_groups(seen.codes[readable[first[patterned]]])]
-    distinct = readable[first]
-    yield from _divided(seen, _groups(distinct, near), "near-copies", "pictures that nearly are the same")
+    distinct = readable[np.unique(exact)]
+    yield from _divided(
+        seen, _groups(distinct, seen.copies.chains(distinct)), "near-copies", "pictures that nearly are the same"
+    )
 
 
 def _groups(indices: np.ndarray, group: np.ndarray) -> list[list[int]]:
     """The members of each group of more than one, in their order."""
-    order = np.argsort(group, kind="stable")
-    members = np.split(indices[order], np.flatnonzero(np.diff(group[order])) + 1)
-    return sorted(sorted(m.tolist()) for m in members if len(m) > 1)
+    return sorted(indices[members].tolist() for members in blocks(group))
 
 
 def _divided(seen: _Seen, groups: list[list[int]], kind: str, text: str) -> Iterator[Finding]:

@@ -5,54 +5,97 @@ A picture counts as unreadable where `lcnet.image.pixels` refuses it, so here an
 
 from __future__ import annotations
 
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from hashlib import file_digest, sha256
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from ..config import Preprocessing
 from ..errors import LcnetError
 from ..image import resize
 from ..image.pixels import ORIENTATION, TURNS, decode, quiet_and_strict
 from ..image.reading import opened
 from ..sources.formats import MAX_PIXELS
 from .arrays import array_of, is_array
+from .thumbs import ENOUGH, THUMB, gray, reduced, thumb
 
 if TYPE_CHECKING:
     from PIL import Image
 
 TINY = 32  # pixels of the shorter side
 DEEP, CMYK, ROTATED, TRANSPARENT, FRAMES, SMALL, PLAIN = (1 << i for i in range(7))  # PLAIN: too few shades for a hash
+UNREADABLE = 1 << 15
 
 CODE = 16  # bytes of a difference hash
-_GRAY = Preprocessing(input_size=(1, 224, 224), mean=(0.5,), std=(0.5,))
-_ENOUGH = 72  # pixels a side to compute a difference hash from
 _SHADES = 16  # between the darkest and the brightest of 9 x 9 means
 
 
 class Look(NamedTuple):
     """What was seen. `error` says why a picture cannot be read, else it is empty."""
 
-    digest: bytes  # half of the SHA-256
+    digest: bytes  # SHA-256 of the bytes
     traits: int = 0  # DEEP | CMYK | ...
     code: bytes = bytes(CODE)
     error: str = ""
+    mirrored: bytes = bytes(CODE)  # the code of the picture from right to left
+    thumb: bytes = bytes(THUMB)
+    shape: tuple[int, int] = (0, 0)  # height and width, upright
+    pixels: bytes = b""  # SHA-256 of the decoded pixels, where they were asked for
+    small: np.ndarray | None = None  # the picture made small for a network, where that was asked for
 
 
 def look(data: bytes, max_pixels: int = MAX_PIXELS) -> Look:
-    """Look at the bytes of a picture or of a .npy file."""
-    digest = sha256(data).digest()[:16]
+    """Look at the bytes of a picture or of a .npy file, a large JPEG at a fraction of its size."""
+    digest, sides = sha256(data).digest(), [(0, 0)]
     try:
         if is_array(data):
             pixels = array_of(data)
-            traits, gray = _small(*pixels.shape[:2]), pixels.mean(2, keepdims=True).astype(np.uint8)
-        else:
-            gray = decode(data, _GRAY, max_pixels, needed=lambda height, width: (_ENOUGH, _ENOUGH))
-            traits = _traits(data)
-        code, plain = difference_hash(gray)
+            return _seen(digest, pixels, _small(*pixels.shape[:2]), pixels.shape[:2])
+        pixels = decode(data, max_pixels=max_pixels, needed=lambda *_: (ENOUGH, ENOUGH), check=lambda i: sides.append(i.size))
+        traits = _traits(data)
     except LcnetError as error:
         return Look(digest, error=str(error).removeprefix("image bytes: ").removeprefix("array: "))
-    return Look(digest, traits | PLAIN * plain, code)
+    height, width = sides[-1][::-1]
+    upright = (height, width) if (height > width) == (pixels.shape[0] > pixels.shape[1]) else (width, height)
+    return _seen(digest, pixels, traits, upright)
+
+
+def look_whole(file: BinaryIO, max_pixels: int = MAX_PIXELS, short_side: int = 0) -> Look:
+    """Look at an open picture, of which every pixel is decoded. short_side: return it, so small, for a network."""
+    digest = file_digest(file, "sha256").digest()  # type: ignore[arg-type]  # what typeshed wants more is asked of files only
+    try:
+        pixels = decode(file, max_pixels=max_pixels)
+        traits = _traits(file)
+    except LcnetError as error:
+        return Look(digest, error=str(error))
+    seen = _seen(digest, pixels, traits, pixels.shape[:2])
+    return seen._replace(pixels=pixel_hash(pixels), small=_shortened(pixels, short_side) if short_side else None)
+
+
+def pixel_hash(pixels: np.ndarray) -> bytes:
+    """The SHA-256 of decoded pixels, uint8 [H,W,C], and of their shape."""
+    digest = sha256(b"%d %d %d " % pixels.shape)
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.digest()
+
+
+def codes_of(pixels: np.ndarray) -> tuple[bytes, bytes, bool]:
+    """The difference hash of a picture, uint8 [H,W,C], that of its mirror image, and whether its shades are too few."""
+    means = np.rint(gray(resize(reduced(pixels), (9, 9), "bilinear"))).astype(np.uint8)[:, :, None]
+    code, plain = difference_hash(means)
+    return code, difference_hash(means[:, ::-1])[0], plain
+
+
+def _seen(digest: bytes, pixels: np.ndarray, traits: int, shape: tuple[int, ...]) -> Look:
+    small = reduced(pixels)
+    code, mirrored, plain = codes_of(small)
+    return Look(digest, traits | PLAIN * plain, code, "", mirrored, thumb(small), (shape[0], shape[1]))
+
+
+def _shortened(pixels: np.ndarray, short_side: int) -> np.ndarray:
+    scale = short_side / min(pixels.shape[:2])
+    if scale >= 1:
+        return pixels
+    return resize(pixels, (round(pixels.shape[0] * scale), round(pixels.shape[1] * scale)), "bilinear")
 
 
 def difference_hash(gray: np.ndarray) -> tuple[bytes, bool]:
@@ -66,7 +109,7 @@ def difference_hash(gray: np.ndarray) -> tuple[bytes, bool]:
     return np.packbits([rows, columns]).tobytes(), bool(np.ptp(means) < _SHADES)
 
 
-def _traits(data: bytes) -> int:
+def _traits(data: bytes | BinaryIO) -> int:
     """The traits that the header of a readable picture shows."""
     with quiet_and_strict(), opened(data) as image:
         return (

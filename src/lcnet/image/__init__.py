@@ -243,7 +243,7 @@ def _input(
             check(image)
 
     padded = preprocessing.input_size[0] == 3 and not isinstance(source, np.ndarray)
-    pixels = decode(source, preprocessing, max_pixels, needed if fast else None, padded, fits, seen)
+    pixels = decode(source, preprocessing, max_pixels, needed if fast else None, padded, fits, seen, passing=True)
     if not padded:
         _check(pixels, preprocessing)
     try:

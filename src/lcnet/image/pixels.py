@@ -20,7 +20,7 @@ import numpy as np
 from ..config import Preprocessing
 from ..errors import ImageError, InputError
 from ..sources.formats import MAX_PIXELS
-from . import limits
+from . import jpeg, limits
 from .limits import check_size
 from .reading import opened
 
@@ -57,6 +57,7 @@ def decode(
     padded: bool = False,
     check: Check | None = None,
     seen: Check | None = None,
+    passing: bool = False,
 ) -> np.ndarray:
     """Decode one picture to uint8 [H,W,3] RGB, or [H,W,1] grey for a network of one channel.
 
@@ -67,7 +68,8 @@ def decode(
     `needed`: for a JPEG file that may lose detail. Maps its height and width to those that it will be scaled to; a file
     that is at least twice as large is decoded at a half, quarter or eighth, in its DCT, but not smaller than needed.
     `padded`: an RGB picture may come as [H,W,4] with a meaningless fourth byte, which saves a copy. `check`: called
-    before a file or PIL image is decoded, to refuse it by its header; `seen`: afterwards.
+    before a file or PIL image is decoded, to refuse it by its header; `seen`: afterwards. `passing`: the pixels are used up
+    before this thread decodes the next picture, which may come in the same memory.
 
     Raises `ImageError`, naming the source, for anything wrong with a picture, also for more than `max_pixels` pixels
     (by its header, before decoding); `InputError` for an argument that is no picture: another type, dtype or shape.
@@ -84,7 +86,7 @@ def decode(
                 check(image)
             if needed and image is not source and image.format == "JPEG":
                 _draft(image, preprocessing, needed)
-            pixels = pixels_of(image, preprocessing, padded)
+            pixels = pixels_of(image, preprocessing, padded, fresh=image is not source, passing=passing)
             if seen:
                 seen(image)
             return pixels
@@ -147,15 +149,30 @@ def _draft(image: Image.Image, preprocessing: Preprocessing, needed: Needed) -> 
     image.draft(None, needed(width, height) if lying else needed(height, width)[::-1])  # takes (width, height)
 
 
-def pixels_of(image: Image.Image, preprocessing: Preprocessing, padded: bool = False, short_side: int = 0) -> np.ndarray:
+def pixels_of(
+    image: Image.Image,
+    preprocessing: Preprocessing,
+    padded: bool = False,
+    short_side: int = 0,
+    fresh: bool = False,
+    passing: bool = False,
+) -> np.ndarray:
     """Decode what has been opened, its current frame, as `decode` says. Raises whatever Pillow does.
 
-    short_side: average blocks of 2, 4 or 8 pixels squared, as long as so many are left of the shorter side.
+    short_side: average blocks of 2, 4 or 8 pixels squared, as long as so many are left of the shorter side. fresh: it was
+    opened for this, and nobody minds if its pixels stay unread. passing: as in `decode`.
     """
     from PIL import Image
 
-    image.load()
+    channels = preprocessing.input_size[0]
+    own = jpeg.decoded(image, channels, passing) if fresh else None
+    if own is None:
+        image.load()  # which for some formats changes the orientation, too
     turn = _turn(image, preprocessing)
+    if own is not None:
+        if not turn and own.shape[2] == channels:
+            return own
+        image = Image.fromarray(own if own.shape[2] == 3 else own[:, :, 0])
     upright = _to_channels(_averaged(image, short_side) if short_side else image, preprocessing)
     return _as_array(upright.transpose(Image.Transpose[turn]) if turn else upright, padded)
 

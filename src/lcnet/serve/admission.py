@@ -7,8 +7,6 @@ dawdles lends its permit to others meanwhile. The bytes of all bodies together a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from .limits import Limits
 from .refusals import Refused
@@ -24,34 +22,51 @@ class Gate:
         self.inside = 0  # requests with a permit
         self.bytes = 0  # of bodies held
 
-    @contextmanager
-    def admitted(self, length: int | None) -> Iterator[Pass]:
+    @property
+    def free(self) -> bool:
+        """Whether there is a permit."""
+        return self.inside < self.limits.permits
+
+    def full(self) -> Refused:
+        """What those are told who get none."""
+        return _no_place(f"{self.limits.permits} requests are being served or wait, as many as may")
+
+    def admit(self, length: int | None) -> Pass:
         """A pass for a request whose body has `length` bytes, None if that is not said. Raises `Refused`."""
         if length is not None and length > self.limits.max_body:
             raise Refused("too_large", f"the body has {length} bytes, taken are at most {self.limits.max_body}")
         admitted = Pass(self)
+        admitted.enter()
         try:
-            admitted.enter()
             admitted.reserve(length or 0)
-            yield admitted
-        finally:
+        except Refused:
             admitted.leave()
+            raise
+        return admitted
 
 
 class Pass:
-    """What one request holds: a permit, and the bytes of its body."""
+    """What one request holds while a `with` lasts: a permit, and the bytes of its body."""
+
+    __slots__ = ("_bytes", "_gate", "_inside", "_timer")
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._inside, self._bytes = False, 0
         self._timer: asyncio.TimerHandle | None = None
 
+    def __enter__(self) -> Pass:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
     def enter(self) -> None:
         """Take a permit, if this has none. Raises `Refused` if there is none."""
         if self._inside:
             return
-        if self._gate.inside >= self._gate.limits.permits:
-            raise _full(f"{self._gate.inside} requests are being served or wait, as many as may")
+        if not self._gate.free:
+            raise self._gate.full()
         self._gate.inside += 1
         self._inside = True
         self._timer = asyncio.get_running_loop().call_later(PATIENCE, self.lend)
@@ -76,7 +91,7 @@ class Pass:
         most = self._gate.limits.max_bytes_in_flight
         assert most is not None
         if self._gate.bytes + more > most:
-            raise _full(f"the bodies of requests take {self._gate.bytes} bytes, as many as may be held at once")
+            raise _no_place(f"the bodies of requests take {self._gate.bytes} bytes, as many as may be held at once")
         self._gate.bytes += more
         self._bytes += more
 
@@ -93,5 +108,5 @@ class Pass:
             self._timer = None
 
 
-def _full(why: str) -> Refused:
+def _no_place(why: str) -> Refused:
     return Refused("overloaded", f"{why}: try again in a second")

@@ -6,7 +6,6 @@ as it is; no name is ever a path here.
 
 from __future__ import annotations
 
-import asyncio
 import binascii
 import json
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,6 +17,7 @@ from .admission import Pass
 from .exchange import Exchange, Gone
 from .limits import Limits
 from .refusals import Refused
+from .waiting import Within
 
 Receive = Callable[[], Awaitable[Any]]
 
@@ -38,22 +38,19 @@ class Picture:
 async def read(receive: Receive, exchange: Exchange, admitted: Pass, limits: Limits) -> bytes:
     """The body of a request that was admitted. Raises `Refused`, and `Gone` if the client went away."""
     parts: list[bytes] = []
-    try:
-        async with asyncio.timeout(limits.read_timeout):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Gone
-                parts.append(message.get("body", b""))
-                exchange.bytes += len(parts[-1])
-                if exchange.bytes > limits.max_body:
-                    raise Refused("too_large", f"the body has more than {limits.max_body} bytes, which is what is taken")
-                admitted.reserve(exchange.bytes)
-                if not message.get("more_body", False):
-                    break
-    except TimeoutError:
-        what = f"the body did not arrive within {limits.read_timeout:g} seconds: send it faster, or less"
-        raise Refused("slow", what) from None
+    what = f"the body did not arrive within {limits.read_timeout:g} seconds: send it faster, or less"
+    with Within(limits.read_timeout, Refused("slow", what)):
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            parts.append(message.get("body", b""))
+            exchange.bytes += len(parts[-1])
+            if exchange.bytes > limits.max_body:
+                raise Refused("too_large", f"the body has more than {limits.max_body} bytes, which is what is taken")
+            admitted.reserve(exchange.bytes)
+            if not message.get("more_body", False):
+                break
     exchange.body_read = True
     admitted.arrived()
     return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -11,7 +11,7 @@ import sys
 
 from ..errors import LcnetError
 from .plan import Plan
-from .process import frugal
+from .process import frugal, responsive
 
 
 def main(channel: int, listening: int) -> None:
@@ -27,6 +27,7 @@ def main(channel: int, listening: int) -> None:
     from .member import Member
     from .server import Server, serve
 
+    responsive()
     application.service.peers = Member(application.service, control)
     serve(Server(application, plan.drain_delay, plan.grace), socket.socket(fileno=listening))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import count
+from secrets import token_hex
 from time import perf_counter
 from typing import Any
 
@@ -13,6 +14,7 @@ from .limits import DRAINED
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_START, _NEXT = token_hex(4), count()  # of the ids that are given here: of this process, and within it
 
 
 class Gone(Exception):
@@ -61,7 +63,7 @@ class Exchange:
         """The exchange that an ASGI scope begins."""
         headers = dict(scope["headers"])
         given, trace = headers.get(b"x-request-id", b""), headers.get(b"traceparent", b"")
-        id_ = given.decode() if _ID.fullmatch(given) else secrets.token_hex(8)
+        id_ = given.decode() if _ID.fullmatch(given) else f"{_START}{next(_NEXT):08x}"
         client = scope.get("client") or ("",)
         return cls(scope["method"], id_, client[0], headers, trace.decode() if _TRACE.fullmatch(trace) else "")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from .refusals import Refused
 from .service import Service, json_response
@@ -16,7 +16,7 @@ class Health:
     def __init__(self, service: Service) -> None:
         self.service = service
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """All of them."""
         ends = {"live": self.live, "ready": self.ready}
         return [Route(f"{top}/{name}", end, methods=["GET"]) for top in ("/health", "/v2/health") for name, end in ends.items()]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from ..config import Decision
 from ..runtime import Classifier
@@ -31,7 +31,7 @@ class HuggingFace:
     def __init__(self, service: Service) -> None:
         self.service = service
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """Both."""
         return [Route(path, self.classify, methods=["POST"]) for path in ("/", "/models/{name}")]
 

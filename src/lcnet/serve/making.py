@@ -24,9 +24,9 @@ def make(
     log: str,
     keep_uncertain: str | os.PathLike[str] | None,
     limits: Mapping[str, Any],
-    share: int = 1,
+    processes: int = 1,
 ) -> Application:
-    """The application that `lcnet.serve.app` returns. share: processes that share the bounds of `keep_uncertain`."""
+    """The application that `lcnet.serve.app` returns. processes: that serve together, and share `keep_uncertain`."""
     known = [field.name for field in fields(Limits)]
     for name in limits:
         if name not in known:
@@ -34,5 +34,5 @@ def make(
     if log not in (*FORMATS, "none"):
         raise InputError(f"log is {log!r}, expected text, json or none")
     bounds = Limits(**limits)
-    keeper = None if keep_uncertain is None else Keeper(Path(keep_uncertain), bounds.keep_below, share)
+    keeper = None if keep_uncertain is None else Keeper(Path(keep_uncertain), bounds.keep_below, processes)
     return Application(Service(Models(named(models), bounds.max_pixels, options), bounds, Log(log), keeper))

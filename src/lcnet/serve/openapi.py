@@ -70,6 +70,22 @@ SCHEMAS = {
 }
 
 
+# The headings of /docs, in their order: what is said of each, and whose paths begin so.
+TAGS = {
+    "Pictures": ("What a model says of pictures: one as a body, several as a form or as JSON.", ("/v1/",)),
+    "Models": ("What there is, and reading it again.", ("/v1/models",)),
+    "Open Inference Protocol": ("Version 2, as the clients of KServe and Triton speak it, binary tensors too.", ("/v2",)),
+    "Hugging Face": ("For `huggingface_hub.InferenceClient`.", ("/models/",)),
+    "The server": ("For what watches it.", ("/health/", "/metrics")),
+}
+
+
+def _tag(path: str) -> str:
+    """The heading of a path: the one with the longest beginning."""
+    starts = {start: name for name, (_, some) in TAGS.items() for start in some if path.startswith(start)}
+    return starts[max(starts, key=len)]
+
+
 def _query(name: str, schema: dict[str, Any], what: str) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "schema": schema, "description": what}
 
@@ -134,11 +150,15 @@ def _paths() -> dict[str, Any]:
 
 def description() -> dict[str, Any]:
     """The whole document."""
-    token = {"type": "http", "scheme": "bearer"}
+    token, paths = {"type": "http", "scheme": "bearer"}, _paths()
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            methods[method] = {"tags": [_tag(path)], **operation}
     return {
         "openapi": "3.1.0",
         "info": {"title": "lcnet", "version": version("lcnet"), "description": "LCNet image classification on CPUs."},
-        "paths": _paths(),
+        "tags": [{"name": name, "description": what} for name, (what, _) in TAGS.items()],
+        "paths": paths,
         "components": {"schemas": SCHEMAS, "securitySchemes": {"token": token}},
         "security": [{}, {"token": []}],
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from .refusals import Refused
 
@@ -23,18 +23,28 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
 }
+HEADERS = {
+    "content-security-policy": POLICY,
+    "cache-control": "no-cache",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+}
+HEAD = "head.html"  # what the heads of all pages begin with
 AT = {"/": "index.html", "/docs": "docs.html"}
 
 
-def pages(folder: Path = FOLDER) -> list[BaseRoute]:
+def pages(folder: Path = FOLDER) -> list[Route]:
     """The routes of the pages and of what they are made of."""
     files = {path.name: path.read_bytes() for path in sorted(folder.glob("*")) if path.suffix in TYPES}
+    head = files.pop(HEAD)
+    for name in AT.values():
+        files[name] = files[name].replace(b"{{head}}\n", head)
 
     def answer(name: str) -> Response:
         if name not in files:
             raise Refused("not_found", "there is no such page")
-        headers = {"content-security-policy": POLICY, "cache-control": "no-cache"}
-        return Response(files[name], headers=headers, media_type=TYPES[Path(name).suffix])
+        return Response(files[name], headers=HEADERS, media_type=TYPES[Path(name).suffix])
 
     async def page(request: Request) -> Response:
         return answer(AT[request.scope["route"].path])

@@ -69,6 +69,15 @@ def refusal(error: BaseException, data: bytes = b"") -> Refused:
     return Refused("internal", "something went wrong in the server: its log says more under this request's id")
 
 
+def forget(error: BaseException | None) -> None:
+    """Let go of the frames that an error has passed, once it is told.
+
+    They hold the picture and the model, and the error, in a circle that is there until garbage is looked for.
+    """
+    while error is not None:
+        error.__traceback__, error = None, error.__context__
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from ..arch import reduction_name
 from . import bodies
@@ -33,7 +33,7 @@ class Routes:
     def __init__(self, service: Service) -> None:
         self.service = service
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """All of them."""
         return [
             Route("/v1/classify", self.classify, methods=["POST"]),
@@ -76,7 +76,7 @@ class Routes:
         _, done = await self._answered(request, served, answer, _bytes_of(served, wanted))
         names = [f"stride_{reduction_name(served.model.arch.reductions[i])}" for i in wanted]
         maps = [np.stack(some) for some in zip(*values(done), strict=True)]
-        data = await self.service.work.call(request.receive, lambda: _npz(dict(zip(names, maps, strict=True))))
+        data = await self.service.work.call(request, lambda: _npz(dict(zip(names, maps, strict=True))))
         return _binary(request, served, data, NPZ)
 
     async def models(self, request: Request) -> Response:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
@@ -28,11 +28,10 @@ class Server(uvicorn.Server):
     """One process's server. A first signal drains: not ready for `drain_delay`, then no new connections, then the end."""
 
     def __init__(self, app: Application, drain_delay: float = 0.0, grace: float = 30.0) -> None:
-        limits = app.service.limits
         super().__init__(
             uvicorn.Config(
                 app,
-                http=protocol_class(limits),
+                http=protocol_class(app),
                 ws="none",
                 log_config=None,
                 access_log=False,
@@ -45,6 +44,7 @@ class Server(uvicorn.Server):
             )
         )
         self.app, self.drain_delay = app, drain_delay
+        self.greet: Callable[[], None] = lambda: None  # called when it listens, to signals too
         self._asked: float | None = None  # when it was asked to stop
         self._tasks: set[asyncio.Task[None]] = set()
         self._trim = Trim(app.service)
@@ -56,6 +56,7 @@ class Server(uvicorn.Server):
         if HANGUP is not None and threading.current_thread() is threading.main_thread():
             loop.add_signal_handler(HANGUP, lambda: self._background(self._reload()))
         self._background(self.app.service.peers.joined(self))
+        self.greet()
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

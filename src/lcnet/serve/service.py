@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -34,7 +34,7 @@ class Service:
         self.gate, self.work, self.metrics = Gate(limits), Work(limits), Metrics()
         self.peers: Peers = Peers(self)
         self.draining = False
-        self.served = 0  # requests
+        self.served = self.swaps = 0  # requests; times that models were replaced
         self.metrics.models(models.all())
         watch = self.metrics.watch
         watch("lcnet_in_flight", "Requests with a permit", lambda: self.gate.inside)
@@ -43,14 +43,12 @@ class Service:
         watch("lcnet_decoding_pixels", "Pixels being decoded", lambda: self.work.pixels.taken)
         watch("lcnet_threads_replaced", "Threads that died", lambda: self.work.workers.replaced)
 
-    @contextmanager
-    def admitted(self, request: Request) -> Iterator[Pass]:
+    def admitted(self, request: Request) -> Pass:
         """Let a request in, or raise `Refused`, before its body is read."""
         exchange = exchange_of(request)
         if exchange.unclear:
             raise Refused("bad_request", "how long the body is cannot be told: send one Content-Length, or chunks")
-        with self.gate.admitted(exchange.length) as admitted:
-            yield admitted
+        return self.gate.admit(exchange.length)
 
     async def body(self, request: Request, admitted: Pass) -> bytes:
         """The body of a request that was let in."""
@@ -67,11 +65,11 @@ class Service:
         """What `parse` makes of a body: in a thread if it is large, so that nobody else waits for it."""
         if len(body) <= bodies.SMALL:
             return parse()
-        return await self.work.call(request.receive, parse)
+        return await self.work.call(request, parse)
 
     async def answers(self, request: Request, pictures: list[Picture], served: Served, answer: Answer) -> list[Done]:
         """Answer pictures, and count them. A single picture's error is raised as the request's."""
-        return await self.counted(request, served, self.work.pictures(request.receive, pictures, served.model, answer))
+        return await self.counted(request, served, self.work.pictures(request, pictures, served.model, answer))
 
     async def counted(self, request: Request, served: Served, doing: Awaitable[list[Done]]) -> list[Done]:
         """What becomes of a request's pictures, counted. A single one's error is raised as the request's."""
@@ -121,6 +119,7 @@ class Peers:
     def swap(self, fresh: Iterable[Served]) -> None:
         """Let models that were read answer from now on."""
         self.service.models.replace(list(fresh))
+        self.service.swaps += 1
         self.service.metrics.models(self.service.models.all())
 
 
@@ -134,13 +133,8 @@ class Query:
     """The options of a request's address: known ones, each once. Raises `Refused` for others."""
 
     def __init__(self, request: Request, known: Sequence[str]) -> None:
-        try:
-            text = request.scope["query_string"].decode("ascii")
-            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=32, errors="strict")
-        except ValueError:
-            raise Refused("argument", "the query cannot be read: expected name=value, joined by &") from None
         self._values: dict[str, str] = {}
-        for name, value in pairs:
+        for name, value in _pairs(request.scope["query_string"]):
             if name not in known:
                 what = suggest(name, known) or f": there is {', '.join(known) or 'none here'}"
                 raise Refused("argument", f"there is no option '{quoted(name)}'{what}")
@@ -176,6 +170,15 @@ class Query:
         if given not in values:
             raise Refused("argument", f"{name} is '{quoted(given)}', expected {' or '.join(values)}")
         return given
+
+
+@lru_cache(64)  # clients ask the same again and again
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    """Names and values of a query. Raises `Refused`."""
+    try:
+        return parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=32, errors="strict")
+    except ValueError:
+        raise Refused("argument", "the query cannot be read: expected name=value, joined by &") from None
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

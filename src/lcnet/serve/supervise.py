@@ -20,7 +20,7 @@ from typing import Any
 from ..errors import InputError
 from .channel import LONGEST, Channel, ChannelError
 from .plan import Plan
-from .process import HANGUP, frugal
+from .process import HANGUP, frugal, responsive
 
 AGAIN = (0.1, 1.0, 2.0, 5.0, 10.0)  # seconds before a process that keeps dying is started again
 SETTLED = 5.0  # seconds after which one that dies is no failed start
@@ -32,6 +32,8 @@ Say = Callable[[str], None]
 def run(plan: Plan, say: Say) -> None:
     """Serve until a signal. Raises `LcnetError` for what cannot be served. say: prints a line for who started this."""
     frugal()
+    if HANGUP is not None:
+        signal.signal(HANGUP, signal.SIG_IGN)  # until there is something that can be read again
     if plan.processes == 1:
         _run_alone(plan, say)
     elif not hasattr(os, "fork"):
@@ -47,8 +49,10 @@ def _run_alone(plan: Plan, say: Say) -> None:
         application = plan.application()
         from .server import Server, serve
 
-        say(_greeting(application.service.models.places, address(listening)))
-        serve(Server(application, plan.drain_delay, plan.grace), listening)
+        responsive()
+        server = Server(application, plan.drain_delay, plan.grace)
+        server.greet = lambda: say(_greeting(application.service.models.places, address(listening)))
+        serve(server, listening)
 
 
 def _run_several(plan: Plan, say: Say) -> None:

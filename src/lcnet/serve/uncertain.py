@@ -20,23 +20,22 @@ from .limits import MB
 
 MOST = 1000  # pictures
 MOST_BYTES = 500 * MB
-WAITING = 16  # pictures held until they are written; what comes meanwhile is not kept
+WAITING = 4  # pictures held until they are written; what comes meanwhile is not kept
 
 
 class Keeper:
-    """Keeps uncertain pictures in a folder, in a thread of its own. `share`: of the bounds, if several processes do."""
+    """Keeps uncertain pictures in a folder, in a thread of its own. sharing: processes that keep theirs in the same folder."""
 
-    def __init__(self, folder: Path, below: float, share: int = 1) -> None:
-        self.folder, self.below = folder, below
+    def __init__(self, folder: Path, below: float, sharing: int = 1) -> None:
+        self.folder, self.below, self.sharing = folder, below, sharing
         folder.mkdir(parents=True, exist_ok=True)
-        kept = [path.stat().st_size for path in folder.iterdir() if path.suffix != ".json"]
-        self._left, self._left_bytes = (MOST - len(kept)) // share, (MOST_BYTES - sum(kept)) // share
+        self._full = False
         self._queue: Queue[tuple[bytes, str, Result]] = Queue(WAITING)
         threading.Thread(target=self._keep_all, name="lcnet-uncertain", daemon=True).start()
 
     def offer(self, data: bytes, model: str, result: Result, multi_label: bool) -> None:
         """Keep a picture if it is worth it. Never waits."""
-        if self._left > 0 and len(data) <= self._left_bytes and self.wanted(result, multi_label):
+        if not self._full and self.wanted(result, multi_label):
             with suppress(Full):
                 self._queue.put_nowait((data, model, result))
 
@@ -57,9 +56,12 @@ class Keeper:
         row = format_of(data[:START])
         name = hashlib.sha256(data).hexdigest()
         path = self.folder / (name + (row.suffixes.split()[0] if row else ".bin"))
-        if path.exists() or self._left <= 0 or len(data) > self._left_bytes:
-            return
-        write_atomically(path, data)
-        write_atomically(self.folder / f"{name}.json", json_text({"model": model, **result.to_dict()}).encode())
-        self._left -= 1
-        self._left_bytes -= len(data)
+        if not path.exists() and self._has_room(len(data)):
+            write_atomically(path, data)
+            write_atomically(self.folder / f"{name}.json", json_text({"model": model, **result.to_dict()}).encode())
+
+    def _has_room(self, size: int) -> bool:
+        """Whether another picture may be kept, even if all processes keep one like it at this moment."""
+        sizes = [path.stat().st_size for path in self.folder.iterdir() if path.suffix != ".json"]
+        self._full = len(sizes) + self.sharing > MOST
+        return not self._full and sum(sizes) + size * self.sharing <= MOST_BYTES

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from ..config import MIN_SIDE
 from ..formats import json_text
@@ -38,7 +38,7 @@ class OpenInference:
     def __init__(self, service: Service) -> None:
         self.service = service
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """All of them."""
         both = (MODEL, MODEL + "/versions/{version}")
         return [
@@ -84,9 +84,9 @@ class OpenInference:
         work, tensor = self.service.work, _input(asked)
         bodies.check_count(tensor.shape[0] if tensor.shape else 0, self.service.limits)
         if tensor.name == "images":
-            return await work.pictures(request.receive, tensor.pictures(), model, answer)
+            return await work.pictures(request, tensor.pictures(), model, answer)
         x = _pixels(tensor, model)
-        return await work.each(request.receive, [partial(work.ready_made, x[i : i + 1], answer) for i in range(len(x))])
+        return await work.each(request, [partial(work.ready_made, x[i : i + 1], answer) for i in range(len(x))])
 
     def _served(self, request: Request) -> Served:
         if request.path_params.get("version", VERSION) != VERSION:

@@ -4,25 +4,24 @@ longer than its client stays.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+from starlette.requests import Request
 
 from ..errors import TooLargeError
 from ..image import batch
 from ..runtime import Classifier
-from .bodies import Picture, Receive, chunks
-from .exchange import Gone
+from .bodies import Picture, chunks
 from .limits import Limits
-from .refusals import Refused, refusal
+from .refusals import Refused, forget, refusal
+from .waiting import Awaited
 from .workers import Budget, Job, Workers
 
-LOOK = 0.02  # seconds that a request waits before it is looked whether its client is still there
 Answer = Callable[[np.ndarray], Any]
 
 
@@ -38,6 +37,14 @@ class Done:
     network: float = 0.0
     pixels: int = 0
 
+    def fail(self, error: Exception, data: bytes = b"") -> None:
+        """There is no value, because of an error, which is kept where it is ours."""
+        self.error = refusal(error, data)
+        if self.error.status >= 500:
+            self.cause = error
+        else:
+            forget(error)
+
 
 class Work:
     """Pictures and other work of requests, on the threads of one process."""
@@ -48,46 +55,36 @@ class Work:
         self.workers = Workers(limits.threads)
         self.pixels = Budget(limits.max_pixels_in_flight)
 
-    async def pictures(self, receive: Receive, pictures: list[Picture], model: Classifier, answer: Answer) -> list[Done]:
+    async def pictures(self, request: Request, pictures: list[Picture], model: Classifier, answer: Answer) -> list[Done]:
         """Answer each picture. Raises as `each` does."""
-        return await self.each(receive, [partial(self.picture, picture, model, answer) for picture in pictures])
+        return await self.each(request, [partial(self.picture, picture, model, answer) for picture in pictures])
 
-    async def each(self, receive: Receive, works: list[Callable[[], Done]]) -> list[Done]:
+    async def each(self, request: Request, works: list[Callable[[], Done]]) -> list[Done]:
         """Do all, as many at once as there are threads. Raises `Refused` at the deadline, and `Gone`."""
         done: list[Done] = []
-        jobs: list[Job] = []
-
-        async def all_of_them() -> list[Done]:
+        with self._awaited(request):
             for some in chunks(works, self.count):
-                jobs[:] = [self.workers.do(work) for work in some]
-                done.extend([await _done(job) for job in jobs])
-            return done
+                jobs = [self.workers.do(work) for work in some]
+                try:
+                    done.extend([await _done(job) for job in jobs])
+                finally:
+                    for job in jobs:
+                        job.drop()
+        return done
 
-        try:
-            return await self._in_time(receive, all_of_them())
-        finally:
-            for job in jobs:
+    async def call(self, request: Request, work: Callable[[], Any]) -> Any:
+        """Do anything else in a thread. Raises what it raises, `Refused` at the deadline, and `Gone`."""
+        with self._awaited(request):
+            job = self.workers.do(work)
+            try:
+                return await job
+            finally:
                 job.drop()
 
-    async def call(self, receive: Receive, work: Callable[[], Any]) -> Any:
-        """Do anything else in a thread. Raises what it raises, `Refused` at the deadline, and `Gone`."""
-        job = self.workers.do(work)
-
-        async def value() -> Any:
-            return await job
-
-        try:
-            return await self._in_time(receive, value())
-        finally:
-            job.drop()
-
-    async def _in_time(self, receive: Receive, value: Awaitable[Any]) -> Any:
+    def _awaited(self, request: Request) -> Awaited:
         limit = self.limits.timeout
-        try:
-            async with asyncio.timeout(limit), _Watch(receive):
-                return await value
-        except TimeoutError:
-            raise Refused("deadline", f"there was no answer within {limit:g} seconds: try again when less is asked") from None
+        late = f"there was no answer within {limit:g} seconds: try again when less is asked"
+        return Awaited(request, limit, Refused("deadline", late))
 
     def picture(self, picture: Picture, model: Classifier, answer: Answer) -> Done:
         """Answer one picture, in a thread."""
@@ -100,7 +97,7 @@ class Work:
             done.value = answer(ready)[0]
             done.network = perf_counter() - middle
         except Exception as error:
-            done.error, done.cause = refusal(error, picture.data), error
+            done.fail(error, picture.data)
         return done
 
     def ready_made(self, x: np.ndarray, answer: Answer) -> Done:
@@ -110,7 +107,7 @@ class Work:
             done.value = answer(x)[0]
             done.network = perf_counter() - start
         except Exception as error:
-            done.error, done.cause = refusal(error), error
+            done.fail(error)
         return done
 
     def _ready(self, data: bytes, model: Classifier, done: Done) -> np.ndarray:
@@ -136,34 +133,3 @@ async def _done(job: Job) -> Done:
         done = Done(error=error, cause=error.__cause__)
     done.waited = job.waited
     return done
-
-
-class _Watch:
-    """Meanwhile end the task with `Gone` if its client goes away; looked at only if it takes longer than usual."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive, self._gone = receive, False
-        self._watcher: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> None:
-        self._task = asyncio.current_task()
-        self._timer = asyncio.get_running_loop().call_later(LOOK, self._begin)
-
-    async def __aexit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        self._timer.cancel()
-        if self._watcher is not None:
-            self._watcher.cancel()
-        if self._gone and isinstance(error, asyncio.CancelledError):
-            assert self._task is not None
-            self._task.uncancel()
-            raise Gone
-
-    def _begin(self) -> None:
-        self._watcher = asyncio.get_running_loop().create_task(self._look())
-
-    async def _look(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._gone = True
-        assert self._task is not None
-        self._task.cancel()

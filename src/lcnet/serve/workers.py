@@ -14,7 +14,10 @@ from queue import SimpleQueue
 from time import perf_counter
 from typing import Any
 
+from ..system import give_way
 from .refusals import Refused
+
+NICE = 5  # how far the threads stand behind the event loop, which answers
 
 
 class Job:
@@ -112,6 +115,7 @@ class Workers:
             thread.start()
 
     def _run(self) -> None:
+        give_way(NICE)
         try:
             for job in iter(self._jobs.get, None):
                 if not job.dropped:

@@ -111,15 +111,14 @@ function draw(picture) {
       picture.thumb ? image(picture.thumb, "") : el("span", { className: "kind" }, picture.thumb === null ? picture.kind : ""),
     );
   }
-  const { className, parts, spoken } = states[picture.state](picture);
+  const { className, parts } = states[picture.state](picture);
   drawn.card.className = `card ${className}`;
-  drawn.card.setAttribute("aria-label", `${picture.name}: ${spoken}`);
   says.replaceChildren(...parts);
 }
 
 const line = (className, ...children) => el("p", { className }, ...children);
 const bar = (share) => el("div", { className: "bar", "aria-hidden": "true" }, sized(el("i"), share));
-const busy = (words, share) => ({ className: "busy", parts: [line("what", words), bar(share)], spoken: words });
+const busy = (words, share) => ({ className: "busy", parts: [line("what", words), bar(share)] });
 
 const states = {
   waiting: () => busy("In line", 0),
@@ -127,16 +126,14 @@ const states = {
   asked: () => busy("Being looked at", 1),
   failed(picture) {
     const { title, help } = inWords(picture.error);
-    return { className: "failed", parts: [line("what", title), line("rest", help)], spoken: `${title}. ${help}` };
+    return { className: "failed", parts: [line("what", title), line("rest", help)] };
   },
   done(picture) {
     const { text, known, probability, share, rest } = inShort(picture.answer);
     const number = known && probability !== null ? el("span", { className: "number" }, percent(probability)) : null;
-    const parts = [line("what", el("bdi", {}, text), number), bar(share), line("rest", rest)];
     return {
       className: known ? "known" : "unknown",
-      parts,
-      spoken: [text, number?.textContent, known ? null : rest].filter(Boolean).join(", "),
+      parts: [line("what", el("bdi", {}, text), " ", number), bar(share), line("rest", rest)],
     };
   },
 };
