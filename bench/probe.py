@@ -44,7 +44,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from digits import write_digits
 
 BUNDLED = "lcnet_050.cifar10"
-SIZES, TUNED = (5, 20, 100), 2  # pictures a class; draws that are fine-tuned too
+SIZES = (5, 20, 100)  # pictures a class
 EPOCHS = 20
 Row = dict[str, Any]
 
@@ -160,7 +160,7 @@ def speed(pictures: Dataset, folder: Path) -> Row:
     return {"pictures": 1000, "to_model": to_model, "with_intervals": whole, "cached": again, "parts": made.report["seconds"]}
 
 
-def unseen(base: str, parts: Any, folder: Path, draws: int) -> Iterator[Row]:
+def unseen(base: str, parts: Any, folder: Path, draws: int, tunings: int) -> Iterator[Row]:
     """Rows of one draw each."""
     for a_class in SIZES:
         for draw in range(draws):
@@ -169,7 +169,7 @@ def unseen(base: str, parts: Any, folder: Path, draws: int) -> Iterator[Row]:
             hand_seconds, hand = by_hand(base, place, parts.test)
             row = {"a_class": a_class, "draw": draw, "probe": right, "seconds": seconds, "by_hand": hand}
             row |= {"hand_seconds": hand_seconds, "read": report["classifier_input"]}
-            if draw < TUNED:
+            if draw < tunings:
                 row["finetune_seconds"], row["finetune"] = tuned(base, place, parts.test, folder / f"run-{a_class}-{draw}")
             yield row
 
@@ -226,7 +226,7 @@ def crop_summary(rows: list[Row]) -> list[Row]:
     ]
 
 
-def measure(data: Path, base: Path | None, keep: Path | None, draws: int, folder: Path) -> Row:
+def measure(data: Path, base: Path | None, keep: Path | None, draws: int, tunings: int, folder: Path) -> Row:
     """All parts."""
     base_pictures, rest = lay_out(data, folder)
     found: Row = {"machine": machine()}
@@ -240,7 +240,7 @@ def measure(data: Path, base: Path | None, keep: Path | None, draws: int, folder
     for name, work in (
         ("digits", lambda: digits(folder)),
         ("speed", lambda: speed(parts.train, folder)),
-        ("unseen", lambda: summary(list(unseen(str(base), parts, folder, draws)))),
+        ("unseen", lambda: summary(list(unseen(str(base), parts, folder, draws, tunings)))),
         ("crops", lambda: crop_summary(_crops(str(base), parts, folder, draws))),
         ("added", lambda: _added(str(base), parts, folder)),
     ):
@@ -275,10 +275,11 @@ def main() -> None:
     parser.add_argument("--base", type=Path, help="a network of the other classes that was trained before")
     parser.add_argument("--keep-base", type=Path, help="keep the one that is trained")
     parser.add_argument("--draws", type=int, default=6, help="of pictures to learn from, two at least")
+    parser.add_argument("--tuned", type=int, default=2, help="of these, how many are fine-tuned too")
     parser.add_argument("-o", "--output", type=Path, help="where the numbers go")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(given.data, given.base, given.keep_base, given.draws, Path(folder))
+        found = measure(given.data, given.base, given.keep_base, given.draws, given.tuned, Path(folder))
     if given.output:
         given.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 

@@ -38,7 +38,7 @@ OPTIONAL = {
     "sklearn": "sklearn",
     "fsspec": "remote",
     "ray": "ray",
-    "joblib": "",  # which scikit-learn depends on
+    **dict.fromkeys(("joblib", "threadpoolctl"), ""),  # which scikit-learn depends on
     "onnxruntime": "",
     "openvino": "",
     "ncnn": "",

@@ -98,16 +98,9 @@ def add_class(
     if output is not None:
         check_target(output, overwrite, model if os.path.exists(model) else None)  # noqa: PTH110
     engine = Engine(threads, max_pixels=max_pixels, cache=_cache_folder(cache))
-    return extend.extended(
-        Path(model),
-        name,
-        pictures,
-        None if output is None else Path(output),
-        engine,
-        views,
-        skip_unreadable,
-        advance or _uncounted,
-    )
+    place, count = None if output is None else Path(output), advance or _uncounted
+    with linear.fitting():
+        return extend.extended(Path(model), name, pictures, place, engine, views, skip_unreadable, count)
 
 
 def _unsaid(text: str) -> None:

@@ -5,6 +5,8 @@ Multinomial for one label a picture, one against the rest for several. The resul
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +41,22 @@ def require() -> None:
     for module, package in (("sklearn", "scikit-learn"), ("scipy", "scipy")):
         if find_spec(module) is None:
             raise MissingExtraError(f"a probe is fitted by {package}, which is not installed: pip install 'lcnet[probe]'")
+
+
+@contextmanager
+def fitting() -> Iterator[None]:
+    """Meanwhile a product of matrices has one thread: folds have their own, and on a busy machine more would only wait.
+
+    scikit-learn's warning of too few steps is not shown: after so many it is as good as there.
+    """
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def inverse_strength(strength: float, pictures: float) -> float:
@@ -84,11 +102,6 @@ def _one(x: np.ndarray, column: np.ndarray, weights: np.ndarray, c: float) -> tu
 
 
 def _fitted(x: np.ndarray, targets: np.ndarray, weights: np.ndarray, c: float) -> Any:
-    import warnings
-
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # after so many steps it is as good as there
-        return LogisticRegression(C=c, max_iter=STEPS).fit(x, targets, weights)
+    return LogisticRegression(C=c, max_iter=STEPS).fit(x, targets, weights)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..config import ModelConfig
+from ..dataset.parallel import in_order
 from ..evaluate.evaluation import Evaluation
 from ..evaluate.measure import measure
 from ..evaluate.metrics import Estimate
@@ -47,6 +48,7 @@ class Way:
 
     columns: Columns
     balanced: bool  # whether each class counts the same, however many pictures it has
+    threads: int = 1  # in which folds are worked on
 
     def weights(self, targets: np.ndarray) -> np.ndarray:
         """What each picture counts, float64 [N], 1 on average."""
@@ -82,14 +84,16 @@ def unseen(way: Way, learned: Learned, taken: Candidate | None, a_class: int | N
     """
     fold = folds_of(learned.targets, learned.table.groups)
     out = np.zeros((len(fold), len(learned.labels.names)))
-    for f in range(FOLDS):
+
+    def measured(f: int) -> None:
         inside, outside = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
-        if not len(outside):
-            continue
         if a_class is not None:
             inside = inside[drawn(learned.targets[inside], learned.table.groups[inside], a_class, f)]
         made = way.fit(learned, inside, taken or way.choose(learned, inside).taken)
         out[outside] = way.logits(made, learned, outside)
+
+    for _ in in_order(measured, np.unique(fold).tolist(), way.threads):
+        pass
     return out
 
 

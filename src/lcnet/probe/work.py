@@ -23,7 +23,7 @@ from ..evaluate.trained import sketch_of as sketch_of_base
 from ..modelfile import ModelFile
 from ..sources.passed import Passed
 from ..text import plain, shown
-from . import made, statistics
+from . import linear, made, statistics
 from .advice import advice
 from .choice import Choice
 from .features import Advance, Engine, Extractor
@@ -85,13 +85,19 @@ class Job:
         self, data: str | os.PathLike[str], model: str | os.PathLike[str], output: Path | None, reading: dict[str, Any]
     ) -> Probe:
         """Do it all."""
+        with linear.fitting():
+            return self._run(data, model, output, reading)
+
+    def _run(
+        self, data: str | os.PathLike[str], model: str | os.PathLike[str], output: Path | None, reading: dict[str, Any]
+    ) -> Probe:
         clock, passed = Clock(), Passed()
         pictures = opened(data, passed, **reading)
         base = located(model)
         extractor = Extractor(base.model, self.engine)
         learned = self._learned(extractor, pictures.learned)
         clock.lap("features")
-        way, every = Way(extractor.columns, self.balanced), np.arange(len(learned.table))
+        way, every = Way(extractor.columns, self.balanced, extractor.network.threads), np.arange(len(learned.table))
         choice = way.choose(learned, every)
         fitted = way.fit(learned, every, choice.taken)
         clock.lap("fit")
