@@ -232,3 +232,20 @@ def test_the_hash_of_pixels_tells_shapes_apart():
         pixel_hash(pixels.reshape(3, 4, 3)) == pixel_hash(pixels.reshape(3, 4, 3).copy())
         and len(pixel_hash(pixels[None, None])) == 32
     )
+
+
+def test_what_differs_in_what_rgb_does_not_show_has_not_the_same_pixels(tmp_path):
+    """White marks on nothing are all white upon white; and of 16 bits the lower ones are not seen."""
+    marks = []
+    for box in ((4, 4, 20, 20), (30, 4, 60, 60)):
+        mark = Image.new("RGBA", (64, 64), (255, 255, 255, 0))
+        mark.paste((255, 255, 255, 255), box)
+        marks.append(mark)
+    deep = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16
+    files = {f"{i}.png": saved(mark, "x.png") for i, mark in enumerate(marks)}
+    files |= {f"deep{i}.png": saved(Image.fromarray(deep + i), "x.png") for i in range(2)}
+    assert groups_of(files, tmp_path, ("pixels",))[0] == []
+    again = saved(marks[1], "x.png", compress_level=1)
+    assert groups_of({"0.png": files["0.png"], "1.png": files["1.png"], "2.png": again}, tmp_path, ("pixels",))[0] == [
+        ("pixels", ["2.png", "1.png"] if len(again) > len(files["1.png"]) else ["1.png", "2.png"])
+    ]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .look import DEEP, FRAMES, PLAIN, TRANSPARENT, UNREADABLE, Look
+from .look import PLAIN, UNREADABLE, Look
 from .near import LIMIT, Near, apart, cosines_above, hashes_within, linked, near_groups
 from .thumbs import THUMB, as_part, similarities
 
@@ -26,8 +26,6 @@ MIN_COSINE = 0.9
 MOST_COMPARED = 150_000  # each with each, two minutes; among more those of which `near_groups` makes candidates
 
 ThumbOf = Callable[[int], tuple[bytes, tuple[int, int]] | None]
-
-_UNLIKE = DEEP | TRANSPARENT  # what decoding to RGB of 8 bits hides
 
 
 class Group(NamedTuple):
@@ -115,9 +113,8 @@ class Copies:
         some = some[traits[some] != UNREADABLE]
         if {PIXELS, NEAR} & set(kinds):
             pixels, place = _rows(self.pixels, 16)[some], np.arange(len(some))
-            told = place[pixels.any(1) & ((traits[some] & FRAMES) == 0)]
-            unlike = (traits[some[told]] & _UNLIKE).astype(np.uint8)
-            place[told] = told[_first_equal(np.column_stack([pixels[told], unlike]))]
+            told = place[pixels.any(1)]
+            place[told] = told[_first_equal(pixels[told])]
             some = yield from self._equal(PIXELS, some, place, kinds)
         if NEAR in kinds:
             some = some[(traits[some] & PLAIN) == 0]
