@@ -236,3 +236,13 @@ def test_what_the_page_says_to_type_runs():
         if "move" in words:
             assert len(list(Path("copies").rglob("*.jpg"))) == 2  # the same bytes are links by now
     assert len(lines) == 7 and contents() == before and Path("copies.html").exists()
+
+
+def test_nothing_that_is_read_is_written_over_and_a_report_is_looked_for_before_the_work(monkeypatch):
+    from lcnet.cli.duplicates import Run
+
+    monkeypatch.setattr(Run, "finish", None)
+    Path("r.jsonl").write_text("mine")
+    assert "no page of HTML" in run("in", "--html", "in/a.jpg", "--overwrite", code=4).stderr
+    assert "r.jsonl exists" in run("in", "--action", "link", "--report", "r.jsonl", code=4).stderr
+    assert Path("in/a.jpg").read_bytes() == FIRST and Path("r.jsonl").read_text() == "mine"

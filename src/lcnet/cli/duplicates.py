@@ -152,10 +152,14 @@ def _check(ctx: click.Context, given: dict[str, Any]) -> None:
             raise Misuse("--action move needs a folder: name it by --to")
         for path in given["paths"]:
             check_apart(Path(path), given["to"], given["recursive"], "--to")
-    if given["html"] is not None:
+    if given["report"] is not None:
         from ..files import check_target
 
-        check_target(given["html"], given["overwrite"])
+        check_target(given["report"])
+    if given["html"] is not None:
+        from ..sheet import check_sheet
+
+        check_sheet(given["html"], given["overwrite"])
 
 
 def _sources(given: dict[str, Any], passed: Passed) -> Iterator[Any]:
