@@ -1,6 +1,7 @@
 """`lcnet duplicates`: what is printed, written and refused; what it does to files and how that is taken back."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -246,3 +247,38 @@ def test_nothing_that_is_read_is_written_over_and_a_report_is_looked_for_before_
     assert "no page of HTML" in run("in", "--html", "in/a.jpg", "--overwrite", code=4).stderr
     assert "r.jsonl exists" in run("in", "--action", "link", "--report", "r.jsonl", code=4).stderr
     assert Path("in/a.jpg").read_bytes() == FIRST and Path("r.jsonl").read_text() == "mine"
+
+
+def test_a_disk_that_is_full_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr("lcnet.dataset.copies.gettempdir", lambda: "/full")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("lcnet.dataset.copies.TemporaryFile", full)
+    said = run("in", code=4).stderr
+    assert said.splitlines()[-1].startswith("Error: a temporary file in /full cannot be written: No space left on device")
+
+
+@pytest.mark.parametrize("action", ["link", "move"])
+def test_where_nobody_reads_any_more_the_report_is_named(monkeypatch, action):
+    from lcnet.cli.duplicate_rows import Printer
+
+    def gone(*_):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(Printer, "group", gone)
+    before, options = contents(), ["--to", "out"] if action == "move" else []
+    done = CliRunner().invoke(main, ["duplicates", "in", "-r", "--action", action, *options, "--report", "r.jsonl"])
+    assert "stopped after 1 changes; report: " in done.stderr and "takes it back" in done.stderr
+    undo()
+    assert contents() == before
+
+
+def test_names_that_color_a_terminal_are_the_same_in_every_format():
+    name = "\x1b[31mred\x1b[0m.jpg"
+    write(Path.cwd(), {f"odd/{name}": FIRST, "odd/z.jpg": FIRST})
+    assert groups("odd") == [("bytes", [f"odd/{name}", "odd/z.jpg"])]
+    rows = list(csv.DictReader(io.StringIO(run("odd", "-f", "csv").stdout, newline="")))
+    assert [row["path"] for row in rows] == [f"odd/{name}", "odd/z.jpg"]
+    assert "\x1b" not in run("odd").stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,10 +152,10 @@ def _check(ctx: click.Context, given: dict[str, Any]) -> None:
             raise Misuse("--action move needs a folder: name it by --to")
         for path in given["paths"]:
             check_apart(Path(path), given["to"], given["recursive"], "--to")
-    if given["report"] is not None:
+    if given["action"] != "report":
         from ..files import check_target
 
-        check_target(given["report"])
+        check_target(given["report"] or free_report("duplicates"))
     if given["html"] is not None:
         from ..sheet import check_sheet
 
@@ -253,13 +253,14 @@ class Run:
                 if action is not None:
                     self._do(group, action, done)
                 printer.group(group)
-        except KeyboardInterrupt as stopped:
-            printer.end([])
-            self.progress.say(f"stopped after {done.total():,} changes{_undone(journal)}")
-            self.ctx.exit(code(stopped))
-        except InputError as error:  # a full disk
-            printer.end([])
-            raise InputError(f"{error}; stopped after {done.total():,} changes{_undone(journal)}") from None
+        except (KeyboardInterrupt, InputError, OSError) as stopped:  # a full disk; a reader that has gone
+            with suppress(OSError):
+                printer.end([])
+            if journal is not None:
+                self.progress.say(f"stopped after {done.total() - done['refused']:,} changes{_undone(journal)}")
+            if isinstance(stopped, KeyboardInterrupt):
+                self.ctx.exit(code(stopped))
+            raise
         finally:
             if journal is not None:
                 journal.close()
