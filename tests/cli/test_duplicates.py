@@ -201,8 +201,7 @@ def child(*arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("action", ["link", "move"])
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(("action", "end"), [("link", signal.SIGKILL), ("move", signal.SIGINT)])
 def test_a_run_that_is_stopped_is_taken_back(action, end):
     write(Path.cwd(), {f"many/{i:03}.jpg": FIRST for i in range(300)})
     before = contents()

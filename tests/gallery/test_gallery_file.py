@@ -222,11 +222,11 @@ for i in range(first, first + 100_000, 8):
 @pytest.mark.slow
 def test_a_kill_at_any_moment_loses_only_the_open_transaction(tmp_path):
     path, known, chance = made(tmp_path / "g", np.empty((0, 64), np.float32)), 0, random.Random(3)
-    for _ in range(4):
+    for _ in range(3):
         arguments = [sys.executable, "-c", KILLED, str(path), os.path.dirname(__file__), str(known)]
         process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
         assert process.stdout.readline() == "ready\n"
-        time.sleep(chance.uniform(0, 0.15))
+        time.sleep(chance.uniform(0, 0.1))
         os.kill(process.pid, signal.SIGKILL)
         said = [int(line) for line in process.stdout.read().splitlines()]
         process.stdout.close()

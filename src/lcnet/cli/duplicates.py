@@ -129,6 +129,12 @@ def _check(ctx: click.Context, given: dict[str, Any]) -> None:
     if given["action"] == "link" and set(given["kinds"]) - {"bytes"}:
         raise Misuse("--action link is for copies of the same bytes: of other copies a link would lose what is their own")
     given["kinds"] = given["kinds"] or (("bytes",) if given["action"] == "link" else KINDS)
+    _check_meant(ctx, given)
+    _check_targets(given)
+
+
+def _check_meant(ctx: click.Context, given: dict[str, Any]) -> None:
+    """Refuse an option that says nothing beside the others. Raises `Misuse`."""
     asked = {name for name in given if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
     wrong = (
         ("to", given["action"] != "move", "--to is where --action move puts copies"),
@@ -147,18 +153,21 @@ def _check(ctx: click.Context, given: dict[str, Any]) -> None:
     for name, is_wrong, words in wrong:
         if name in asked and is_wrong:
             raise Misuse(f"{words}: {'choose one' if name == 'against' else 'give both, or neither'}")
+
+
+def _check_targets(given: dict[str, Any]) -> None:
+    """Refuse, before any work, what cannot or must not be written. Raises `Misuse` and `InputError`."""
+    from ..files import check_target
+    from ..sheet import check_sheet
+
     if given["action"] == "move":
         if given["to"] is None:
             raise Misuse("--action move needs a folder: name it by --to")
         for path in given["paths"]:
             check_apart(Path(path), given["to"], given["recursive"], "--to")
     if given["action"] != "report":
-        from ..files import check_target
-
         check_target(given["report"] or free_report("duplicates"))
     if given["html"] is not None:
-        from ..sheet import check_sheet
-
         check_sheet(given["html"], given["overwrite"])
 
 
