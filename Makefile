@@ -72,9 +72,10 @@ test-extras:
 
 # A room with needs of its own, in its own environment, and the date on which it passed. Its tests may have an extra besides.
 EXTRAS_serve := ,test-serve
+EXTRAS_probe := ,serve
 test-%:
 	$(MAKE) VENV=.venv-$* EXTRAS=test,$*$(EXTRAS_$*) .venv-$*/.test
-	.venv-$*/bin/python -m pytest tests/$*
+	LCNET_ROOM=$* .venv-$*/bin/python -m pytest tests/$*
 	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-$*.txt
 
 # The estimators with the newest scikit-learn and with the oldest that they take.

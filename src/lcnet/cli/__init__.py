@@ -24,6 +24,7 @@ COMMANDS = (
     "duplicates",
     "upright",
     "undo",
+    "probe",
     "train",
     "evaluate",
     "check-data",
