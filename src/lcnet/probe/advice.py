@@ -29,7 +29,7 @@ def advice(points: Sequence[Point], multi_label: bool, known: int = 0, alike: in
     gain = _gain(points)
     if gain is not None:
         told.append(f"a recommendation from the curve: twice the pictures {_expected(gain, measure, last.right.value)}")
-    told.append(f"a recommendation from the curve: {_finetune(last, gain)}")
+    told.append(f"a recommendation from the curve: {_finetune(last)}")
     return told
 
 
@@ -49,12 +49,10 @@ def _expected(gain: float, measure: str, now: float) -> str:
     return f"may bring some {100 * more:.0f} points of {measure}" if more >= 0.01 else f"may bring a point of {measure} at most"
 
 
-def _finetune(last: Point, gain: float | None) -> str:
+def _finetune(last: Point) -> str:
+    way = "fine-tuning (`lcnet train DATA --recipe finetune -m BASE`)"
     if last.right.value >= ENOUGH:
         return "fine-tuning has little left to gain"
     if last.a_class < MANY:
-        return (
-            f"with {last.a_class} pictures a class fine-tuning (`lcnet train DATA --recipe finetune -m BASE`) may well be less "
-            "accurate: add pictures first"
-        )
-    return "fine-tuning (`lcnet train DATA --recipe finetune -m BASE`) may be worth trying: there are pictures enough, and errors left"
+        return f"with {last.a_class} pictures a class {way} may well be less accurate: add pictures first"
+    return f"{way} may be worth trying: there are pictures enough, and errors left"
