@@ -13,7 +13,7 @@ from PIL import Image
 
 from lcnet import _native
 from lcnet.config import Preprocessing
-from lcnet.errors import ImageError
+from lcnet.errors import ImageError, InputError
 from lcnet.image import batch, decode, jpeg, pixels
 
 ISAS = [isa for isa, here in _native.isas() if here and isa not in ("avx512vnni", "avx512bf16")]
@@ -341,6 +341,34 @@ def test_memory_that_is_used_again(taken):
     assert all(taken)
 
 
+def test_who_is_shown_a_picture_may_decode_another(taken):
+    first, second = (saved(drawn(60, 44, seed), "4:4:4") for seed in (1, 2))
+    expected, shown = batch(first), []
+
+    def seen(image):
+        shown.append(np.asarray(image))
+        batch(second)
+
+    np.testing.assert_array_equal(batch(first, seen=seen), expected)
+    np.testing.assert_array_equal(shown[0], by_pillow(first))
+
+
+def test_what_threads_decode_at_once_stays_their_own(taken):
+    files = [saved(drawn(60 + seed, 44, seed), "4:2:0") for seed in range(40)]
+    expected = [batch(data) for data in files]
+    with ThreadPoolExecutor(4) as pool:
+        for found in (list(pool.map(batch, files * 5)), [batch(data) for data in files * 5]):
+            for x, same in zip(found, expected * 5, strict=True):
+                np.testing.assert_array_equal(x, same)
+    assert all(taken)
+
+
+def test_a_word_that_says_nothing_is_refused(monkeypatch):
+    monkeypatch.setenv("LCNET_JPEG", "pilow")
+    with pytest.raises(InputError, match="LCNET_JPEG is 'pilow', expected own or pillow"):
+        jpeg.wanted.__wrapped__()
+
+
 def test_the_fast_way_is_pillows(taken):
     data = saved(drawn(200, 160), "4:2:0")
     preprocessing = Preprocessing((3, 64, 64))
@@ -364,6 +392,7 @@ def test_too_many_pixels_are_refused_first(taken):
         ("", "avx2", True, "2.0.6", False),
         ("", "avx2", False, None, False),
         ("", "scalar", True, "3.1.0", False),
+        ("", "neon", True, "3.1.0", False),  # for which there are no kernels
         ("own", "scalar", True, "3.1.0", True),
         ("own", "scalar", False, None, False),
         ("pillow", "avx2", True, "3.1.0", False),
