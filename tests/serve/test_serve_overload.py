@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from unittest.mock import Mock
 
 import pytest
@@ -121,6 +121,21 @@ def test_who_reads_no_answers_gets_no_more_of_them():
         connection.connection_lost(None)
 
     asyncio.run(asyncio.wait_for(talk(), 10))
+
+
+@pytest.mark.parametrize("to", ["h2c", "websocket"])
+@pytest.mark.parametrize("places", [0, 1])
+def test_a_body_behind_an_upgrade_is_no_request(to, places):
+    app = lcnet.serve.app(MODEL, threads=1)
+    app.service.gate.inside = app.service.limits.permits - places
+    head, _, _ = request(HEALTH, head=f"Connection: Upgrade\r\nUpgrade: {to}\r\n").partition(b"\r\n\r\n")
+    with in_thread(app, "127.0.0.1", 0) as url, connected(url) as connection:
+        connection.sendall(head + b"\r\n\r\n")
+        status, headers, _ = answer_of(connection)
+        with suppress(ConnectionError):
+            connection.sendall(HEALTH)
+            assert connection.recv(1000) == b""
+        assert (status, headers["connection"]) == (400 if places else 503, "close")
 
 
 def test_behind_a_request_that_is_served_one_waits_its_turn(held):

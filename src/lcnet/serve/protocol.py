@@ -42,6 +42,7 @@ def protocol_class(application: Application) -> type[asyncio.Protocol]:
         _refused = False  # the request that comes is refused: its body goes nowhere
         _told = False  # how long the body is
         _ended = False
+        _deaf = False  # what else comes is not read: it cannot be told where the next request begins
         _left: Callable[[], None] | None = None
 
         def connection_made(self, transport: Any) -> None:
@@ -52,7 +53,7 @@ def protocol_class(application: Application) -> type[asyncio.Protocol]:
                 self._start()
 
         def data_received(self, data: bytes) -> None:
-            if self._ended:
+            if self._ended or self._deaf:
                 return
             self._head = self._head + len(data) if tells and self._in_head else 0
             self._whole = False
@@ -89,15 +90,17 @@ def protocol_class(application: Application) -> type[asyncio.Protocol]:
             answer = overload.answer(self._asked()) if self._at_ease() else None
             self._refused = answer is not None
             self._told = any(name == b"content-length" for name, _ in self.headers)
-            if answer is None:
-                super().on_headers_complete()
-            else:
+            if answer is not None:
                 self.transport.write(answer)
+                return
+            super().on_headers_complete()
+            if self.parser.should_upgrade():  # to what is not spoken here: then httptools takes a body for the next request
+                self._deaf, self.cycle.keep_alive = True, False
 
         def _at_ease(self) -> bool:
             """Whether an answer can be written now, the connection goes on behind it, and its client reads what it is told."""
             lasting = self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
-            return lasting and not self._busy() and not self.flow.write_paused
+            return lasting and not (self.parser.should_upgrade() or self._busy() or self.flow.write_paused)
 
         def _asked(self) -> dict[str, Any]:
             """A scope, as far as a refusal needs it."""
