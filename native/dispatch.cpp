@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "kernels/tables.h"
+#include "system.h"
 
 #if LCNET_X86
 #include <cpuid.h>
@@ -41,8 +42,14 @@ std::vector<Isa> isas() {
 #endif
   return {
 #if LCNET_X86
-      {&kernels__avx512bf16, has.bf16}, {&kernels__avx512vnni, has.vnni},
-      {&kernels__avx512, has.avx512},   {&kernels__avx2, has.avx2},
+      {&kernels__avx512bf16, has.bf16},
+      {&kernels__avx512vnni, has.vnni},
+      {&kernels__avx512, has.avx512},
+      {&kernels__avx2, has.avx2},
+#endif
+#if LCNET_ARM64
+      {&kernels__neon_dot, has_dot_product()},
+      {&kernels__neon, true},
 #endif
       {&kernels__scalar, true},
   };

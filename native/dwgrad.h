@@ -3,7 +3,7 @@
 #pragma once
 
 #include "dispatch.h"
-#include "engine/geometry.h"
+#include "inference/geometry.h"
 #include "engine/pool.h"
 
 namespace lcnet {

@@ -1,13 +1,7 @@
-// What systems do differently: memory on a cache line, forks, a thread that waits. Nothing else in native/ asks which one this is.
+// What systems do differently: forks, a thread that waits. Nothing else in native/ asks which one this is.
 #pragma once
 
-#include <cstddef>
-
 namespace lcnet {
-
-// Memory that begins on a cache line, for `free_aligned`; null if there is none. bytes: a multiple of 64.
-void* allocate_aligned(size_t bytes);
-void free_aligned(void* memory);
 
 // The number of this process. After a fork it is another.
 int process();
@@ -17,6 +11,9 @@ void around_forks(void (*before)(), void (*after)());
 
 // Calls a function out of which a thread may be ended: what unwinds the stack for that goes no further than here.
 void call_unwinding_ends_at(void (*function)(void*), void* argument);
+
+// Whether a CPU of ARM's has instructions for dot products of bytes.
+bool has_dot_product();
 
 // Tells the processor that this is a loop that waits.
 void relax();

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from importlib import import_module
 
 import pytest
 from test_architecture import MODULES, ROOT, is_type_only
@@ -11,8 +12,10 @@ from test_architecture import MODULES, ROOT, is_type_only
 import lcnet
 import lcnet.data
 import lcnet.hub
+import lcnet.probe
 import lcnet.serve
 from lcnet.errors import LcnetError
+from lcnet.sources import find, remote
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = {name: {re.split(r"[^\w.-]", r)[0] for r in needs} for name, needs in PROJECT["optional-dependencies"].items()}
@@ -30,12 +33,17 @@ OPTIONAL = {
     "pillow_heif": "heif",
     "pypdfium2": "pdf",
     "turbojpeg": "jpeg",
+    "scipy": "probe",
     **dict.fromkeys(SERVER, "serve"),
+    "sklearn": "sklearn",
+    "fsspec": "remote",
+    "ray": "ray",
+    **dict.fromkeys(("joblib", "threadpoolctl"), ""),  # which scikit-learn depends on
     "onnxruntime": "",
     "openvino": "",
     "ncnn": "",
 }
-PACKAGES = {"pillow_heif": "pillow-heif", "python_multipart": "python-multipart"}
+PACKAGES = {"pillow_heif": "pillow-heif", "python_multipart": "python-multipart", "sklearn": "scikit-learn"}
 
 
 def imported(file):
@@ -97,8 +105,28 @@ def graph(tmp_path):
     export_onnx(read(lcnet.hub.locate("lcnet_050.cifar10").path), tmp_path / "a.onnx")
 
 
+def probe(tmp_path):
+    lcnet.probe.fit(tmp_path)
+
+
 def server(tmp_path):
     lcnet.serve.app("lcnet_050.cifar10")
+
+
+def estimators(tmp_path):
+    sys.modules.pop("lcnet.sklearn", None)
+    import_module("lcnet.sklearn")
+
+
+def store(tmp_path):
+    remote._kind.cache_clear()
+    list(find(["memory://bucket/"]))
+
+
+def on_ray(tmp_path):
+    from lcnet.cluster import run
+
+    run([], "lcnet_050.cifar10", tmp_path / "answers")
 
 
 def tensor(tmp_path):
@@ -111,8 +139,13 @@ FACES = [
     (report, "matplotlib", r"lcnet\[bench\]"),
     (pdf, "pypdfium2", r"lcnet\[pdf\]"),
     (parquet, "pyarrow", r"lcnet\[parquet\]"),
+    (probe, "sklearn", r"lcnet\[probe\]"),
+    (probe, "scipy", r"lcnet\[probe\]"),
     (graph, "onnx", r"lcnet\[export\]"),
     *((server, module, r"lcnet\[serve\]") for module in SERVER),
+    (estimators, "sklearn", r"lcnet\[sklearn\]"),
+    (store, "fsspec", r"lcnet\[remote\]"),
+    (on_ray, "ray", r"lcnet\[ray\]"),
     (tensor, "torch", r"lcnet\[train\]"),
 ]
 

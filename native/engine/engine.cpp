@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "../system.h"
+#include "waiting.h"
 
 namespace lcnet {
 
@@ -131,7 +132,7 @@ void EngineOf<Parts>::run(const float* x, size_t images, size_t height, size_t w
 template <class Parts>
 void EngineOf<Parts>::run_together(const float* x, size_t height, size_t width, const Outputs& out) {
   Lease lease(*this, height, width, threads(), 1);
-  Team together(threads(), lease.plan().phases.in(lease.arena()), phases_of(network_.blocks.size())), alone(1);
+  Team alone, together(threads(), wait_for, lease.plan().phases.in(lease.arena()), phases_of(network_.blocks.size()));
   auto job = [&](size_t member, size_t members) {
     Team& team = members == 1 ? alone : together;
     Runner(network_, lease.plan(), lease.arena(), team, member).run(x, out);
@@ -148,7 +149,7 @@ void EngineOf<Parts>::each_member(size_t images, size_t height, size_t width, Wo
   auto job = [&](size_t member, size_t) {
     if (member >= images) return;
     try {
-      Team alone(1);
+      Team alone;
       Lease lease(*this, height, width, 1, std::min(images, threads()));
       work(lease, alone);
     } catch (...) {

@@ -6,8 +6,8 @@
 #include <mutex>
 #include <vector>
 
-#include "heads.h"
-#include "int8/heads.h"
+#include "../inference/heads.h"
+#include "../inference/int8/heads.h"
 #include "pool.h"
 
 namespace lcnet {

@@ -29,6 +29,7 @@ template <Tiles T>
 constexpr lcnet::Kernels float_table(const char* isa, const lcnet::Bf16Kernels* bf16, const lcnet::Int8Kernels* int8) {
   return {
       .isa = isa,
+      .fused = Vec::kFused,
       .lanes = Vec::L,
       .panel = T.panel,
       .f32_split = f32_split,

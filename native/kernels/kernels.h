@@ -16,6 +16,10 @@
 // the activation of the whole trunk, hswish6 or relu, unless a contract allows others too. sigmoid(x) = 1 / (1 + exp(-x)) is the
 // same to the bit in all ISAs, within 1e-6 of the true one.
 //
+// Each sum of a float kernel is one chain of multiply-adds, in the order of scalar's. So float networks give the same bits in all
+// ISAs that fuse them, and in all that do not scalar's (bfloat16 and the gradients aside); the sigmoid's are fused in all.
+// tests/golden holds the bits.
+//
 // No kernel allocates, throws, or keeps state. Pointers need the alignment of float only. Buffers do not overlap.
 #pragma once
 
@@ -318,6 +322,7 @@ struct Int8Kernels {
 // A table: every kernel of one ISA.
 struct Kernels {
   const char* isa;
+  bool fused;    // whether a multiply-add of the float kernels is rounded once, or as those of scalar are, twice
   size_t lanes;  // L
   size_t panel;  // vectors in a full weight panel of f32_gemm
   F32Split* f32_split;

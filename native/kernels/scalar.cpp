@@ -2,7 +2,7 @@
 // the wider tables exist for the tests, which hold each fast kernel against the specification in the same layout.
 #include "tables.h"
 
-#include <stdexcept>
+#include "../fail.h"
 
 #include "channel/scalar.h"
 #include "dwconv/scalar.h"
@@ -28,6 +28,7 @@ template <size_t L, size_t P>
 constexpr Kernels scalar_table() {
   return {
       .isa = "scalar",
+      .fused = false,
       .lanes = L,
       .panel = P,
       .f32_split = f32_split__scalar,
@@ -54,10 +55,14 @@ constexpr Kernels scalar_table() {
 const Kernels kernels__scalar = scalar_table<4, 2>();
 
 const Kernels& scalar_kernels(size_t lanes, size_t panel) {
+#if LCNET_ARM64
+  static const Kernels tables[] = {kernels__scalar, scalar_table<4, 4>()};
+#else
   static const Kernels tables[] = {kernels__scalar, scalar_table<8, 2>(), scalar_table<16, 2>()};
+#endif
   for (const Kernels& table : tables)
     if (table.lanes == lanes && table.panel == panel) return table;
-  throw std::invalid_argument("there is no scalar table of these lanes");
+  fail("there is no scalar table of these lanes");
 }
 
 }  // namespace lcnet

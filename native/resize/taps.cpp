@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <stdexcept>
+
+#include "../fail.h"
 
 namespace lcnet {
 
@@ -49,7 +50,7 @@ static constexpr Kernel kKernels[] = {{"nearest", 0, nullptr},        {"box", 0.
 Filter filter_named(const std::string& name) {
   for (size_t i = 0; i < std::size(kKernels); ++i)
     if (name == kKernels[i].name) return static_cast<Filter>(i);
-  throw std::invalid_argument("there is no filter '" + name + "'");
+  fail(("there is no filter '" + name + "'").c_str());
 }
 
 // Halves away from zero; a conversion to a whole number cuts the rest.

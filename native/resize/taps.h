@@ -11,7 +11,7 @@ namespace lcnet {
 // The last is OpenCV's, the others are Pillow's.
 enum class Filter { nearest, box, bilinear, hamming, bicubic, lanczos, opencv_bilinear };
 
-// By its name, as above; throws std::invalid_argument for another.
+// By its name, as above; fails for another.
 Filter filter_named(const std::string& name);
 
 // Along one axis: the output pixels `begin` .. `end` - 1 of `out`, from `in` pixels.

@@ -195,6 +195,30 @@ def prepare(
     out: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), device="cpu")],
     isa: str,
 ) -> None: ...
+def scaled_size(size: tuple[int, int], input: tuple[int, int], crop_pct: float, mode: str, library: str) -> tuple[int, int]: ...
+def kept(
+    scaled: tuple[int, int], input: tuple[int, int], library: str
+) -> tuple[tuple[int, int, int], tuple[int, int, int]]: ...
+def fill(mean: float, mode: str) -> int: ...
+def batch_norm(
+    gamma: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    beta: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    mean: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    var: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    eps: float,
+    scale: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu")],
+    shift: Annotated[NDArray[numpy.float64], dict(shape=(None,), order="C", device="cpu")],
+) -> None: ...
+def fold(
+    w: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu", writable=False)],
+    gamma: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    beta: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    mean: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    var: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)],
+    eps: float,
+    folded: Annotated[NDArray[numpy.float32], dict(order="C", device="cpu")],
+    bias: Annotated[NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu")],
+) -> None: ...
 def decode_jpeg(
     data: bytes, out: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None), order="C", device="cpu")], isa: str
 ) -> bool: ...

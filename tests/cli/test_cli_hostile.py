@@ -78,6 +78,9 @@ def runs(world, tmp_path):
     yield 4, ["classify", photos, *fast, "--output", f"{out}.csv", "--resume"]
     yield 1, ["embed", photos, *fast, "--output", f"{out}.npz"]
     yield 1, ["features", photos, *fast, "--output", f"{out}-f.npz", "--stride", 32]
+    yield 0, ["classify", photos, *fast, "--shard", "0/2", "--output", f"{out}.jsonl"]
+    yield 4, ["merge", f"{out}.jsonl", "-o", f"{out}-all.jsonl"]  # of two parts
+    yield 4, ["merge", f"{out}.csv", "-o", f"{out}-all.csv"]
     yield 1, ["gallery", "build", f"{out}.gallery", photos, *fast]
     yield 4, ["gallery", "build", f"{out}.gallery", photos, *fast]  # which exists
     yield 1, ["gallery", "add", f"{out}.gallery", photos]
@@ -121,6 +124,8 @@ def runs(world, tmp_path):
     yield 4, ["download", f"x{BAD}"]
     yield 4, ["export", f"{model}x", f"{out}.onnx"]
     yield 4, ["quantize", model, "--data", f"{photos}{NAME}", "--output", f"{out}.int8.safetensors"]
+    yield 4, ["probe", data, *fast, "--output", f"{out}.p.safetensors", "--no-cache"]  # pictures are damaged
+    yield 4, ["probe", f"{data}{BAD}", *fast, "--output", f"{out}.probe.safetensors"]
     yield 4, ["train", f"{data}{BAD}", "--output", out]
 
 

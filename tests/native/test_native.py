@@ -24,7 +24,7 @@ def built_libraries():
     newest = max(path.stat().st_mtime for path in sources)
     # A wheel's build has the extension beside them; those of `make sanitize` have not, and are no use without its flags.
     folders = [path.parent for path in ROOT.glob("build/*/_native*.so")]
-    found = (f for f in folders if (f / "liblcnet_core.a").exists() and (f / "liblcnet_core.a").stat().st_mtime > newest)
+    found = (f for f in folders if (f / "liblcnet_engine.a").exists() and (f / "liblcnet_engine.a").stat().st_mtime > newest)
     return next(found, None)
 
 
@@ -52,6 +52,9 @@ def programs(tmp_path_factory):
     return folder
 
 
+GOLDEN = ROOT / "tests" / "golden" / "networks.txt"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("program", ["kernels_test", "int8_test", "engine_test", "int8_engine_test", "threads_test"])
 def test_every_isa_equals_the_specification(programs, program):
@@ -61,6 +64,33 @@ def test_every_isa_equals_the_specification(programs, program):
 
 
 @pytest.mark.slow
+def test_every_isa_gives_the_golden_bits(programs, tmp_path):
+    """Those of its family for float networks, the same for quantised ones; and a bit that differs is found."""
+    done = subprocess.run([programs / "golden_test", GOLDEN], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "scalar: the golden bits, of the family 'plain'" in done.stdout
+    text = GOLDEN.read_text()
+    for family in ("plain", "int8"):
+        digest = re.search(rf"^{family} (\w+)", text, re.MULTILINE)[1]
+        (tmp_path / "other.txt").write_text(text.replace(digest, f"{int(digest, 16) ^ 1:08x}"))
+        assert subprocess.run([programs / "golden_test", tmp_path / "other.txt"], capture_output=True).returncode == 1, family
+
+
+@pytest.mark.parametrize("cpu", ["cortex-a53", "max"])
+def test_arm_gives_the_golden_bits(cpu):
+    """What `make arm` has built, emulated: on a CPU without dot products, and on one with them."""
+    program, emulator = ROOT / "build" / "arm" / "golden_test", shutil.which("qemu-aarch64")
+    if not emulator:
+        pytest.skip("qemu-aarch64 (Debian: qemu-user) is not installed")
+    newest = max(path.stat().st_mtime for path in (ROOT / "native").rglob("*.*"))
+    if not program.exists() or program.stat().st_mtime < newest:
+        pytest.skip("build/arm has no tests that are newer than the sources: `make arm` builds them")
+    done = subprocess.run([emulator, "-cpu", cpu, program, GOLDEN], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "neon: the golden bits, of the family 'fma'" in done.stdout
+    assert ("neon_dot: the golden bits" in done.stdout) == (cpu == "max")
+
+
 def test_every_isa_decodes_jpeg_files_alike(programs, tmp_path):
     done = subprocess.run([programs / "jpeg_test", "--count", "100", *write_seeds(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -79,7 +109,7 @@ def test_the_jpeg_decoder_asks_nothing_of_a_system():
 
 
 # Who may include whom: each from itself and those after it.
-ROOMS = ("bind", "dwgrad", "engine", "resize", "jpeg", "dispatch", "system", "kernels")
+ROOMS = ("bind", "dwgrad", "engine", "dispatch", "system", "inference", "jpeg", "resize", "kernels", "fail")
 
 
 def room(path):
@@ -99,18 +129,40 @@ def test_no_include_runs_back():
 
 def test_only_one_file_asks_which_system_this_is():
     """What only POSIX or only Windows has: headers, names, and the macros that tell them apart."""
-    known = '_WIN32|__APPLE__|__linux__|pthread|<unistd|<sys/|<sched|<windows|aligned_alloc|memalign|getpid|pause\\(|yield"'
+    known = '_WIN32|__APPLE__|__linux__|pthread|<unistd|<sys/|<sched|<windows|getpid|pause\\(|yield"'
     for path in (ROOT / "native").rglob("*.*"):
         found = re.findall(known, re.sub("//.*", "", path.read_text()))
         assert path.name == "system.cpp" or not found, f"{path} has {found}"
+
+
+INFERENCE = ("inference", "jpeg", "resize", "kernels")  # the folders of lcnet_inference
+
+
+def test_the_code_of_one_image_throws_nothing_and_knows_no_thread():
+    """So that it can be built where there are neither: with -fno-exceptions, for a browser."""
+    for folder in INFERENCE:
+        for path in (ROOT / "native" / folder).rglob("*.*"):
+            code = re.sub("//.*", "", path.read_text())
+            found = re.findall(r"\b(?:throw|try|catch|mutex|thread|getenv|exception)\b|<stdexcept>", code)
+            assert not found, f"{path} has {found}"
+
+
+def test_the_library_of_one_image_asks_for_nothing_of_a_process():
+    """What the objects of the last build leave to others: no exception begins or ends there, and no system is called."""
+    built, nm = built_libraries(), shutil.which("nm")
+    if not built or not nm:
+        pytest.skip("no libraries of a wheel's build that are newer than the sources, or no nm")
+    told = subprocess.run([nm, "-u", built / "liblcnet_inference.a"], capture_output=True, text=True, check=True).stdout
+    assert "_Zn" in told, "it allocates"
+    assert not re.findall("pthread|__cxa_throw|__cxa_begin_catch|getenv|fork|getpid|sched_|std::thread", told)
+    assert "_ZN5lcnet4failEPKc" in told, "the seam by which it fails"
 
 
 def test_kernels_include_no_standard_library_of_cpp():
     """An inline function of it, compiled for an ISA, may become the copy that every CPU runs."""
     for path in (ROOT / "native" / "kernels").rglob("*.*"):
         found = set(re.findall(r"#include <(.+)>", path.read_text()))
-        allowed = {"immintrin.h", "math.h", "stddef.h", "stdint.h", "string.h"}
-        assert found <= (allowed | {"stdexcept"} if path.name == "scalar.cpp" else allowed), path
+        assert found <= {"arm_neon.h", "immintrin.h", "math.h", "stddef.h", "stdint.h", "string.h"}, path
 
 
 def test_the_isas_are_those_that_the_system_lists():

@@ -17,7 +17,8 @@ LCNET_INLINE void dwgrad_blocks(const float* in, const float* grad, float* sums,
     Vec g[B];
     LCNET_UNROLL (size_t b = 0; b < B; ++b) g[b] = load(grad + x * channels + b * L);
     LCNET_UNROLL (size_t kx = 0; kx < K; ++kx)
-      LCNET_UNROLL (size_t b = 0; b < B; ++b) acc[kx][b] = fma(load(in + (S * x + kx) * channels + b * L), g[b], acc[kx][b]);
+      LCNET_UNROLL (size_t b = 0; b < B; ++b)
+        acc[kx][b] = multiply_add(load(in + (S * x + kx) * channels + b * L), g[b], acc[kx][b]);
   }
   LCNET_UNROLL (size_t kx = 0; kx < K; ++kx)
     LCNET_UNROLL (size_t b = 0; b < B; ++b) store(sums + kx * channels + b * L, acc[kx][b]);

@@ -21,8 +21,14 @@ struct PlaneRows {
 
 // How a unit of the depth is multiplied: a float, or where the ISA has it a pair of bfloat16 that is as wide as one.
 struct F32Dot {
-  LCNET_INLINE Vec madd(Vec x, Vec w, Vec acc) { return fma(x, w, acc); }
+  LCNET_INLINE Vec madd(Vec x, Vec w, Vec acc) { return multiply_add(x, w, acc); }
 };
+
+}  // namespace
+
+#include "by_lane.h"
+
+namespace {
 
 template <size_t R, size_t V, Activation A, class Dot, class Rows, class Out>
 LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const float* ahead, size_t rate, const float* bias,
@@ -33,7 +39,9 @@ LCNET_INLINE void gemm_tile(const float* a, Rows rows, const float* w, const flo
     const Vec b = load(bias + v * L);
     LCNET_UNROLL (size_t r = 0; r < R; ++r) acc[r][v] = b;
   }
-  for (size_t k = 0; k < depth; ++k) {
+  size_t k = 0;
+  if constexpr (Vec::kByLane) k = gemm_by_lane(a, rows, w, depth, acc);
+  for (; k < depth; ++k) {
     Vec b[V];
     LCNET_UNROLL (size_t v = 0; v < V; ++v) {
       b[v] = load(w + (k * V + v) * L);
@@ -102,7 +110,9 @@ LCNET_INLINE void gemv_tile(const float* x, const float* w, size_t stride, const
   Vec acc[P][V];
   LCNET_UNROLL (size_t p = 0; p < P; ++p)
     LCNET_UNROLL (size_t v = 0; v < V; ++v) acc[p][v] = load(bias + (p * V + v) * L);
-  for (size_t k = 0; k < depth; ++k) {
+  size_t k = 0;
+  if constexpr (Vec::kByLane) k = gemv_by_lane(x, w, stride, depth, acc);
+  for (; k < depth; ++k) {
     const Vec a = broadcast(x + k);
     LCNET_UNROLL (size_t p = 0; p < P; ++p)
       LCNET_UNROLL (size_t v = 0; v < V; ++v) acc[p][v] = Dot::madd(a, load(w + p * stride + (k * V + v) * L), acc[p][v]);

@@ -12,6 +12,7 @@ constexpr size_t G = 2;
 using Code = int16_t;
 
 struct Ints {
+  static constexpr bool kFlipped = false, kByLane = false;
   __m256i v;
 };
 
@@ -22,6 +23,8 @@ LCNET_INLINE Ints broadcast_unit(const void* p) {
   __builtin_memcpy(&unit, p, sizeof unit);
   return {_mm256_set1_epi32(unit)};
 }
+LCNET_INLINE Ints flip(Ints codes) { return codes; }
+LCNET_INLINE void add_lost(Ints&, Ints) {}
 // A vector of units of weights out of bytes.
 LCNET_INLINE Ints load_weights(const int8_t* p) {
   return {_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};

@@ -12,6 +12,7 @@ constexpr size_t G = 4;
 using Code = uint8_t;
 
 struct Ints {
+  static constexpr bool kFlipped = false, kByLane = false;
   __m512i v;
 };
 
@@ -22,6 +23,8 @@ LCNET_INLINE Ints broadcast_unit(const void* p) {
   __builtin_memcpy(&unit, p, sizeof unit);
   return {_mm512_set1_epi32(unit)};
 }
+LCNET_INLINE Ints flip(Ints codes) { return codes; }
+LCNET_INLINE void add_lost(Ints&, Ints) {}
 LCNET_INLINE Ints load_weights(const int8_t* p) { return {_mm512_loadu_si512(p)}; }
 
 // GCC 12 copies and spills the sums of the intrinsic inside loops: its own instruction keeps them where they are.

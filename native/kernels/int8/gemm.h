@@ -5,6 +5,50 @@
 
 namespace {
 
+// The units of the depth by fours where a dot product takes a lane of a register for all; returns how many are done.
+template <int Lane, size_t R, size_t V>
+LCNET_INLINE void int8_add_lane(const Ints (&x)[R], const int8_t* w, Ints (&sum)[R][V]) {
+  LCNET_UNROLL (size_t v = 0; v < V; ++v) {
+    const Ints b = load_weights(w + (Lane * V + v) * Vec::L * G);
+    LCNET_UNROLL (size_t r = 0; r < R; ++r) add_dot_lane<Lane>(sum[r][v], x[r], b);
+  }
+}
+template <size_t R, size_t V>
+LCNET_INLINE size_t int8_gemm_by_lane(const Unit* a, DenseRows rows, const int8_t* w, size_t units, Ints (&sum)[R][V]) {
+  size_t k = 0;
+  for (; k + 4 <= units; k += 4, w += 4 * V * Vec::L * G) {
+    Ints x[R];
+    LCNET_UNROLL (size_t r = 0; r < R; ++r) x[r] = flip(load_ints(a + DenseRows::at(rows, r, k)));
+    int8_add_lane<0>(x, w, sum);
+    int8_add_lane<1>(x, w, sum);
+    int8_add_lane<2>(x, w, sum);
+    int8_add_lane<3>(x, w, sum);
+  }
+  return k;
+}
+template <size_t R, size_t V>
+LCNET_INLINE size_t int8_gemm_by_lane(const Unit*, PlaneRows, const int8_t*, size_t, Ints (&)[R][V]) {
+  return 0;
+}
+
+// What the sums of a panel's V vectors begin with.
+template <size_t V>
+struct Starts {
+  const int32_t* at;
+  int32_t made[Ints::kFlipped ? V * Vec::L : 1];
+
+  LCNET_INLINE void make(Starts& s, const int32_t* start, const int8_t* w, size_t units) {
+    s.at = start;
+    if constexpr (Ints::kFlipped) {
+      s.at = s.made;
+      LCNET_UNROLL (size_t v = 0; v < V; ++v) {
+        const auto weights = [&](size_t k) LCNET_INLINED { return load_weights(w + (k * V + v) * Vec::L * G); };
+        store_ints(s.made + v * Vec::L, begun(load_ints(start + v * Vec::L), units, weights));
+      }
+    }
+  }
+};
+
 template <size_t R, size_t V, class Rows>
 LCNET_INLINE void int8_gemm_sums(const Unit* a, Rows rows, const int8_t* w, const int32_t* start, size_t units,
                                  Ints (&sum)[R][V]) {
@@ -13,37 +57,43 @@ LCNET_INLINE void int8_gemm_sums(const Unit* a, Rows rows, const int8_t* w, cons
     const Ints first = load_ints(start + v * L);
     LCNET_UNROLL (size_t r = 0; r < R; ++r) sum[r][v] = first;
   }
-  for (size_t k = 0; k < units; ++k) {
+  size_t k = 0;
+  if constexpr (Ints::kByLane) k = int8_gemm_by_lane(a, rows, w, units, sum);
+  for (; k < units; ++k) {
     Ints b[V];
     LCNET_UNROLL (size_t v = 0; v < V; ++v) b[v] = load_weights(w + (k * V + v) * L * G);
     LCNET_UNROLL (size_t r = 0; r < R; ++r) {
-      const Ints x = broadcast_unit(a + Rows::at(rows, r, k));
+      const Ints x = flip(broadcast_unit(a + Rows::at(rows, r, k)));
       LCNET_UNROLL (size_t v = 0; v < V; ++v) add_dot(sum[r][v], x, b[v]);
     }
   }
 }
 
-// Calls tile<pixels, vectors>(first pixel, first channel) for all of a panel's pixels, panel after panel.
+// Calls tile<pixels, vectors>(first pixel, first channel, what sums begin with) for all of a panel's pixels, panel after panel.
 template <size_t R, size_t V, class Tile>
-LCNET_INLINE void for_panels(size_t pixels, size_t channels, Tile tile) {
+LCNET_INLINE void for_panels(size_t pixels, size_t channels, const int8_t* w, const int32_t* start, size_t depth, Tile tile) {
   constexpr size_t L = Vec::L;
+  const auto panel = [&]<size_t M>(size_t c) LCNET_INLINED {
+    Starts<M> starts;
+    Starts<M>::make(starts, start + c, w + c * depth, depth / G);
+    for_tiles<R>(pixels, [&]<size_t N>(size_t p) LCNET_INLINED { tile.template operator()<N, M>(p, c, starts.at); });
+  };
   size_t c = 0;
-  for (; c + V * L <= channels; c += V * L)
-    for_tiles<R>(pixels, [&]<size_t N>(size_t p) LCNET_INLINED { tile.template operator()<N, V>(p, c); });
-  for (; c < channels; c += L)
-    for_tiles<R>(pixels, [&]<size_t N>(size_t p) LCNET_INLINED { tile.template operator()<N, 1>(p, c); });
+  for (; c + V * L <= channels; c += V * L) panel.template operator()<V>(c);
+  for (; c < channels; c += L) panel.template operator()<1>(c);
 }
 
 template <size_t R, size_t V, Activation A, class Rows>
 static void int8_gemm_rows(const Unit* a, Rows rows, const int8_t* w, const int32_t* start, Sums sums, Coding coding,
                            uint8_t* out, size_t pixels, size_t depth, size_t channels, size_t block_stride) {
   constexpr size_t L = Vec::L;
-  for_panels<R, V>(pixels, channels, [&]<size_t N, size_t M>(size_t p, size_t c) LCNET_INLINED {
-    Ints sum[N][M];
-    int8_gemm_sums<N, M>(a + Rows::at(rows, p, 0), rows, w + c * depth, start + c, depth / G, sum);
-    requantize_tile<A>(sum, {sums.scale + c, sums.bias + c}, {coding.inverse_scale + c, coding.zero_point + c},
-                       out + c / L * block_stride + p * L, block_stride);
-  });
+  for_panels<R, V>(pixels, channels, w, start, depth,
+                   [&]<size_t N, size_t M>(size_t p, size_t c, const int32_t* first) LCNET_INLINED {
+                     Ints sum[N][M];
+                     int8_gemm_sums<N, M>(a + Rows::at(rows, p, 0), rows, w + c * depth, first, depth / G, sum);
+                     requantize_tile<A>(sum, {sums.scale + c, sums.bias + c}, {coding.inverse_scale + c, coding.zero_point + c},
+                                        out + c / L * block_stride + p * L, block_stride);
+                   });
 }
 
 template <size_t R, size_t V>
@@ -80,11 +130,12 @@ LCNET_INLINE void int8_store_f32(const Ints (&sum)[N][M], Sums sums, size_t c, f
 template <size_t R, size_t V, class Rows>
 static void int8_gemm_f32_rows(const Unit* a, Rows rows, const int8_t* w, const int32_t* start, Sums sums, float* out,
                                size_t pixels, size_t depth, size_t channels, size_t pitch, Activation act) {
-  for_panels<R, V>(pixels, channels, [&]<size_t N, size_t M>(size_t p, size_t c) LCNET_INLINED {
-    Ints sum[N][M];
-    int8_gemm_sums<N, M>(a + Rows::at(rows, p, 0), rows, w + c * depth, start + c, depth / G, sum);
-    int8_store_f32(sum, sums, c, out + p * pitch + c, pitch, act);
-  });
+  for_panels<R, V>(pixels, channels, w, start, depth,
+                   [&]<size_t N, size_t M>(size_t p, size_t c, const int32_t* first) LCNET_INLINED {
+                     Ints sum[N][M];
+                     int8_gemm_sums<N, M>(a + Rows::at(rows, p, 0), rows, w + c * depth, first, depth / G, sum);
+                     int8_store_f32(sum, sums, c, out + p * pitch + c, pitch, act);
+                   });
 }
 
 template <size_t R, size_t V>
@@ -103,9 +154,13 @@ LCNET_INLINE void int8_gemv_sums(const Unit* a, const int8_t* w, size_t stride, 
   constexpr size_t L = Vec::L;
   LCNET_UNROLL (size_t v = 0; v < P * V; ++v) sum[0][v] = load_ints(start + v * L);
   for (size_t k = 0; k < units; ++k) {
-    const Ints x = broadcast_unit(a + k);
+    const Ints x = flip(broadcast_unit(a + k));
     LCNET_UNROLL (size_t p = 0; p < P; ++p)
-      LCNET_UNROLL (size_t v = 0; v < V; ++v) add_dot(sum[0][p * V + v], x, load_weights(w + p * stride + (k * V + v) * L * G));
+      LCNET_UNROLL (size_t v = 0; v < V; ++v) {
+        const Ints b = load_weights(w + p * stride + (k * V + v) * L * G);
+        add_dot(sum[0][p * V + v], x, b);
+        add_lost(sum[0][p * V + v], b);
+      }
   }
 }
 

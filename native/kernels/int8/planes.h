@@ -49,19 +49,27 @@ static void int8_quantize(const float* x, size_t channel_stride, Coding coding, 
   }
 }
 
+// What the sums of N channels begin with.
+template <size_t N>
+LCNET_INLINE void int8_stem_first(const Unit* w, size_t planes, Ints (&first)[N]) {
+  LCNET_UNROLL (size_t n = 0; n < N; ++n)
+    first[n] = begun(no_ints(), 9 * planes, [&](size_t i) LCNET_INLINED { return broadcast_unit(w + i * kPlanes + n); });
+}
+
 // P vectors of pixels x N channels.
 template <size_t P, size_t N>
-LCNET_INLINE void int8_stem_sums(const Unit* const* in, StemRow at, size_t x, const Unit* w, size_t planes, Ints (&sum)[N][P]) {
+LCNET_INLINE void int8_stem_sums(const Unit* const* in, StemRow at, size_t x, const Unit* w, size_t planes,
+                                 const Ints (&first)[N], Ints (&sum)[N][P]) {
   constexpr size_t L = Vec::L;
   LCNET_UNROLL (size_t n = 0; n < N; ++n)
-    LCNET_UNROLL (size_t p = 0; p < P; ++p) sum[n][p] = no_ints();
+    LCNET_UNROLL (size_t p = 0; p < P; ++p) sum[n][p] = Ints::kFlipped ? first[n] : no_ints();
   for (size_t ky = 0; ky < 3; ++ky)
     for (size_t plane = 0; plane < planes; ++plane, w += 3 * kPlanes) {
       const Unit *left = one_pointer(in[ky] + plane * at.pitch + x), *center = one_pointer(left + at.center);
       const Unit* columns[] = {left, center, left + at.right};
       LCNET_UNROLL (size_t kx = 0; kx < 3; ++kx) {
         Ints pixels[P];
-        LCNET_UNROLL (size_t p = 0; p < P; ++p) pixels[p] = load_ints(columns[kx] + p * L);
+        LCNET_UNROLL (size_t p = 0; p < P; ++p) pixels[p] = flip(load_ints(columns[kx] + p * L));
         LCNET_UNROLL (size_t n = 0; n < N; ++n) {
           const Ints tap = broadcast_unit(w + kx * kPlanes + n);
           LCNET_UNROLL (size_t p = 0; p < P; ++p) {
@@ -84,16 +92,20 @@ static void int8_stem_of(const Unit* const* in, StemRow at, const Unit* w, Sums 
                          size_t plane, size_t in_chans, size_t channels) {
   constexpr size_t L = Vec::L;
   const size_t planes = (in_chans + G - 1) / G;
-  for (size_t c = 0; c < channels; c += N)
+  for (size_t c = 0; c < channels; c += N) {
+    const Unit* taps = w + c / kPlanes * 9 * planes * kPlanes + c % kPlanes;
+    Ints first[N];
+    int8_stem_first(taps, planes, first);
     for_tiles<P>((width + L - 1) / L, [&]<size_t M>(size_t v) LCNET_INLINED {
       Ints sum[N][M];
-      int8_stem_sums(in, at, v * L, w + c / kPlanes * 9 * planes * kPlanes + c % kPlanes, planes, sum);
+      int8_stem_sums(in, at, v * L, taps, planes, first, sum);
       LCNET_UNROLL (size_t n = 0; n < N; ++n) {
         const Requantize q = requantize_plane(sums, coding, c + n);
         store_tile<M, 1>(out + (c + n) * plane + v * L, 0,
                          [&](size_t m, size_t) LCNET_INLINED { return Requantize::apply<A>(q, sum[n][m]); });
       }
     });
+  }
 }
 
 template <size_t P, size_t N>
@@ -111,8 +123,10 @@ static void int8_stem_f32(const Unit* const* in, StemRow at, const Unit* w, Sums
     for (size_t x = 0; x < width; x += L) {
       float values[L] = {};
       if (c < channels) {
-        Ints sum[1][1];
-        int8_stem_sums(in, at, x, w + c / kPlanes * 9 * planes * kPlanes + c % kPlanes, planes, sum);
+        const Unit* taps = w + c / kPlanes * 9 * planes * kPlanes + c % kPlanes;
+        Ints first[1], sum[1][1];
+        int8_stem_first(taps, planes, first);
+        int8_stem_sums(in, at, x, taps, planes, first, sum);
         for_activation(act, [&]<Activation A>() {
           store(values, activated<A>(sum[0][0], broadcast(sums.scale + c), broadcast(sums.bias + c)));
         });
@@ -142,17 +156,17 @@ static void int8_interleave_planes(const uint8_t* const* rows, const Unit* zeros
 // T vectors of pixels of G channels: enough sums in flight to hide the latencies between a dot product and its code.
 template <size_t T>
 LCNET_INLINE void int8_dwconv_planes_tile(const Unit* const* in, size_t groups, const Unit* w, size_t offset, size_t pitch,
-                                          const int32_t* start, Ints (&sum)[T][G]) {
+                                          const Ints (&first)[G], Ints (&sum)[T][G]) {
   constexpr size_t L = Vec::L;
   LCNET_UNROLL (size_t t = 0; t < T; ++t)
-    LCNET_UNROLL (size_t g = 0; g < G; ++g) sum[t][g] = broadcast_unit(start + g);
+    LCNET_UNROLL (size_t g = 0; g < G; ++g) sum[t][g] = first[g];
   for (size_t row = 0; row < groups; ++row)
     LCNET_UNROLL (size_t g = 0; g < G; ++g) {
       const Unit *pixels = one_pointer(in[row] + offset + g * pitch), *taps = one_pointer(w + (g * groups + row) * 3);
       const Ints tap[] = {broadcast_unit(taps), broadcast_unit(taps + 1), broadcast_unit(taps + 2)};
-      Vec before = bits(load_ints(pixels - L)), here = bits(load_ints(pixels));
+      Vec before = bits(flip(load_ints(pixels - L))), here = bits(flip(load_ints(pixels)));
       LCNET_UNROLL (size_t t = 0; t < T; ++t, pixels += L) {
-        const Vec behind = bits(load_ints(pixels + L));
+        const Vec behind = bits(flip(load_ints(pixels + L)));
         const float* at = reinterpret_cast<const float*>(pixels);
         const Vec neighbors[] = {one_left(at, before, here), here, one_right(at, here, behind)};
         LCNET_UNROLL (size_t kx = 0; kx < 3; ++kx) {
@@ -169,16 +183,22 @@ static void int8_dwconv_planes_of(const Unit* const* in, size_t groups, const Un
                                   Coding coding, Unit* out, size_t width, size_t channels) {
   constexpr size_t L = Vec::L;
   const size_t vectors = (width + L - 1) / L, pitch = (vectors + 2) * L;
-  for (size_t c = 0; c < channels; c += G, out += vectors * L)
+  for (size_t c = 0; c < channels; c += G, out += vectors * L) {
+    Ints first[G];
+    LCNET_UNROLL (size_t g = 0; g < G; ++g) {
+      const auto weights = [&](size_t i) LCNET_INLINED { return broadcast_unit(w + (c + g) * groups * 3 + i); };
+      first[g] = begun(broadcast_unit(start + c + g), groups * 3, weights);
+    }
     for_tiles<T>(vectors, [&]<size_t N>(size_t v) LCNET_INLINED {
       Ints sum[N][G];
-      int8_dwconv_planes_tile(in, groups, w + c * groups * 3, c * pitch + (v + 1) * L, pitch, start + c, sum);
+      int8_dwconv_planes_tile(in, groups, w + c * groups * 3, c * pitch + (v + 1) * L, pitch, first, sum);
       LCNET_UNROLL (size_t g = 0; g < G; ++g) {
         const Requantize q = requantize_plane(sums, coding, c + g);
         LCNET_UNROLL (size_t n = 0; n < N; ++n) sum[n][g] = Requantize::apply<A>(q, sum[n][g]);
       }
       LCNET_UNROLL (size_t n = 0; n < N; ++n) store_ints(out + (v + n) * L, pack_units(sum[n]));
     });
+  }
 }
 
 template <size_t T>

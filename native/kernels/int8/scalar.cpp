@@ -4,7 +4,7 @@
 
 #include "planes_scalar.h"
 
-#include <stdexcept>
+#include "../../fail.h"
 
 #include "../channel/scalar.h"
 #include "../tables.h"
@@ -40,10 +40,14 @@ constexpr Int8Kernels int8_scalar_table() {
 const Int8Kernels int8_kernels__scalar = int8_scalar_table<4, 2, 2>();
 
 const Int8Kernels& int8_scalar_kernels(size_t lanes, size_t group) {
+#if LCNET_ARM64
+  static const Int8Kernels tables[] = {int8_kernels__scalar, int8_scalar_table<4, 4, 4>()};
+#else
   static const Int8Kernels tables[] = {int8_kernels__scalar, int8_scalar_table<8, 2, 2>(), int8_scalar_table<16, 4, 2>()};
+#endif
   for (const Int8Kernels& table : tables)
     if (table.lanes == lanes && table.group == group) return table;
-  throw std::invalid_argument("there is no scalar int8 table of these lanes");
+  fail("there is no scalar int8 table of these lanes");
 }
 
 }  // namespace lcnet

@@ -22,6 +22,11 @@ struct Int8Tiles {
   size_t gemv_panels, f32_gemv_panels;  // x panel sums
 };
 
+// Fused in all ISAs.
+struct FusedDot {
+  LCNET_INLINE Vec madd(Vec x, Vec w, Vec acc) { return fma(x, w, acc); }
+};
+
 template <Int8Tiles T>
 constexpr lcnet::Int8Kernels int8_table(const char* isa) {
   constexpr size_t P = T.dwconv_pixels, F = T.dwconv_f32_pixels;
@@ -43,7 +48,7 @@ constexpr lcnet::Int8Kernels int8_table(const char* isa) {
       .gemm_f32 = int8_gemm_f32<T.gemm_f32_pixels, T.panel>,
       .gemv_f32 = int8_gemv_f32<T.gemv_panels, T.panel>,
       .code = int8_code,
-      .f32_gemv = gemv<T.f32_gemv_panels, T.panel, F32Dot>,
+      .f32_gemv = gemv<T.f32_gemv_panels, T.panel, FusedDot>,
       .f32_channel_sum = f32_channel_sum,
   };
 }

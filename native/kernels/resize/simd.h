@@ -16,8 +16,8 @@
 //   Ints pack_sums, pack_halves(a, b)  to 16 bits with a sign, to bytes without; clamped, within lanes
 //   Ints in_order(a)                   of pack_halves(a, b): the bytes of a, then those of b
 //
-// One instruction multiplies pairs of 16-bit numbers and adds each pair of products: two taps of eight sums (AVX2) or sixteen
-// (AVX-512). A pixel is at most 255 and half a coefficient less than 2^15 in magnitude, so a pair of products fits by far.
+// One instruction multiplies pairs of 16-bit numbers and adds each pair of products: two taps of four sums (NEON), eight (AVX2) or
+// sixteen (AVX-512). A pixel is at most 255 and half a coefficient less than 2^15 in magnitude, so a pair of products fits by far.
 #pragma once
 
 namespace {
@@ -75,10 +75,11 @@ static void resize_rows(const uint8_t* const* in, const ResizeTaps* taps, const 
         sum[v] = multiply_add(shuffle(load_lanes(in + v * Ints::Lanes, at), pair), both, sum[v]);
     }
     // The first packing cuts nothing, as a sum of 32 bits shifted by 22 fits 16; the second clamps. Then the first four bytes
-    // of a lane are its row's pixel, and the next four that of the second register's row.
-    const Ints halves = pack_sums(finish(sum[0]), finish(sum[V - 1]));
+    // of a lane are its row's pixel, and the next ones those of the other registers' rows.
+    const Ints first = pack_sums(finish(sum[0]), finish(sum[V > 1]));
+    const Ints second = V > 2 ? pack_sums(finish(sum[V / 2]), finish(sum[V - 1])) : first;
     uint8_t pixels[Ints::Bytes];
-    store_bytes(pixels, pack_halves(halves, halves));
+    store_bytes(pixels, pack_halves(first, second));
     LCNET_UNROLL (size_t row = 0; row < 4; ++row)
       __builtin_memcpy(out[row] + x * C, pixels + row % Ints::Lanes * 16 + row / Ints::Lanes * 4, 4);
   }
@@ -123,8 +124,9 @@ static void lerp_rows(const uint8_t* const* in, const lcnet::LerpTap* taps, int1
     Ints sum[V];
     LCNET_UNROLL (size_t v = 0; v < V; ++v)
       sum[v] = shift_right<4>(multiply_pairs(shuffle(load_lanes(in + v * Ints::Lanes, taps[x].first * C), pair), k));
-    int16_t pixels[Ints::Bytes / 2];  // in a lane its row's pixel, then that of the second register's row
-    store_bytes(pixels, pack_sums(sum[0], sum[V - 1]));
+    int16_t pixels[Ints::Bytes];  // in a lane its row's pixel, then that of the second register's row
+    store_bytes(pixels, pack_sums(sum[0], sum[V > 1]));
+    if constexpr (V > 2) store_bytes(pixels + Ints::Bytes / 2, pack_sums(sum[V / 2], sum[V - 1]));
     LCNET_UNROLL (size_t row = 0; row < 4; ++row)
       __builtin_memcpy(out[row] + x * C, pixels + row % Ints::Lanes * 8 + row / Ints::Lanes * 4, 8);
   }

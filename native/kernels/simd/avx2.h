@@ -13,6 +13,7 @@ namespace {
 
 struct Vec {
   static constexpr size_t L = 8;
+  static constexpr bool kFused = true, kByLane = false;
   __m256 v;
 };
 
@@ -29,6 +30,7 @@ LCNET_INLINE Vec power_of_two(Vec a) {
   const __m256i bits = _mm256_slli_epi32(_mm256_castps_si256(a.v), 23);
   return {_mm256_castsi256_ps(_mm256_add_epi32(bits, _mm256_set1_epi32(lcnet::kBitsOfOne)))};
 }
+LCNET_INLINE Vec multiply_add(Vec a, Vec b, Vec c) { return fma(a, b, c); }
 // acc += a * b.
 LCNET_INLINE void accumulate(Vec& acc, Vec a, Vec b) { acc = fma(a, b, acc); }
 // The floats from p - 1 and from p + 1 on, given those from p on and a whole vector before and behind.
@@ -45,5 +47,6 @@ LCNET_INLINE void split(Vec a, Vec b, Vec& even, Vec& odd) {
 // Both give their second operand if either is NaN.
 LCNET_INLINE Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
 LCNET_INLINE Vec min(Vec a, Vec b) { return {_mm256_min_ps(a.v, b.v)}; }
+LCNET_INLINE Vec rectify(Vec a) { return max(set(0.0f), a); }
 
 }  // namespace

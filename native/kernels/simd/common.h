@@ -2,17 +2,21 @@
 // Included after simd/<isa>.h, which defines in an unnamed namespace, all of it always inlined:
 //
 //   LCNET_INLINE                   what every function here begins with
-//   struct Vec                     one register of Vec::L floats
+//   struct Vec                     one register of Vec::L floats; kFused: how multiply_add rounds; kByLane:
+//                                  whether there is accumulate_lane
 //   Vec load(const float* p)       L floats; pointers need the alignment of float only
 //   void store(float* p, Vec a)
 //   Vec broadcast(const float* p)  one float, in all lanes
 //   Vec set(float x)               the same of a number
 //   void prefetch(const float* p)  into the second-level cache; may do nothing
 //   Vec add, mul, div (a, b)
-//   Vec max, min (a, b)            b if either is NaN
-//   Vec fma(a, b, c)               a * b + c, rounded once
+//   Vec max, min (a, b)            NaN if b is; a is none, and of two zeros it may be either
+//   Vec rectify(a)                 0 where a < 0, else a, even if it is NaN or -0
+//   Vec fma(a, b, c)               a * b + c, rounded once, whatever that takes
+//   Vec multiply_add(a, b, c)      a * b + c, rounded once if kFused, else twice: what the sums of float networks are made of
 //   Vec power_of_two(a)            2^n of each n + kRoundToInteger, -126 <= n <= 127
-//   void accumulate(Vec& acc, a, b)  acc = fma(a, b, acc), so that it stays in its register in long unrolled loops
+//   void accumulate(Vec& acc, a, b)  acc = multiply_add(a, b, acc), so that it stays in its register in long unrolled loops
+//   void accumulate_lane<Lane>(Vec& acc, a, b)  acc = a * b[Lane] + acc
 //   Vec one_left(p, before, a)     the floats from p - 1 on; a has those from p on, and `before` the vector before them
 //   Vec one_right(p, a, behind)    the same from p + 1 on
 //   void split(a, b, even, odd)    of the 2 * L floats in a and b, numbers 0, 2, 4 ... and 1, 3, 5 ...
@@ -52,7 +56,7 @@ LCNET_INLINE Vec sigmoid(Vec x) {
 
 template <Activation A>
 LCNET_INLINE Vec activate(Vec x) {
-  if constexpr (A == Activation::relu) return max(set(0.0f), x);
+  if constexpr (A == Activation::relu) return rectify(x);
   if constexpr (A == Activation::hswish6) return hswish6(x);
   if constexpr (A == Activation::hsigmoid6) return hsigmoid6(x);
   if constexpr (A == Activation::sigmoid) return sigmoid(x);

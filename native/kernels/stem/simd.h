@@ -21,6 +21,21 @@ static void f32_split(const float* in, float* out, size_t width, size_t half) {
   for (size_t x = 2 * i; x < width; ++x) out[x % 2 ? x / 2 + 1 : half + x / 2] = in[x];
 }
 
+// One tap of P vectors of pixels and N channels, where multiply-adds take a lane of a register for all.
+template <size_t P, size_t N>
+LCNET_INLINE void stem_by_lane(const Vec (&pixels)[P], const float* taps, Vec (&acc)[N][P]) {
+  static_assert(!Vec::kByLane || (Vec::L == 4 && N % 4 == 0));
+  LCNET_UNROLL (size_t n = 0; n < N; n += 4) {
+    const Vec tap = load(taps + n);
+    LCNET_UNROLL (size_t p = 0; p < P; ++p) {
+      accumulate_lane<0>(acc[n][p], pixels[p], tap);
+      accumulate_lane<1>(acc[n + 1][p], pixels[p], tap);
+      accumulate_lane<2>(acc[n + 2][p], pixels[p], tap);
+      accumulate_lane<3>(acc[n + 3][p], pixels[p], tap);
+    }
+  }
+}
+
 template <size_t P, size_t N, Activation A>
 LCNET_INLINE void stem_tile(const float* const* in, StemRow at, size_t x, const float* w, const float* bias, float* out,
                             size_t pitch, size_t in_chans, size_t ky0, size_t ky1) {
@@ -35,10 +50,13 @@ LCNET_INLINE void stem_tile(const float* const* in, StemRow at, size_t x, const 
     LCNET_UNROLL (size_t kx = 0; kx < 3; ++kx) {
       Vec pixels[P];
       LCNET_UNROLL (size_t p = 0; p < P; ++p) pixels[p] = load(columns[kx] + p * L);
-      LCNET_UNROLL (size_t n = 0; n < N; ++n) {
-        const Vec tap = broadcast(taps + kx * kPlanes + n);
-        LCNET_UNROLL (size_t p = 0; p < P; ++p) accumulate(acc[n][p], pixels[p], tap);
-      }
+      if constexpr (Vec::kByLane)
+        stem_by_lane(pixels, taps + kx * kPlanes, acc);
+      else
+        LCNET_UNROLL (size_t n = 0; n < N; ++n) {
+          const Vec tap = broadcast(taps + kx * kPlanes + n);
+          LCNET_UNROLL (size_t p = 0; p < P; ++p) accumulate(acc[n][p], pixels[p], tap);
+        }
     }
   }
   LCNET_UNROLL (size_t n = 0; n < N; ++n)

@@ -7,7 +7,6 @@ arrays of another dtype or shape, and pictures so narrow that scaling them would
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Iterator
 from contextlib import suppress
@@ -193,10 +192,8 @@ class _Crop(NamedTuple):
 def _crop(image: np.ndarray, preprocessing: Preprocessing) -> _Crop:
     _, height, width = preprocessing.input_size
     scaled = _scaled_size(image.shape[0], image.shape[1], preprocessing)
-    rows, top = _centered(scaled[0], height, preprocessing)
-    columns, left = _centered(scaled[1], width, preprocessing)
-    box = (columns.start, rows.start, columns.stop, rows.stop)
-    return _Crop(scaled, box, slice(top, top + min(scaled[0], height)), slice(left, left + min(scaled[1], width)))
+    (top, rows, y), (left, columns, x) = _native.kept(scaled, (height, width), preprocessing.resize)
+    return _Crop(scaled, (left, top, left + columns, top + rows), slice(y, y + rows), slice(x, x + columns))
 
 
 def _prepare(image: np.ndarray, preprocessing: Preprocessing, out: np.ndarray) -> None:
@@ -287,26 +284,14 @@ def _whole(name: str, values: Any, count: int) -> tuple[int, ...]:
 
 def _scaled_size(height: int, width: int, preprocessing: Preprocessing) -> tuple[int, int]:
     """Height and width after scaling and before the crop: timm's rules, rounded as there, or PaddleClas's."""
-    target_h, target_w = (math.floor(n / preprocessing.crop_pct) for n in preprocessing.input_size[1:])
-    mode = preprocessing.crop_mode
-    if not (target_h and target_w):
+    _, *target = preprocessing.input_size
+    rule = preprocessing.crop_pct, preprocessing.crop_mode, preprocessing.resize
+    scaled = _native.scaled_size((height, width), (target[0], target[1]), *rule)
+    if scaled == (0, 0):
         raise InputError(
             f"crop_pct {preprocessing.crop_pct} is too large for input_size {preprocessing.input_size}: "
             "pictures would be scaled to 0 pixels"
         )
-    if mode == "squash":
-        scaled = target_h, target_w
-    elif preprocessing.resize == "opencv":
-        scales = target_h / height, target_w / width
-        scale = min(scales) if mode == "border" else max(scales)  # that of the shorter side, if both targets are equal
-        scaled = round(height * scale), round(width * scale)
-    elif mode == "center" and target_h == target_w:
-        longer = int(target_h * max(height, width) / min(height, width))
-        scaled = (longer, target_h) if width <= height else (target_h, longer)
-    else:
-        ratios = height / target_h, width / target_w
-        ratio = max(ratios) if mode == "border" else min(ratios)
-        scaled = round(height / ratio), round(width / ratio)
     if not (min(scaled) > 0 and max(height, width, *scaled) <= MAX_SIDE):
         raise TooLargeError(
             f"a picture of {width} x {height} pixels would be scaled to {scaled[1]} x {scaled[0]}, "
@@ -315,17 +300,6 @@ def _scaled_size(height: int, width: int, preprocessing: Preprocessing) -> tuple
     return scaled
 
 
-def _centered(size: int, target: int, preprocessing: Preprocessing) -> tuple[slice, int]:
-    """Along one axis: which of the `size` pixels are kept, and at which of the `target` pixels they begin."""
-    if size < target:
-        return slice(0, size), (target - size) // 2
-    half_to_even = preprocessing.resize == "pillow"
-    start = round((size - target) / 2) if half_to_even else (size - target) // 2
-    return slice(start, start + target), 0
-
-
 def _fill(preprocessing: Preprocessing) -> list[int]:
     """What surrounds a picture smaller than the crop, as the network orders channels: black, but in mode "border" the mean."""
-    if preprocessing.crop_mode != "border":
-        return [0] * len(preprocessing.mean)
-    return [min(max(round(255 * m), 0), 255) for m in preprocessing.mean]
+    return [_native.fill(m, preprocessing.crop_mode) for m in preprocessing.mean]

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import _native
 from ..arch import Arch, Conv, Stride
 from ..errors import InputError
 from . import ModelFile
 from .quantized import CLASSIFIER, HEAD, STEM, sloped
-from .values import scale_and_bias
+from .values import norm_keys
 
 FoldedLayer = tuple[np.ndarray, np.ndarray]  # weight, bias; float32
 
@@ -70,8 +71,10 @@ def _folded(weights: Mapping[str, np.ndarray], conv: Conv, eps: float) -> Folded
     """A layer with its batch norm in it, or with its own bias; what has no kernel as a matrix."""
     w = weights[f"{conv.conv}.weight"]
     if conv.norm:
-        scale, bias = scale_and_bias(weights, conv.norm, eps)
-        w, bias = (w * scale[:, None, None, None]).astype(np.float32), bias.astype(np.float32)
+        folded, bias = np.empty_like(w, order="C"), np.empty(len(w), np.float32)
+        gamma, beta, mean, var = (weights[key] for key in norm_keys(conv.norm))
+        _native.fold(w, gamma, beta, mean, var, eps, folded, bias)
+        w = folded
     else:
         bias = weights[f"{conv.conv}.bias"] if conv.bias else np.zeros(len(w), np.float32)
     return w if conv.shape[2:] not in ((), (1, 1)) else w.reshape(w.shape[:2]), bias

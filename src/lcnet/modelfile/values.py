@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
+from .. import _native
 from ..arch import Arch
 from ..config import ModelConfig
 from ..errors import ModelFileError
@@ -52,11 +53,15 @@ def batch_norms(arch: Arch, branches: bool = False) -> Iterator[tuple[str, str]]
 
 def scale_and_bias(weights: Mapping[str, np.ndarray], norm: str, eps: float) -> tuple[np.ndarray, np.ndarray]:
     """What a batch norm multiplies by and adds, float64 [C]."""
-    gamma, beta, mean, var = (
-        weights[f"{norm}.{key}"].astype(np.float64) for key in ("weight", "bias", "running_mean", "running_var")
-    )
-    scale = gamma / np.sqrt(var + eps)
-    return scale, beta - mean * scale
+    gamma, beta, mean, var = (weights[key].astype(np.float64) for key in norm_keys(norm))
+    scale, shift = np.empty_like(gamma), np.empty_like(gamma)
+    _native.batch_norm(gamma, beta, mean, var, eps, scale, shift)
+    return scale, shift
+
+
+def norm_keys(norm: str) -> tuple[str, ...]:
+    """The four arrays of a batch norm, in the order that the native core takes them."""
+    return tuple(f"{norm}.{key}" for key in ("weight", "bias", "running_mean", "running_var"))
 
 
 def _check_gates(weights: Mapping[str, np.ndarray], slope: float) -> None:

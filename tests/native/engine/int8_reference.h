@@ -12,7 +12,7 @@
 #include "../../../native/kernels/int8/arithmetic.h"
 #include "made.h"
 #include "tensor.h"
-#include "../../../native/engine/int8/network.h"
+#include "../../../native/inference/int8/network.h"
 
 // Random layers whose scales and biases fit a picture (see Int8Reference::fit): with random ones, deep networks give every
 // picture the same answer.

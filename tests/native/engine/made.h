@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "../../../native/engine/network.h"
+#include "../../../native/inference/network.h"
 
 struct MadeBlock {
   size_t channels, kernel;  // out

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "../../../native/engine/geometry.h"
+#include "../../../native/inference/geometry.h"
 
 struct Tensor {  // values [channels][height][width]
   size_t channels, height, width;

@@ -9,6 +9,7 @@
 
 #include "../../../native/dispatch.h"
 #include "../../../native/engine/engine.h"
+#include "../../../native/engine/waiting.h"
 #include "../../../native/kernels/tables.h"
 #include "../isas.h"
 #include "float_reference.h"
@@ -63,7 +64,7 @@ static void a_team_sees_the_phase_before(lcnet::Pool& pool) {
   constexpr size_t kPhases = 20, kPieces = 30;
   for (size_t round = 0; round < kRounds; ++round) {
     std::vector<lcnet::Team::Phase> phases(kPhases);
-    lcnet::Team together(pool.threads(), phases.data(), kPhases), alone(1);
+    lcnet::Team together(pool.threads(), lcnet::wait_for, phases.data(), kPhases), alone;
     size_t values[kPhases][kPieces] = {};
     auto job = [&](size_t, size_t members) {
       lcnet::Team& team = members == 1 ? alone : together;

@@ -15,8 +15,13 @@ class Team {
     std::atomic<size_t> taken{0}, done{0};
   };
 
-  // `phases`: memory for as many as the members will go through; one member needs none.
-  explicit Team(size_t size, Phase* phases = nullptr, size_t count = 0) : size_(size), phases_(phases) {
+  // Returns once all pieces of a phase are done.
+  using Wait = void(const Phase& phase, size_t pieces);
+
+  // One member alone, who waits for nobody.
+  Team() = default;
+  // `phases`: memory for as many as the members will go through.
+  Team(size_t size, Wait* wait, Phase* phases, size_t count) : size_(size), wait_(wait), phases_(phases) {
     for (size_t i = 0; i < count; ++i) new (&phases_[i]) Phase;
   }
 
@@ -35,14 +40,13 @@ class Team {
       work(i);
       p.done.fetch_add(1, std::memory_order_release);
     }
-    wait(p, pieces);
+    wait_(p, pieces);
   }
 
  private:
-  void wait(const Phase& phase, size_t pieces) const;
-
-  const size_t size_;
-  Phase* phases_;
+  const size_t size_ = 1;
+  Wait* const wait_ = nullptr;
+  Phase* const phases_ = nullptr;
 };
 
 }  // namespace lcnet

@@ -80,7 +80,7 @@ void for_panels(size_t lanes, size_t panel, size_t out, Work work) {
   }
 }
 
-// Throws std::invalid_argument if there is no depthwise kernel of this size and stride.
+// Fails if there is no depthwise kernel of this size and stride.
 void check_geometry(size_t kernel, Stride stride);
 
 // Channels that follow each other without gaps in a vector padded to whole vectors of lanes: the means of a map, or all of a

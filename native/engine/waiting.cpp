@@ -1,4 +1,4 @@
-#include "team.h"
+#include "waiting.h"
 
 #include <thread>
 
@@ -9,7 +9,7 @@ namespace lcnet {
 // About as long as a piece takes; then the core is given away, as the thread that is waited for may need it.
 constexpr int kSpins = 2000;
 
-void Team::wait(const Phase& phase, size_t pieces) const {
+void wait_for(const Team::Phase& phase, size_t pieces) {
   for (int spin = 0; phase.done.load(std::memory_order_acquire) < pieces; ++spin) {
     if (spin < kSpins)
       relax();

@@ -8,7 +8,7 @@
 #include <new>
 #include <type_traits>
 
-#include "../system.h"
+#include "../fail.h"
 
 namespace lcnet {
 
@@ -26,9 +26,9 @@ class Buffer {
   Buffer() = default;
   explicit Buffer(size_t size) : size_(size) {
     const size_t bytes = (size * sizeof(T) + 63) / 64 * 64 + 64;  // never an empty allocation
-    data_.reset(static_cast<T*>(allocate_aligned(bytes)));
+    data_.reset(static_cast<T*>(::operator new(bytes, kLine, std::nothrow)));
     buffers_made().fetch_add(1, std::memory_order_relaxed);
-    if (!data_) throw std::bad_alloc();
+    if (!data_) fail_memory();
     std::memset(static_cast<void*>(data_.get()), 0, bytes);
   }
   T* data() { return data_.get(); }
@@ -38,8 +38,10 @@ class Buffer {
 
  private:
   struct Free {
-    void operator()(T* p) const { free_aligned(p); }
+    void operator()(T* p) const { ::operator delete(p, kLine); }
   };
+  static constexpr std::align_val_t kLine{64};
+
   std::unique_ptr<T, Free> data_;
   size_t size_ = 0;
 };

@@ -2,8 +2,8 @@
 #include "network.h"
 
 #include <algorithm>
-#include <stdexcept>
 
+#include "../fail.h"
 #include "../kernels/bf16.h"
 
 namespace lcnet {
@@ -73,7 +73,7 @@ static PackedDense pack_large(const Network& net, const Dense& d, float scale) {
 
 void check_geometry(size_t kernel, Stride stride) {
   if (!has_geometry(kernel, stride.w) || stride.h < 1 || stride.h > kMaxStride)
-    throw std::invalid_argument("no depthwise kernel of this size and stride");
+    fail("no depthwise kernel of this size and stride");
 }
 
 size_t Ends::embedding_channels() const {
