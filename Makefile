@@ -71,7 +71,7 @@ test-wheels:
 ARM_OPTIONS ?=
 arm: $(VENV)/.test
 	$(PIP) nanobind
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/arm.py $(ARM_OPTIONS) $(if $(EMULATED),--python "$(EMULATED)")
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/arm_tests.py $(ARM_OPTIONS) $(if $(EMULATED),--python "$(EMULATED)")
 
 # Each extra of the wheel for PYTHON in a clean environment: who lacks it is told, who has it is served.
 test-extras:
