@@ -72,7 +72,7 @@ test-wheels:
 ARM_OPTIONS ?=
 arm: $(VENV)/.test
 	$(PIP) nanobind
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/arm.py $(ARM_OPTIONS) $(if $(EMULATED),--python "$(EMULATED)")
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/arm_tests.py $(ARM_OPTIONS) $(if $(EMULATED),--python "$(EMULATED)")
 
 # Each extra of the wheel for PYTHON in a clean environment: who lacks it is told, who has it is served.
 test-extras:
@@ -80,9 +80,10 @@ test-extras:
 
 # A room with needs of its own, in its own environment, and the date on which it passed. Its tests may have an extra besides.
 EXTRAS_serve := ,test-serve
+EXTRAS_probe := ,serve
 test-%:
 	$(MAKE) VENV=.venv-$* EXTRAS=test,$*$(EXTRAS_$*) .venv-$*/.test
-	.venv-$*/bin/python -m pytest tests/$*
+	LCNET_ROOM=$* .venv-$*/bin/python -m pytest tests/$*
 	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-$*.txt
 
 # The npm package into web/dist/: modules by Debian's Clang (cmake/wasm.cmake), JavaScript by esbuild and terser. Nothing is installed here.

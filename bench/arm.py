@@ -161,9 +161,11 @@ def quantized(model: Any) -> Any:
     from lcnet.quantize import ranges, scheme
     from lcnet.quantize.network import float_layers, layers_in_order
 
-    arch, pre, exact = model.config.arch, model.config.preprocessing, float_layers(fold(model))
+    arch, pre = model.config.arch, model.config.preprocessing
+    exact: dict[str, Any] = dict(float_layers(fold(model)))
     x = np.random.default_rng(1).standard_normal((2, 3, 224, 224)).astype(np.float32)
-    seen, layers = ranges.collect(arch, exact, pre, [x]), dict(exact)
+    seen = ranges.collect(arch, exact, pre, [x])
+    layers: dict[str, Any] = dict(exact)
     for layer in layers_in_order(arch):
         if layer.kind == "stem":
             layers[layer.name] = scheme.quantize_stem(exact[layer.name], pre)

@@ -19,6 +19,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import PIL
 from PIL import Image, features
 
 from lcnet.bench import machine
@@ -68,7 +69,8 @@ def decoders() -> dict[str, Callable[[bytes], Any]]:
 
 def timed(files: list[bytes], seconds: float) -> dict[str, float]:
     """Milliseconds for all of them, a median of turns."""
-    ways, times, turns = decoders(), {}, 0
+    ways, turns = decoders(), 0
+    times: dict[str, list[float]] = {}
     end = time.perf_counter() + seconds
     while turns < 5 or time.perf_counter() < end:
         for name, way in ways.items():
@@ -89,7 +91,7 @@ def line(name: str, files: list[bytes], seconds: float) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    found = {"Pillow": Image.__version__, "libjpeg-turbo": str(features.version("libjpeg_turbo"))}
+    found = {"Pillow": PIL.__version__, "libjpeg-turbo": str(features.version("libjpeg_turbo"))}
     if "OpenCV" in decoders():
         import cv2
 

@@ -137,7 +137,8 @@ def accuracy(folder: Path, others: Path | None, model: Any) -> dict[str, Any]:
 
 def judged(folder: Path, scan: Scan, vectors: np.ndarray | None) -> dict[str, Any]:
     """How many pairs of a member and the one to keep are right, and which copies are in a group with one of their own."""
-    wrong, found, right, started = [], defaultdict(set), 0, time.process_time()
+    wrong, right, started = [], 0, time.process_time()
+    found: dict[Path, set[str]] = defaultdict(set)
     for group in scan.copies.groups(vectors=vectors):
         first, *names = [Path(scan.sources[i].name) for i in group.members]
         for name in names:

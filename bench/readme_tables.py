@@ -15,6 +15,7 @@ from typing import Any
 import cluster_tables
 import duplicate_tables
 import gallery_tables
+import probe_tables
 import serve_tables
 import upright_tables
 import web_tables
@@ -395,6 +396,13 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/browser.md": {"browser": lambda: web_tables.speed(load("web"), row)},
     "docs/ocr.md": {"ocr": ocr},
     "docs/int8.md": {"int8": int8},
+    "docs/probe.md": {
+        "digits": lambda: probe_tables.digits(load("probe")),
+        "speed": lambda: f"{probe_tables.speed(load('probe'))} {where(load('probe')['machine'])}.",
+        "unseen": lambda: probe_tables.unseen(load("probe"), row),
+        "crops": lambda: probe_tables.crops(load("probe"), row),
+        "added": lambda: probe_tables.added(load("probe"), row),
+    },
     "docs/upright.md": {
         "accuracy": lambda: upright_tables.accuracy(load("upright"), row),
         "reliability": lambda: upright_tables.reliability(load("upright"), row),

@@ -46,6 +46,7 @@ BELOW = {
     "evaluate": "dataset results renamed",
     "gallery": "dataset results",
     "quantize": "evaluate",
+    "probe": "evaluate",
     "nn": "hub renamed",
     "train": "nn evaluate stop _native",  # the gradient of a depthwise conv is a kernel too
     "bench": "runtime export nn",

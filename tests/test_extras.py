@@ -12,6 +12,7 @@ from test_architecture import MODULES, ROOT, is_type_only
 import lcnet
 import lcnet.data
 import lcnet.hub
+import lcnet.probe
 import lcnet.serve
 from lcnet.errors import LcnetError
 from lcnet.sources import find, remote
@@ -32,11 +33,12 @@ OPTIONAL = {
     "pillow_heif": "heif",
     "pypdfium2": "pdf",
     "turbojpeg": "jpeg",
+    "scipy": "probe",
     **dict.fromkeys(SERVER, "serve"),
     "sklearn": "sklearn",
     "fsspec": "remote",
     "ray": "ray",
-    "joblib": "",  # which scikit-learn depends on
+    **dict.fromkeys(("joblib", "threadpoolctl"), ""),  # which scikit-learn depends on
     "onnxruntime": "",
     "openvino": "",
     "ncnn": "",
@@ -103,6 +105,10 @@ def graph(tmp_path):
     export_onnx(read(lcnet.hub.locate("lcnet_050.cifar10").path), tmp_path / "a.onnx")
 
 
+def probe(tmp_path):
+    lcnet.probe.fit(tmp_path)
+
+
 def server(tmp_path):
     lcnet.serve.app("lcnet_050.cifar10")
 
@@ -133,6 +139,8 @@ FACES = [
     (report, "matplotlib", r"lcnet\[bench\]"),
     (pdf, "pypdfium2", r"lcnet\[pdf\]"),
     (parquet, "pyarrow", r"lcnet\[parquet\]"),
+    (probe, "sklearn", r"lcnet\[probe\]"),
+    (probe, "scipy", r"lcnet\[probe\]"),
     (graph, "onnx", r"lcnet\[export\]"),
     *((server, module, r"lcnet\[serve\]") for module in SERVER),
     (estimators, "sklearn", r"lcnet\[sklearn\]"),

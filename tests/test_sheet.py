@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lcnet.errors import InputError
-from lcnet.sheet import SIDE, Picture, Section, write_sheet
+from lcnet.sheet import SIDE, Picture, Section, check_sheet, write_sheet
 from lcnet.sources import find
 
 
@@ -119,3 +119,16 @@ def test_it_appears_whole_or_not_at_all(drawn):
     with pytest.raises(InputError, match="none"):
         write_sheet(Path("none/s.html"), "t", "s", [])
     assert not list(Path().glob("*s.html*")) and not list(Path().glob(".s.html*"))
+
+
+def test_a_page_takes_the_place_of_nothing_but_a_page(tmp_path):
+    target = tmp_path / "a.jpg"
+    target.write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(InputError, match=r"a\.jpg is not overwritten: it is no page of HTML"):
+        check_sheet(target, overwrite=True)
+    target.write_bytes(b"")
+    check_sheet(target, overwrite=True)
+    write_sheet(target, "t", "s", [])
+    check_sheet(target, overwrite=True)
+    with pytest.raises(InputError, match="exists"):
+        check_sheet(target, overwrite=False)

@@ -7,11 +7,11 @@ namespace lcnet::jpeg {
 constexpr uint8_t kEoi = 0xd9, kRst0 = 0xd0;
 
 // Where coded data end at the latest: a block takes less than kBeyondBits bytes, of which each may be followed by a stuffed one,
-// and may be followed by a restart. `size` where the file ends before.
+// and may be followed by a restart. `size` where the file ends before. What a header says may be too many blocks for 32 bits.
 static size_t coded_end(const Header& header, const Layout& layout, size_t size) {
-  const size_t blocks = static_cast<size_t>(layout.units) * layout.strips * (layout.across * layout.down + 2);
-  const size_t most = header.scan + 2 * (blocks + 1) * kBeyondBits;
-  return size < most ? size : most;
+  const uint64_t blocks = uint64_t{layout.units} * layout.strips * (layout.across * layout.down + 2);
+  const uint64_t most = header.scan + 2 * (blocks + 1) * kBeyondBits;
+  return size < most ? size : static_cast<size_t>(most);
 }
 
 Scan::Scan(const Header& header, const Layout& layout, const uint8_t* data, size_t size, Workspace& workspace)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import data as data
     from . import image as image
+    from . import probe as probe
     from .data import create_transform as create_transform
     from .data import resolve_data_config as resolve_data_config
     from .data import resolve_model_data_config as resolve_model_data_config
@@ -50,7 +51,7 @@ _HOMES = {
     "WeightsError": "errors",
     "MissingExtraError": "errors",
 }
-_MODULES = ("data", "errors", "image", "modelfile", "nn", "zoo")
+_MODULES = ("data", "errors", "image", "modelfile", "nn", "probe", "zoo")
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 

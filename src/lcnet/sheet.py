@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .cpus import usable_cpus
-from .errors import LcnetError
-from .files import replacing
+from .errors import InputError, LcnetError
+from .files import check_target, replacing
 from .image import decode, resize
 from .sources.found import Found
-from .text import plain
+from .text import plain, reason
 
 SIDE = 160  # pixels of a thumbnail's longer side at most
 QUALITY = 80
@@ -85,6 +85,21 @@ class Section:
     heading: str
     pictures: Sequence[Picture]
     note: str = ""
+
+
+def check_sheet(target: Path, overwrite: bool) -> None:
+    """Refuse, before any work, what cannot be written, and what is there and no page of HTML. Raises `InputError`."""
+    check_target(target, overwrite)
+    if target.is_file() and target.stat().st_size and not _begins(target).lstrip().lower().startswith(b"<!doctype html"):
+        raise InputError(f"{plain(target)} is not overwritten: it is no page of HTML; choose another name")
+
+
+def _begins(target: Path) -> bytes:
+    try:
+        with open(target, "rb") as file:
+            return file.read(64)
+    except OSError as error:
+        raise InputError(f"{plain(target)}: {reason(error)}") from None
 
 
 def write_sheet(target: Path, title: str, summary: str, sections: Iterable[Section], *, limit: int = LIMIT) -> None:

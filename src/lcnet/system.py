@@ -82,7 +82,7 @@ def replace(source: Path, target: Path) -> None:
 
 def contents(path: str | os.PathLike[str]) -> memoryview:
     """All bytes of a file that is not empty, read as they are used. On Windows, where that would keep it, read at once."""
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=at_once) as file:
         if WINDOWS:
             return memoryview(file.read())
         import mmap

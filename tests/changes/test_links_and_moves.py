@@ -220,3 +220,10 @@ def test_lines_by_other_hands(place, wrong):
     Path("r.jsonl").write_text("".join(json.dumps(line) + "\n" for line in (HEAD, LINK | wrong)))
     with pytest.raises(InputError, match="line 2 is no change"):
         list(undo(Path("r.jsonl")))
+
+
+def test_what_is_kept_is_not_moved_by_another_name_of_its(place):
+    os.symlink("in", "album")
+    with pytest.raises(InputError, match="the same file already"):
+        do("move", path="in/a.jpg", keep="album/a.jpg")
+    assert contents() == {"in/a.jpg": b"same", "in/deep/b.jpg": b"same"}

@@ -134,6 +134,7 @@ def test_info_of_models_files_and_cpu(tmp_path):
     assert "2,953,800" in text and "155,700,480" in text and "tench" in text
     cpu = json.loads(run("info", "--cpu", "-f", "json").stdout)
     assert {"isa": "scalar", "supported": True} in cpu["isas"] and cpu["processors"] >= 1
+    assert cpu["jpeg"] in ("lcnet", "Pillow") and f"JPEG: {cpu['jpeg']}" in run("info", "--cpu").stdout
     assert "MODEL" in run("info", code=2).output
     assert "did you mean 'lcnet_050'" in run("info", "lcnet050", code=4).output
 

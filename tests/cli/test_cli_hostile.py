@@ -124,6 +124,8 @@ def runs(world, tmp_path):
     yield 4, ["download", f"x{BAD}"]
     yield 4, ["export", f"{model}x", f"{out}.onnx"]
     yield 4, ["quantize", model, "--data", f"{photos}{NAME}", "--output", f"{out}.int8.safetensors"]
+    yield 4, ["probe", data, *fast, "--output", f"{out}.p.safetensors", "--no-cache"]  # pictures are damaged
+    yield 4, ["probe", f"{data}{BAD}", *fast, "--output", f"{out}.probe.safetensors"]
     yield 4, ["train", f"{data}{BAD}", "--output", out]
 
 

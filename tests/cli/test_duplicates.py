@@ -1,6 +1,7 @@
 """`lcnet duplicates`: what is printed, written and refused; what it does to files and how that is taken back."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -200,8 +201,7 @@ def child(*arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("action", ["link", "move"])
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(("action", "end"), [("link", signal.SIGKILL), ("move", signal.SIGINT)])
 def test_a_run_that_is_stopped_is_taken_back(action, end):
     write(Path.cwd(), {f"many/{i:03}.jpg": FIRST for i in range(300)})
     before = contents()
@@ -236,3 +236,48 @@ def test_what_the_page_says_to_type_runs():
         if "move" in words:
             assert len(list(Path("copies").rglob("*.jpg"))) == 2  # the same bytes are links by now
     assert len(lines) == 7 and contents() == before and Path("copies.html").exists()
+
+
+def test_nothing_that_is_read_is_written_over_and_a_report_is_looked_for_before_the_work(monkeypatch):
+    from lcnet.cli.duplicates import Run
+
+    monkeypatch.setattr(Run, "finish", None)
+    Path("r.jsonl").write_text("mine")
+    assert "no page of HTML" in run("in", "--html", "in/a.jpg", "--overwrite", code=4).stderr
+    assert "r.jsonl exists" in run("in", "--action", "link", "--report", "r.jsonl", code=4).stderr
+    assert Path("in/a.jpg").read_bytes() == FIRST and Path("r.jsonl").read_text() == "mine"
+
+
+def test_a_disk_that_is_full_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr("lcnet.dataset.copies.gettempdir", lambda: "/full")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("lcnet.dataset.copies.TemporaryFile", full)
+    said = run("in", code=4).stderr
+    assert said.splitlines()[-1].startswith("Error: a temporary file in /full cannot be written: No space left on device")
+
+
+@pytest.mark.parametrize("action", ["link", "move"])
+def test_where_nobody_reads_any_more_the_report_is_named(monkeypatch, action):
+    from lcnet.cli.duplicate_rows import Printer
+
+    def gone(*_):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(Printer, "group", gone)
+    before, options = contents(), ["--to", "out"] if action == "move" else []
+    done = CliRunner().invoke(main, ["duplicates", "in", "-r", "--action", action, *options, "--report", "r.jsonl"])
+    assert "stopped after 1 changes; report: " in done.stderr and "takes it back" in done.stderr
+    undo()
+    assert contents() == before
+
+
+def test_names_that_color_a_terminal_are_the_same_in_every_format():
+    name = "\x1b[31mred\x1b[0m.jpg"
+    write(Path.cwd(), {f"odd/{name}": FIRST, "odd/z.jpg": FIRST})
+    assert groups("odd") == [("bytes", [f"odd/{name}", "odd/z.jpg"])]
+    rows = list(csv.DictReader(io.StringIO(run("odd", "-f", "csv").stdout, newline="")))
+    assert [row["path"] for row in rows] == [f"odd/{name}", "odd/z.jpg"]
+    assert "\x1b" not in run("odd").stdout

@@ -40,6 +40,7 @@ ARGUMENTS = {
     "upright": (["{data}/train/cat", "-m", "{out}/angles.safetensors", "--threads", "1", "--dry-run"],),
     "duplicates": (["{data}/train/cat", "--threads", "1"], ["{data}/train/cat", "--near-by", "embedding", *MODEL]),
     "undo": (["{out}/report.jsonl"],),
+    "probe": (["{data}/train", *MODEL, "-o", "{out}/p.safetensors", "--no-cache", "--quick", "--views", "0"],),
     "train": (["{data}", "--output", "{out}/run", "--workers", "0", "--threads", "1", *TRAIN],),
     "evaluate": (["lcnet_050.cifar10", "{data}"],),
     "check-data": (["{data}"],),

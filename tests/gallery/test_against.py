@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -106,3 +107,26 @@ def test_pictures_without_a_pattern_are_no_near_copies(tmp_path, monkeypatch):
     assert groups("b") == set()
     (tmp_path / "b" / "y.png").write_bytes(png(3))
     assert groups("b") == set()
+
+
+def test_a_picture_of_the_gallery_is_not_new_by_another_name(place):
+    """Neither a way through a linked folder nor another name of the file makes a copy of what is kept, which would go then."""
+    os.symlink("old", "album")
+    run("gallery", "build", "h.gallery", "album", "-m", MODEL, "--threads", 1)
+    os.link("old/1.png", "new/linked.png")
+    before = sorted(os.listdir("old"))
+    for kind in ("bytes", "pixels"):
+        options = ("--against", "h.gallery", "--kind", kind, "--action", "move", "--to", "away", "--report", f"{kind}.jsonl")
+        done = run("duplicates", "old", "new/linked.png", *options)
+        assert "4 further names of the same files" in done.stderr and "nothing to do" in done.stderr
+    assert sorted(os.listdir("old")) == before and os.path.exists("new/linked.png")
+
+
+def test_members_of_archives_that_a_gallery_has_are_shown_and_left_alone(place):
+    with zipfile.ZipFile("album.zip", "w") as archive:
+        archive.write("old/0.png", "zero.png")
+    run("gallery", "build", "z.gallery", "album.zip", "-m", MODEL, "--threads", 1)
+    options = ("--against", "z.gallery", "--action", "move", "--to", "away", "--report", "r.jsonl", "--html", "page.html")
+    done = run("duplicates", "new/copy.png", *options, code=1)
+    assert "album.zip!/zero.png is in an archive: unpack that first" in done.stdout
+    assert (place / "page.html").read_text(encoding="utf-8").count("<img ") == 2

@@ -5,13 +5,15 @@ import os
 
 import numpy as np
 import pytest
-from made import clustered, made, row
+from made import about, clustered, made, row
 
 import lcnet.gallery
 from lcnet.errors import GalleryError, InputError
 from lcnet.gallery import matrix as matrices
 from lcnet.gallery.coding import Coding
 from lcnet.gallery.store import Store
+
+ENDLESS = b'{"state": ["x", 1], "count": 1e999, "coding": ["int8", 64]}'.ljust(9000)
 
 
 def cosines(query, vectors):
@@ -151,6 +153,15 @@ def test_equal_pictures_come_by_path_and_only_as_many_as_asked_for(tmp_path):
         assert names(gallery.search(clustered(3)[0], k=3)[0]) == ["copy000000.jpg", "copy000001.jpg", "copy000002.jpg"]
 
 
+def test_equally_near_pictures_of_other_bytes_come_by_path_too(tmp_path):
+    store = Store.create(tmp_path / "g", about())
+    store.put([row(i, clustered(1)[0], f"{name}.jpg") for i, name in enumerate("zyxabc")])
+    store.close()
+    with lcnet.gallery.open(tmp_path / "g") as gallery:
+        for k in (1, 3, 6):
+            assert names(gallery.search(clustered(1)[0], k=k)[0]) == [f"{name}.jpg" for name in sorted("zyxabc")[:k]]
+
+
 def test_the_matrix_is_made_again_when_it_is_stale_or_damaged_and_old_ones_stay_mapped(tmp_path):
     vectors = clustered(300)
     path = made(tmp_path / "g", vectors)
@@ -161,7 +172,7 @@ def test_the_matrix_is_made_again_when_it_is_stale_or_damaged_and_old_ones_stay_
         writer.store.remove(["p000000.jpg"])
         assert names(reader.search(vectors[0], k=1)[0]) != ["p000000.jpg"] and derived.read_bytes() != before
         assert old.nearest(vectors[0], 1).similarities[0] > 0.999  # still there for whoever has it
-    for damage in (b"", b"x" * 5000, before, derived.read_bytes()[:-1], b'{"state": 1}'.ljust(9000)):
+    for damage in (b"", b"x" * 5000, before, derived.read_bytes()[:-1], b'{"state": 1}'.ljust(9000), ENDLESS):
         derived.write_bytes(damage)
         with lcnet.gallery.open(path) as gallery:
             assert names(gallery.search(vectors[1], k=1)[0]) == ["p000001.jpg"]

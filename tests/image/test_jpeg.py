@@ -8,49 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from drawn_jpegs import by_pillow, drawn, saved, with_frame
 from pictures import encoded
 from PIL import Image
 
 from lcnet import _native
 from lcnet.config import Preprocessing
-from lcnet.errors import ImageError
+from lcnet.errors import ImageError, InputError
 from lcnet.image import batch, decode, jpeg, pixels
 
 ISAS = [isa for isa, here in _native.isas() if here and isa not in ("avx512vnni", "avx512bf16")]
 SAMPLINGS = ("grey", "4:4:4", "4:2:2", "4:2:0", "4:4:0")
-
-
-def drawn(width, height, seed=0, noise=20):
-    """uint8 [H,W,3]: soft colours and noise."""
-    rng = np.random.default_rng(seed)
-    few = rng.integers(0, 256, (height // 8 + 2, width // 8 + 2, 3), dtype=np.uint8)
-    soft = np.asarray(Image.fromarray(few).resize((width, height), Image.Resampling.BICUBIC)).astype(np.int16)
-    return np.clip(soft + rng.integers(-noise, noise + 1, soft.shape), 0, 255).astype(np.uint8)
-
-
-def saved(image, sampling, **options):
-    """JPEG bytes. 4:4:0 is not Pillow's to write: units of 4:2:2 are called such, one block wide and two high."""
-    if sampling == "grey":
-        return encoded(image[:, :, 0], "JPEG", **options)
-    data = encoded(image, "JPEG", subsampling=sampling if sampling != "4:4:0" else "4:2:2", **options)
-    return with_frame(data, -(-image.shape[1] // 16) * 8, -(-image.shape[0] // 8) * 16, 0x12) if sampling == "4:4:0" else data
-
-
-def with_frame(data, width, height, factors):
-    at = data.index(b"\xff\xc0")
-    return (
-        data[: at + 5]
-        + height.to_bytes(2, "big")
-        + width.to_bytes(2, "big")
-        + data[at + 9 : at + 11]
-        + bytes([factors])
-        + data[at + 12 :]
-    )
-
-
-def by_pillow(data):
-    image = np.asarray(Image.open(io.BytesIO(data)))
-    return image if image.ndim == 3 else image[:, :, None]
 
 
 def ours(data, shape, isa=""):
@@ -341,6 +309,34 @@ def test_memory_that_is_used_again(taken):
     assert all(taken)
 
 
+def test_who_is_shown_a_picture_may_decode_another(taken):
+    first, second = (saved(drawn(60, 44, seed), "4:4:4") for seed in (1, 2))
+    expected, shown = batch(first), []
+
+    def seen(image):
+        shown.append(np.asarray(image))
+        batch(second)
+
+    np.testing.assert_array_equal(batch(first, seen=seen), expected)
+    np.testing.assert_array_equal(shown[0], by_pillow(first))
+
+
+def test_what_threads_decode_at_once_stays_their_own(taken):
+    files = [saved(drawn(60 + seed, 44, seed), "4:2:0") for seed in range(40)]
+    expected = [batch(data) for data in files]
+    with ThreadPoolExecutor(4) as pool:
+        for found in (list(pool.map(batch, files * 5)), [batch(data) for data in files * 5]):
+            for x, same in zip(found, expected * 5, strict=True):
+                np.testing.assert_array_equal(x, same)
+    assert all(taken)
+
+
+def test_a_word_that_says_nothing_is_refused(monkeypatch):
+    monkeypatch.setenv("LCNET_JPEG", "pilow")
+    with pytest.raises(InputError, match="LCNET_JPEG is 'pilow', expected own or pillow"):
+        jpeg.wanted.__wrapped__()
+
+
 def test_the_fast_way_is_pillows(taken):
     data = saved(drawn(200, 160), "4:2:0")
     preprocessing = Preprocessing((3, 64, 64))
@@ -364,6 +360,7 @@ def test_too_many_pixels_are_refused_first(taken):
         ("", "avx2", True, "2.0.6", False),
         ("", "avx2", False, None, False),
         ("", "scalar", True, "3.1.0", False),
+        ("", "neon", True, "3.1.0", False),  # for which there are no kernels
         ("own", "scalar", True, "3.1.0", True),
         ("own", "scalar", False, None, False),
         ("pillow", "avx2", True, "3.1.0", False),

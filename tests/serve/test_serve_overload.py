@@ -1,12 +1,14 @@
 """A server that has no place: refused by the head of a request, on a connection that goes on; and what errors leave behind."""
 
+import asyncio
 import gc
 import os
 import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from unittest.mock import Mock
 
 import pytest
 from serving import MODEL, TOKEN, answer_of, connected, held, httpx, jpeg, number, raw, request, running, wait_for  # noqa: F401
@@ -72,6 +74,68 @@ def test_refusals_in_one_go_are_in_order(held):
         assert [found.index(f"x-request-id: r{i}\r") for i in range(20)] == sorted(
             found.index(f"x-request-id: r{i}\r") for i in range(20)
         )
+
+
+def test_a_head_behind_a_refused_body_is_counted_without_it(held, monkeypatch):
+    monkeypatch.setattr("lcnet.serve.protocol.HEAD", 500)
+    with full(held) as url, connected(url) as connection:
+        connection.sendall(request(bytes(1000)) + HEALTH[:10])
+        assert answer_of(connection)[0] == 503
+        connection.sendall(HEALTH[10:])
+        assert answer_of(connection)[::2] == (200, {"live": True})
+
+
+def test_an_old_client_is_answered_and_left_as_ever(held):
+    """HTTP/1.0 without the header that keeps a connection: it reads until the end."""
+    with full(held) as url:
+        old = request(jpeg(), head="Connection: keep-alive\r\n").replace(b"HTTP/1.1", b"HTTP/1.0")
+        found = raw(url, old, timeout=5)
+        assert found.startswith(b"HTTP/1.1 503") and b"connection: close" in found
+
+
+def test_who_reads_no_answers_gets_no_more_of_them():
+    """Else they would be held here, as many as are asked for."""
+    import uvicorn
+    from uvicorn.server import ServerState
+
+    from lcnet.serve.protocol import protocol_class
+
+    app = lcnet.serve.app(MODEL, threads=1, queue=0)
+    app.service.gate.inside = app.service.limits.permits
+    transport = Mock(**{"is_closing.return_value": False, "get_extra_info.return_value": None})
+
+    async def talk():
+        config = uvicorn.Config(app, http=protocol_class(app), ws="none", log_config=None)
+        config.load()
+        connection = config.http_protocol_class(config=config, server_state=ServerState(), app_state={})
+        connection.connection_made(transport)
+        connection.data_received(request(b"x"))
+        assert transport.write.call_count == 1
+        connection.pause_writing()  # as the transport says when what it holds is much
+        connection.data_received(request(b"x") * 100)
+        await asyncio.sleep(0.05)
+        assert transport.write.call_count == 1 and transport.pause_reading.called
+        connection.resume_writing()
+        while transport.write.call_count < 101:
+            await asyncio.sleep(0.01)
+        connection.connection_lost(None)
+
+    asyncio.run(asyncio.wait_for(talk(), 10))
+
+
+@pytest.mark.parametrize("to", ["h2c", "websocket"])
+@pytest.mark.parametrize("places", [0, 1])
+def test_a_body_behind_an_upgrade_is_no_request(to, places):
+    app = lcnet.serve.app(MODEL, threads=1)
+    app.service.gate.inside = app.service.limits.permits - places
+    head, _, _ = request(HEALTH, head=f"Connection: Upgrade\r\nUpgrade: {to}\r\n").partition(b"\r\n\r\n")
+    with in_thread(app, "127.0.0.1", 0) as url, connected(url) as connection:
+        connection.sendall(head + b"\r\n\r\n")
+        status, headers, _ = answer_of(connection)
+        with suppress(ConnectionError):
+            connection.sendall(HEALTH)
+            assert connection.recv(1000) == b""
+        assert (status, headers["connection"]) == (400 if places else 503, "close")
 
 
 def test_behind_a_request_that_is_served_one_waits_its_turn(held):

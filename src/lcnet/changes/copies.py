@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ..errors import InputError
 from ..text import plain
-from .journal import Journal
+from .journal import SAME_FILE, Journal
 
 LINKED, MOVED = "linked", "moved"
 
@@ -59,6 +59,8 @@ class Move:
     def __call__(self, path: str, digest: str, keep: str, keep_digest: str) -> str:
         """Move a copy to a name that is free."""
         copy, kept = _own_file(path), _own_file(keep, reading=True)
+        if copy.samefile(kept):
+            raise InputError(SAME_FILE)
         target = _free(self.folder / self._below(copy))
         self.journal.make_sure(kept, keep_digest)
         self.journal.move(copy, digest, target)

@@ -29,6 +29,7 @@ from .report import FOLDER, KEPT, LINK, MAKE, MOVE, REPLACE, Change, head, line,
 
 Stamp = tuple[int, int, int, int]  # device, inode, bytes, and when last changed in nanoseconds
 PATIENCE = 10.0  # seconds that another run may take to replace a file
+SAME_FILE = "it is the same file already"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -112,7 +113,7 @@ class Journal:
         """
         with writing(path):
             if path.samefile(keep):
-                raise InputError("it is the same file already")
+                raise InputError(SAME_FILE)
         self.make_sure(keep, digest)
         with _unchanged(path, digest), writing(path):
             _check_like(path.stat(), keep)

@@ -24,6 +24,7 @@ COMMANDS = (
     "duplicates",
     "upright",
     "undo",
+    "probe",
     "train",
     "evaluate",
     "check-data",
@@ -182,7 +183,8 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
         ctx.exit()
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+# color: click takes sequences that color text out of what goes to a file, as names of pictures may have them.
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": True})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
 def main() -> None:
     """Classify pictures, get features and embeddings, fast on ordinary CPUs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,6 +129,12 @@ def _check(ctx: click.Context, given: dict[str, Any]) -> None:
     if given["action"] == "link" and set(given["kinds"]) - {"bytes"}:
         raise Misuse("--action link is for copies of the same bytes: of other copies a link would lose what is their own")
     given["kinds"] = given["kinds"] or (("bytes",) if given["action"] == "link" else KINDS)
+    _check_meant(ctx, given)
+    _check_targets(given)
+
+
+def _check_meant(ctx: click.Context, given: dict[str, Any]) -> None:
+    """Refuse an option that says nothing beside the others. Raises `Misuse`."""
     asked = {name for name in given if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
     wrong = (
         ("to", given["action"] != "move", "--to is where --action move puts copies"),
@@ -147,15 +153,22 @@ def _check(ctx: click.Context, given: dict[str, Any]) -> None:
     for name, is_wrong, words in wrong:
         if name in asked and is_wrong:
             raise Misuse(f"{words}: {'choose one' if name == 'against' else 'give both, or neither'}")
+
+
+def _check_targets(given: dict[str, Any]) -> None:
+    """Refuse, before any work, what cannot or must not be written. Raises `Misuse` and `InputError`."""
+    from ..files import check_target
+    from ..sheet import check_sheet
+
     if given["action"] == "move":
         if given["to"] is None:
             raise Misuse("--action move needs a folder: name it by --to")
         for path in given["paths"]:
             check_apart(Path(path), given["to"], given["recursive"], "--to")
+    if given["action"] != "report":
+        check_target(given["report"] or free_report("duplicates"))
     if given["html"] is not None:
-        from ..files import check_target
-
-        check_target(given["html"], given["overwrite"])
+        check_sheet(given["html"], given["overwrite"])
 
 
 def _sources(given: dict[str, Any], passed: Passed) -> Iterator[Any]:
@@ -249,13 +262,14 @@ class Run:
                 if action is not None:
                     self._do(group, action, done)
                 printer.group(group)
-        except KeyboardInterrupt as stopped:
-            printer.end([])
-            self.progress.say(f"stopped after {done.total():,} changes{_undone(journal)}")
-            self.ctx.exit(code(stopped))
-        except InputError as error:  # a full disk
-            printer.end([])
-            raise InputError(f"{error}; stopped after {done.total():,} changes{_undone(journal)}") from None
+        except (KeyboardInterrupt, InputError, OSError) as stopped:  # a full disk; a reader that has gone
+            with suppress(OSError):
+                printer.end([])
+            if journal is not None:
+                self.progress.say(f"stopped after {done.total() - done['refused']:,} changes{_undone(journal)}")
+            if isinstance(stopped, KeyboardInterrupt):
+                self.ctx.exit(code(stopped))
+            raise
         finally:
             if journal is not None:
                 journal.close()

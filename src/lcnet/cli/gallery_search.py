@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ..errors import LcnetError
-from ..files import check_target
 from ..text import one_line, plain, shown
 from .advice import advised
 from .codes import INCOMPLETE, Misuse
@@ -62,7 +61,9 @@ def _check(given: dict[str, Any], searching: bool) -> None:
     if given["exclude_self"] and given["together"]:
         raise Misuse("--exclude-self is about a search by each image, and --together is one by all: choose one")
     if given["html"]:
-        check_target(given["html"], given["overwrite"], given["gallery"])
+        from ..sheet import check_sheet
+
+        check_sheet(given["html"], given["overwrite"])
 
 
 def _several(given: dict[str, Any]) -> bool:

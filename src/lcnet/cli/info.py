@@ -37,16 +37,18 @@ def info(model: str | None, cpu: bool, style: str) -> None:
 def cpu_facts() -> dict[str, Any]:
     """Describe the kernels and processors that would be used."""
     from ..cpus import usable_cpus
+    from ..image import jpeg
     from ..runtime import kernels
 
     isas = [{"isa": name, "supported": supported} for name, supported in kernels.isas()]
-    return {"processors": usable_cpus(), "selected": kernels.selected_isa(), "isas": isas}
+    decoder = "lcnet" if jpeg.wanted() else "Pillow"
+    return {"processors": usable_cpus(), "selected": kernels.selected_isa(), "isas": isas, "jpeg": decoder}
 
 
 def cpu_text(facts: dict[str, Any]) -> str:
     """Format `cpu_facts`."""
     rows = [["kernels", "this CPU"]] + [[i["isa"], "yes" if i["supported"] else "no"] for i in facts["isas"]]
-    return f"{columns(rows)}\n\nselected: {facts['selected']}\nprocessors: {facts['processors']}"
+    return f"{columns(rows)}\n\nselected: {facts['selected']}\nprocessors: {facts['processors']}\nJPEG: {facts['jpeg']}"
 
 
 def model_facts(name: str) -> dict[str, Any]:

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Generator, Iterator, Sequence
-from tempfile import TemporaryFile
+from contextlib import contextmanager
+from tempfile import TemporaryFile, gettempdir
 from typing import NamedTuple
 
 import numpy as np
 
-from .look import DEEP, FRAMES, PLAIN, TRANSPARENT, UNREADABLE, Look
+from ..errors import InputError
+from ..text import plain
+from .look import PLAIN, UNREADABLE, Look
 from .near import LIMIT, Near, apart, cosines_above, hashes_within, linked, near_groups
 from .thumbs import THUMB, as_part, similarities
 
@@ -26,8 +29,6 @@ MIN_COSINE = 0.9
 MOST_COMPARED = 150_000  # each with each, two minutes; among more those of which `near_groups` makes candidates
 
 ThumbOf = Callable[[int], tuple[bytes, tuple[int, int]] | None]
-
-_UNLIKE = DEEP | TRANSPARENT  # what decoding to RGB of 8 bits hides
 
 
 class Group(NamedTuple):
@@ -42,18 +43,32 @@ class Rows:
     """Rows of equal length in a temporary file, which are mapped once all are there."""
 
     def __init__(self, length: int, dtype: type = np.uint8) -> None:
-        self.file, self.length, self.dtype, self.count = TemporaryFile(buffering=1 << 20), length, np.dtype(dtype), 0  # noqa: SIM115
+        self.length, self.dtype, self.count = length, np.dtype(dtype), 0
+        with _told():
+            self.file = TemporaryFile(buffering=1 << 20)  # noqa: SIM115
 
     def add(self, rows: bytes, count: int = 1) -> None:
         """Add one or several, as their bytes."""
-        self.file.write(rows)
+        with _told():
+            self.file.write(rows)
         self.count += count
 
     def mapped(self) -> np.ndarray:
         """All of them: [N,length], read from the file as they are used."""
-        self.file.flush()
+        with _told():
+            self.file.flush()
         shape = (self.count, self.length)
         return np.memmap(self.file, self.dtype, "r", shape=shape) if self.count else np.empty(shape, self.dtype)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Make an `InputError` that says where of what the system says of a temporary file."""
+    try:
+        yield
+    except OSError as error:
+        why = f"a temporary file in {plain(gettempdir())} cannot be written: {error.strerror}"
+        raise InputError(f"{why}; TMPDIR names another folder") from None
 
 
 class Copies:
@@ -115,9 +130,8 @@ class Copies:
         some = some[traits[some] != UNREADABLE]
         if {PIXELS, NEAR} & set(kinds):
             pixels, place = _rows(self.pixels, 16)[some], np.arange(len(some))
-            told = place[pixels.any(1) & ((traits[some] & FRAMES) == 0)]
-            unlike = (traits[some[told]] & _UNLIKE).astype(np.uint8)
-            place[told] = told[_first_equal(np.column_stack([pixels[told], unlike]))]
+            told = place[pixels.any(1)]
+            place[told] = told[_first_equal(pixels[told])]
             some = yield from self._equal(PIXELS, some, place, kinds)
         if NEAR in kinds:
             some = some[(traits[some] & PLAIN) == 0]

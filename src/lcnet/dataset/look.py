@@ -39,7 +39,7 @@ class Look(NamedTuple):
     mirrored: bytes = bytes(CODE)  # the code of the picture from right to left
     thumb: bytes = bytes(THUMB)
     shape: tuple[int, int] = (0, 0)  # height and width, upright
-    pixels: bytes = b""  # SHA-256 of the decoded pixels, where they were asked for
+    pixels: bytes = b""  # SHA-256 of the decoded pixels, where they were asked for and are all that there is to see
     small: np.ndarray | None = None  # the picture made small for a network, where that was asked for
 
 
@@ -65,17 +65,29 @@ def look_whole(file: BinaryIO, max_pixels: int = MAX_PIXELS, short_side: int = 0
     try:
         pixels = decode(file, max_pixels=max_pixels)
         traits = _traits(file)
+        compared = _compared(pixels, traits, file)
     except LcnetError as error:
         return Look(digest, error=str(error))
     seen = _seen(digest, pixels, traits, pixels.shape[:2])
-    return seen._replace(pixels=pixel_hash(pixels), small=_shortened(pixels, short_side) if short_side else None)
+    return seen._replace(pixels=compared, small=_shortened(pixels, short_side) if short_side else None)
 
 
-def pixel_hash(pixels: np.ndarray) -> bytes:
-    """The SHA-256 of decoded pixels, uint8 [H,W,C], and of their shape."""
+def pixel_hash(pixels: np.ndarray, alpha: bytes = b"") -> bytes:
+    """The SHA-256 of decoded pixels, uint8 [H,W,C], and of their shape; and of how transparent they were."""
     digest = sha256(b"%d %d %d " % pixels.shape)
     digest.update(np.ascontiguousarray(pixels).data)
+    digest.update(alpha)
     return digest.digest()
+
+
+def _compared(pixels: np.ndarray, traits: int, file: BinaryIO) -> bytes:
+    """The hash of all that a picture shows; empty where decoding to RGB of 8 bits has hidden more than transparency."""
+    if traits & (DEEP | FRAMES):
+        return b""
+    if not traits & TRANSPARENT:
+        return pixel_hash(pixels)
+    with quiet_and_strict(), opened(file) as image:
+        return pixel_hash(pixels, image.convert("RGBA").getchannel("A").tobytes())
 
 
 def codes_of(pixels: np.ndarray) -> tuple[bytes, bytes, bool]:

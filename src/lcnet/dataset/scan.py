@@ -22,6 +22,7 @@ from .copies import Copies
 from .look import Look, look_whole
 from .parallel import in_order
 
+FileId = tuple[int, int]  # device and inode
 _NONE = bytes(32)
 
 
@@ -42,6 +43,8 @@ class Known(NamedTuple):
     code: bytes  # difference hash
     plain: bool = False  # too few shades for it
     size: int = 0  # bytes
+    archive: str | None = None  # that it is in
+    file: FileId | None = None  # which file it is, if it is one that is there
 
 
 class Scan:
@@ -62,7 +65,7 @@ class Scan:
         self.known = 0  # how many of them were there already
         self.problems: list[tuple[str, str]] = []  # name and reason
         self.again = 0  # names of files that had come before
-        self._files: set[tuple[int, int]] = set()
+        self._files: set[FileId] = set()
 
     def __len__(self) -> int:
         """How many pictures were looked at."""
@@ -71,10 +74,13 @@ class Scan:
     def know(self, known: Iterable[tuple[Any, ...]]) -> None:
         """Before the first is looked at: what is there already, each a `Known` or its first values.
 
-        These are the ones to keep. For near copies the file of that name is read, if it is there and still the same.
+        These are the ones to keep, and no name of their files makes another picture. For near copies the file of that name is
+        read, if it is there and still the same.
         """
         for one in itertools.starmap(Known, known):
-            self.sources.append(Source(one.name, size=one.size))
+            self.sources.append(Source(one.name, one.archive, one.size))
+            if one.file is not None:
+                self._files.add(one.file)
             self.copies.add_known(one.sha256, one.pixels, one.code, one.plain)
         self.known, self.copies.thumb_of = len(self.sources), self._thumb_of
 

@@ -111,8 +111,8 @@ class Adding:
                 self.taken_out += 1
             return Outcome(candidate.name, FAILED, item.error)
         self.counts[candidate.what] += 1
+        self.copies += item.error is not None or candidate.sha256 in self.fresh
         if item.error is not None:
-            self.copies += 1
             self.rows.append(Row(candidate.key, candidate.stamp, candidate.sha256))
         else:
             self.rows.append(Row(candidate.key, candidate.stamp, candidate.sha256, candidate.content, item.value))

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .. import system
 from ..errors import GalleryError
 from ..text import one_line, plain, reason
 
@@ -53,9 +55,10 @@ def connect(path: Path, new: bool = False) -> tuple[sqlite3.Connection, bool]:
     with told(path):
         if not new:
             check_header(path)
-        writes = os.access(path.parent, os.W_OK) and (new or os.access(path, os.W_OK))
-        mode = "rwc" if new else "rw" if writes else "ro" if _pending(path) else "ro&immutable=1"
-        uri = f"{path.absolute().as_uri()}?mode={mode}"
+        real = Path(os.path.realpath(path))  # beside which SQLite has its other files
+        writes = os.access(real.parent, os.W_OK) and (new or os.access(real, os.W_OK))
+        mode = "rwc" if new else "rw" if writes else "ro" if _pending(real) else "ro&immutable=1"
+        uri = f"{real.as_uri()}?mode={mode}"
         # Several threads share it, each under the caller's lock.
         connection = sqlite3.connect(uri, timeout=0.1, isolation_level=None, check_same_thread=False, uri=True)
         if new:  # of SQLite's own pages only a part would be used: two embeddings fit, and a half
@@ -76,12 +79,14 @@ def _pending(path: Path) -> bool:
 
 def check_header(path: Path) -> None:
     """Refuse what is no gallery, or one of a version to come, by its first bytes. Raises `GalleryError`."""
-    try:
-        with open(path, "rb") as file:
-            start = file.read(_HEADER)
-    except OSError as error:
-        raise GalleryError(f"{plain(path)}: {reason(error)}") from None
     name = plain(path)
+    try:
+        with open(path, "rb", opener=system.at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise GalleryError(f"{name} is no file: expected one that `lcnet gallery build` has made")
+            start = file.read(_HEADER)
+    except (OSError, ValueError) as error:
+        raise GalleryError(f"{name}: {reason(error)}") from None
     if not start:
         raise GalleryError(f"{name} is empty: `lcnet gallery build` makes a gallery of it")
     if not start.startswith(_MAGIC):
@@ -144,7 +149,8 @@ def reading(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # SQLite ends it itself where a disk fails
+                connection.execute("ROLLBACK")
 
 
 def damaged(path: Path, why: object) -> DamagedError:

@@ -249,14 +249,15 @@ class Gallery:
         return found
 
     def _matches(self, near: Any, k: int, paths: dict[int, list[Key]] | None, least: float, hidden: int | None) -> list[Match]:
+        """The first `k`; pictures of other bytes may be equally near too, and come by path among each other."""
         matches: list[Match] = []
         for content, similarity in zip(near.contents.tolist(), near.similarities.tolist(), strict=True):
-            if len(matches) >= k or similarity < least:
+            if similarity < least:
                 break
             if content != hidden:
                 keys = self.store.keys_of(content, k) if paths is None else paths[content]
                 matches += [Match(self.store.place.path(key), similarity) for key in keys]
-        return matches[:k]
+        return sorted(matches, key=lambda match: (-match.similarity, match.path))[:k]
 
     def _vectors(self, queries: Any, hashed: bool) -> tuple[np.ndarray, list[bytes | None]]:
         """Embeddings [N,D] of queries, and the sha256 of each where it is asked for."""

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..dataset.scan import Known
+from ..dataset.scan import FileId, Known
 from ..sources.stamp import stamp_of
 from .places import file_of
 from .store import AT_ONCE, Store
 
 
 def known_pictures(path: Path) -> Iterator[Known]:
-    """Every picture of a gallery whose file is not another now, one of those of the same bytes, by path. Raises `GalleryError`.
+    """Every picture of a gallery whose file is not another now, by path. Raises `GalleryError`.
 
     Files that are gone are known still: the gallery remembers what they were.
     """
-    seen: set[bytes] = set()
     with closing(Store(path)) as store:
         for key, stamp, content in store.pictures():
             name = store.place.path(key)
-            if content.sha256 in seen or (stamp is not None and stamp_of(file_of(name)) not in (None, stamp)):
+            file = file_of(name)
+            if stamp is not None and stamp_of(file) not in (None, stamp):
                 continue
-            seen.add(content.sha256)
-            size = stamp[0] if stamp else 0
-            yield Known(name, content.sha256, content.pixels, content.hash, content.plain, size)
+            size, archive = stamp[0] if stamp else 0, file if file != name else None
+            yield Known(name, *content, size, archive, None if archive else _id_of(file))
+
+
+def _id_of(file: str) -> FileId | None:
+    try:
+        status = os.stat(file)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def new_only(path: Path, sources: Iterable[Any]) -> Iterator[Any]:

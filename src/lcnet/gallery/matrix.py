@@ -25,7 +25,7 @@ from .store import State, Store
 
 LEAST, TIMES = 100, 10  # candidates: at least so many, and so many times as many as are wanted
 USUAL = 1280  # values of a vector; of shorter ones there are more candidates
-BLOCK = 1 << 15  # vectors whose bits are counted at a time: what is counted stays in the cache
+BLOCK = 1 << 13  # vectors whose bits are counted at a time: what is counted stays in the cache
 EXACT = 1 << 11  # vectors that are decoded at a time
 ENDING = ".matrix"
 
@@ -56,7 +56,9 @@ class Matrix:
         self.lengths, self.bits = parts["lengths"], parts["bits"]
 
     def nearest(self, query: np.ndarray, count: int, allowed: np.ndarray | None = None, exact: bool = False) -> Near:
-        """The `count` vectors nearest to a query, float32 [D], by cosine. allowed: bool [N], which may be found at all.
+        """The `count` vectors nearest to a query, float32 [D], by cosine, and all that are as near as the last of these.
+
+        allowed: bool [N], which may be found at all.
 
         exact: compare with all, and not only with those that are near by their bits. Raises `InputError` for a query that
         points nowhere.
@@ -67,7 +69,8 @@ class Matrix:
         if not exact and len(rows) > most:
             rows = self._candidates(unit, most, rows if allowed is not None else None)
         cosines = self._cosines(unit, rows)
-        order = np.lexsort((rows, -cosines))[:count]
+        order = np.lexsort((rows, -cosines))
+        order = order[: np.searchsorted(-cosines[order], -cosines[order[:count][-1:]], "right").sum()]
         return Near(self.contents[rows[order]], cosines[order])
 
     def _candidates(self, unit: np.ndarray, most: int, rows: np.ndarray | None) -> np.ndarray:
@@ -85,7 +88,9 @@ class Matrix:
         for start in range(0, len(rows), EXACT):
             some = rows[start : start + EXACT]
             with np.errstate(over="ignore", invalid="ignore"):  # as a damaged scale may make
-                found[start : start + EXACT] = (self.coding.decode(self.vectors[some]) @ unit) * self.lengths[some]
+                vectors = self.coding.decode(self.vectors[some])
+                # Not by BLAS, which adds up the same numbers in another order in other rows: what is equal stays equal.
+                found[start : start + EXACT] = np.einsum("ij,j->i", vectors, unit) * self.lengths[some]
         return np.clip(np.nan_to_num(found), -1, 1)
 
 
@@ -101,22 +106,16 @@ def unit_of(query: np.ndarray, dimension: int) -> np.ndarray:
 
 def differing(bits: np.ndarray, query: np.ndarray) -> np.ndarray:
     """In how many bits vectors differ from a query: uint16 [N] of uint64 [words,N] and uint64 [words]."""
-    count = np.zeros(bits.shape[1], np.uint16)
-    for start in range(0, bits.shape[1], BLOCK):
-        part, some = bits[:, start : start + BLOCK], count[start : start + BLOCK]
-        for first in range(0, len(part), 3):  # three words have at most 192 bits, which fit a byte
-            counted = [_ones(part[k] ^ query[k]) for k in range(first, min(first + 3, len(part)))]
-            for more in counted[1:]:
-                counted[0] += more
-            some += counted[0]
-    return count
+    starts = range(0, bits.shape[1], BLOCK)
+    parts = [_ones(bits[:, start : start + BLOCK] ^ query[:, None]).sum(0, dtype=np.uint16) for start in starts]
+    return np.concatenate(parts) if parts else np.zeros(0, np.uint16)
 
 
 def _ones(words: np.ndarray) -> np.ndarray:
     """How many bits are set in each, uint8; numpy before 2.0 looks it up."""
     if hasattr(np, "bitwise_count"):
         return np.bitwise_count(words)
-    return _ONES[words.view(np.uint16).reshape(-1, 4)].sum(1, dtype=np.uint8)
+    return _ONES[words.view(np.uint16).reshape(*words.shape, 4)].sum(-1, dtype=np.uint8)
 
 
 def words_of(units: np.ndarray, mean: np.ndarray) -> np.ndarray:
@@ -151,7 +150,7 @@ def _read(path: Path, coding: Coding) -> Matrix | None:
     """What stands at a path, None if that is no matrix of such vectors."""
     try:
         return Matrix(system.contents(path), coding)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
         return None
 
 

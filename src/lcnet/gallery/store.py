@@ -117,7 +117,9 @@ class Store:
     def state(self) -> State:
         """The state of the vectors now."""
         found = self._about()
-        return State(str(found.get("identity")), int(found.get("generation", -1)))
+        if not isinstance(found.get("generation"), int):
+            raise database.damaged(self.path, "it does not say how often it has changed")
+        return State(str(found.get("identity")), found["generation"])
 
     def counts(self) -> tuple[int, int]:
         """How many pictures there are, and how many different ones by their bytes."""
@@ -184,8 +186,8 @@ class Store:
         """Every picture and what is known of it, by path; without its embedding."""
         sql = "SELECT path, size, mtime_ns, sha256, pixels, hash, plain FROM picture JOIN content ON id = content ORDER BY path"
         for key, size, time, sha256, pixels, code, plain in self._rows(sql):
-            if not all(isinstance(value, bytes) for value in (sha256, pixels, code)):
-                raise database.damaged(self.path, "a hash is none")
+            if [len(value) if isinstance(value, bytes) else None for value in (sha256, pixels, code)] != [32, 32, 16]:
+                raise database.damaged(self.path, "a hash has not the length that it should have")
             yield key, None if size is None else (size, time), Content(sha256, pixels, code, bool(plain))
 
     def vectors(self, of_pictures: bool = False) -> Iterator[tuple[list[int], np.ndarray]]:
@@ -222,9 +224,9 @@ def _marks(values: Sequence[Any]) -> str:
 def check_target(path: Path, overwrite: bool) -> None:
     """Refuse, before any work, what is no place for a new gallery. Raises `GalleryError` and `InputError`."""
     files.check_target(path, overwrite=True)
-    if not path.exists() or not path.stat().st_size:
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
         return
-    if not overwrite:
+    if path.is_file() and not overwrite:
         raise _exists(path)
     database.check_header(path)
 
@@ -238,5 +240,6 @@ def _clear_damaged(path: Path) -> None:
     try:
         Store(path).close()
     except database.DamagedError:
+        real = os.path.realpath(path)
         for end in ("", database.WAL, database.SHM):
-            path.with_name(path.name + end).unlink(missing_ok=True)
+            Path(real + end).unlink(missing_ok=True)

@@ -240,7 +240,8 @@ def _input(
             check(image)
 
     padded = preprocessing.input_size[0] == 3 and not isinstance(source, np.ndarray)
-    pixels = decode(source, preprocessing, max_pixels, needed if fast else None, padded, fits, seen, passing=True)
+    passing = seen is None  # who is shown the picture may decode others before this one is used up
+    pixels = decode(source, preprocessing, max_pixels, needed if fast else None, padded, fits, seen, passing)
     if not padded:
         _check(pixels, preprocessing)
     try:

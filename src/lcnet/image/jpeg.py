@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _native
+from ..errors import InputError
+from ..text import quoted
 
 if TYPE_CHECKING:
     from PIL import Image
 
 OWN, PILLOW = "own", "pillow"  # what LCNET_JPEG may say: take ours even where it is slow; never take it
 
+_FAST = "avx"  # the ISAs that it has kernels for: libjpeg-turbo's own are faster than its plain loops
 _OLDEST = (2, 1)  # libjpeg-turbo; what older ones make of 4:4:0 has not been compared
 _MOST = 16 << 20  # bytes of a file besides four for each pixel: more is not read for us
-
-
 _KEPT = 4 << 20  # bytes of pixels for which a thread keeps the memory
 
 
@@ -62,12 +63,19 @@ def _memory(shape: tuple[int, int, int], passing: bool) -> np.ndarray:
 
 @cache
 def wanted() -> bool:
-    """Whether our decoder is to be tried: where it is the faster one, and Pillow's is libjpeg-turbo, whose pixels it gives."""
+    """Whether our decoder is to be tried: where it is the faster one, and Pillow's is libjpeg-turbo, whose pixels it gives.
+
+    Raises `InputError` for an environment that says neither.
+    """
     said = os.environ.get("LCNET_JPEG", "")
+    if said not in ("", OWN, PILLOW):
+        raise InputError(
+            f"LCNET_JPEG is '{quoted(said)}', expected {OWN} or {PILLOW}: correct or unset the environment variable"
+        )
     if said == PILLOW:
         return False
     try:
-        fast = _native.selected_isa() != "scalar"
+        fast = _native.selected_isa().startswith(_FAST)
     except ValueError:  # of an ISA in the environment that is not to be had; who computes with it says so
         return False
     return (fast or said == OWN) and _pillow_is_turbo()

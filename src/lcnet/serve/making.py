@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..image import jpeg
 from ..text import suggest
 from .application import Application
 from .limits import Limits
@@ -33,6 +34,7 @@ def make(
             raise InputError(f"there is no limit {name!r}{suggest(name, known) or ': there is ' + ', '.join(known)}")
     if log not in (*FORMATS, "none"):
         raise InputError(f"log is {log!r}, expected text, json or none")
+    jpeg.wanted()  # so that an environment that says what is not to be had is told now, and not to clients
     bounds = Limits(**limits)
     keeper = None if keep_uncertain is None else Keeper(Path(keep_uncertain), bounds.keep_below, processes)
     return Application(Service(Models(named(models), bounds.max_pixels, options), bounds, Log(log), keeper))

@@ -42,6 +42,7 @@ def protocol_class(application: Application) -> type[asyncio.Protocol]:
         _refused = False  # the request that comes is refused: its body goes nowhere
         _told = False  # how long the body is
         _ended = False
+        _deaf = False  # what else comes is not read: it cannot be told where the next request begins
         _left: Callable[[], None] | None = None
 
         def connection_made(self, transport: Any) -> None:
@@ -52,13 +53,11 @@ def protocol_class(application: Application) -> type[asyncio.Protocol]:
                 self._start()
 
         def data_received(self, data: bytes) -> None:
-            if self._ended:
+            if self._ended or self._deaf:
                 return
-            counted = tells and self._in_head
-            head = self._head + len(data) if counted else 0
+            self._head = self._head + len(data) if tells and self._in_head else 0
             self._whole = False
             super().data_received(data)
-            self._head = head if counted and self._in_head else 0
             if self._busy() or self._whole:
                 self._head = 0
                 self._stop()
@@ -82,19 +81,26 @@ def protocol_class(application: Application) -> type[asyncio.Protocol]:
                 left()
 
         def on_message_begin(self) -> None:
-            self._in_head, self._head, self._whole = True, 0, False
+            self._in_head, self._whole = True, False
             super().on_message_begin()
             self.scope[CONNECTION] = self
 
         def on_headers_complete(self) -> None:
-            self._in_head = False
-            answer = None if self._busy() or not self.parser.should_keep_alive() else overload.answer(self._asked())
+            self._in_head, self._head = False, 0  # what has come behind it is no part of it
+            answer = overload.answer(self._asked()) if self._at_ease() else None
             self._refused = answer is not None
             self._told = any(name == b"content-length" for name, _ in self.headers)
-            if answer is None:
-                super().on_headers_complete()
-            else:
+            if answer is not None:
                 self.transport.write(answer)
+                return
+            super().on_headers_complete()
+            if self.parser.should_upgrade():  # to what is not spoken here: then httptools takes a body for the next request
+                self._deaf, self.cycle.keep_alive = True, False
+
+        def _at_ease(self) -> bool:
+            """Whether an answer can be written now, the connection goes on behind it, and its client reads what it is told."""
+            lasting = self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
+            return lasting and not (self.parser.should_upgrade() or self._busy() or self.flow.write_paused)
 
         def _asked(self) -> dict[str, Any]:
             """A scope, as far as a refusal needs it."""
