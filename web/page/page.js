@@ -226,7 +226,6 @@ const change = (find, name) =>
     if (chosen) detail.comparing(null);
     arrange();
     askAll();
-    if (backend.waits) announce(`${model.current().name} is ready`);
   });
 
 const use = (file) => change(() => backend.add(file), file.name);

@@ -52,22 +52,20 @@ function car(context) {
   wheel(context, 362, 262, 40);
 }
 
-function frog(context) {
-  ground(context, [0, "#5c4630"], [1, "#8a7350"]);
-  shape(context, "#3f7a2c", "M110 240 Q100 130 240 124 Q380 130 370 240 Q360 306 240 308 Q120 306 110 240 Z");
-  shape(context, "#4f9438", "M60 320 Q70 236 150 236 L190 320 Z M420 320 Q410 236 330 236 L290 320 Z");
-  shape(context, "#86c168", "M170 250 Q240 216 310 250 Q310 304 240 304 Q170 304 170 250 Z");
-  for (const x of [176, 304]) {
-    shape(context, "#4f9438", `M${x - 42} 130 a42 42 0 1 1 84 0 Z M${x - 42} 130 a42 42 0 1 0 84 0 Z`);
-    shape(context, "#f0d64a", `M${x - 26} 128 a26 26 0 1 1 52 0 a26 26 0 1 1 -52 0 Z`);
-    shape(context, "#101010", `M${x - 16} 128 a16 12 0 1 1 32 0 a16 12 0 1 1 -32 0 Z`);
-  }
-  shape(context, "#24491a", "M150 206 Q240 250 330 206 Q240 264 150 206 Z");
+function truck(context) {
+  ground(context, [0, "#a9c4dc"], [0.6, "#dfe6ea"], [0.601, "#77777a"], [1, "#4c4c4f"]);
+  shape(context, "#e9e6dd", "M24 84 H300 V252 H24 Z");
+  shape(context, "#c9c5b8", "M24 232 H300 V252 H24 Z M24 84 H300 V94 H24 Z");
+  shape(context, "#2d5f9e", "M310 130 H392 Q404 130 412 144 L438 190 Q456 194 456 214 V252 H310 Z");
+  shape(context, "#22303c", "M332 146 H386 Q392 146 396 154 L414 190 H332 Z");
+  shape(context, "#26282b", "M24 252 H456 V264 H24 Z");
+  shape(context, "#f5e9b8", "M440 214 h16 v16 h-16 Z");
+  for (const x of [92, 164, 392]) wheel(context, x, 266, 36);
 }
 
 /** The samples as files. */
 export function samples() {
-  return Promise.all(Object.entries({ ship, airplane, car, frog }).map(drawn));
+  return Promise.all(Object.entries({ ship, airplane, car, truck }).map(drawn));
 }
 
 async function drawn([name, draw]) {

@@ -12,7 +12,7 @@ import { samples } from "./samples.js";
 import { ask } from "./thread.js";
 
 const PARTS = [
-  ["way", "to its thread and back", "The picture's way to the thread of the network, and the answer's way back"],
+  ["way", "besides", "The picture's way to the network's thread, and the answer's way back"],
   ["decode", "decode", "From the file to the network's input"],
   ["network", "network", "The network itself"],
 ];
@@ -49,7 +49,10 @@ const add = async (file) => ({ name: nameOf(file.name), file: file.name, source:
 /** Load a model, if it is not loaded, and forget the one that was not used for longest. */
 async function prepare(model) {
   const { name, source } = model;
-  if (live.get(name) !== source) Object.assign(model, await loaded(name, source));
+  if (live.get(name) !== source) {
+    Object.assign(model, await loaded(name, source));
+    announce(`${name} is ready`);
+  }
   live.delete(name);
   live.set(name, source);
   for (const old of [...live.keys()].slice(0, -MOST)) {
@@ -109,7 +112,10 @@ function setUp({ take }) {
   byId("stuck").remove();
   byId("knows").after(el("p", { id: "whole", className: "knows" }));
   const button = el("button", { id: "samples", type: "button" }, "Samples");
-  button.addEventListener("click", async () => take(await samples()));
+  button.addEventListener("click", async () => {
+    byId("choose").focus(); // which stays
+    take(await samples());
+  });
   byId("camera").after(button);
   byId("own").addEventListener("click", () => byId("model-file").click());
   byId("model-file").addEventListener("change", (event) => (take([...event.target.files]), (event.target.value = "")));
