@@ -1,4 +1,4 @@
-"""The page without a server, put together by web/site.mjs and handed out by a plain static host that keeps what it was asked for."""
+"""The page without a server, put together by web/site.mjs, and a plain static host that keeps what it was asked for."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def build(folder, *models):
 
 
 class Host(ThreadingHTTPServer):
-    """Files and no headers that a page could need. `asked`: the paths of all requests. `pause`: seconds in the middle of a model."""
+    """Files, and no headers that a page could need. `asked`: the paths of all requests; `pause`: seconds amidst a model."""
 
     daemon_threads = True
 
@@ -48,11 +48,11 @@ class Handler(SimpleHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def do_GET(self):  # noqa: N802
+    def do_GET(self):
         self.server.asked.append(self.path)
         super().do_GET()
 
-    do_POST = do_PUT = do_GET  # noqa: N815
+    do_POST = do_PUT = do_GET
 
     def copyfile(self, source, outputfile):
         if self.server.pause and self.path.endswith(".safetensors"):

@@ -85,7 +85,13 @@ def test_every_file_that_is_named_is_there_and_every_file_is_named():
 
 
 def test_the_server_hands_out_no_back_end_but_its_own(served):
-    for name, status in (("http/http.js", 200), ("page.js", 200), ("wasm/wasm.js", 404), ("body.html", 404), ("../page.js", 404)):
+    for name, status in (
+        ("http/http.js", 200),
+        ("page.js", 200),
+        ("wasm/wasm.js", 404),
+        ("body.html", 404),
+        ("../page.js", 404),
+    ):
         connection = http.client.HTTPConnection(urlsplit(served).netloc)
         connection.request("GET", f"/page/{name}")
         assert connection.getresponse().status == status, name

@@ -180,11 +180,7 @@ def test_ones_own_model_by_drop_answers_for_all(visit, files, tmp_path):
     visit.choose(2)
     (result,) = lcnet.load(path, threads=1).classify([files[2]])
     rows = dict(
-        zip(
-            visit.page.locator(".groups dt").all_inner_texts(),
-            visit.page.locator(".groups dd").all_inner_texts(),
-            strict=True,
-        )
+        zip(visit.page.locator(".groups dt").all_inner_texts(), visit.page.locator(".groups dd").all_inner_texts(), strict=True)
     )
     assert rows == {
         name: ", ".join([answer] if isinstance(answer, str) else answer or ()) for name, answer in result.answers.items()
@@ -283,7 +279,7 @@ def test_more_classes_on_demand(visit, files):
     visit.page.locator(".bars li").nth(9).wait_for()
 
 
-@pytest.mark.parametrize("name", ["0.png", "-it's \"$HOME\" & `b` %41 #1.png"], ids=["plain", "hostile"])
+@pytest.mark.parametrize("name", ["0.png", '-it\'s "$HOME" & `b` %41 #1.png'], ids=["plain", "hostile"])
 def test_the_shown_code_does_the_same(visit, site, host, model, files, tmp_path, name):
     for folder in (tmp_path, site):
         (folder / name).write_bytes(files[0].read_bytes())

@@ -46,8 +46,8 @@ def pages(root: Path | None = None) -> list[Route]:
     files = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(paths) if path.suffix in TYPES}
     parts = {name.partition(".")[0]: files.pop(name) for name in PARTS}
     for name in AT.values():
-        for part, text in parts.items():
-            files[name] = files[name].replace(b"{{%s}}\n" % part.encode(), text)
+        for place, text in parts.items():
+            files[name] = files[name].replace(b"{{%s}}\n" % place.encode(), text)
 
     def answer(name: str) -> Response:
         if name not in files:
