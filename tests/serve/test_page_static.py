@@ -15,7 +15,7 @@ import pytest
 from browsing import chromium, visiting  # noqa: F401
 from PIL import Image
 from quantized_models import quantized_model
-from static_site import PACKAGE, host, site  # noqa: F401
+from static_site import PACKAGE, ROOT, host, site  # noqa: F401
 
 import lcnet
 from lcnet import modelfile
@@ -304,3 +304,16 @@ def test_the_shown_code_does_the_same(visit, site, host, model, files, tmp_path,
     assert (result["top"][0]["label"], len(result["top"])) == (best.label, 5)
     assert result["top"][0]["probability"] == pytest.approx(best.probability, abs=1e-6)
     assert f"/{name}" in [unquote(path) for path in host.asked]
+
+
+def test_what_the_site_is_made_of_is_looked_at_first(site, tmp_path):
+    def said(*words):
+        done = subprocess.run(["node", ROOT / "web" / "site.mjs", *words], capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stderr.strip()
+
+    (tmp_path / "mine.txt").write_text("kept")
+    assert said(tmp_path, tmp_path / "new") == (1, f"{tmp_path} has no package: `make web` builds it")
+    assert said(PACKAGE, tmp_path) == (1, f"{tmp_path} is there, and is no such page: name a new folder")
+    code, words = said(PACKAGE, tmp_path / "new", tmp_path / "a b.safetensors")
+    assert code == 1 and "cannot be an address" in words and not (tmp_path / "new").exists()
+    assert (tmp_path / "mine.txt").read_text() == "kept"
