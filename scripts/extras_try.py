@@ -42,8 +42,11 @@ MODULES = {
     "jpeg": ["turbojpeg"],
     "serve": ["lcnet.serve.server"],
     "ocr": ["rapidocr", "lcnet.ocr"],
+    "sklearn": ["lcnet.sklearn"],
+    "ray": ["ray.data", "lcnet.cluster.answers"],
+    "remote": ["fsspec.implementations.memory", "lcnet.sources.remote"],
 }
-SKIPPED = {"test", "test-serve"}  # the tests themselves are run with them
+SKIPPED = {"test", "test-serve", "test-sklearn"}  # the tests themselves are run with them
 
 
 def main() -> None:

@@ -19,7 +19,9 @@ from lcnet.cli.codes import MEANINGS
 
 DOCS = Path(__file__).parents[1] / "docs"
 # The modules that the documentation imports from, beside what `lcnet` itself has.
-MODULES = tuple("arch config data dataset errors evaluate gallery groups image modelfile nn ocr serve train zoo".split())
+MODULES = tuple(
+    "arch cluster config data dataset errors evaluate gallery groups image modelfile nn ocr serve sklearn train zoo".split()
+)
 WRITTEN = "written by `python scripts/reference.py`; a test compares.\n"
 
 

@@ -41,6 +41,8 @@ BELOW = {
     "changes": "files",
     "upright": "results changes",
     "ocr": "upright",
+    "sklearn": "runtime",
+    "cluster": "results",
     "evaluate": "dataset results renamed",
     "gallery": "dataset results",
     "quantize": "evaluate",
@@ -60,6 +62,7 @@ class Import(NamedTuple):
     line: int
     target: str  # a module of ours, dotted and without `lcnet.`, or the first name of another
     late: bool  # inside a function
+    ours: bool
 
     def __str__(self) -> str:
         return f"{self.file.relative_to(ROOT)}:{self.line} imports {self.target}"
@@ -92,31 +95,33 @@ def statements(node: ast.AST, late: bool = False) -> Iterator[tuple[ast.stmt, bo
             yield from statements(child, late or isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)))
 
 
-def targets(file: Path, node: ast.stmt) -> Iterator[str]:
+def targets(file: Path, node: ast.stmt) -> Iterator[tuple[str, bool]]:
+    """What an import brings, and whether it is ours: `sklearn` is also the name of a room."""
     if isinstance(node, ast.Import):
-        yield from (alias.name.removeprefix("lcnet.") for alias in node.names)
+        names = (alias.name for alias in node.names)
+        yield from ((name.removeprefix("lcnet."), name.partition(".")[0] == "lcnet") for name in names)
         return
     base = node.module or ""
     if node.level:
         folder = file.relative_to(PACKAGE).parent.parts
         base = ".".join((*folder[: len(folder) - node.level + 1], *filter(None, [node.module])))
     elif base != "lcnet" and not base.startswith("lcnet."):
-        yield base.partition(".")[0]
+        yield base.partition(".")[0], False
         return
     else:
         base = base.removeprefix("lcnet").removeprefix(".")
     for alias in node.names:
         inner = f"{base}.{alias.name}" if base else alias.name
-        yield inner if inner in MODULES or inner == "_native" else base or "__init__"
+        yield inner if inner in MODULES or inner == "_native" else base or "__init__", True
 
 
 IMPORTS = [
-    Import(file, node.lineno, target, late)
+    Import(file, node.lineno, target, late, ours)
     for file in MODULES.values()
     for node, late in statements(ast.parse(file.read_text(encoding="utf-8")))
-    for target in targets(file, node)
+    for target, ours in targets(file, node)
 ]
-OURS = [i for i in IMPORTS if i.target in MODULES or i.target == "_native"]
+OURS = [i for i in IMPORTS if i.ours and (i.target in MODULES or i.target == "_native")]
 
 
 def allowed(room: str) -> set[str]:

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from importlib import import_module
 
 import pytest
 from test_architecture import MODULES, ROOT, is_type_only
@@ -13,6 +14,7 @@ import lcnet.data
 import lcnet.hub
 import lcnet.serve
 from lcnet.errors import LcnetError
+from lcnet.sources import find, remote
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = {name: {re.split(r"[^\w.-]", r)[0] for r in needs} for name, needs in PROJECT["optional-dependencies"].items()}
@@ -31,11 +33,15 @@ OPTIONAL = {
     "pypdfium2": "pdf",
     "turbojpeg": "jpeg",
     **dict.fromkeys(SERVER, "serve"),
+    "sklearn": "sklearn",
+    "fsspec": "remote",
+    "ray": "ray",
+    "joblib": "",  # which scikit-learn depends on
     "onnxruntime": "",
     "openvino": "",
     "ncnn": "",
 }
-PACKAGES = {"pillow_heif": "pillow-heif", "python_multipart": "python-multipart"}
+PACKAGES = {"pillow_heif": "pillow-heif", "python_multipart": "python-multipart", "sklearn": "scikit-learn"}
 
 
 def imported(file):
@@ -101,6 +107,22 @@ def server(tmp_path):
     lcnet.serve.app("lcnet_050.cifar10")
 
 
+def estimators(tmp_path):
+    sys.modules.pop("lcnet.sklearn", None)
+    import_module("lcnet.sklearn")
+
+
+def store(tmp_path):
+    remote._kind.cache_clear()
+    list(find(["memory://bucket/"]))
+
+
+def on_ray(tmp_path):
+    from lcnet.cluster import run
+
+    run([], "lcnet_050.cifar10", tmp_path / "answers")
+
+
 def tensor(tmp_path):
     lcnet.data.create_transform(32)
 
@@ -113,6 +135,9 @@ FACES = [
     (parquet, "pyarrow", r"lcnet\[parquet\]"),
     (graph, "onnx", r"lcnet\[export\]"),
     *((server, module, r"lcnet\[serve\]") for module in SERVER),
+    (estimators, "sklearn", r"lcnet\[sklearn\]"),
+    (store, "fsspec", r"lcnet\[remote\]"),
+    (on_ray, "ray", r"lcnet\[ray\]"),
     (tensor, "torch", r"lcnet\[train\]"),
 ]
 

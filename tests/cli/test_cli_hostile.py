@@ -78,6 +78,9 @@ def runs(world, tmp_path):
     yield 4, ["classify", photos, *fast, "--output", f"{out}.csv", "--resume"]
     yield 1, ["embed", photos, *fast, "--output", f"{out}.npz"]
     yield 1, ["features", photos, *fast, "--output", f"{out}-f.npz", "--stride", 32]
+    yield 0, ["classify", photos, *fast, "--shard", "0/2", "--output", f"{out}.jsonl"]
+    yield 4, ["merge", f"{out}.jsonl", "-o", f"{out}-all.jsonl"]  # of two parts
+    yield 4, ["merge", f"{out}.csv", "-o", f"{out}-all.csv"]
     yield 1, ["gallery", "build", f"{out}.gallery", photos, *fast]
     yield 4, ["gallery", "build", f"{out}.gallery", photos, *fast]  # which exists
     yield 1, ["gallery", "add", f"{out}.gallery", photos]

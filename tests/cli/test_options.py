@@ -46,6 +46,9 @@ TABLE = {
     "--recursive": Row("-r", None, "Take the folders in folders too."),
     "--format": Row("-f", "table", OWN, ("classify", "embed", "features", "upright", "undo", "duplicates")),
     "--wide": Row(None, None, OWN),
+    "--shard": Row(None, None, OWN),
+    "--ray": Row(None, None, OWN),
+    "--ray-address": Row(None, None, OWN),
     "--csv-safe": Row(
         None, None, "In CSV put ' before text that a spreadsheet would take for a formula, and before text that begins with '."
     ),

@@ -31,6 +31,7 @@ ARGUMENTS = {
     "classify": (["{data}/train/cat", *MODEL],),
     "embed": (["{data}/train/cat", *MODEL, "-o", "{out}/e.npz"],),
     "features": (["{data}/train/cat", *MODEL, "-o", "{out}/f.npz"],),
+    "merge": (["{out}/part.csv", "-o", "{out}/all.csv"],),
     "gallery": (
         ["build", "{out}/p.gallery", "{data}/train/cat", *MODEL, "--overwrite"],
         ["search", "{out}/p.gallery", "{data}/train/cat", "--threads", "1"],
@@ -95,6 +96,9 @@ def test_no_command_opens_a_socket(place, command, torch):
     if command in ("export", "convert"):
         pytest.importorskip("onnx", reason="onnx (extra: export) is not installed")
         run(place, "-m", "lcnet", "download", "lcnet_050.cifar10", "--to", str(place[0] / "out" / "dir"))
+    if command == "merge":
+        part = str(place[0] / "out" / "part.csv")
+        run(place, "-m", "lcnet", "classify", str(place[0] / "data/train/cat"), *MODEL, "--shard", "0/1", "-o", part)
     for arguments in ARGUMENTS[command]:
         filled = [a.format(data=place[0] / "data", out=place[0] / "out") for a in arguments]
         done, seen = run(place, "-m", "lcnet", command, *filled)

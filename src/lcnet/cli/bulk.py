@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +17,17 @@ from ..sources import count_below, find, find_listed
 from ..sources.found import Found
 from ..sources.passed import Passed, counted
 from ..stop import code
-from ..text import plain, reason
+from ..text import plain
 from .advice import advised
 from .codes import INCOMPLETE, Misuse
 from .options import load_model, say
 from .progress import Progress
+from .shards import is_complete, shard_of, surveyed
 from .streams import on_terminal
 
 if TYPE_CHECKING:
     from ..results.outputs import Output
+    from ..results.part import Part
     from ..results.update import Update
     from ..runtime import Classifier
     from ..runtime.stream import Streamed
@@ -32,9 +35,10 @@ if TYPE_CHECKING:
 Options = Callable[["Classifier"], dict[str, Any]]
 TOLD = 10  # unreadable pictures that are told one by one when rows name them all
 # Options that change no result, or that the file of results does not depend on: the pictures are compared one by one.
-FREE = frozenset("images recursive files_from threads output resume update prune overwrite style timing isa model".split())
-
-
+FREE = frozenset(
+    "images recursive files_from threads output resume update prune overwrite style timing isa model".split()
+    + "shard ray ray_address".split()
+)
 KINDS = {"new": "new", "changed": "changed", "failed": "tried again", "same": "as they were"}  # what an update says of them
 
 
@@ -51,6 +55,7 @@ class Bulk:
             raise Misuse("name IMAGES (files, folders, patterns, archives), or a list of them with --files-from")
         look = 0 if given["files_from"] == "-" else 2  # how far to look ahead: standard input may be slow
         self.passed, self.listed = Passed(), 0  # what was not taken; how many names the list had so far
+        self.shard, self.listing = given["shard"], surveyed(given) if given["shard"] else None
         self.sources: Any = settle(self._found(), look)
         self.model: Classifier = load_model(given)
         asked = options(self.model)
@@ -60,6 +65,8 @@ class Bulk:
 
     def _found(self) -> Iterator[Any]:
         given = self.ctx.params
+        if self.shard:
+            return shard_of(given, self.shard, self.passed)
         limits = {"recursive": given["recursive"], "max_member": given["max_member"] << 20, "passed": self.passed}
         found = iter(find(_with_input(given), **limits))
         if given["files_from"] is not None:
@@ -95,6 +102,8 @@ class Bulk:
         from ..sources import count
 
         given = self.ctx.params
+        if self.listing is not None:
+            return int(self.shard.rows(self.listing.total))
         if given["files_from"] == "-" or given["frames"] != "first" or given["update"]:
             return None
         known = count(given["images"], given["recursive"])
@@ -126,10 +135,14 @@ class Bulk:
     def write(self, path: Path) -> None:
         """Write every picture to a file of results, or with --update those that it has not."""
         given = self.ctx.params
+        part = self._part()
+        if part is not None and given["resume"] and is_complete(path, part):
+            say(f"{plain(path)}: shard {part.shard} is complete")
+            return
         progress = Progress(sys.stderr, self.count)
         output: Any = None  # an `Output` or an `Update`
         try:
-            with self._opened(path, progress) as output:
+            with self._opened(path, progress, part) as output:
                 self._run(output, progress)
         except KeyboardInterrupt as stopped:
             goes_on = "" if given["update"] else " with --resume"
@@ -142,16 +155,16 @@ class Bulk:
             say(f"{plain(path)}: {counted(output.done - output.failed, 'image')}")
         self._finish(progress, output.failed, output.done)
 
-    def _opened(self, path: Path, progress: Progress) -> Output | Update:
+    def _opened(self, path: Path, progress: Progress, part: Part | None) -> Output | Update:
         given = self.ctx.params
-        safe, begun = bool(given.get("csv_safe")), self._begun_with()
+        safe, begun = bool(given.get("csv_safe")), part.begun_with if part is not None else self._begun_with()
         if given["update"]:
             from ..results.update import Update
 
             return Update(path, self.rows, begun, given["prune"], safe, progress.show)
         from ..results.outputs import Output
 
-        return Output(path, self.rows, begun, given["resume"], given["overwrite"], safe, progress.show)
+        return Output(path, self.rows, begun, given["resume"], given["overwrite"], safe, progress.show, part)
 
     def _run(self, output: Output | Update, progress: Progress) -> None:
         def each(item: Streamed) -> None:
@@ -186,6 +199,22 @@ class Bulk:
         name = f"{given['model']} (sha256 {_fingerprint(given['model'], self.model)})"
         free = {"command": self.ctx.info_name, "model": name, "isa": self.model.isa}
         return {**free, **{f"--{k.replace('_', '-')}": v for k, v in given.items() if k not in FREE}}
+
+    def _part(self) -> Part | None:
+        """What a file of results is a part of: the same of all shards, by whatever names and paths they have it."""
+        if self.listing is None:
+            return None
+        from importlib.metadata import version
+
+        from .. import hub
+        from ..results.part import Part
+
+        given = self._begun_with()
+        file = hub.locate(self.ctx.params["model"]).path
+        arithmetic = f"{given.pop('isa')} {self.model.precision}, lcnet {version('lcnet')}"
+        given["model"] = f"sha256 {sha256(file.read_bytes()).hexdigest()}"
+        known = {"list": f"sha256 {self.listing.sha256}", "arithmetic": arithmetic, **given}
+        return Part(self.shard, self.listing.total, self.rows.lines, known)
 
     def _stopped(self, progress: Progress, by: KeyboardInterrupt, done: int, kept: str = "") -> None:
         progress.say(f"stopped after {done} images{kept if done else ''}")
@@ -226,22 +255,17 @@ def _standard_input() -> bytes:
 
 def listed(name: str) -> Iterator[str]:
     """The paths in the list that --files-from names. Raises `InputError`."""
-    from ..sources import read_list
+    from ..sources import open_list, read_list
 
     if name == "-":
         yield from read_list(sys.stdin.buffer)
         return
-    try:
-        with open(name, "rb") as file:
-            yield from read_list(file)
-    except OSError as error:
-        raise InputError(f"--files-from {name}: {reason(error)}") from None
+    with open_list(name) as file:
+        yield from read_list(file)
 
 
 def _fingerprint(name: str, model: Classifier) -> str:
     """What tells two models apart: their files' bytes, and all that is known of them."""
-    from hashlib import sha256
-
     from .. import hub
 
     digest = sha256(json.dumps(model.config.to_json(), sort_keys=True).encode())

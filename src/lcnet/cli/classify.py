@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..text import one_line, plain
+from . import on_ray
 from .bulk import Bulk
-from .options import csv_safe_option, given_output, model_options, output_options, rows_option, search_options
+from .options import csv_safe_option, given_output, model_options, output_options, rows_option, search_options, shard_option
 
 if TYPE_CHECKING:
     from ..runtime import Prediction, Result
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 @rows_option("table", "csv", "json", "jsonl")
 @click.option("--wide", is_flag=True, help="CSV with one line an image instead of one a class.")
 @click.option("--timing", is_flag=True, help="Print the milliseconds of an image in the table too.")
+@shard_option
+@on_ray.ray_options
 @output_options(None)
 @csv_safe_option
 @click.pass_context
@@ -38,6 +41,9 @@ def classify(ctx: click.Context, top: int, threshold: float | None, timing: bool
 
     IMAGES are files, folders, patterns in quotes, and zip or tar archives.
     """
+    if on_ray.wanted(ctx.params):
+        on_ray.run(ctx, "classify", top_k=top, threshold=threshold)
+        return
     path = given_output(ctx.params, "table")
     bulk = Bulk(ctx, "classify", lambda _: {"top_k": top, "threshold": threshold})
     if path is not None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..arch import reduction_name
+from . import on_ray
 from .bulk import Bulk
 from .codes import Misuse
-from .options import given_output, model_options, output_options, rows_option, search_options
+from .options import given_output, load_model, model_options, output_options, rows_option, search_options, shard_option
 
 if TYPE_CHECKING:
     from ..runtime import Classifier
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     help="Which feature maps; may be repeated. Of a network whose strides differ by axis 4x2: 4 down, 2 across."
     "  [default: all]",
 )
+@shard_option
+@on_ray.ray_options
 @output_options("features.npz")
 @rows_option("jsonl", "json")
 @click.pass_context
@@ -35,6 +38,9 @@ def features(ctx: click.Context, strides: tuple[str, ...], **_: Any) -> None:
     IMAGES are files, folders, patterns in quotes, and zip or tar archives. An .npz file has `paths` [N], `stride_2` ...
     `stride_32` (or `stride_4x2` ...) float32 [N,C,H,W], `milliseconds` [N], `error_paths` and `errors`.
     """
+    if on_ray.wanted(ctx.params):
+        on_ray.run(ctx, "feature_maps", out_indices=_wanted(load_model(ctx.params), strides))
+        return
     path = given_output(ctx.params, "jsonl")
     bulk = Bulk(ctx, "feature_maps", lambda model: {"out_indices": _wanted(model, strides)})
     if path is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .. import formats
+from ..errors import InputError
 from ..sources.formats import MAX_PIXELS
 from ..sources.found import MAX_MEMBER
 from ..text import lines, one_line, plain
@@ -184,6 +185,29 @@ def rows_option(*kinds: str) -> Callable[[F], F]:
     )
 
 
+class ShardName(click.ParamType):
+    """Which rows of a list: I/N."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read I/N."""
+        from ..results.part import Shard
+
+        try:
+            return Shard.parse(value) if isinstance(value, str) else value
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
+def shard_option(command: F) -> F:
+    """Add --shard."""
+    text = (
+        "Take the rows I, I + N, ... of the list, from 0, and write a part of its results, which `lcnet merge` puts together."
+    )
+    return click.option("--shard", type=ShardName(), metavar="I/N", help=text)(command)
+
+
 def output_options(default: str | None) -> Callable[[F], F]:
     """Add --output, --resume, --update, --prune and --overwrite."""
 
@@ -196,7 +220,7 @@ def output_options(default: str | None) -> Callable[[F], F]:
             help="Take what the output file has not: new and changed pictures, and those that could not be read.",
         )(command)
         command = click.option("--resume", is_flag=True, help="Go on with a file whose run was stopped.")(command)
-        path = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
+        path = click.Path(path_type=Path, allow_dash=True)
         return click.option(
             "--output",
             "-o",
@@ -215,6 +239,8 @@ def given_output(given: dict[str, Any], default: str) -> Path | None:
     default: the format of standard output.
     """
     path, safe, wide = given["output"], given.get("csv_safe", False), given.get("wide", False)
+    if given["shard"]:
+        _check_shard(path, given)
     if given["prune"] and not given["update"]:
         raise Misuse("--prune is about --update, which finds out what is gone: give both, or neither")
     if path is not None and str(path) != "-":
@@ -244,7 +270,25 @@ def _check_file(path: Path, given: dict[str, Any], safe: bool, wide: bool) -> No
         raise Misuse(
             f"--format {style} is about what is printed, and {plain(path)} is written as its ending says: leave --format out"
         )
-    check(path, given["resume"], given["overwrite"], given["update"])
+    if not (given["shard"] and given["resume"]):  # a part that is complete is no mistake: the job is done
+        check(path, given["resume"], given["overwrite"], given["update"])
+
+
+def _check_shard(path: Path | None, given: dict[str, Any]) -> None:
+    """What a part of a list needs. Raises `InputError`."""
+    from ..results.part import check
+
+    if path is None or str(path) == "-":
+        raise Misuse("--shard writes a part of the results: name its file with --output")
+    check(path)
+    if given["update"]:
+        raise Misuse("--update goes by names and --shard by rows: --resume goes on with a part")
+    if given["frames"] != "first":
+        raise Misuse("--shard takes one frame of a file, so that its rows are those of the list: leave --frames out")
+    if "-" in (*given["images"], given["files_from"]):
+        raise Misuse("--shard needs a list that every shard can read again: name a file instead of -")
+    if given["images"] and given["files_from"] is not None:
+        raise Misuse("--shard takes rows of one list: name IMAGES, or a list with --files-from")
 
 
 def csv_safe_option(command: F) -> F:

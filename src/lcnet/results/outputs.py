@@ -19,8 +19,9 @@ from ..errors import InputError
 from ..files import check_target, exists, writing
 from ..formats import csv_text
 from ..text import one_line, plain, shown
-from . import begun, journal, resumed, whole
+from . import begun, journal, resumed, state, whole
 from .begun import Tick, beside
+from .part import Part
 from .resumed import Row
 from .rows import Rows, csv_rows, json_row, why_not
 
@@ -40,13 +41,15 @@ class Output:
         overwrite: bool = False,
         safe: bool = False,
         tick: Tick | None = None,
+        part: Part | None = None,
     ) -> None:
         """Lock the file and decide whether to begin or to go on. Raises `InputError`, `MissingExtraError`.
 
         begun_with: what must be the same to `resume`, as JSON values by the name that a message calls them. safe: text in
         CSV is `formats.guarded`. tick: called often with what is being done, while the file is read or written whole.
+        part: what the file says that it is a part of.
         """
-        self.tick = tick or begun.quietly
+        self.tick, self.part = tick or begun.quietly, part
         self.path, self.rows, self.format, self.safe = path, rows, path.suffix.lower(), safe
         if resume and overwrite:
             raise InputError("to resume a file and to overwrite it are two things: choose one")
@@ -199,10 +202,13 @@ class Output:
         os.fsync(self.file.fileno())
         if self.working != self.path and (complete or (stopped and self.complete is not None)):
             with open(self.working, "rb") as reader:
-                whole.publish(self.path, self.rows, whole.Answers(reader, len(self.head), self._since))
+                answers = whole.Answers(reader, len(self.head), self._since)
+                whole.publish(self.path, self.rows, answers, about=self.part.about if self.part else None)
         if complete:
             if self.working != self.path:
                 self.working.unlink()
+            elif self.part:
+                state.write(self.path, self.part.to_json(), ())
             beside(self.path, ".resume").unlink()
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -42,10 +42,17 @@ class Answers:
         return self.file.read(record.end - record.start if size is None else size)
 
 
-def publish(path: Path, rows: Rows, answers: Answers, before: Stored | None = None, keep: Keep | None = None) -> None:
+def publish(
+    path: Path,
+    rows: Rows,
+    answers: Answers,
+    before: Stored | None = None,
+    keep: Keep | None = None,
+    about: Mapping[str, str] | None = None,
+) -> None:
     """Put FILE in its place, whole or not at all, with the permissions that it had. Raises `InputError`.
 
-    before: what FILE had; keep: which of that stays, None for all.
+    before: what FILE had; keep: which of that stays, None for all. about: what Parquet's metadata says of the whole.
     """
     with replacing(path) as target:
         if path.exists():
@@ -54,7 +61,7 @@ def publish(path: Path, rows: Rows, answers: Answers, before: Stored | None = No
         if ending == ".npz":
             _write_npz(target, rows, answers, before, keep)
         elif ending == ".parquet":
-            _write_parquet(target, rows, answers, before, keep)
+            _write_parquet(target, rows, answers, before, keep, about)
         elif ending == ".json":
             _write_json(target, answers, before, keep)
         else:
@@ -157,13 +164,15 @@ def pyarrow() -> Any:
     return pyarrow
 
 
-def _write_parquet(target: BinaryIO, rows: Rows, answers: Answers, before: Any, keep: Keep | None) -> None:
+def _write_parquet(
+    target: BinaryIO, rows: Rows, answers: Answers, before: Any, keep: Keep | None, about: Mapping[str, str] | None
+) -> None:
     """Write the columns `file`, `top` or one fixed-size list of float32 an array, null with an error, `error`, `milliseconds`.
 
     The shape of an array is in its field's metadata.
     """
     pa = pyarrow()
-    names = schema(rows)
+    names = schema(rows).with_metadata(about)
     build = _class_columns if isinstance(rows, Classes) else _array_columns
     with pa.parquet.ParquetWriter(target, names) as writer:
         for table in before.kept(keep) if before is not None else ():

@@ -8,19 +8,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from ..errors import InputError
-from ..text import reason
+from ..text import plain, reason
+from .address import is_address, local
+from .found import ARCHIVES as ARCHIVES
 from .found import MAX_MEMBER, is_picture, problem
+from .found import is_archive as is_archive
 from .passed import Passed
 
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 MAX_LOOKED = 100_000  # files and folders that are counted only to tell how many pictures there are
 MAX_PATH = 1 << 16  # bytes of one line of a list
 
 _CHUNK = 1 << 16
+
+
+class Readable(Protocol):
+    """What a list is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read at most so many bytes."""
 
 
 def find(
@@ -50,6 +60,15 @@ def find_listed(
     return _pictures(_files(paths, recursive, passed, globs=False, also=also), max_member, passed)
 
 
+def picture(name: str) -> Any:
+    """The one picture that a path or an address names, whatever there is."""
+    if is_address(name):
+        from . import remote
+
+        return remote.one(name)
+    return local(name)
+
+
 def count(paths: Iterable[Any], recursive: bool = False) -> int | None:
     """Return how many sources `find` will yield for these paths, or None if only reading a whole archive would tell."""
     total = 0
@@ -76,12 +95,19 @@ def count_below(folders: Iterable[str]) -> tuple[int, bool]:
     return found, True
 
 
-def is_archive(source: Any) -> bool:
-    """Whether this is the path of an archive, by its name."""
-    return isinstance(source, (str, os.PathLike)) and os.fspath(source).lower().endswith(ARCHIVES)
+def open_list(name: str) -> BinaryIO:
+    """Open a list of paths, here or at an address. Raises `InputError`."""
+    try:
+        if is_address(name):
+            from . import remote
+
+            return remote.opened(name)
+        return open(local(name), "rb")
+    except OSError as error:
+        raise InputError(f"--files-from {plain(name)}: {reason(error)}") from None
 
 
-def read_list(file: BinaryIO) -> Iterator[str]:
+def read_list(file: Readable) -> Iterator[str]:
     """Yield the paths of a list as they come, one a line, or separated by NULs if the list's beginning has one.
 
     Blank lines are skipped. Raises `InputError` if what should be a path has more than `MAX_PATH` bytes.
@@ -127,9 +153,13 @@ def _pictures(files: Iterable[Any], max_member: int, passed: Passed) -> Iterator
 
 def _files(images: Iterable[Any], recursive: bool, passed: Passed, globs: bool = True, also: str = "") -> Iterator[Any]:
     """Expand folders and globs; archives stay what they are."""
-    for source in images:
+    for source in map(local, images):
         if not isinstance(source, (str, os.PathLike)):
             yield source
+        elif is_address(source):
+            from . import remote
+
+            yield from remote.find(os.fspath(source), recursive, passed, globs, partial(_is_taken, also=also))
         elif globs and _is_pattern(source):
             yield from _matches(os.fspath(source), recursive, passed, also)
         else:

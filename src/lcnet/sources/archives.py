@@ -11,10 +11,11 @@ import os
 import stat
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import ImageError
 from ..text import reason
+from .address import is_address, not_read
 from .formats import START
 from .found import MAX_MEMBER, Found, is_picture, problem
 from .passed import Passed
@@ -37,12 +38,31 @@ def members(path: Any, limit: int, passed: Passed) -> Iterator[Found]:
     name = os.fspath(path)
     kind = _zip_members if name.lower().endswith(".zip") else _tar_members
     try:
-        if not os.path.isfile(name) and os.path.lexists(name):  # noqa: PTH113  # a pipe would be waited for
+        if is_address(name):
+            if why := not_read(name):
+                raise ValueError(why)
+        elif not os.path.isfile(name) and os.path.lexists(name):  # noqa: PTH113  # a pipe would be waited for
             raise ValueError("it is no file")
         yield from kind(name, limit, passed)
     except Exception as error:  # whatever the archive modules raise for hostile bytes
         how = "cannot be read" if kind is _zip_members else "cannot be read to its end"
         yield problem(name, f"this archive {how}: {reason(error)}", file=name, hides=True)
+
+
+def _open(path: str) -> BinaryIO:
+    if is_address(path):
+        from . import remote
+
+        return remote.opened(path)
+    return open(path, "rb")
+
+
+def _size(file: Any) -> int:
+    """How many bytes a file has, which is then where it was."""
+    here = file.tell()
+    size: int = file.seek(0, os.SEEK_END)
+    file.seek(here)
+    return size
 
 
 def _read(file: Any, limit: int) -> bytes:
@@ -62,9 +82,9 @@ def _too_large(size: int, limit: int) -> str:
 def _zip_members(path: str, limit: int, passed: Passed) -> Iterator[Found]:
     import zipfile
 
-    archive = _Zip(zipfile.ZipFile(path), limit)
+    archive = _Zip(zipfile.ZipFile(_open(path) if is_address(path) else path), limit)
     infos = archive.file.infolist()
-    bad, size, total = overlapping(infos), os.stat(path).st_size, 0  # noqa: PTH116
+    bad, size, total = overlapping(infos), _size(archive.file.fp), 0
     for index, info in enumerate(infos):
         name, kind = f"{path}!/{info.filename}", stat.S_IFMT(info.external_attr >> 16)
         if info.filename.endswith("/"):  # not is_dir(), which looks at the last letter of a name without any
@@ -120,9 +140,9 @@ class _Zip:
 def _tar_members(path: str, limit: int, passed: Passed) -> Iterator[Found]:
     import tarfile
 
-    with open(path, "rb") as raw:
+    with _open(path) as raw:
         file = _Metered(_decompressed(raw))
-        most = max(MAX_MEMBER, MAX_RATIO * os.fstat(raw.fileno()).st_size) if file.file is not raw else None
+        most = max(MAX_MEMBER, MAX_RATIO * _size(raw)) if file.file is not raw else None
         with tarfile.open(fileobj=file, mode="r:") as archive:  # type: ignore[call-overload]
             for info in _headers(archive, file, most):
                 if info.isdir():

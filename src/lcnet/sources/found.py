@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from io import BytesIO
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ..errors import ImageError
 from .formats import is_suffix
 
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 MAX_MEMBER = 256 << 20  # bytes of one picture in an archive, uncompressed
 
 
@@ -16,13 +18,15 @@ class Found:
     """A picture inside something else, such as an archive, or the reason why there is none.
 
     `str()` is its name, `open()` gives its bytes as a file or raises `ImageError`; `weight` is what it keeps in memory,
-    `file` the path of the file that it is in, if it is in one, and `hides` says that it stands for pictures that nobody sees.
+    `file` the path of the file that it is in, if it is in one, and `hides` says that it stands for pictures that nobody sees;
+    `stamp` is its size and time where whoever listed it knew them.
     """
 
-    __slots__ = ("_read", "file", "hides", "name", "weight")
+    __slots__ = ("_read", "file", "hides", "name", "stamp", "weight")
 
     def __init__(self, name: str, read: Callable[[], bytes], weight: int = 0, file: str | None = None) -> None:
         self.name, self._read, self.weight, self.file, self.hides = name, read, weight, file, False
+        self.stamp: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -62,6 +66,11 @@ def is_picture(name: str) -> bool:
     """Whether a name has the suffix of a picture that can be read here, and is not hidden."""
     base = name.rpartition("/")[2]
     return not base.startswith(".") and is_suffix(suffix_of(base))
+
+
+def is_archive(source: Any) -> bool:
+    """Whether this is the path of an archive, by its name."""
+    return isinstance(source, (str, os.PathLike)) and os.fspath(source).lower().endswith(ARCHIVES)
 
 
 def suffix_of(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from .. import system
 from ..errors import ImageError
+from .address import is_address, local
 
 WRITER = 10.0  # seconds until a named pipe has a writer that writes
 SILENCE = 60.0  # seconds without a byte from whoever writes
@@ -19,8 +20,12 @@ _STEP = 1 << 16
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a file to read; of a pipe, read all there is first. Raises `OSError`, and `ImageError` for anything else."""
-    file = open(path, "rb", opener=_at_once)  # noqa: SIM115  # the caller closes it
+    """Open a file to read; of a pipe or an address, read all first. Raises `OSError`, and `ImageError` for anything else."""
+    if is_address(path):
+        from . import remote
+
+        return BytesIO(remote.read(str(path)))
+    file = open(local(path), "rb", opener=_at_once)  # noqa: SIM115  # the caller closes it
     if not stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
         return file
     with file:

@@ -6,6 +6,7 @@ import os
 import stat
 from typing import Any, TypeAlias
 
+from .address import is_address
 from .found import Found
 
 Stamp: TypeAlias = tuple[int, int]  # bytes, and when it was last changed: nanoseconds since 1970
@@ -14,12 +15,14 @@ Stamp: TypeAlias = tuple[int, int]  # bytes, and when it was last changed: nanos
 def place(source: Any) -> str | None:
     """The path of the file that a source is, or is in; None of what comes from elsewhere."""
     if isinstance(source, Found):
-        return source.file
+        return None if is_address(source.file) else source.file
     return os.fsdecode(source) if isinstance(source, (str, os.PathLike)) else None
 
 
 def stamp_of(source: Any) -> Stamp | None:
     """The stamp of a source's file, None of what has none: pipes, standard input, what is not there."""
+    if isinstance(source, Found) and source.stamp is not None:
+        return source.stamp
     path = place(source)
     try:
         status = os.stat(path) if path else None  # noqa: PTH116
