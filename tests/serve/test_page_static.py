@@ -16,7 +16,7 @@ import pytest
 from browsing import chromium, visiting  # noqa: F401
 from PIL import Image
 from quantized_models import quantized_model
-from static_site import PACKAGE, ROOT, host, site  # noqa: F401
+from static_site import PACKAGE, ROOT, Host, build, host, site  # noqa: F401
 
 import lcnet
 from lcnet import modelfile
@@ -237,6 +237,42 @@ def test_a_site_without_models_takes_ones_own(visiting, host, site, files, tmp_p
         assert len(visit.labels) == 1
     finally:
         (tmp_path / "models.json").rename(site / "models" / "models.json")
+
+
+def test_several_models_of_the_hosts_beneath_any_address(visiting, tmp_path, files):
+    build(tmp_path / "deep" / "site", locate(MODEL).path, page_models.grouped(tmp_path))
+    server = Host(tmp_path)
+    visit = visiting(server.url).open("/deep/site/")
+    visit.page.locator("#whole", has_text="without a network").wait_for(state="attached")
+    visit.add(files[0])
+    before = len(server.asked)
+    visit.page.select_option("#model", "grouped")
+    visit.page.locator(".groups").wait_for()
+    assert server.asked[before:] == ["/deep/site/models/grouped.safetensors"]
+    server.shutdown()
+
+
+def test_more_models_than_are_kept(visit, host, files, tmp_path):
+    """The first is read from its file again."""
+    careful = page_models.careful(tmp_path)
+    paths = [careful.rename(tmp_path / "m0.safetensors"), *(tmp_path / f"m{i}.safetensors" for i in range(1, 5))]
+    for path in paths[1:]:
+        path.write_bytes(paths[0].read_bytes())
+    before = list(host.asked)
+    opened(visit, *paths)
+    visit.page.select_option("#model", "m0")
+    used(visit, "m0")
+    visit.add(files[0])
+    assert len(visit.labels) == 1 and visit.page.locator("#model option").count() == 6 and host.asked == before
+
+
+def test_the_page_can_ask_no_other_host(visit, site):
+    other = Host(site)
+    asked = visit.page.evaluate("url => fetch(url, {mode: 'no-cors'}).then(() => true, () => false)", f"{other.url}/")
+    assert asked is False and other.asked == []
+    assert visit.page.evaluate("seen.violations.splice(0)") == [f"connect-src {other.url}/"]
+    visit.errors.clear()
+    other.shutdown()
 
 
 def test_a_browser_that_cannot_run_it_says_so(visiting, host):
