@@ -20,7 +20,8 @@ export function offer(given, wanted = current()?.name) {
 
 /** Choose a model, in the place of the one of its name if there is one. */
 export function put(model) {
-  offer(models.some((one) => one.name === model.name) ? models.map((one) => (one.name === model.name ? model : one)) : [...models, model], model.name);
+  const place = models.findIndex((one) => one.name === model.name);
+  offer(place < 0 ? [...models, model] : models.map((one, i) => (i === place ? model : one)), model.name);
 }
 
 /** Choose again the one that was in use. */

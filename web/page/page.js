@@ -2,16 +2,16 @@
 //
 // It asks a back end: http.js, a server, or wasm.js, the network in the page itself. Each calls `start` with
 //   width                            pictures that are under way at a time
-//   setUp({ goOn, take })            called once; goOn(reason) gives what to call when a reason to wait is over, take(files) as a drop
+//   setUp({ goOn, take })            called once: goOn(reason) gives what to call when it is over, take(files) is as a drop
 //   models()                         [{ name, default, ...GET /v1/models/NAME }]; raises Refused
 //   prepare(model)                   before one of these is asked; adds what was not known of it
 //   classify(file, { model, top, signal, progress })   { answer: Result.to_dict(), timing: { PART_ms }, total }; raises Refused
 //   embed(file, { model, signal })   its numbers
-//   request(file, { model, top })    what `languages`, [[name, code of a request]], are shown of
+//   request(file, { model, top })    what is shown of it in `languages`, [[name, code of a request]]
 //   parts                            [[part, name, help]] of the time
 //   words                            what only it can say
-// and, where it has such, token() and blocked(reason) of the queue, `waits` for a model to be loaded, isModel(file) and add(file), which
-// gives one more model.
+// and, where it has such, token() and blocked(reason) of the queue, `waits` for a model to be loaded, isModel(file) and
+// add(file), which gives one more model.
 
 import * as camera from "./camera.js";
 import { compareView, cosine } from "./compare.js";

@@ -12,8 +12,8 @@ export class Queue {
   #held = 0; // a timer, while the server has no place
   #blocks = new Set(); // reasons why nothing is sent: "token", "away", "loading"
 
-  /** `width` at a time. `blocked(reason)` is called when nothing can be sent any more without a token, or because the server is away;
-   * `token()` is the one that requests have now. */
+  /** `width` at a time. `blocked(reason)` is called when nothing can be sent any more without a token, or because the server is
+   * away; `token()` is the one that requests have now. */
   constructor({ width, blocked = () => {}, token = () => "" }) {
     Object.assign(this, { width, blocked, token });
   }

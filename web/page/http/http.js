@@ -1,5 +1,4 @@
-// The back end of `lcnet serve`: pictures go to the server that the page is from, and to no other. web/page/page.js says what a back
-// end is.
+// The back end of `lcnet serve`: pictures go to the server that the page is from, and to no other. page.js says what a back end is.
 
 import { start } from "../page.js";
 import { Refused } from "../refused.js";

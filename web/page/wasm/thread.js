@@ -7,7 +7,7 @@ let asked = 0;
 let worker = null;
 let failed = null;
 
-/** Have something done. `progress` hears what is told meanwhile. Raises Refused; an answer that nobody waits for any more is dropped. */
+/** Have something done. `progress` hears what is told meanwhile. Raises Refused; what comes after `signal` is dropped. */
 export function ask(act, given, { signal, progress } = {}) {
   worker ??= started();
   const id = (asked += 1);

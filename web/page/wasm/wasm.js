@@ -1,6 +1,7 @@
-// The back end without a server: the network runs in the page, and pictures go nowhere. web/page/page.js says what a back end is.
+// The back end without a server: the network runs in the page, and pictures go nowhere. page.js says what a back end is.
 //
-// Beside the page lie the npm package, in lcnet/, and models/models.json, a list of model files there; the first is loaded at once.
+// Beside the page lie the npm package, in lcnet/, and models/models.json, a list of model files there; the first is loaded at
+// once.
 
 import { announce, byId, el } from "../dom.js";
 import { start } from "../page.js";
@@ -16,7 +17,7 @@ const PARTS = [
   ["decode", "decode", "From the file to the network's input"],
   ["network", "network", "The network itself"],
 ];
-const MOST = 4; // models at a time, of 20 to 40 MB each
+const MOST = 4; // models at a time, each with a memory of its own
 const live = new Map(); // names of the models that are loaded to what they were loaded from; the one used last is the last
 const files = new Map(); // names of models to those of their files
 let whole = false; // whether all is here, or on its way
