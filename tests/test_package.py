@@ -52,6 +52,9 @@ def test_package_is_typed_and_under_20_megabytes():
     assert sum(Path(f.locate()).stat().st_size for f in shipped) < 20e6
     names = {str(f) for f in shipped}
     assert {"lcnet/py.typed", "lcnet/_native.pyi", "lcnet/labels/imagenet1k.tsv"} <= names
+    page = {name.removeprefix("lcnet/serve/page/") for name in names if name.startswith("lcnet/serve/page/")}
+    assert {"page.js", "body.html", "http/index.html", "http/http.js", "http/docs.html"} <= page
+    assert not [name for name in page if name.startswith("wasm/")]  # of the page that needs no server
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX paths")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-PAGE = Path(__file__).parents[2] / "src" / "lcnet" / "serve" / "page"
+PAGE = Path(__file__).parents[2] / "web" / "page"
 ARGUMENTS = ("--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 # What the page did that can be seen only from within: kept from its first line on.
 WATCH = """

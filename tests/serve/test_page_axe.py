@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from browsing import chromium, files, served, visiting  # noqa: F401
+from static_site import host, site  # noqa: F401
 
 AXE = os.environ.get("LCNET_AXE")
 pytestmark = pytest.mark.skipif(not AXE, reason="LCNET_AXE does not name axe-core's axe.min.js")
@@ -19,10 +20,8 @@ def found(page):
     return page.evaluate(FOUND)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_the_page(visiting, served, files, scheme, width):
-    visit = visiting(served, color_scheme=scheme, viewport={"width": width, "height": 844}).open()
+def every_state(visiting, url, files, scheme, width):
+    visit = visiting(url, color_scheme=scheme, viewport={"width": width, "height": 844}).open()
     page = visit.page
     page.locator("#about").wait_for()
     assert found(page) == []
@@ -34,6 +33,26 @@ def test_the_page(visiting, served, files, scheme, width):
     page.keyboard.press("Escape")
     page.locator("#about").click()
     page.locator("#model-facts").wait_for()
+    assert found(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page(visiting, served, files, scheme, width):
+    every_state(visiting, served, files, scheme, width)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_without_a_server(visiting, host, files, scheme, width):
+    every_state(visiting, host.url, files, scheme, width)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_model_on_its_way(visiting, host, scheme):
+    host.pause = 3
+    page = visiting(host.url, color_scheme=scheme).open().page
+    page.locator(".loading", has_text=" of ").wait_for()
     assert found(page) == []
 
 

@@ -1,13 +1,15 @@
 """`/docs`: a page of openapi.json, by itself; and what the files of all pages may not contain."""
 
+import http.client
 import json
 import re
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
 from browsing import PAGE, chromium, served, visiting  # noqa: F401
 
-FILES = sorted(path for path in PAGE.iterdir() if path.suffix in (".html", ".js", ".css", ".svg"))
+FILES = sorted(path for path in PAGE.rglob("*") if path.suffix in (".html", ".js", ".css", ".svg"))
 
 
 def test_every_route_is_shown(visiting, served):
@@ -55,7 +57,7 @@ def test_a_schema_that_holds_itself_ends(visiting, served):
     page.page.locator(".fields").first.wait_for()
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PAGE).as_posix())
 def test_no_file_has_what_the_policy_forbids(path):
     text = path.read_text()
     for forbidden in (
@@ -69,10 +71,39 @@ def test_no_file_has_what_the_policy_forbids(path):
     assert text.count("\n") < 400
 
 
-def test_every_file_that_is_named_is_there():
-    named = set()
+def test_every_file_that_is_named_is_there_and_every_file_is_named():
+    named = {PAGE / name for name in ("head.html", "body.html", "http/index.html", "http/docs.html", "wasm/index.html")}
     for path in FILES:
         text = path.read_text()
-        named |= set(re.findall(r'(?:href|src)="page/([\w.-]+)"', text)) | set(re.findall(r'"\./([\w-]+\.js)"', text))
-    named |= {"thumbs.js", "index.html", "docs.html", "head.html"}
-    assert named == {path.name for path in FILES}
+        named |= {PAGE / name for name in re.findall(r'(?:href|src)="page/([\w./-]+)"', text)}
+        beside = re.findall(r'from "(\.[\w./-]+\.js)"', text) + re.findall(r'new URL\("([\w-]+\.js)", import', text)
+        named |= {(path.parent / name).resolve() for name in beside}
+    assert {path.relative_to(PAGE).as_posix() for path in named if PAGE in path.parents} == {
+        path.relative_to(PAGE).as_posix() for path in FILES
+    }
+    assert {path for path in named if PAGE not in path.parents} == {PAGE.parent / "lcnet" / "index.js"}  # the package
+
+
+def test_the_server_hands_out_no_back_end_but_its_own(served):
+    for name, status in (
+        ("http/http.js", 200),
+        ("page.js", 200),
+        ("wasm/wasm.js", 404),
+        ("body.html", 404),
+        ("../page.js", 404),
+    ):
+        connection = http.client.HTTPConnection(urlsplit(served).netloc)
+        connection.request("GET", f"/page/{name}")
+        assert connection.getresponse().status == status, name
+        connection.close()
+
+
+def test_the_files_are_beside_the_module_or_in_the_checkout(tmp_path):
+    from lcnet.serve.pages import folder
+
+    module = tmp_path / "src" / "lcnet" / "serve" / "pages.py"
+    module.parent.mkdir(parents=True)
+    assert folder(module) == tmp_path / "web" / "page"
+    (module.parent / "page").mkdir()
+    assert folder(module) == module.parent / "page"
+    assert (folder() / "http" / "index.html").is_file()

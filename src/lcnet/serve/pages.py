@@ -1,4 +1,4 @@
-"""The pages: files that lie beside this module, read once, with a policy that lets them ask nobody but this server."""
+"""The pages: files of web/page, read once, with a policy that lets them ask nobody but this server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from starlette.routing import Route
 
 from .refusals import Refused
 
-FOLDER = Path(__file__).with_name("page")
 PUBLIC = ("/health/", "/page/")  # what is there without a token, beside the pages themselves
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -30,16 +29,25 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
 }
-HEAD = "head.html"  # what the heads of all pages begin with
-AT = {"/": "index.html", "/docs": "docs.html"}
+PARTS = ("head.html", "body.html")  # what stands in pages as {{head}} and {{body}}
+AT = {"/": "http/index.html", "/docs": "http/docs.html"}
 
 
-def pages(folder: Path = FOLDER) -> list[Route]:
-    """The routes of the pages and of what they are made of."""
-    files = {path.name: path.read_bytes() for path in sorted(folder.glob("*")) if path.suffix in TYPES}
-    head = files.pop(HEAD)
+def folder(module: Path = Path(__file__)) -> Path:
+    """The pages' files: `page` beside this module, where an installation puts web/page, or in a checkout that one itself."""
+    beside = module.with_name("page")
+    return beside if beside.is_dir() else module.parents[3] / "web" / "page"
+
+
+def pages(root: Path | None = None) -> list[Route]:
+    """The routes of the pages and of what they are made of: what is at the root, and the back end of a server."""
+    root = root or folder()
+    paths = [*root.glob("*"), *(root / "http").glob("*")]
+    files = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(paths) if path.suffix in TYPES}
+    parts = {name.partition(".")[0]: files.pop(name) for name in PARTS}
     for name in AT.values():
-        files[name] = files[name].replace(b"{{head}}\n", head)
+        for place, text in parts.items():
+            files[name] = files[name].replace(b"{{%s}}\n" % place.encode(), text)
 
     def answer(name: str) -> Response:
         if name not in files:
@@ -52,4 +60,4 @@ def pages(folder: Path = FOLDER) -> list[Route]:
     async def part(request: Request) -> Response:
         return answer(request.path_params["name"])
 
-    return [*(Route(path, page, methods=["GET"]) for path in AT), Route("/page/{name}", part, methods=["GET"])]
+    return [*(Route(path, page, methods=["GET"]) for path in AT), Route("/page/{name:path}", part, methods=["GET"])]

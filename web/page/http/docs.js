@@ -1,9 +1,10 @@
 // A readable page of openapi.json: of this server, by this server.
 
-import { byId, el } from "./dom.js";
+import { byId, el } from "../dom.js";
 import { schemaView, typeView } from "./schema.js";
 import { access, get, here } from "./wire.js";
-import { inWords } from "./words.js";
+import { helpWith, inWords } from "../words.js";
+import { HELP } from "./help.js";
 
 const METHODS = ["get", "post", "put", "patch", "delete", "head"];
 
@@ -188,4 +189,5 @@ byId("token").addEventListener("submit", (event) => {
   access.token = byId("token-text").value.trim();
   load();
 });
+helpWith(HELP);
 load();

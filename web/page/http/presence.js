@@ -1,43 +1,33 @@
-// What concerns the whole page: the server is away, it wants a token, something cannot be done.
+// Whether the server is there, and whether it wants a token.
 
-import { announce, byId } from "./dom.js";
+import { announce, byId } from "../dom.js";
+import * as notices from "../notices.js";
 import { access, alive } from "./wire.js";
 
 const SLOWEST = 15; // seconds between two looks for the server
 let timer = 0;
 let wait = 1;
-let act = null;
 let tasks = {};
 
 /** Set up: `back()` when the server is there again, `token()` when one is given. */
 export function setUp(acts) {
   tasks = acts;
-  byId("banner-act").addEventListener("click", () => act?.());
   byId("token").addEventListener("submit", (event) => {
     event.preventDefault();
     give(byId("token-text").value.trim());
   });
 }
 
-/** Say something until it is put away. */
-export function tell(words, { act: name = "All right", done = quiet } = {}) {
-  banner(words, name, done);
-}
-
-export function quiet() {
-  byId("banner").hidden = true;
-  act = null;
-}
-
 /** Look for the server, at once and then less and less often, and say so meanwhile. */
 export async function away() {
   clearTimeout(timer);
   if (await alive()) {
-    if (act === away) quiet();
+    if (notices.says(away)) notices.quiet();
     wait = 1;
     return tasks.back();
   }
-  banner("The server does not answer. Nothing is lost: what is unanswered is sent when it is back.", "Try now", away);
+  const words = "The server does not answer. Nothing is lost: what is unanswered is sent when it is back.";
+  notices.tell(words, { act: "Try now", done: away });
   timer = setTimeout(away, 1000 * wait);
   wait = Math.min(SLOWEST, 2 * wait);
 }
@@ -59,11 +49,4 @@ function give(token) {
   byId("token").hidden = true;
   byId("work").focus();
   tasks.token();
-}
-
-function banner(words, name, done) {
-  if (byId("banner-text").textContent !== words) byId("banner-text").textContent = words;
-  byId("banner-act").textContent = name;
-  byId("banner").hidden = false;
-  act = done;
 }

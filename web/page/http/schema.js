@@ -1,6 +1,6 @@
 // JSON Schema, as openapi.json has it, for a reader.
 
-import { el } from "./dom.js";
+import { el } from "../dom.js";
 
 const DEEP = 5; // levels of fields, beyond which only the name is shown
 

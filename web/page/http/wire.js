@@ -1,16 +1,10 @@
 // Requests to this server and to no other, and what it answers.
 
+import { Refused } from "../refused.js";
+
 const PATIENCE = 60000; // milliseconds without a sign of life
 
 export const access = { wanted: false, token: "" }; // the token lives here only: it is gone with the page
-
-/** The server's refusal, or a code of our own: `unreachable`, `cancelled`. */
-export class Refused extends Error {
-  constructor(code, { status = 0, said = "", request = "", after = null } = {}) {
-    super(said || code);
-    Object.assign(this, { code, status, said, request, after });
-  }
-}
 
 export const here = (path) => new URL(path, document.baseURI).href;
 

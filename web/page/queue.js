@@ -1,8 +1,7 @@
 // Who is sent when: a few at a time, later if the server says so, again when it is back.
 
-import { access, Refused } from "./wire.js";
+import { Refused } from "./refused.js";
 
-const WIDTH = 4; // uploads at a time: as many as keep a small server busy; the browser itself allows six
 const TRIES = 12; // refusals for want of a place, each with a wait, before it is given up
 const CUTS = 2; // broken connections, with the server alive, before it is given up
 const LONGEST = 30; // seconds that a Retry-After is believed
@@ -11,11 +10,12 @@ export class Queue {
   #waiting = [];
   #running = new Map(); // job to its AbortController
   #held = 0; // a timer, while the server has no place
-  #blocks = new Set(); // reasons why nothing is sent: "token", "away"
+  #blocks = new Set(); // reasons why nothing is sent: "token", "away", "loading"
 
-  /** `blocked(reason)` is called when nothing can be sent any more without a token, or because the server is away. */
-  constructor(blocked) {
-    this.blocked = blocked;
+  /** `width` at a time. `blocked(reason)` is called when nothing can be sent any more without a token, or because the server is
+   * away; `token()` is the one that requests have now. */
+  constructor({ width, blocked = () => {}, token = () => "" }) {
+    Object.assign(this, { width, blocked, token });
   }
 
   get held() {
@@ -52,14 +52,14 @@ export class Queue {
   }
 
   #next() {
-    while (this.#waiting.length && this.#running.size < WIDTH && !this.#held && !this.#blocks.size)
+    while (this.#waiting.length && this.#running.size < this.width && !this.#held && !this.#blocks.size)
       this.#start(this.#waiting.shift());
   }
 
   async #start(job) {
     const control = new AbortController();
     this.#running.set(job, control);
-    job.token = access.token;
+    job.token = this.token();
     try {
       job.resolve(await job.run(control.signal));
     } catch (error) {
@@ -72,7 +72,7 @@ export class Queue {
   /** Whether the job waits for another try. */
   #later(job, error) {
     if (error.status === 401) {
-      if (job.token === access.token) this.block("token"); // else one was given meanwhile
+      if (job.token === this.token()) this.block("token"); // else one was given meanwhile
     } else if (error.status === 429 || error.status === 503) {
       if ((job.tries += 1) >= TRIES) return false;
       this.#hold(Math.min(LONGEST, error.after ?? 2 ** Math.min(job.tries, 4) / 2));

@@ -56,6 +56,11 @@ export function preview(picture) {
   }
 }
 
+/** Have the worker there before there is a picture. */
+export function beginPreviews() {
+  worker ??= started();
+}
+
 function started() {
   const made = new Worker(new URL("thumbs.js", import.meta.url));
   made.onmessage = ({ data }) => {

@@ -1,37 +1,47 @@
-// Which models the server has, and what is known of one.
+// Which models there are to ask, and what is known of one.
 
 import { byId, copyButton, el } from "./dom.js";
-import { get } from "./wire.js";
 import { plural } from "./words.js";
 
 let models = [];
+let used = null; // the name of the last one of which all was known
 
 export const current = () => models.find((one) => one.name === byId("model").value) ?? models[0] ?? null;
 
-/** Ask the server for its models and fill the choice. */
-export async function load() {
-  const answer = await get("v1/models");
-  const before = current()?.name;
-  models = answer.models;
-  const chosen = models.find((one) => one.name === before) ?? models.find((one) => one.default) ?? models[0];
+/** Fill the choice. `wanted`: which is chosen; left out, the one that was, or the usual one. */
+export function offer(given, wanted = current()?.name) {
+  models = given;
+  const chosen = models.find((one) => one.name === wanted) ?? models.find((one) => one.default) ?? models[0];
   const select = byId("model");
   select.replaceChildren(...models.map((one) => el("option", { value: one.name, selected: one === chosen }, one.name)));
   select.hidden = models.length < 2;
   byId("model-name").textContent = models.length === 1 ? chosen.name : models.length ? "" : "no model";
-  byId("about").hidden = !models.length;
-  describe();
 }
 
-/** Say beneath the drop area what the chosen model tells apart. */
-export function describe() {
+/** Choose a model, in the place of the one of its name if there is one. */
+export function put(model) {
+  const place = models.findIndex((one) => one.name === model.name);
+  offer(place < 0 ? [...models, model] : models.map((one, i) => (i === place ? model : one)), model.name);
+}
+
+/** Choose again the one that was in use. */
+export const back = () => offer(models, used ?? undefined);
+
+/** All is known of the chosen model: say beneath the drop area what it tells apart, and where pictures go. */
+export function known(privacy) {
   const model = current();
+  used = model?.name ?? null;
+  byId("about").hidden = !model;
+  document.title = model ? `lcnet · ${model.name}` : "lcnet";
   if (!model) return;
   const some = model.labels?.slice(0, 8) ?? [];
   const rest = model.num_classes - some.length;
   const named = some.length ? `: ${some.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}` : "";
-  byId("knows").textContent =
-    `${model.name} knows ${plural(model.num_classes, "class", "classes")}${named}. Pictures go to this server and to nobody else.`;
+  byId("knows").textContent = `${model.name} knows ${plural(model.num_classes, "class", "classes")}${named}. ${privacy}`;
 }
+
+/** What it computes with. */
+export const kernels = () => (current()?.isa ? `${current().precision}, kernels ${current().isa}` : "");
 
 /** Open the sheet with all facts of the chosen model. */
 export function about() {

@@ -11,11 +11,13 @@ const detail = byId("detail");
 const wide = matchMedia("(min-width: 62rem)");
 let parts = null; // what changes while the picture is shown
 let shownPicture = null;
+let shownClasses = 0; // of the model that is asked
 let tasks = {};
+let backend = null;
 
 /** Set the panel up. `acts`: what its buttons do, by name: again, cancel, remove, compare, top, close. */
-export function setUp(acts) {
-  tasks = acts;
+export function setUp(asked, acts) {
+  [backend, tasks] = [asked, acts];
   detail.addEventListener("close", () => wide.matches || tasks.closed());
   detail.addEventListener("click", (event) => event.target === detail && detail.matches(":modal") && detail.close());
   wide.addEventListener("change", () => detail.open && (wide.matches ? place() : detail.close()));
@@ -25,7 +27,7 @@ export const isWide = () => wide.matches;
 
 /** Show a picture. On a small screen it covers the page and takes the keyboard. */
 export function show(picture, { only, classes, top }) {
-  if (picture !== shownPicture) build(picture, classes, top);
+  if (picture !== shownPicture || classes !== shownClasses) build(picture, classes, top);
   parts.compare.disabled = only;
   update(picture);
   if (!detail.open) place();
@@ -57,11 +59,13 @@ export function update(picture) {
   parts.cancel.hidden = !busy;
   parts.top.hidden = picture.state !== "done";
   parts.answer.replaceChildren(...(picture.answer ? [answerView(picture.answer)] : []), ...note(picture));
-  parts.time.replaceChildren(...(picture.state === "done" ? [timeView(picture.timing, picture.total)] : []));
+  parts.time.replaceChildren(...(picture.state === "done" ? [timeView(backend.parts, picture)] : []));
   const code = JSON.stringify(picture.request ?? null);
   if (parts.code === code) return;
   parts.code = code;
-  parts.request.replaceChildren(...(picture.request ? [snippetView(picture.request)] : []));
+  parts.request.replaceChildren(
+    ...(picture.request ? [snippetView(picture.request, backend.words.request, backend.languages)] : []),
+  );
 }
 
 /** What is to be said of a picture that has no answer, or not the newest. */
@@ -83,13 +87,13 @@ function failure(error) {
     { className: "failure" },
     el("p", { className: "headline" }, title),
     help ? el("p", {}, help) : null,
-    message ? el("p", { className: "said" }, "The server says: ", el("bdi", {}, message)) : null,
+    message ? el("p", { className: "said" }, backend.words.said, el("bdi", {}, message)) : null,
     request ? el("p", { className: "said" }, "In its log as ", el("code", {}, request)) : null,
   );
 }
 
 function build(picture, classes, top) {
-  shownPicture = picture;
+  [shownPicture, shownClasses] = [picture, classes];
   const button = (text, act, className = "") => {
     const made = el("button", { type: "button", className }, text);
     made.addEventListener("click", act);

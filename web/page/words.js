@@ -42,21 +42,16 @@ const TITLES = {
   cancelled: "Cancelled",
 };
 
-const HELP = {
-  not_a_picture: "The server knows no such format.",
-  damaged: "The server could not read it to the end. Is the file whole?",
-  too_large: "The server takes no picture of this size. Make it smaller and try again.",
-  overloaded: "It was asked several times and had no place free. Try again in a while.",
-  deadline: "The server gave up on it, or did not answer in time. Try again.",
-  not_found: "The server does not have this model any more. Reload the page.",
-  unreachable: "The server did not answer. Is it still running, and is the network there?",
-  cut: "The server is there, yet the upload did not come through. The file is perhaps larger than it takes, or can no longer be read on this device.",
-  cancelled: "It was not classified, because it was cancelled.",
-};
+let help = {};
 
-/** What went wrong, as `{title, help, message, request}`: our words, then the server's own, and the id that its log has. */
+/** Errors mean something else to each back end: what it says to a code, to be done about it. */
+export function helpWith(texts) {
+  help = texts;
+}
+
+/** What went wrong, as `{title, help, message, request}`: our words, then those of who refused it, and the id that a log has. */
 export function inWords(error) {
   const code = error.code ?? "unknown";
-  const title = TITLES[code] ?? (error.status >= 500 ? "The server failed" : "Request refused");
-  return { title, help: HELP[code] ?? "", message: error.said ?? "", request: error.request ?? "" };
+  const title = TITLES[code] ?? help.otherwise?.(error) ?? "Request refused";
+  return { title, help: help[code] ?? "", message: error.said ?? "", request: error.request ?? "" };
 }

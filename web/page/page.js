@@ -1,4 +1,17 @@
 // The page: pictures in, answers out. Everything else is in a module of its own.
+//
+// It asks a back end: http.js, a server, or wasm.js, the network in the page itself. Each calls `start` with
+//   width                            pictures that are under way at a time
+//   setUp({ goOn, take })            called once: goOn(reason) gives what to call when it is over, take(files) is as a drop
+//   models()                         [{ name, default, ...GET /v1/models/NAME }]; raises Refused
+//   prepare(model)                   before one of these is asked; adds what was not known of it
+//   classify(file, { model, top, signal, progress })   { answer: Result.to_dict(), timing: { PART_ms }, total }; raises Refused
+//   embed(file, { model, signal })   its numbers
+//   request(file, { model, top })    what is shown of it in `languages`, [[name, code of a request]]
+//   parts                            [[part, name, help]] of the time
+//   words                            what only it can say
+// and, where it has such, token() and blocked(reason) of the queue, `waits` for a model to be loaded, isModel(file) and
+// add(file), which gives one more model.
 
 import * as camera from "./camera.js";
 import { compareView, cosine } from "./compare.js";
@@ -12,13 +25,13 @@ import * as notices from "./notices.js";
 import { Picture, preview } from "./picture.js";
 import { count } from "./progress.js";
 import { Queue } from "./queue.js";
-import { access, here, post, Refused, typeOf } from "./wire.js";
-import { percent, plural } from "./words.js";
+import { helpWith, percent, plural, shown } from "./words.js";
 
 const MOST = 2000; // pictures on the page at a time
 
 const pictures = new Map(); // by id, in order
-const queue = new Queue((reason) => (reason === "token" ? notices.askToken() : notices.away()));
+let backend = null;
+let queue = null;
 let chosen = null; // the picture that is shown in full
 let first = null; // of two that are to be compared
 let top = 5;
@@ -29,7 +42,9 @@ function changed(picture) {
   count(pictures.values(), queue.held);
 }
 
-function take(files) {
+function take(given) {
+  const files = given.filter((file) => !backend.isModel?.(file));
+  for (const file of given) if (!files.includes(file)) use(file);
   const room = files.slice(0, MOST - pictures.size);
   const left = files.length - room.length;
   if (left)
@@ -51,38 +66,20 @@ async function ask(picture) {
   picture.set({ turn, state: "waiting", sent: 0, error: null });
   const mine = (facts) => picture.turn === turn && picture.set(facts);
   try {
-    const { body, total } = await queue.add(picture, (signal) => {
-      const path = pathOf("classify", { top_k: Math.min(top, model.current()?.num_classes ?? top) });
-      mine({ state: "sending", sent: 0, request: requestOf(picture, path) });
+    const { answer, timing, total } = await queue.add(picture, (signal) => {
+      const options = { model: model.current()?.name, top: Math.min(top, model.current()?.num_classes || top) };
+      mine({ state: "sending", sent: 0, request: backend.request(picture.file, options), kernels: model.kernels() });
       const progress = (sent) => mine({ sent, state: sent < 1 ? "sending" : "asked" });
-      return post(path, picture.file, { signal, progress }).catch((error) => {
+      return backend.classify(picture.file, { ...options, signal, progress }).catch((error) => {
         mine({ state: "waiting", sent: 0 }); // for another try, if it is not the end
         throw error;
       });
     });
-    mine({ state: "done", answer: only(body), timing: body.timing, total });
+    mine({ state: "done", answer, timing, total });
     tellAnswer(picture);
   } catch (error) {
     mine({ state: "failed", answer: null, error });
   }
-}
-
-/** What is shown of a request, to be made elsewhere. */
-function requestOf({ file }, path) {
-  return { url: here(path), type: typeOf(file), name: file.name || "picture", token: access.wanted };
-}
-
-function pathOf(route, options) {
-  const name = model.current()?.name;
-  return `v1/${route}?${new URLSearchParams({ ...(name ? { model: name } : {}), ...options })}`;
-}
-
-/** The one item of an answer. */
-function only(body) {
-  const item = body.results?.[0];
-  if (!item || item.error)
-    throw new Refused(item?.error?.code ?? "unknown", { said: item?.error?.message ?? "The answer has no result." });
-  return item;
 }
 
 /** Who has one picture hears its answer; who has many, how many are answered. */
@@ -93,14 +90,11 @@ function tellAnswer(picture) {
 }
 
 async function embedding(picture) {
-  const { name } = model.current();
-  if (!picture.vectors.has(name)) {
-    const { body } = await queue.add(picture, (signal) =>
-      post(pathOf("embed", {}), picture.file, { signal, progress: () => {} }),
-    );
-    picture.vectors.set(name, only(body).embedding);
-  }
-  return picture.vectors.get(name);
+  const { name, sha256 } = model.current();
+  const key = `${name} ${sha256}`;
+  if (!picture.vectors.has(key))
+    picture.vectors.set(key, await queue.add(picture, (signal) => backend.embed(picture.file, { model: name, signal })));
+  return picture.vectors.get(key);
 }
 
 async function likeness(one, other) {
@@ -193,41 +187,82 @@ function save() {
   setTimeout(() => URL.revokeObjectURL(url), 10000);
 }
 
-async function loadModels() {
-  try {
-    await model.load();
-    document.title = model.current() ? `lcnet · ${model.current().name}` : "lcnet";
-  } catch (error) {
-    if (error.status === 401) queue.block("token");
-    else if (error.code === "unreachable") queue.block("away");
-    else notices.tell(`The server does not say which models it has. ${error.said}`);
+let changes = Promise.resolve(); // of the model, one after the other
+let left = 0;
+
+/** Change what is asked, and ask nothing meanwhile. */
+function changing(work) {
+  left += 1;
+  if (backend.waits) queue.block("loading");
+  changes = changes.then(work).then(() => (left -= 1) || !model.current()?.architecture || queue.unblock("loading"));
+  return changes;
+}
+
+const loadModels = () =>
+  changing(async () => {
+    try {
+      model.offer(await backend.models());
+      if (model.current()) await backend.prepare(model.current());
+      model.known(backend.words.privacy);
+    } catch (error) {
+      if (error.status === 401) queue.block("token");
+      else if (error.code === "unreachable") queue.block("away");
+      else notices.tell(`${backend.words.modelless} ${error.said}`);
+    }
+  });
+
+/** Ask another model about all pictures: the one that `find` gives, if it can be used. */
+const change = (find, name) =>
+  changing(async () => {
+    try {
+      const found = await find();
+      await backend.prepare(found);
+      model.put(found);
+    } catch (error) {
+      model.back();
+      return notices.tell(`${shown(name)} cannot be used. ${error.said}`);
+    }
+    model.known(backend.words.privacy);
+    if (chosen) detail.comparing(null);
+    arrange();
+    askAll();
+  });
+
+const use = (file) => change(() => backend.add(file), file.name);
+
+/** Start the page with a back end, whose words its errors are. */
+export function start(given) {
+  backend = given;
+  queue = new Queue(backend);
+  helpWith(backend.words.help);
+  detail.setUp(backend, {
+    again: ask,
+    remove,
+    compare: beginCompare,
+    cancel: (picture) => queue.cancel(picture),
+    top: (count, picture) => ((top = count), ask(picture)),
+    closed: () => !first && chosen && (grid.focusCard(chosen.id), grid.mark(null), (chosen = null), detail.hide()),
+  });
+  grid.setUp(open, remove);
+  intake.setUp(take, notices.tell);
+  camera.setUp(take);
+  notices.setUp();
+  backend.setUp({ goOn: (reason) => async () => (await loadModels(), queue.unblock(reason)), take });
+  listen();
+  loadModels();
+}
+
+function listen() {
+  const on = (id, act) => byId(id).addEventListener("click", act);
+  on("cancel", () => queue.cancel());
+  on("again", () => askAll((picture) => picture.state === "failed"));
+  on("clear", clear);
+  on("save", save);
+  on("about", model.about);
+  byId("model").addEventListener("change", () => change(async () => model.current(), model.current().name));
+  for (const dialog of document.querySelectorAll("dialog.sheet")) {
+    dialog.querySelector(".close").addEventListener("click", () => dialog.close());
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   }
+  addEventListener("keydown", (event) => event.key === "Escape" && endCompare());
 }
-
-detail.setUp({
-  again: ask,
-  remove,
-  compare: beginCompare,
-  cancel: (picture) => queue.cancel(picture),
-  top: (count, picture) => ((top = count), ask(picture)),
-  closed: () => !first && chosen && (grid.focusCard(chosen.id), grid.mark(null), (chosen = null), detail.hide()),
-});
-grid.setUp(open, remove);
-intake.setUp(take, notices.tell);
-camera.setUp(take);
-const goOn = (reason) => async () => (await loadModels(), queue.unblock(reason));
-notices.setUp({ back: goOn("away"), token: goOn("token") });
-
-const on = (id, act) => byId(id).addEventListener("click", act);
-on("cancel", () => queue.cancel());
-on("again", () => askAll((picture) => picture.state === "failed"));
-on("clear", clear);
-on("save", save);
-on("about", model.about);
-byId("model").addEventListener("change", () => (model.describe(), askAll()));
-for (const dialog of document.querySelectorAll("dialog.sheet")) {
-  dialog.querySelector(".close").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-}
-addEventListener("keydown", (event) => event.key === "Escape" && endCompare());
-loadModels();
