@@ -377,6 +377,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "engines short": engines_short,
         "real models": real_models,
         "serve": lambda: serve_tables.short(load("serve"), row),
+        "browser": lambda: web_tables.speed(load("web"), row),
     },
     "docs/serve.md": {"serve": lambda: serve_tables.full(load("serve"), row)},
     "docs/scale.md": {"ray": on_ray, "paper": lambda: cluster_tables.paper(load, row)},
