@@ -12,10 +12,12 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import arm_tables
 import cluster_tables
 import duplicate_tables
 import gallery_tables
 import probe_tables
+import real_tables
 import serve_tables
 import upright_tables
 import web_tables
@@ -268,53 +270,6 @@ def finetune_known() -> str:
     return f"Measured from the bundled model on 8 of its classes, 60 pictures each: {'; '.join(parts)}."
 
 
-ENGINES = {"lcnet": "lcnet", "lcnet bf16": "bf16", "lcnet int8": "int8"}
-
-
-def real_models() -> str:
-    """A line a network and setting of those that people run; of a peer's two files the faster one."""
-    r = load("real_models")
-    lines = [row("network", "threads, batch", *ENGINES.values(), "ONNX Runtime", "OpenVINO", "Paddle Inference")]
-    lines.append(row(*["---"] * 8))
-    for model, threads, batch in dict.fromkeys((x["model"], x["threads"], x["batch"]) for x in r["speed"]):
-        found = [x for x in r["speed"] if (x["model"], x["threads"], x["batch"]) == (model, threads, batch)]
-        ms = {x["engine"]: x["cpu_ms" if threads == 1 else "ms"] for x in found}
-        cells = [f"**{ms[e]:.2f}**" if e in ms else "-" for e in ENGINES]
-        for peer in ("onnxruntime", "openvino", "paddle"):
-            least = min((v for e, v in ms.items() if e.startswith(peer)), default=None)
-            cells.append(f"{least:.2f} ({least / ms['lcnet']:.2f}x)" if least else "-")
-        lines.append(row(f"`{model.split(',')[0]}`{', first release' * (',' in model)}", f"{threads}, {batch}", *cells))
-    versions = {
-        x["engine"]: x["version"].split()[0] for x in r["speed"] if x["engine"] in ("onnxruntime", "openvino", "paddle")
-    }
-    loads = [load for x in r["speed"] for load in x["load"]]
-    notes = (
-        f"{where(r['machine'])}; {', '.join(f'{k} {v}' for k, v in versions.items())}; milliseconds a call, medians of "
-        "alternating rounds, and the ratio to ours in float: of one thread the processor's time, of two that on the clock, "
-        f"at a load of at most {max(loads):.1f} on two processors."
-    )
-    return "\n".join([*lines, "", notes, *real_int8(r["int8"])])
-
-
-def real_int8(rows: list[dict[str, Any]]) -> list[str]:
-    """A sentence about what int8 keeps."""
-    said = [f"`{x['model'].split(',')[0]}` {100 * x['agreement']:.1f}%, {x['sqnr_db']:.1f} dB" for x in rows]
-    count = min(x["images"] for x in rows)
-    return [f"Agreement of int8 with float and signal to noise, on {count} drawn pages or lines each: {'; '.join(said)}."]
-
-
-def hosts() -> str:
-    """A line a host: how often its pixels lead to PaddleX's answer and to the right one."""
-    head = ("network", "fed as by", "PaddleX's answer", "right", "probabilities moved, mean", "95%", "most")
-    lines = [row(*head), row(*["---"] * len(head))]
-    for x in load("real_models")["hosts"]:
-        moved = [f"{x[k]:.1e}" if x["host"] == "lcnet" else f"{x[k]:.3f}" for k in ("moved_mean", "moved_p95", "moved_most")]
-        moved = ["", "", ""] if x["host"] == "PaddleX" else moved
-        name = x["model"].split(",")[0]
-        lines.append(row(f"`{name}`", x["host"], f"{100 * x['agreement']:.1f}%", f"{100 * x['top1']:.1f}%", *moved))
-    return "\n".join(lines)
-
-
 def ocr() -> str:
     """A line a classifier of text lines inside RapidOCR: its time for a page, and what it answers."""
     r = load("ocr")
@@ -337,29 +292,6 @@ def ocr() -> str:
     return "\n".join([*lines, "", notes])
 
 
-def arm_instructions() -> str:
-    """Millions of instructions an image under emulation, ours and ncnn's, and what remains of ncnn's."""
-    result = load("arm")
-    lines = [row("network", "fp32", "ncnn, fp32", "ratio", "int8, dot products", "int8, without"), row(*["---"] * 6)]
-    for network in dict.fromkeys(r["network"] for r in result["instructions"]):
-        found = {(r["kind"], r["isa"]): r["millions"] for r in result["instructions"] if r["network"] == network}
-        ours, peer = found["fp32", "neon"], found["fp32", "-"]
-        both = found["int8", "neon_dot"], found["int8", "neon"]
-        lines.append(row(f"`{network}`", f"**{ours:.1f}**", f"{peer:.1f}", f"{ours / peer:.2f}", *(f"{n:.1f}" for n in both)))
-    return "\n".join([*lines, "", f"Millions of instructions an image of 224x224, {result['compiler']}, {result['date']}."])
-
-
-def arm_loops() -> str:
-    """What the inner loops reach in llvm-mca's models, of the multiply-adds or dot products that can begin in a cycle."""
-    result = load("arm")
-    cpus = list(dict.fromkeys(r["cpu"] for r in result["loops"]))
-    lines = [row("loop", *cpus), row("---", *["---"] * len(cpus))]
-    for name in dict.fromkeys(r["loop"] for r in result["loops"]):
-        rows = {r["cpu"]: r for r in result["loops"] if r["loop"] == name}
-        lines.append(row(name, *(f"{rows[cpu]['a_cycle']:.2f} a cycle, {rows[cpu]['of_peak']:.0%}" for cpu in cpus)))
-    return "\n".join(lines)
-
-
 def decoded() -> str:
     """A line a picture: milliseconds of each decoder, and how many times as long as ours."""
     r = load("decode")
@@ -375,7 +307,7 @@ def decoded() -> str:
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "engines short": engines_short,
-        "real models": real_models,
+        "real models": lambda: real_tables.speed(load("real_models"), where(load("real_models")["machine"]), row),
         "serve": lambda: serve_tables.short(load("serve"), row),
         "browser": lambda: web_tables.speed(load("web"), row),
     },
@@ -393,7 +325,11 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
             f"{duplicate_tables.speed(load('gallery')['duplicates'])} {where(load('gallery')['duplicates']['machine'])}."
         ),
     },
-    "docs/pixels.md": {"hosts": hosts, "decode": decoded, "browser pixels": lambda: web_tables.pixels(load("web"), row)},
+    "docs/pixels.md": {
+        "hosts": lambda: real_tables.hosts(load("real_models"), row),
+        "decode": decoded,
+        "browser pixels": lambda: web_tables.pixels(load("web"), row),
+    },
     "docs/browser.md": {"browser": lambda: web_tables.speed(load("web"), row)},
     "docs/ocr.md": {"ocr": ocr},
     "docs/int8.md": {"int8": int8},
@@ -420,8 +356,8 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "sizes": sizes,
         "whole way": whole_way,
         "callers": callers,
-        "arm instructions": arm_instructions,
-        "arm loops": arm_loops,
+        "arm instructions": lambda: arm_tables.instructions(load("arm"), row),
+        "arm loops": lambda: arm_tables.loops(load("arm"), row),
     },
 }
 
