@@ -235,7 +235,7 @@ def test_lists_and_shards_and_updates_of_addresses(store, tmp_path, monkeypatch)
     run("merge", "0.jsonl", "1.jsonl", "-o", "all.jsonl")
     rows = [line.partition('", ')[0] for line in (tmp_path / "all.jsonl").read_text().splitlines()]
     assert rows == [f'{{"file": "{line}' for line in lines]
-    assert "--files-from memory://none: " in run("classify", *MODEL, "--files-from", "memory://none", code=4)
+    assert "the list memory://none: " in run("classify", *MODEL, "--files-from", "memory://none", code=4)
     update = ("classify", *MODEL, "memory://bucket/", "--recursive", "-o", "tags.csv", "--update")
     assert "4 new" in run(*update) and "4 as they were" in run(*update)
     store.pipe_file("/bucket/a.png", PNG["b.png"] + b"\0")
