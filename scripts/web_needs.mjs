@@ -11,6 +11,6 @@ const compiles = () =>
 
 const missing = [];
 if (!runs('cmake', '--version') || !runs('ninja', '--version') || !runs('llvm-ar-19', '--version') || !compiles()) missing.push(`a compiler for WebAssembly (Debian: ${DEBIAN})`);
-if (!existsSync(`${tools}/node_modules/terser`)) missing.push(`esbuild and terser (npm install --prefix ${tools} esbuild terser)`);
+if (!existsSync(`${tools}/node_modules/terser`)) missing.push(`esbuild and terser (make ${tools}/node_modules)`);
 for (const one of missing) console.error(`make web needs ${one}`);
 process.exit(missing.length ? 1 : 0);

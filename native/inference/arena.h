@@ -1,6 +1,8 @@
 // The working memory of a run: one buffer, cut into places when a plan is made, so that a run allocates nothing.
 #pragma once
 
+#include <cstdint>
+
 #include "buffer.h"
 
 namespace lcnet {
@@ -20,11 +22,12 @@ struct Place {
   }
 };
 
-// Hands out places, each on a cache line of its own.
+// Hands out places, each on a cache line of its own. Fails beyond half of what a size can be, so that two of them still have a sum.
 class Places {
  public:
   template <class T>
   Place<T> take(size_t count) {
+    if (count > (kMost - bytes_) / sizeof(T)) fail_memory();
     const Place<T> place{bytes_};
     bytes_ += (count * sizeof(T) + 63) / 64 * 64;
     return place;
@@ -32,6 +35,8 @@ class Places {
   size_t bytes() const { return bytes_; }
 
  private:
+  static constexpr size_t kMost = SIZE_MAX / 2 - 255;  // whole cache lines
+
   size_t bytes_ = 0;
 };
 

@@ -27,6 +27,13 @@ class Model {
   virtual void run(const float* x, size_t height, size_t width, const Outputs& out) = 0;
 };
 
+// All that a plan has counted, maps and rows of them, is less than 2^32 bytes, or its sums have lost what a size here cannot hold.
+void check_size(size_t height, size_t pitch, size_t channels) {
+  constexpr size_t kRows = 16;  // no ring has more of a map that is lower
+  const double rows = static_cast<double>(std::max(height, kRows));
+  if (rows * static_cast<double>(pitch) * static_cast<double>(channels) > kMaxMap) fail_memory();
+}
+
 template <class Network, class Plan, class Runner>
 class ModelOf final : public Model {
  public:
@@ -45,6 +52,7 @@ class ModelOf final : public Model {
     plan_.reset();
     arena_ = {};
     auto made = std::make_unique<const Plan>(network_, height, width, 1);
+    for (const auto& map : made->maps) check_size(map.height, map.pitch, map.channels);
     arena_ = Arena(made->arena_bytes());
     plan_ = std::move(made);
   }

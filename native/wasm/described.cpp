@@ -49,8 +49,6 @@ const Family& family(size_t number) {
   return families[number];
 }
 
-constexpr double kMaxMap = 1 << 29;  // values of a map inside the network
-
 std::string number(size_t n) {
   std::string text;
   do text.insert(text.begin(), static_cast<char>('0' + n % 10));
@@ -81,9 +79,22 @@ Description::Description(const double* n)
   const double* at = n + 12;
   strides = list(at);
   depths = list(at);
+  take_depths();
   pictures = at;
   input_h = static_cast<size_t>(at[0]), input_w = static_cast<size_t>(at[1]);
   for (size_t c = 0; c < in_chans; ++c) mean_255.push_back(static_cast<float>(255 * at[12 + c]));
+}
+
+// More may be there than the stages that there are ask for, but no more than the family does.
+void Description::take_depths() {
+  const auto& rows = lcnet::family(family).rows;
+  const auto open = [](const Row& r) { return !r.depth; };
+  const auto end =
+      rows.begin() + static_cast<ptrdiff_t>(strides.empty() ? rows.size() : std::min(strides.size() / 2, rows.size()));
+  const auto count = static_cast<size_t>(std::count_if(rows.begin(), end, open));
+  const auto most = static_cast<size_t>(std::count_if(rows.begin(), rows.end(), open));
+  if (depths.size() < count || depths.size() > most) fail("architecture.depths are not as many as the family's stages need");
+  depths.resize(count);
 }
 
 std::string Description::name() const {
@@ -94,7 +105,7 @@ std::string Description::name() const {
   for (size_t i = 0; i < 3; ++i)
     if (width == lcnet::family(1).widths[i] && depths == std::vector<size_t>{2, 2, third[i], 2})
       return std::string("lcnetv2_") + sizes[i];
-  std::string text = "lcnetv2 (width " + percent + "%, depths";
+  std::string text = "lcnetv2 (width " + (width == 0.75 ? "0.75" : width == 1 ? "1" : std::string("1.25")) + ", depths";
   for (size_t depth : depths) text += " " + number(depth);
   return text + ")";
 }
@@ -251,7 +262,6 @@ void Described::stages() {
   for (size_t s = 0; s < last; ++s) {
     const Row& r = f.rows[s];
     const size_t out = scaled(static_cast<double>(r.channels));
-    if (!r.depth && open == d_.depths.size()) fail("architecture.depths are too few");
     const size_t depth = r.depth ? r.depth : d_.depths[open++], h = strides[2 * s], w = strides[2 * s + 1];
     for (size_t b = 0; b < depth; ++b) in = block(s, b, in, out, b ? 1 : h, b ? 1 : w);
     down *= h, across *= w;
@@ -260,7 +270,6 @@ void Described::stages() {
     if (s >= f.first_map || s + 1 == last) maps_.push_back({out, down, across}), features_.push_back(ends_.back());
   }
   words_[count] = blocks_;
-  if (!open && !d_.depths.empty()) fail("architecture.depths has some, expected none in this family");
 }
 
 // Maps that leave the network or are pooled, head and classifier.

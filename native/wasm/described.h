@@ -9,6 +9,8 @@
 
 namespace lcnet {
 
+constexpr double kMaxMap = 1 << 29;  // values of a map inside the network: 2^31 bytes
+
 // Of the architecture and the preprocessing.
 struct Description {
   // numbers: the family's (0: lcnet, 1: lcnetv2), width, in_chans, num_classes, head_channels, head_bias, whether relu, whether the gates are
@@ -26,6 +28,9 @@ struct Description {
 
   // lcnet_050, lcnetv2_base, or the family with the width.
   std::string name() const;
+
+ private:
+  void take_depths();
 };
 
 // A feature map: its channels, and how many pixels of the input are one of it.

@@ -52,6 +52,7 @@ class Visit:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda message: "Content Security" in message.text and self.errors.append(message.text))
         page.on("dialog", lambda dialog: (self.errors.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("filechooser", lambda _: None)  # caught from now on: what a key opens may come before a later wish for it
         page.add_init_script(WATCH)
         page.set_default_timeout(20_000)
 

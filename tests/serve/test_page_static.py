@@ -205,7 +205,9 @@ def test_a_model_that_is_none_changes_nothing(visit, model, files, tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(locate(MODEL).path.read_bytes()[:100_000])
     visit.add(files[0])
     visit.drop(tmp_path / "broken.safetensors")
-    visit.page.locator("#banner", has_text="broken.safetensors cannot be used. the model file: it is cut short").wait_for()
+    visit.page.locator(
+        "#banner", has_text="broken.safetensors cannot be used. the model file: it is damaged, cut short"
+    ).wait_for()
     visit.page.click("#banner-act")
     visit.add(files[1])
     assert visit.labels == [result.label for result in model.classify(files[:2])]

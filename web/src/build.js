@@ -5,7 +5,7 @@ import { damaged, shown } from './errors.js';
 import { readFile } from './file.js';
 
 function linesOf(tensors, { architecture: a, quantization }) {
-  const lines = [...tensors].map(([name, { dtype, shape, begin }]) => [name, dtype, shape, begin]);
+  const lines = [...tensors].map(([name, tensor]) => [name, ...tensor]);
   if (!a.head_channels) lines.push(...a.classifier_input.map((name) => [name, 'read']));
   if (quantization) lines.push(...quantization.float_layers.map((name) => [name, 'kept']));
   for (const [name] of lines) if (!/^[\w.]+$/.test(name)) damaged(`${shown(name)} does not belong to the network`);

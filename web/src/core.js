@@ -56,7 +56,7 @@ class Core {
     } catch (error) {
       stack.value = top;
       const what = this.text(this.exports.lcnet_failure()) || error.message;
-      return /memory/.test(what) ? tooLarge(what) : damaged(what, error);
+      return /memory$/.test(what) ? tooLarge(what) : damaged(what, error);
     }
   }
 

@@ -4,23 +4,25 @@ import { damaged, shown } from './errors.js';
 const SIZES = { F32: 4, I64: 8, I8: 1, U8: 1 }, ROOM = 2 ** 20, DEPTH = 32;
 const cut = () => damaged('it is damaged, cut short or no safetensors file: get it again');
 
-// { description, tensors: name -> { dtype, shape, begin, end }, data } of a file's bytes.
+// { description, tensors: name -> [dtype, shape, begin], data } of a file's bytes.
 export function readFile(bytes) {
   const length = bytes.length < 10 ? 0 : Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true)), start = 8 + length;
   if (!length || start > bytes.length || bytes[8] !== 0x7b) cut();
   const data = bytes.subarray(start);
   if (length > 2 * (ROOM + data.length)) cut();
   const { __metadata__: metadata, ...entries } = strictJson(unicode(bytes.subarray(8, start))), tensors = new Map(Object.entries(entries));
-  const begin = (tensor) => Object(tensor?.data_offsets)[0], end = (tensor) => Object(tensor?.data_offsets)[1];
+  const span = (tensor) => Object(tensor?.data_offsets), middle = (tensor) => span(tensor)[0] + span(tensor)[1];
   let at = 0;
-  for (const [name, tensor] of [...tensors].sort(([, a], [, b]) => begin(a) - begin(b) || end(a) - end(b))) {
+  for (const [name, tensor] of [...tensors].sort(([, a], [, b]) => middle(a) - middle(b))) {
     const { dtype, shape } = Object(tensor), size = SIZES[dtype];
-    if (!size || !Array.isArray(shape) || !shape.every((n) => Number.isSafeInteger(n) && n >= 0)) damaged(`${shown(name)} is none of a model's tensors`);
-    if (begin(tensor) !== at || end(tensor) - at !== shape.reduce((n, d) => n * d, size)) cut();
-    tensors.set(name, { dtype, shape, begin: at, end: (at = end(tensor)) });
+    if (!size || !Array.isArray(shape) || !shape.every((n) => Number.isInteger(n) && n >= 0)) damaged(`${shown(name)} is none of a model's tensors`);
+    const next = at + shape.reduce((n, d) => n * d, size);
+    if (span(tensor)[0] !== at || span(tensor)[1] !== next) cut();
+    tensors.set(name, [dtype, shape, at]);
+    at = next;
   }
   if (at !== data.length) cut();
-  const text = metadata?.lcnet, most = ROOM + 1024 * (tensors.get('classifier.weight')?.shape[0] ?? 0);
+  const text = metadata?.lcnet, most = ROOM + 1024 * (tensors.get('classifier.weight')?.[1][0] ?? 0);
   if (typeof text !== 'string' || text.length > most || length > 3 * most) damaged('it has no description: `lcnet convert` writes one');
   return { description: strictJson(text), tensors, data };
 }

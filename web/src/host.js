@@ -14,14 +14,14 @@ export function addressOf(source) {
 // All bytes of an address, a path, a Blob or a buffer.
 export async function bytesOf(source, { onProgress, signal } = {}) {
   signal?.throwIfAborted();
-  if (source instanceof ArrayBuffer) return new Uint8Array(source);
-  if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-  if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
+  const { buffer = source, byteOffset, byteLength } = Object(source);
+  if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer, byteOffset, byteLength);
   const address = addressOf(source), isPath = typeof address === 'string', lost = (error) => {
     signal?.throwIfAborted();
-    return fail('not_found', `${shown(String(address))} cannot be read: ${error.message}`, error);
+    return fail('not_found', `${shown(address.name ?? address)} cannot be read: ${error.message}`, error);
   };
-  if (!isPath && !(address instanceof URL)) argument(`${shown(source)} is no address, Blob or buffer`);
+  if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer().catch(lost));
+  if (!isPath && !(address instanceof URL)) argument(`${shown(source)} is no address, Blob or own buffer`);
   if (isPath || (inNode && address.protocol === 'file:')) return new Uint8Array(await (await node('fs/promises')).readFile(address).catch(lost));
   const response = await fetch(address, { signal }).catch(lost);
   if (!response.ok) lost({ message: response.status });

@@ -11,31 +11,33 @@ export async function pixelsOf(picture, { input_size: [channels], exif }) {
   const { data, width, height } = Object(picture), step = data?.length / (width * height);
   if (!(data instanceof Uint8Array || data instanceof Uint8ClampedArray) || !(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0))
     argument('a picture is a Blob, ImageBitmap, ImageData or { data: Uint8Array, width, height }');
-  if (!(width * height <= MOST && Math.max(width, height) <= SIDE)) large(width, height);
+  fits(width, height);
   const allowed = channels === 1 || channels === 3 ? [1, 3, 4] : channels < 5 ? [channels] : [];
   if (!allowed.includes(step)) argument(`a picture of ${width} x ${height} pixels has ${data.length} bytes, expected ${allowed} a pixel`);
   if (step > 1 || channels === 1) return { data, width, height };
   return { data: Uint8Array.from({ length: 3 * data.length }, (_, i) => data[Math.floor(i / 3)]), width, height };
 }
 
-const large = (width, height) => tooLarge(`a picture has ${width} x ${height} pixels`);
+const fits = (width, height, room = true) => (room && width * height <= MOST && Math.max(width, height) <= SIDE) || tooLarge(`a picture has ${width} x ${height} pixels`);
 
 async function decoded(blob, exif) {
   if (!globalThis.createImageBitmap) argument('pictures are not decoded here: give { data, width, height }');
   const options = { imageOrientation: exif ? 'from-image' : 'none', premultiplyAlpha: 'none', colorSpaceConversion: 'none' };
   const bitmap = await createImageBitmap(blob, options).catch((error) =>
     fail(/^image\//.test(blob.type) ? 'damaged' : 'not_a_picture', 'a picture is damaged, or of a format that this browser does not read', error));
-  const pixels = drawn(bitmap);
-  bitmap.close();
-  return pixels;
+  try {
+    return drawn(bitmap);
+  } finally {
+    bitmap.close();
+  }
 }
 
 function drawn(bitmap) {
   const { width, height } = bitmap;
-  if (!(width * height <= MOST && Math.max(width, height) <= SIDE)) large(width, height);
+  fits(width, height);
   const canvas = globalThis.OffscreenCanvas ? new OffscreenCanvas(width, height) : Object.assign(document.createElement('canvas'), { width, height });
   const context = canvas.getContext('2d', { willReadFrequently: true });
-  if (!context) large(width, height);
+  fits(width, height, context);
   context.drawImage(bitmap, 0, 0);
   return { data: context.getImageData(0, 0, width, height).data, width, height };
 }

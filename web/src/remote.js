@@ -76,7 +76,8 @@ class Remote {
 for (const method of METHODS) {
   Remote.prototype[method] = async function (x, { signal, ...options } = {}) {
     signal?.throwIfAborted();
-    const aborted = new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
-    return Promise.race([this.ask(method, [x, options]), aborted]);
+    let stop;
+    const aborted = new Promise((_, reject) => signal?.addEventListener('abort', (stop = () => reject(signal.reason))));
+    return Promise.race([this.ask(method, [x, options]), aborted]).finally(() => signal?.removeEventListener('abort', stop));
   };
 }

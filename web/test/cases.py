@@ -121,6 +121,7 @@ def expected(folder: Path, name: str, path: Path) -> dict:
     out: dict = {"model": path.name, "pictures": []}
     fused = next(isa for isa, runs in _native.isas() if runs)
     by = {"fma": lcnet.load(path, 1, fused), "plain": lcnet.load(path, 1, "scalar")}
+    out["architecture"] = by["fma"].arch.name
     channels = by["fma"].arch.in_chans
     for i, (height, width) in enumerate(SIZES):
         steps = (3, 4) if channels == 3 else (1, 3) if channels == 1 else (channels,)

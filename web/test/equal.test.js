@@ -9,10 +9,11 @@ async function same(model, name, found, of = name) {
   assert.equal(differences(found, floatsOf(name)), 0, `${model}: ${of}`);
 }
 
-for (const [name, { model, pictures }] of Object.entries(cases.models))
+for (const [name, { model, architecture, pictures }] of Object.entries(cases.models))
   for (const exact of families)
     test(`${name} by ${exact}`, async () => {
       const network = await lcnet.load(`${CASES}/${model}`, { exact });
+      assert.equal(network.info.architecture, architecture);
       for (const picture of pictures) {
         const given = pictureOf(picture), expected = picture[exact];
         await same(name, picture.input, (await network.preprocess(given)).data);

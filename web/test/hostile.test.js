@@ -50,6 +50,7 @@ test('descriptions that cannot be, each by its name', async () => {
     'architecture.*unknown key': (d) => (d.architecture.surprise = 1),
     'architecture.family': (d) => (d.architecture.family = 'resnet'),
     'architecture.width': (d) => (d.architecture.width = 0.36),
+    'architecture.depths are': (d) => Object.assign(d, { format_version: 2, needs: { family: '0.1.0' }, architecture: { ...d.architecture, depths: [1] } }),
     'in_chans': (d) => (d.architecture.in_chans = 0),
     'bn_eps': (d) => (d.architecture.bn_eps = 0),
     'stem_stride.*needs': (d) => (d.architecture.stem_stride = [1, 1]),
@@ -94,6 +95,12 @@ test('tensors that are not the network\'s', async () => {
   await refused(load(header((h) => (h['classifier.bias'].shape = [-5]))), 'damaged', /classifier.bias/);
   await refused(load(header((h) => (h['classifier.bias'].data_offsets = [0, 20]))), 'damaged');
   await refused(load(header((h) => (h['classifier.bias'].data_offsets = null))), 'damaged');
+  const [from, to] = parts(model).header['classifier.bias'].data_offsets;
+  const texts = (h) => Object.values(h).forEach((t) => (t.data_offsets &&= t.data_offsets.map((at) => (at === to ? `${at}0000000e-7` : at))));
+  assert.ok(from < to);
+  await refused(load(header(texts)), 'damaged', /cut short/);
+  await refused(load(header((h) => { h['no.memory'] = h['classifier.bias']; delete h['classifier.bias']; })), 'damaged');
+  await refused(load(header((h) => { h['memory.memory'] = { dtype: 'U8', shape: [0], data_offsets: [0, 0] }; })), 'damaged', /memory/);
   await refused(load(header((h) => { h.surprise = h['classifier.bias']; delete h['classifier.bias']; })), 'damaged', /classifier.bias/);
   for (const [key, value] of [['conv_stem.weight', NaN], ['bn1.running_var', -1], ['classifier.weight', Infinity], ['bn1.weight', -Infinity]])
     await refused(load(header((h, data) => set(data, h[key], value))), 'damaged', new RegExp(key));
@@ -157,6 +164,30 @@ test('an input for which there is no room, and then one for which there is', asy
   assert.equal(differences((await network.logits(picture)).data, before.data), 0);
 });
 
+test('maps of more bytes than a size here can count', async () => {
+  const wide = (name) => changed((d) => {
+    Object.assign(d, { format_version: 2, needs: { ...d.needs, strides: '0.1.0' } });
+    Object.assign(d.architecture, { stem_stride: [1, 1], stage_strides: Array(6).fill([1, 1]) });
+  }, name);
+  for (const name of ['unknown.safetensors', 'int8.safetensors']) {
+    const network = await load(wide(name));
+    for (const side of [1400, 1750, 2000, 2471]) // whose sums are small again beyond 2^32
+      await refused(network.embeddings({ data: new Float32Array(3 * side * side), shape: [1, 3, side, side] }), 'too_large', /not enough memory/);
+    assert.equal((await network.embeddings({ data: new Float32Array(3 * 32 * 32), shape: [1, 3, 32, 32] })).data.every(Number.isFinite), true);
+  }
+});
+
+test('shared memory, and a file that is gone', async () => {
+  for (const source of [new SharedArrayBuffer(100), new Uint8Array(new SharedArrayBuffer(100))]) await refused(load(source), 'argument', /own buffer/);
+  const { info } = await load(model), padded = new Uint8Array(model.length + 16);
+  padded.set(model, 8);
+  for (const source of [model.slice().buffer, padded.subarray(8, 8 + model.length), new DataView(padded.buffer, 8, model.length)])
+    assert.deepEqual((await load(source)).info, info);
+  const gone = new File([model], 'gone.safetensors');
+  gone.arrayBuffer = () => Promise.reject(new DOMException('it was not found', 'NotFoundError'));
+  await refused(load(gone), 'not_found', /gone.safetensors/);
+});
+
 test('two models at once', async () => {
   const [a, b] = await Promise.all([load(model), load(bytesOf('int8.safetensors'))]), small = pictureOf(cases.models.int8.pictures[1]);
   const alone = [await a.logits(picture), await b.logits(small)];
@@ -218,6 +249,19 @@ test('a worker answers as this thread does', async () => {
   await refused(there.classify(picture), 'argument', /disposed/);
   await refused(loadInWorker(new Uint8Array(100)), 'damaged');
   await refused(loadInWorker(`${CASES}/missing.safetensors`), 'not_found');
+});
+
+test('a signal that outlives its calls keeps nothing of them', async () => {
+  const network = await loadInWorker(model), { signal } = new AbortController();
+  let listening = 0;
+  for (const [name, step] of [['addEventListener', 1], ['removeEventListener', -1]]) {
+    const usual = signal[name];
+    signal[name] = (...given) => { listening += step; return usual.apply(signal, given); };
+  }
+  for (let i = 0; i < 3; ++i) await network.classify(picture, { signal });
+  await refused(network.classify(null, { signal }), 'argument');
+  network.dispose();
+  assert.equal(listening, 0);
 });
 
 test('a worker that is ended in the middle of a call', async () => {
