@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from pictures import encoded, picture
 
+import lcnet
 from lcnet import InputError, hub
 from lcnet.cli import bulk, main
 from lcnet.results import merge, outputs, part, state
@@ -143,6 +144,8 @@ def test_a_part_says_what_it_is_of(place):
         assert found.made_with["list"] == f"sha256 {sha256((place / 'list').read_bytes()).hexdigest()}"
         file = hub.locate("lcnet_050.cifar10").path
         assert found.made_with["model"] == f"sha256 {sha256(file.read_bytes()).hexdigest()}"
+        config = json.dumps(lcnet.load("lcnet_050.cifar10", threads=1).config.to_json(), sort_keys=True)
+        assert found.made_with["model's description"] == f"sha256 {sha256(config.encode()).hexdigest()}"
         assert found.made_with["arithmetic"].endswith(", lcnet 0.1.0") and " fp32," in found.made_with["arithmetic"]
 
 

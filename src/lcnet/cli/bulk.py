@@ -217,6 +217,7 @@ class Bulk:
         arithmetic = f"{given.pop('isa')} {self.model.precision}, lcnet {version('lcnet')}"
         given["model"] = f"sha256 {sha256(file.read_bytes()).hexdigest()}"
         known = {"list": f"sha256 {self.listing.sha256}", "arithmetic": arithmetic, **given}
+        known["model's description"] = f"sha256 {sha256(_description(self.model)).hexdigest()}"  # it may be a file of its own
         return Part(self.shard, self.listing.total, self.rows.lines, known)
 
     def _stopped(self, progress: Progress, by: KeyboardInterrupt, done: int, kept: str = "") -> None:
@@ -267,10 +268,14 @@ def listed(name: str) -> Iterator[str]:
         yield from read_list(file)
 
 
+def _description(model: Classifier) -> bytes:
+    return json.dumps(model.config.to_json(), sort_keys=True).encode()
+
+
 def _fingerprint(name: str, model: Classifier) -> str:
     """What tells two models apart: their files' bytes, and all that is known of them."""
     from .. import hub
 
-    digest = sha256(json.dumps(model.config.to_json(), sort_keys=True).encode())
+    digest = sha256(_description(model))
     digest.update(hub.locate(name).path.read_bytes())
     return digest.hexdigest()[:16]
