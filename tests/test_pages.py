@@ -54,6 +54,7 @@ def folder(tmp_path, torch, monkeypatch):
     torch.save({"state_dict": model.state_dict()}, tmp_path / "checkpoint.pth")
     write_angles(tmp_path / PAGES)
     (tmp_path / "labels.txt").write_text("cat\ndog\nbird\n")
+    (tmp_path / "list.txt").write_text("photo.jpg\ncat.jpg\ndog.png\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -24,7 +24,7 @@ def built_libraries():
     newest = max(path.stat().st_mtime for path in sources)
     # A wheel's build has the extension beside them; those of `make sanitize` have not, and are no use without its flags.
     folders = [path.parent for path in ROOT.glob("build/*/_native*.so")]
-    found = (f for f in folders if (f / "liblcnet_engine.a").exists() and (f / "liblcnet_engine.a").stat().st_mtime > newest)
+    found = (f for f in folders if (f / "libraries.txt").exists() and (f / "liblcnet_engine.a").stat().st_mtime > newest)
     return next(found, None)
 
 

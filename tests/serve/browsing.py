@@ -125,7 +125,7 @@ def visiting(chromium):
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """The address of a server of three models: one that always knows, one that is careful, one with groups."""
-    pytest.importorskip("starlette", reason="starlette (extra: serve) is not installed")
+    pytest.importorskip("prometheus_client", reason="prometheus_client (extra: serve) is not installed")
     import page_models
 
     import lcnet.serve

@@ -104,7 +104,7 @@ def open_list(name: str) -> BinaryIO:
             return remote.opened(name)
         return open(local(name), "rb")
     except OSError as error:
-        raise InputError(f"--files-from {plain(name)}: {reason(error)}") from None
+        raise InputError(f"the list {plain(name)}: {reason(error)}") from None
 
 
 def read_list(file: Readable) -> Iterator[str]:
