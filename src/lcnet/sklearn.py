@@ -36,6 +36,7 @@ except ImportError:
 
 __all__ = ["Classifier", "Embedder", "HeadClassifier"]
 
+_MISSING = ("NAType", "NaTType")  # what pandas has where there is nothing, besides None and NaN
 KEPT = 4  # networks that a process keeps
 
 
@@ -279,7 +280,7 @@ def _pictures(X: Any) -> list[Any]:
         raise InputError(f"X is {X.dtype} {list(X.shape)}, expected one column of pictures, or pixels uint8 [N,H,W,3]")
     found = list(X)
     for number, picture in enumerate(found):
-        if picture is None or isinstance(picture, float):
+        if picture is None or isinstance(picture, float) or type(picture).__name__ in _MISSING:
             raise ImageError(f"picture {number} of X is missing ({picture})")
     return found
 

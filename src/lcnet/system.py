@@ -48,6 +48,19 @@ def lock(descriptor: int) -> None:
         os.lseek(descriptor, before, os.SEEK_SET)
 
 
+def files_at_once(count: int) -> None:
+    """Let this process have so many files open, as far as it may without asking anybody; on Windows there is no such bound."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def opened(path: str | os.PathLike[str], new: bool = False) -> int:
     """Open a file to read and write, creating it if need be, or anew; it may be renamed, replaced and removed meanwhile."""
     if sys.platform != "win32":

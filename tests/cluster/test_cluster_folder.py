@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from pictures import encoded, picture
 
 import lcnet
+import lcnet.cluster
 from lcnet.cli import main
 from lcnet.errors import InputError, ModelFileError
 
@@ -155,3 +156,11 @@ def test_what_does_not_go_with_ray(options, said):
     result = CliRunner().invoke(main, ["embed", "a.png", "--ray"])
     assert result.exit_code == 2 and "name it with --output" in result.output
     assert np.all(np.isfinite(lcnet.load(MODEL).embeddings(picture())))
+
+
+@pytest.mark.parametrize("name", ["actors", "threads", "block"])
+@pytest.mark.parametrize("value", [0, -1, True, 1.5])
+def test_what_is_no_count_is_refused_before_anything_is_begun(tmp_path, name, value):
+    with pytest.raises(InputError, match=f"{name} is {value!r}, expected a whole number of at least 1"):
+        lcnet.cluster.run(["a.png"], "lcnet_050.cifar10", tmp_path / "out", **{name: value})
+    assert not (tmp_path / "out").exists()

@@ -343,3 +343,10 @@ def test_the_page_runs(paths, tmp_path, monkeypatch):
 def test_scikit_learn_is_not_needed_by_anything_else():
     code = "import sys, lcnet, lcnet.cli; lcnet.load; sys.exit('sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["NAType", "NaTType"])
+def test_what_pandas_has_where_there_is_nothing_is_missing(name):
+    missing = type(name, (), {})()
+    with pytest.raises(ImageError, match="picture 1 of X is missing"):
+        Embedder("lcnet_050.cifar10").transform([np.zeros((8, 8, 3), np.uint8), missing])

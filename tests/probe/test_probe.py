@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from probed import CLASSES, base, pattern, write
 from weights import random_weights
 
@@ -19,15 +20,14 @@ from lcnet.dataset import open_dataset
 from lcnet.errors import ImageError, InputError
 from lcnet.evaluate import Estimate, evaluate
 from lcnet.modelfile import ModelFile, read, to_bytes
+from lcnet.probe.advice import advice
 from lcnet.probe.choice import candidates
 from lcnet.probe.features import Engine, Extractor
 from lcnet.probe.linear import PER_STRENGTH, Linear
 from lcnet.probe.made import model_of
-from lcnet.probe.measure import estimate_json
+from lcnet.probe.measure import Point, estimate_json
 
 pytest.importorskip("sklearn", reason="scikit-learn (extra: probe) is not installed")
-
-pytestmark = pytest.mark.slow
 
 pytestmark = pytest.mark.slow
 
@@ -180,6 +180,53 @@ def test_what_no_class_can_be_added_to_is_refused(place, tmp_path):
     shutil.copyfile(tmp_path / "o.statistics.npz", tmp_path / "alone.statistics.npz")
     with pytest.raises(InputError, match="belongs to another file"):
         add("alone.safetensors", "x")
+
+
+@ROOM
+def test_near_copies_are_too_few_pictures_of_a_class(place, tmp_path):
+    folder, _ = place
+    model = tmp_path / "n.safetensors"
+    lcnet.probe.fit(folder / "data" / "train", folder / "base.safetensors", model, intervals=False, views=0, cache=None)
+    pixels = np.array(pattern(CLASSES[2], 1))
+    (tmp_path / "new").mkdir()
+    for i in range(2):
+        pixels[0, 0] = i
+        Image.fromarray(pixels).save(tmp_path / "new" / f"{i}.png")
+    with pytest.raises(InputError, match="2 different pictures of a class are needed, copies and near-copies counted once"):
+        lcnet.probe.add_class(model, "more", tmp_path / "new", cache=None)
+
+
+@ROOM
+def test_what_stands_beside_the_model_is_kept_where_it_is_no_statistics(place, tmp_path, monkeypatch):
+    folder, _ = place
+
+    def fit(**options):
+        data, base = folder / "data" / "train", folder / "base.safetensors"
+        lcnet.probe.fit(data, base, tmp_path / "n.safetensors", intervals=False, views=0, cache=None, **options)
+
+    beside = tmp_path / "n.statistics.npz"
+    np.savez(beside, mine=np.arange(3))
+    before = beside.read_bytes()
+    with pytest.raises(InputError, match=r"n\.statistics\.npz exists"):
+        fit()
+    assert beside.read_bytes() == before
+    fit(overwrite=True)
+    before = beside.read_bytes()
+    (tmp_path / "n.safetensors").unlink()
+    fit()  # those of a model that has gone are in nobody's way
+    monkeypatch.setattr("lcnet.modelfile.write", lambda *_: (_ for _ in ()).throw(InputError("the disk is full")))
+    with pytest.raises(InputError, match="full"):
+        fit(overwrite=True)
+    assert beside.exists()  # of the model that still stands there
+
+
+def test_of_fine_tuning_nothing_is_claimed_that_was_not_measured():
+    def told(a_class):
+        last = Point(a_class, 3 * a_class, Estimate(0.8, 0.7, 0.9))
+        return advice([last], False)[-1]
+
+    assert "may well be less accurate" in told(100)
+    assert "was measured up to 100 only" in told(200) and "guess" in told(200)
 
 
 def several(folder, count=30):

@@ -101,3 +101,11 @@ def test_the_folder_follows_the_system_s_rule(monkeypatch, tmp_path):
     assert default_folder() == tmp_path / "lcnet"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert default_folder().parts[-2:] == (".cache", "lcnet")
+
+
+def test_without_a_home_nothing_is_kept_in_the_folder_that_one_is_in(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert default_folder() == tmp_path / ".cache" / "lcnet"  # as the specification has it
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # what it does for a user that the system does not know
+    assert default_folder() is None

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 from hashlib import sha256
@@ -13,9 +14,10 @@ import pytest
 from click.testing import CliRunner
 from pictures import encoded, picture
 
+import lcnet
 from lcnet import InputError, hub
-from lcnet.cli import main
-from lcnet.results import merge, outputs, part
+from lcnet.cli import bulk, main
+from lcnet.results import merge, outputs, part, state
 from lcnet.results.merge import merge as put_together
 from lcnet.results.part import Part, Shard
 
@@ -142,6 +144,8 @@ def test_a_part_says_what_it_is_of(place):
         assert found.made_with["list"] == f"sha256 {sha256((place / 'list').read_bytes()).hexdigest()}"
         file = hub.locate("lcnet_050.cifar10").path
         assert found.made_with["model"] == f"sha256 {sha256(file.read_bytes()).hexdigest()}"
+        config = json.dumps(lcnet.load("lcnet_050.cifar10", threads=1).config.to_json(), sort_keys=True)
+        assert found.made_with["model's description"] == f"sha256 {sha256(config.encode()).hexdigest()}"
         assert found.made_with["arithmetic"].endswith(", lcnet 0.1.0") and " fp32," in found.made_with["arithmetic"]
 
 
@@ -300,7 +304,74 @@ def test_a_list_is_read_twice(place):
         assert result.exit_code == 4 and said in result.output
 
 
+def test_a_list_that_changes_meanwhile_is_no_list_of_shards(place, photos):
+    """Of a pipe the second reading has nothing, which is not a shard without pictures."""
+    reader, writer = os.pipe()
+    os.write(writer, (place / "list").read_bytes())
+    os.close(writer)
+    name = f"/dev/fd/{reader}"
+    if not os.path.exists(name):
+        pytest.skip("this system has no names for pipes")
+    said = run("classify", *MODEL, "--files-from", name, "--shard", "0/2", "-o", "p.csv", code=4)
+    os.close(reader)
+    assert f"name a file instead of {name}" in said and not (place / "p.csv").exists()
+
+
+@pytest.mark.parametrize("source", ["list", "folder"])
+def test_what_changes_while_a_shard_runs_is_told_and_no_part(place, photos, monkeypatch, source):
+    shutil.copytree(photos, place / "folder")
+
+    def surveyed(given):
+        found = real(given)
+        (place / "folder" / "zz.png").touch()
+        with open("list", "ab") as file:
+            file.write(b"zz.png\0")
+        return found
+
+    real = bulk.surveyed
+    monkeypatch.setattr(bulk, "surveyed", surveyed)
+    given = ("--files-from", "list") if source == "list" else ("folder",)
+    assert "changed while this shard ran" in run("classify", *MODEL, *given, "--shard", "0/2", "-o", "p.csv", code=4)
+    assert "did not end" in run("merge", "p.csv", "-o", "all.csv", code=4)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".csv"])
+def test_the_rows_of_another_part_are_no_part(place, ending):
+    """As many rows as it should have, of the shard beside it: pictures would be missing, and others doubled."""
+    paths = parts_of("classify", 11, ending)
+    shutil.copyfile(place / paths[3], place / paths[4])
+    refused(place, "part-4.* is damaged, or has other rows", paths, f"all{ending}")
+
+
+def test_a_merged_file_is_no_part_whatever_stood_there(place):
+    paths = parts_of("classify", 2, ".csv")
+    for ending in ("", ".state"):
+        shutil.copyfile(place / f"{paths[0]}{ending}", place / f"all.csv{ending}")
+    (place / "all.csv.resume").touch()
+    assert "all.csv is of a run that is going on" in run("merge", *paths, "-o", "all.csv", "--overwrite", code=4)
+    (place / "all.csv.resume").unlink()
+    run("merge", *paths, "-o", "all.csv", "--overwrite")
+    assert not (place / "all.csv.state").exists()
+
+
 # However many
+
+
+def test_more_parts_than_files_may_be_open(tmp_path):
+    resource = pytest.importorskip("resource", reason="this system has no such bound")
+    paths = []
+    header = "file,rank,index,id,label,probability,accepted,error,milliseconds\n"
+    for i in range(120):
+        path = tmp_path / f"{i}.csv"
+        path.write_text(header + f"{i}.png,,,,,,,broken,1\n")
+        state.write(path, Part(Shard(i, 120), 120, 5, {}).of_file(path), ())
+        paths.append(path)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, before[1]))
+    try:
+        assert put_together(paths, tmp_path / "all.csv").rows == 120
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path, monkeypatch):

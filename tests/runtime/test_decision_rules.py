@@ -22,6 +22,7 @@ from lcnet.convert.decisions import ATTRIBUTES, PROCESSES, TASKS
 from lcnet.groups import Group
 from lcnet.labels.limits import PERSONS
 from lcnet.modelfile import ModelFile
+from lcnet.runtime import _largest
 from lcnet.runtime.decision import accepted, answers, rules
 
 NAMES = ("cat", "dog", "bird", "frog")
@@ -250,6 +251,17 @@ def test_long_groups_are_cut_in_words():
     decision = Decision(None, None, True, groups=(Group("g", labels, otherwise="none of these"),))
     *_, line = decision_lines(asdict(decision), labels)
     assert line == "g: the best of l0, l1, l2, l3, l4, l5, l6, l7 and 4 more, from 0.5 on, otherwise none of these"
+
+
+# Equal probabilities
+
+
+@pytest.mark.parametrize("values", [[0.1] * 40, [0.05, 0.2] * 20, [0.3, 0.1, 0.1, 0.9, 0.1, 0.3], list(range(9))])
+def test_the_largest_are_in_the_order_of_classes_where_they_are_equal(values):
+    """Those too that are equal to the last one taken: a sort of all of them is the definition."""
+    array = np.array(values, np.float32)
+    for count in range(1, len(values) + 3):
+        assert _largest(array, count) == sorted(range(len(values)), key=lambda i: -array[i])[:count]
 
 
 # The page about it

@@ -95,6 +95,7 @@ def test_other_protocols_are_refused_and_nothing_is_asked(text, said, monkeypatc
 def test_file_addresses_are_paths(tmp_path):
     (tmp_path / "a b%20.png").write_bytes(PNG["a.png"])
     assert names(f"file://{tmp_path}") == [str(tmp_path / "a b%20.png")] == names(f"file://{tmp_path}/a b%20.png")
+    assert names(f"FILE://{tmp_path}") == names(f"file://{tmp_path}")  # as protocols are, in any letters
     assert len(lcnet.load("lcnet_050.cifar10").classify(f"file://{tmp_path}/a b%20.png")) == 1
 
 

@@ -22,7 +22,7 @@ from .advice import advised
 from .codes import INCOMPLETE, Misuse
 from .options import load_model, say
 from .progress import Progress
-from .shards import is_complete, shard_of, surveyed
+from .shards import ShardRows, is_complete, surveyed
 from .streams import on_terminal
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Bulk:
         look = 0 if given["files_from"] == "-" else 2  # how far to look ahead: standard input may be slow
         self.passed, self.listed = Passed(), 0  # what was not taken; how many names the list had so far
         self.shard, self.listing = given["shard"], surveyed(given) if given["shard"] else None
+        self.shard_rows = ShardRows(given, self.shard, self.passed, self.listing) if self.listing else None
         self.sources: Any = settle(self._found(), look)
         self.model: Classifier = load_model(given)
         asked = options(self.model)
@@ -65,8 +66,8 @@ class Bulk:
 
     def _found(self) -> Iterator[Any]:
         given = self.ctx.params
-        if self.shard:
-            return shard_of(given, self.shard, self.passed)
+        if self.shard_rows is not None:
+            return iter(self.shard_rows)
         limits = {"recursive": given["recursive"], "max_member": given["max_member"] << 20, "passed": self.passed}
         found = iter(find(_with_input(given), **limits))
         if given["files_from"] is not None:
@@ -172,6 +173,8 @@ class Bulk:
             progress.advance()
 
         self.job.write(self.sources, output, each, begin=lambda: progress.begin(output.done))
+        if self.shard_rows is not None:
+            self.shard_rows.check()
 
     def _tell(self, item: Streamed, progress: Progress, most: int) -> None:
         if item.error is not None and self.job.failed <= most:
@@ -214,6 +217,7 @@ class Bulk:
         arithmetic = f"{given.pop('isa')} {self.model.precision}, lcnet {version('lcnet')}"
         given["model"] = f"sha256 {sha256(file.read_bytes()).hexdigest()}"
         known = {"list": f"sha256 {self.listing.sha256}", "arithmetic": arithmetic, **given}
+        known["model's description"] = f"sha256 {sha256(_description(self.model)).hexdigest()}"  # it may be a file of its own
         return Part(self.shard, self.listing.total, self.rows.lines, known)
 
     def _stopped(self, progress: Progress, by: KeyboardInterrupt, done: int, kept: str = "") -> None:
@@ -264,10 +268,14 @@ def listed(name: str) -> Iterator[str]:
         yield from read_list(file)
 
 
+def _description(model: Classifier) -> bytes:
+    return json.dumps(model.config.to_json(), sort_keys=True).encode()
+
+
 def _fingerprint(name: str, model: Classifier) -> str:
     """What tells two models apart: their files' bytes, and all that is known of them."""
     from .. import hub
 
-    digest = sha256(json.dumps(model.config.to_json(), sort_keys=True).encode())
+    digest = sha256(_description(model))
     digest.update(hub.locate(name).path.read_bytes())
     return digest.hexdigest()[:16]

@@ -123,7 +123,8 @@ def table(made: Probe) -> str:
     lines += [_measures("on the test pictures", report["test"], report["test"]["pictures"])] if report["test"] else []
     lines += ["", _curve(report)] if len(report["curve"]) > 1 else []
     lines += ["", *map(one_line, report["advice"])] if report["advice"] else []
-    millions = f"{size.parameters / 1e6:.2f} million parameters"
+    parameters = size.parameters
+    millions = f"{parameters / 1e6:.2f} million parameters" if parameters >= 1e5 else f"{parameters:,} parameters"
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in report["seconds"].items())
     return "\n".join([*lines, "", f"{one_line(report['file'])}: {millions}; {seconds}"])
 

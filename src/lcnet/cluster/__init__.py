@@ -76,6 +76,9 @@ def run(
     `embeddings` or `feature_maps`. actors: by default as many as there are processors for, each with `threads`. address: of a
     cluster; without one Ray is started on this machine, unless it runs in this process. block: pictures a task and a file.
     """
+    for name, value in (("actors", actors), ("threads", threads), ("block", block)):
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise InputError(f"{name} is {value!r}, expected a whole number of at least 1")
     ray = _ray()
     engine = {"threads": threads, "isa": isa, "precision": precision, "decode": decode, "max_pixels": max_pixels}
     asked = _asked(kind, top_k, threshold, out_indices)
@@ -106,9 +109,6 @@ class _Job:
     """What every actor is to do. Loads the model once here, so that what is wrong is told before anything is started."""
 
     def __init__(self, model: str, kind: str, asked: dict[str, Any], engine: dict[str, Any], actors: int | None) -> None:
-        for name, value in (("actors", actors), ("threads", engine["threads"])):
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise InputError(f"{name} is {value!r}, expected a whole number of at least 1")
         loaded = load(model, **{**engine, "threads": 1})
         loaded.answer(kind, **asked)
         rows = rows_for(loaded, kind, asked.get("top_k", 5), asked.get("out_indices"))

@@ -57,11 +57,12 @@ def fit(
     from, `ImageError` for the first picture that cannot be read unless it is to be left out, `MissingExtraError` without
     scikit-learn.
     """
-    from . import linear, work
+    from . import linear, statistics, work
 
     linear.require()
     if output is not None:
         check_target(output, overwrite)
+        statistics.check_place(Path(output), overwrite)
     if class_weights not in CLASS_WEIGHTS:
         raise InputError(f"class_weights is {class_weights!r}, expected {' or '.join(map(repr, CLASS_WEIGHTS))}")
     if views is not None and (type(views) is not int or not 0 <= views <= 32):
@@ -92,11 +93,12 @@ def add_class(
     The others' rows of the classifier stay as they are; what their pictures look like is taken from the statistics beside the
     model. The report says what it costs. Raises as `fit` does, and `InputError` for a model that has no statistics.
     """
-    from . import extend, linear
+    from . import extend, linear, statistics
 
     linear.require()
     if output is not None:
         check_target(output, overwrite, model if os.path.exists(model) else None)  # noqa: PTH110
+        statistics.check_place(Path(output), overwrite)
     engine = Engine(threads, max_pixels=max_pixels, cache=_cache_folder(cache))
     place, count = None if output is None else Path(output), advance or _uncounted
     with linear.fitting():

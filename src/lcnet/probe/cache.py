@@ -27,10 +27,14 @@ create table if not exists features (network integer, picture blob, value blob, 
 """
 
 
-def default_folder() -> Path:
-    """Where a user's programs keep what they could make again: XDG_CACHE_HOME, usually ~/.cache, and there `lcnet`."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.path.expanduser(base), "lcnet")  # noqa: PTH111  pathlib's raises where there is no home
+def default_folder() -> Path | None:
+    """Where a user's programs keep what they could make again: XDG_CACHE_HOME, usually ~/.cache, and there `lcnet`.
+
+    None where there is no home. A XDG_CACHE_HOME that is not absolute counts as none, as its specification has it.
+    """
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    base = given if os.path.isabs(given) else os.path.expanduser("~/.cache")  # noqa: PTH111, PTH117  pathlib's raises
+    return Path(base, "lcnet") if os.path.isabs(base) else None  # noqa: PTH117
 
 
 class Cache:

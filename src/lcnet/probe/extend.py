@@ -56,9 +56,12 @@ def extended(
     _check_fits(kept, linear, found.path)
     pictures, extractor = Gathered(folder), Extractor(model, engine)
     table = extractor.table(pictures, skip_unreadable, advance)
-    if len(np.unique(table.copies)) < LEAST:
-        raise InputError(f"{plain(folder)}: {LEAST} different pictures of a class are needed: add pictures")
     groups, _ = apart(pictures.targets[table.rows], table.copies, table.groups)
+    if len(np.unique(groups)) < LEAST:
+        raise InputError(
+            f"{plain(folder)}: {LEAST} different pictures of a class are needed, copies and near-copies counted once: "
+            "add pictures"
+        )
     columns = extractor.columns.of(model.config.arch.classifier_input)
     x = table.values[:, columns].astype(np.float64)
     count = crops_for(np.zeros(len(x), np.int64), views)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import write_atomically
+from ..files import check_target, write_atomically
 from ..text import plain, reason
 
 _FIELDS = {"model": ("S", 1), "counts": ("f", 1), "means": ("f", 2), "scatter": ("f", 1), "strength": ("f", 1)}
@@ -57,6 +57,20 @@ class Statistics:
 def place(model: Path) -> Path:
     """Where those of a model file are."""
     return model.with_name(f"{model.name.removesuffix('.safetensors')}.statistics.npz")
+
+
+def check_place(model: Path, overwrite: bool) -> None:
+    """Refuse, before any work, to replace what is no model's statistics. Raises `InputError`."""
+    path = place(model)
+    check_target(path, overwrite or _is_of_a_model(path))
+
+
+def _is_of_a_model(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as file:
+            return {f"{name}.npy" for name in _FIELDS} == set(file.namelist())
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
 
 
 def save(model: Path, statistics: Statistics) -> None:

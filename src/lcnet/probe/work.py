@@ -208,11 +208,12 @@ def crops_for(targets: np.ndarray, views: int | None) -> int:
 
 
 def write(output: Path, model: ModelFile, kept: Statistics | None) -> None:
-    """Write the model, and beside it what adding a class needs; what another model left there goes."""
-    statistics.place(output).unlink(missing_ok=True)
+    """Write the model, then beside it what adding a class needs; what another model left there goes, but not before."""
     modelfile.write(output, model)
     if kept is not None:
         statistics.save(output, kept)
+    else:
+        statistics.place(output).unlink(missing_ok=True)
 
 
 def listed(choice: Choice) -> list[Any]:

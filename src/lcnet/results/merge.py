@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NamedTuple, NoReturn, cast
 
 from ..errors import InputError
 from ..files import check_target, replacing
+from ..system import files_at_once
 from ..text import plain, short
 from . import begun, part, resumed
 from .part import Part
@@ -24,6 +25,7 @@ from .whole import pyarrow
 HELD = 64 << 20  # bytes of rows that are held at once, and at least one of each part
 SMALL = 256  # bytes of a row besides its arrays, about
 ROWS = 1024  # of one part that are held at most
+BESIDE = 64  # files that are open beside the parts, at most
 TOLD = 5  # shards that a message names
 
 
@@ -50,12 +52,16 @@ def merge(paths: Sequence[Path], target: Path, overwrite: bool = False, tick: be
         if path.suffix.lower() != target.suffix.lower():
             raise InputError(f"{plain(path)}: parts and {plain(target)} are of one format: end both alike")
         check_target(target, overwrite, source=path)
+    if begun.beside(target, ".resume").exists():
+        raise InputError(f"{plain(target)} is of a run that is going on or did not end: end it, or choose another name")
     ordered = [path for path, _ in found]
+    files_at_once(BESIDE + 2 * len(ordered))
     with replacing(target) as file:
         if target.suffix.lower() == ".parquet":
             _parquet(file, ordered, found[0][1], target, tick)
         else:
             _text(file, ordered, found[0][1], target, tick)
+    begun.beside(target, ".state").unlink(missing_ok=True)  # of what was there before
     return Merged(found[0][1].total, len(paths))
 
 
@@ -98,7 +104,7 @@ def _said(value: Any) -> str:
 
 
 def _wrong(path: Path) -> NoReturn:
-    raise InputError(f"{plain(path)} is damaged, or has other rows than its shard: make it again with --overwrite")
+    raise part.wrong(path)
 
 
 def _text(target: BinaryIO, paths: Sequence[Path], first: Part, whole: Path, tick: begun.Tick) -> None:

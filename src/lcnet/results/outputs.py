@@ -208,7 +208,7 @@ class Output:
             if self.working != self.path:
                 self.working.unlink()
             elif self.part:
-                state.write(self.path, self.part.to_json(), ())
+                state.write(self.path, self.part.of_file(self.path), ())
             beside(self.path, ".resume").unlink()
 
 

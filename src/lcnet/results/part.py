@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
@@ -78,6 +78,10 @@ class Part:
             raise ValueError
         return cls(Shard.parse(found["shard"]), total, lines, dict(found["with"].items()))
 
+    def of_file(self, path: Path) -> dict[str, Any]:
+        """The description with the sha256 of a file of text that has just been written, which is beside that file only."""
+        return {**self.to_json(), "content": _sha256(path)}
+
     @property
     def begun_with(self) -> dict[str, Any]:
         """What must be the same to go on with it, by the names that a message calls them."""
@@ -98,11 +102,22 @@ class Listing(NamedTuple):
 
 def of_names(names: Iterable[Any]) -> Listing:
     """Count and hash what was found: the sha256 of all names in their order, each followed by a NUL."""
-    digest, total = sha256(), 0
-    for name in names:
-        digest.update(os.fsencode(str(name)) + b"\0")
-        total += 1
-    return Listing(total, digest.hexdigest())
+    seen = Names()
+    total = sum(1 for _ in seen.passing(names))
+    return Listing(total, seen.digest.hexdigest())
+
+
+class Names:
+    """The sha256 of names that pass."""
+
+    def __init__(self) -> None:
+        self.digest = sha256()
+
+    def passing(self, names: Iterable[T]) -> Iterator[T]:
+        """Yield them as they come."""
+        for name in names:
+            self.digest.update(os.fsencode(str(name)) + b"\0")
+            yield name
 
 
 class Hashed:
@@ -131,10 +146,15 @@ def read(path: Path) -> Part:
         raise InputError(f"{plain(path)}: there is no such file")
     if beside(path, ".resume").exists():
         raise InputError(f"{plain(path)} is of a run that is going on or did not end: end it with --resume")
+    text = path.suffix.lower() != ".parquet"
     try:
-        return Part.from_json(_parquet(path) if path.suffix.lower() == ".parquet" else _text(path))
+        found = _text(path) if text else _parquet(path)
+        one, content = Part.from_json(found), found["content"] if text else None
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         raise InputError(f"{plain(path)} does not say what it is a part of{_where(path)}: make it with --shard") from None
+    if text and content != _sha256(path):
+        raise wrong(path)
+    return one
 
 
 def _where(path: Path) -> str:
@@ -155,3 +175,13 @@ def _parquet(path: Path) -> Any:
 def _text(path: Path) -> Any:
     found = state.read(path)
     return found.begun_with if found is not None else None
+
+
+def wrong(path: Path) -> InputError:
+    """What is told of a part that is not as its shard has left it."""
+    return InputError(f"{plain(path)} is damaged, or has other rows than its shard: make it again with --overwrite")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

@@ -354,8 +354,10 @@ class Classifier:
 
 def _largest(values: np.ndarray, count: int) -> list[int]:
     """Return the indices of the `count` largest values, largest first, equal ones in their order."""
-    some = np.argpartition(-values, count)[:count] if count < len(values) else np.arange(len(values))
-    order: list[int] = some[np.lexsort((some, -values[some]))].tolist()
+    some = np.arange(len(values))
+    if count < len(values):  # with all that equal the last one, of which a partition would keep any
+        some = np.flatnonzero(values >= np.partition(values, -count)[-count])
+    order: list[int] = some[np.argsort(-values[some], kind="stable")][:count].tolist()
     return order
 
 

@@ -29,15 +29,19 @@ _LOCAL = "file:///"
 
 def is_address(source: Any) -> bool:
     """Whether a path is an address, also of a protocol that is not read: it begins with `NAME://`, and is no file here."""
-    looks = isinstance(source, str) and _ADDRESS.match(source) and not source.startswith(_LOCAL)
+    looks = isinstance(source, str) and _ADDRESS.match(source) and not _is_local(source)
     return bool(looks) and not os.path.lexists(source)
 
 
 def local(source: Any) -> Any:
     """The path that a `file:///` address names; everything else as it is."""
-    if isinstance(source, str) and source.startswith(_LOCAL) and not os.path.lexists(source):
+    if isinstance(source, str) and _is_local(source) and not os.path.lexists(source):
         return source[len(_LOCAL) - 1 :]
     return source
+
+
+def _is_local(source: str) -> bool:
+    return source[: len(_LOCAL)].lower() == _LOCAL
 
 
 def protocol(address: str) -> str:
