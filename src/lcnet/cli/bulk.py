@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -68,13 +68,9 @@ class Bulk:
         given = self.ctx.params
         if self.shard_rows is not None:
             return iter(self.shard_rows)
-        limits = {"recursive": given["recursive"], "max_member": given["max_member"] << 20, "passed": self.passed}
-        found = iter(find(_with_input(given), **limits))
-        if given["files_from"] is not None:
-            found = chain(found, find_listed(self._names(), **limits))
-        first = next(found, None)
-        if first is not None:
-            return chain([first], found)
+        found = found_in(given, _with_input(given), self.passed, self._names())
+        if found is not None:
+            return found
         none_asked = not given["images"] and not self.listed  # an empty list asks for nothing
         if not (none_asked or given["update"]):
             raise InputError(self._nothing())
@@ -192,7 +188,7 @@ class Bulk:
 
     def _untaken(self) -> Iterator[str]:
         """What was not taken, a sentence each."""
-        yield from filter(None, [self.passed.text(), below_text(self.passed)])
+        yield from untaken(self.passed)
         if self.job.several:
             several = counted(self.job.several, "file")
             yield f"{several} with several frames, of which the first was taken: --frames all takes all"
@@ -231,6 +227,26 @@ class Bulk:
         if failed:
             progress.say(f"{failed} of {done} images could not be read")
             self.ctx.exit(INCOMPLETE)
+
+
+def found_in(
+    given: dict[str, Any], paths: Sequence[Any], passed: Passed, names: Iterable[str] | None = None
+) -> Iterator[Any] | None:
+    """All pictures of paths, and of the list that --files-from names; None if there is none.
+
+    names: of the list, where somebody counts them.
+    """
+    limits = {"recursive": given["recursive"], "max_member": given["max_member"] << 20, "passed": passed}
+    found = iter(find(list(paths), **limits))
+    if given["files_from"] is not None:
+        found = chain(found, find_listed(listed(given["files_from"]) if names is None else names, **limits))
+    first = next(found, None)
+    return chain([first], found) if first is not None else None
+
+
+def untaken(passed: Passed) -> Iterator[str]:
+    """What was found and not taken, a sentence each."""
+    return filter(None, [passed.text(), below_text(passed)])
 
 
 def below_text(passed: Passed) -> str:

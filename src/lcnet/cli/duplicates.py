@@ -6,17 +6,18 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import InputError, LcnetError
-from ..sources.passed import counted
+from ..sources import count
+from ..sources.passed import Passed, counted
 from ..stop import code
 from ..text import plain, reason
 from .advice import advised
+from .bulk import TOLD, found_in, untaken
 from .codes import DONE, INCOMPLETE, Misuse
 from .complete import ModelName
 from .duplicate_rows import Found, Printer, totals
@@ -45,11 +46,9 @@ if TYPE_CHECKING:
     from ..changes.journal import Journal
     from ..dataset.scan import Scan
     from ..runtime import Classifier
-    from ..sources.passed import Passed
 
 KINDS = ("bytes", "pixels", "near")
 MIN_SIMILARITY = 0.93
-TOLD = 10  # unreadable pictures that are told one by one
 EMBEDDED = 64  # pictures that go through the network at once
 
 
@@ -117,8 +116,6 @@ def duplicates(ctx: click.Context, **given: Any) -> None:
     bytes, then the first.
     """
     _check(ctx, given)
-    from ..sources.passed import Passed
-
     passed = Passed()
     Run(ctx, given, passed).finish(_sources(given, passed))
 
@@ -173,18 +170,11 @@ def _check_targets(given: dict[str, Any]) -> None:
 
 def _sources(given: dict[str, Any], passed: Passed) -> Iterator[Any]:
     """All pictures, of which there must be one where folders are named. Raises `InputError`."""
-    from ..sources import find, find_listed
-    from .bulk import below_text, listed
-
-    limits = {"recursive": given["recursive"], "max_member": given["max_member"] << 20, "passed": passed}
-    found = iter(find(list(given["paths"]), **limits))
-    if given["files_from"] is not None:
-        found = chain(found, find_listed(listed(given["files_from"]), **limits))
-    first = next(found, None)
-    if first is None and given["paths"]:
-        said = "; ".join(filter(None, [passed.text(), below_text(passed)]))
-        raise InputError(f"no images: the folders, lists or archives given hold no file with a known image suffix; {said}")
-    return chain([first], found) if first is not None else iter(())
+    found = found_in(given, given["paths"], passed)
+    if found is None and given["paths"]:
+        why = "no images: the folders, lists or archives given hold no file with a known image suffix"
+        raise InputError("; ".join([why, *untaken(passed)]))
+    return found or iter(())
 
 
 class Run:
@@ -232,8 +222,6 @@ class Run:
         self.ctx.exit(INCOMPLETE if refused or self.scan.problems else DONE)
 
     def _count(self) -> int | None:
-        from ..sources import count
-
         return count(self.given["paths"], self.given["recursive"]) if self.given["files_from"] is None else None
 
     def _look(self, sources: Iterator[Any]) -> np.ndarray | None:
@@ -322,9 +310,7 @@ class Run:
             self.progress.say(f"{len(problems):,} of {len(self.scan):,} images could not be read")
 
     def _remarks(self) -> Iterator[str]:
-        from .bulk import below_text
-
-        yield from filter(None, [self.passed.text(), below_text(self.passed)])
+        yield from untaken(self.passed)
         if self.scan.again:
             yield f"{counted(self.scan.again, 'further name')} of the same files: links, or what was named twice"
 

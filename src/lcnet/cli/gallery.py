@@ -5,19 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import InputError
-from ..sources import count, find, find_listed
+from ..sources import count
 from ..sources.passed import Passed, counted
 from ..stop import code
 from ..text import one_line, plain, shown, suggest
 from .advice import advised
-from .bulk import below_text, listed
+from .bulk import TOLD, found_in, untaken
 from .codes import INCOMPLETE, Misuse
 from .complete import ModelName
 from .options import (
@@ -40,8 +39,6 @@ from .progress import Progress
 if TYPE_CHECKING:
     from ..gallery import Gallery
     from ..gallery.adding import Adding
-
-TOLD = 10  # unreadable pictures that are told one by one
 
 
 class Group(click.Group):
@@ -147,19 +144,10 @@ def _sources(given: dict[str, Any]) -> tuple[Iterator[Any], Passed]:
     if not given["images"] and given["files_from"] is None:
         raise Misuse("name IMAGES (files, folders, patterns, archives), or a list of them with --files-from")
     passed = Passed()
-    limits = {"recursive": given["recursive"], "max_member": given["max_member"] << 20, "passed": passed}
-    found = iter(find(list(given["images"]), **limits))
-    if given["files_from"] is not None:
-        found = chain(found, find_listed(listed(given["files_from"]), **limits))
-    first = next(found, None)
-    if first is None:
-        raise InputError("; ".join(filter(None, ["no images: nothing with a known image suffix is there", *_untaken(passed)])))
-    return chain([first], found), passed
-
-
-def _untaken(passed: Passed) -> Iterator[str]:
-    """What was not taken, a sentence each."""
-    yield from filter(None, [passed.text(), below_text(passed)])
+    found = found_in(given, given["images"], passed)
+    if found is None:
+        raise InputError("; ".join(["no images: nothing with a known image suffix is there", *untaken(passed)]))
+    return found, passed
 
 
 def _add(ctx: click.Context, opened: Gallery, sources: Iterator[Any], passed: Passed) -> None:
@@ -182,7 +170,7 @@ def _add(ctx: click.Context, opened: Gallery, sources: Iterator[Any], passed: Pa
         ctx.exit(code(stopped))
     progress.clear()
     say(f"{plain(opened.path)}: {_summary(adding)}")
-    for text in _untaken(passed):
+    for text in untaken(passed):
         progress.say(text)
     if adding.counts[FAILED]:
         progress.say(f"{adding.counts[FAILED]:,} of {counted(adding.counts.total(), 'image')} could not be read")
