@@ -19,16 +19,15 @@ from ..text import plain, reason
 from .advice import advised
 from .bulk import TOLD, found_in, untaken
 from .codes import DONE, INCOMPLETE, Misuse
-from .complete import ModelName
 from .duplicate_rows import Found, Printer, totals
 from .options import (
-    DEFAULT_MODEL,
-    MODEL_HELP,
     check_apart,
     csv_safe_option,
     free_report,
+    html_option,
     list_option,
     member_option,
+    model_option,
     overwrite_option,
     pixels_option,
     recursive_option,
@@ -77,7 +76,7 @@ EMBEDDED = 64  # pictures that go through the network at once
     type=click.Path(path_type=Path, dir_okay=False),
     help="Look at new pictures only, for copies of what this gallery has too; its own are the ones to keep.",
 )
-@click.option("--model", "-m", default=DEFAULT_MODEL, show_default=True, metavar="MODEL", type=ModelName(), help=MODEL_HELP)
+@model_option
 @click.option(
     "--min-similarity",
     type=click.FloatRange(0.5, 1),
@@ -100,9 +99,7 @@ EMBEDDED = 64  # pictures that go through the network at once
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to write what `lcnet undo` needs.  [default: duplicates-DATE-TIME.jsonl]",
 )
-@click.option(
-    "--html", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write a page of thumbnails, in one file."
-)
+@html_option
 @overwrite_option
 @rows_option("table", "csv", "json")
 @csv_safe_option
@@ -125,6 +122,8 @@ def _check(ctx: click.Context, given: dict[str, Any]) -> None:
         raise Misuse("name PATHS (files, folders, patterns, archives), or a list of them with --files-from")
     if given["action"] == "link" and set(given["kinds"]) - {"bytes"}:
         raise Misuse("--action link is for copies of the same bytes: of other copies a link would lose what is their own")
+    if given["against"] is not None and given["near_by"] == "embedding":
+        raise Misuse("--near-by embedding compares what is looked at, and --against goes by hashes: choose one")
     given["kinds"] = given["kinds"] or (("bytes",) if given["action"] == "link" else KINDS)
     _check_meant(ctx, given)
     _check_targets(given)
@@ -138,18 +137,13 @@ def _check_meant(ctx: click.Context, given: dict[str, Any]) -> None:
         ("report", given["action"] == "report", "--report is of changes, and --action report makes none"),
         ("near_by", "near" not in given["kinds"], "--near-by is about near copies, which are not looked for"),
         ("min_similarity", "near" not in given["kinds"], "--min-similarity is about near copies, which are not looked for"),
-        (
-            "against",
-            given["near_by"] == "embedding",
-            "--near-by embedding compares what is looked at, and --against goes by hashes",
-        ),
         ("model", given["near_by"] == "hash", "--model is about --near-by embedding"),
         ("overwrite", given["html"] is None, "--overwrite is about --html"),
         ("csv_safe", given["style"] != "csv", "--csv-safe is about CSV"),
     )
     for name, is_wrong, words in wrong:
         if name in asked and is_wrong:
-            raise Misuse(f"{words}: {'choose one' if name == 'against' else 'give both, or neither'}")
+            raise Misuse(f"{words}: give both, or neither")
 
 
 def _check_targets(given: dict[str, Any]) -> None:
@@ -263,7 +257,7 @@ class Run:
                 journal.close()
         printer.end(self.scan.problems)
         if journal is not None:
-            said = ", ".join(f"{count:,} {word}" for word, count in done.items()) or "nothing to do"
+            said = ", ".join(f"{number:,} {word}" for word, number in done.items()) or "nothing to do"
             self.progress.say(f"{said}{_undone(journal)}")
         return done["refused"]
 
@@ -321,5 +315,5 @@ def short_side(model: Classifier) -> int:
     return round(max(made.input_size[1:]) / made.crop_pct)
 
 
-def _undone(journal: Journal | None) -> str:
-    return f"; report: {plain(journal.path)}, `lcnet undo` takes it back" if journal is not None else ""
+def _undone(journal: Journal) -> str:
+    return f"; report: {plain(journal.path)}, `lcnet undo` takes it back"

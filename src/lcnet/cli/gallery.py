@@ -22,7 +22,9 @@ from .complete import ModelName
 from .options import (
     columns,
     csv_safe_option,
+    csv_text,
     format_option,
+    html_option,
     json_text,
     list_option,
     machine_options,
@@ -227,9 +229,7 @@ def remove(gallery: Path, paths: tuple[str, ...], missing: bool, dry_run: bool) 
 @click.option("--exclude-self", is_flag=True, help="Leave out pictures that have the very bytes of the image.")
 @click.option("--together", is_flag=True, help="One search for what all the images have in common.")
 @click.option("--exact", is_flag=True, help="Compare with every embedding, not only with those that are near by their bits.")
-@click.option(
-    "--html", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write a page of thumbnails, in one file."
-)
+@html_option
 @overwrite_option
 @format_option
 @csv_safe_option
@@ -251,8 +251,6 @@ def search(ctx: click.Context, **_: Any) -> None:
 @csv_safe_option
 def info(gallery: Path, style: str, csv_safe: bool) -> None:
     """Show what a GALLERY holds, and by which model its embeddings were made."""
-    from .options import csv_text
-
     with _opened({"gallery": gallery}) as opened:
         facts = opened.facts()
     if style == "json":

@@ -300,6 +300,12 @@ def csv_safe_option(command: F) -> F:
     )(command)
 
 
+def html_option(command: F) -> F:
+    """Add --html."""
+    path = click.Path(path_type=Path, dir_okay=False)
+    return click.option("--html", metavar="FILE", type=path, help="Write a page of thumbnails, in one file.")(command)
+
+
 def check_apart(path: Path, output: Path, recursive: bool, option: str) -> None:
     """Refuse a folder for output that lies in one that is read. Raises `Misuse`."""
     top, target = path.resolve(), output.resolve()
