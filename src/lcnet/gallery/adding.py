@@ -10,18 +10,16 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..errors import LcnetError
-from ..sources.found import Found
 from ..sources.stamp import stamp_of
 from ..text import shown
 from .candidate import Candidate
 from .places import Key
-from .store import AT_ONCE, Row, Store
+from .store import Row, Store
 
 if TYPE_CHECKING:
     from ..runtime import Classifier
@@ -83,16 +81,11 @@ class Adding:
 
     def _candidates(self, sources: Iterable[Any]) -> Iterator[Candidate]:
         """What is new or has changed by size and time. Called in the thread that reads sources."""
-        rest = iter(sources)
-        while some := [(self.store.place.key(source), source) for source in islice(rest, AT_ONCE)]:
-            known = self.store.stamps(key for key, _ in some)
-            for key, source in some:
-                if key in known and known[key] == stamp_of(source):
-                    self.counts[SAME] += 1
-                    continue
-                if isinstance(source, Found):
-                    source.prepare()
-                yield Candidate(source, key, CHANGED if key in known else NEW)
+        for source, key, stamp in self.store.looked_up(sources):
+            if stamp is not None and stamp == stamp_of(source):
+                self.counts[SAME] += 1
+            else:
+                yield Candidate(source, key, NEW if stamp is None else CHANGED)
 
     def _prepare(self, candidates: list[Any]) -> np.ndarray:
         """The network's input of one candidate, float32 [1,C,H,W]. Called in several threads."""

@@ -32,6 +32,9 @@ class Candidate:
     __slots__ = ("content", "key", "name", "nbytes", "sha256", "source", "stamp", "what")
 
     def __init__(self, source: Any, key: Key = "", what: str = "") -> None:
+        """To be made in the order of the sources."""
+        if isinstance(source, Found):
+            source.prepare()
         self.source, self.key, self.what, self.name = source, key, what, shown(source)
         self.stamp = stamp_of(source)
         self.sha256, self.content = b"", Content(b"", b"", b"", False)

@@ -19,7 +19,6 @@ import numpy as np
 
 from ..errors import GalleryError, InputError, LcnetError
 from ..results.job import settle
-from ..sources.found import Found
 from ..text import plain, shown
 from .about import About
 from .database import VERSION
@@ -220,7 +219,7 @@ class Gallery:
             return candidates[0].prepared(candidates[0].read(), self.model)
 
         answer, workers = self.model.answer("embeddings"), self.model.threads
-        some = settle(_prepared(sources, Candidate), 2)
+        some = settle(map(Candidate, sources), 2)
         with closing(stream(some, prepare, answer, errors="yield", workers=workers)) as items:
             for item in items:
                 one = item.source
@@ -269,13 +268,6 @@ class Gallery:
 
         pictures = as_list(queries)
         return self.model.embeddings(pictures), [_digest(picture) for picture in pictures] if hashed else []
-
-
-def _prepared(sources: Iterable[Any], kind: Any) -> Iterator[Any]:
-    for source in sources:
-        if isinstance(source, Found):
-            source.prepare()
-        yield kind(source)
 
 
 def in_common(vectors: Sequence[np.ndarray]) -> np.ndarray:

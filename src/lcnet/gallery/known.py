@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ..dataset.scan import FileId, Known
 from ..sources.stamp import stamp_of
 from .places import file_of
-from .store import AT_ONCE, Store
+from .store import Store
 
 
 def known_pictures(path: Path) -> Iterator[Known]:
@@ -40,8 +39,7 @@ def _id_of(file: str) -> FileId | None:
 
 def new_only(path: Path, sources: Iterable[Any]) -> Iterator[Any]:
     """Of the pictures that are found those that a gallery has not, or not as they are now. Raises `GalleryError`."""
-    rest = iter(sources)
     with closing(Store(path)) as store:
-        while some := [(store.place.key(source), source) for source in islice(rest, AT_ONCE)]:
-            known = store.stamps(key for key, _ in some)
-            yield from (source for key, source in some if key not in known or known[key] != stamp_of(source))
+        for source, _, stamp in store.looked_up(sources):
+            if stamp is None or stamp != stamp_of(source):
+                yield source

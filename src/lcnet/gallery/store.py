@@ -125,13 +125,16 @@ class Store:
         """How many pictures there are, and how many different ones by their bytes."""
         return self._all("SELECT (SELECT count(*) FROM picture), (SELECT count(*) FROM content)")[0]
 
-    def stamps(self, keys: Iterable[Key]) -> dict[Key, Stamp]:
-        """The size and time that each of these pictures had when it was put in."""
-        found: dict[Key, Stamp] = {}
-        for some in _few(keys):
-            rows = self._all(f"SELECT path, size, mtime_ns FROM picture WHERE path IN ({_marks(some)})", some)
-            found.update((key, (size, time)) for key, size, time in rows if size is not None)
-        return found
+    def looked_up(self, sources: Iterable[Any]) -> Iterator[tuple[Any, Key, Stamp | None]]:
+        """Each source, what it is called here, and the size and time that it had when it was put in, if it was."""
+        rest = iter(sources)
+        while some := [(source, self.place.key(source)) for source in islice(rest, AT_ONCE)]:
+            known = self._stamps([key for _, key in some])
+            yield from ((source, key, known.get(key)) for source, key in some)
+
+    def _stamps(self, keys: Sequence[Key]) -> dict[Key, Stamp]:
+        rows = self._all(f"SELECT path, size, mtime_ns FROM picture WHERE path IN ({','.join('?' * len(keys))})", keys)
+        return {key: (size, time) for key, size, time in rows if size is not None}
 
     def has(self, sha256: bytes) -> bool:
         """Whether a picture of these bytes is in."""
@@ -209,16 +212,6 @@ class Store:
             if not some:
                 return
             yield from some
-
-
-def _few(keys: Iterable[Key]) -> Iterator[list[Key]]:
-    rest = iter(keys)
-    while some := list(islice(rest, AT_ONCE)):
-        yield some
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ",".join("?" * len(values))
 
 
 def check_target(path: Path, overwrite: bool) -> None:
