@@ -11,7 +11,6 @@ from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from re import compile as regex
-from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -57,7 +56,6 @@ class Gallery:
     def __init__(self, store: Store, model: str | None = None, **options: Any) -> None:
         """model: where that of the gallery is now, if not where it was. options: `threads`, `isa`, `max_pixels` of `load`."""
         self.store, self._named, self._options = store, model, options
-        self._lock = RLock()
         self._matrix: Matrix | None = None
 
     @property
@@ -151,15 +149,11 @@ class Gallery:
 
     def missing(self) -> list[Key]:
         """The pictures whose files are not there any more, by path. Raises `GalleryError` if that are all."""
-        exists: dict[str, bool] = {}
         found, count = [], 0
         for key, _ in self.store.entries():
-            path, count = self.store.place.path(key), count + 1
-            file = file_of(path) if "!/" in path else path
-            if not exists.setdefault(file, os.path.lexists(file)):
+            count += 1
+            if not os.path.lexists(file_of(self.store.place.path(key))):
                 found.append(key)
-            if file == path:  # only archives come again
-                del exists[file]
         if found and len(found) == count:
             raise GalleryError(
                 f"{plain(self.path)}: none of its {count:,} pictures is there: is the disk? Nothing is taken out"
@@ -231,10 +225,10 @@ class Gallery:
             self._current()
 
     def _current(self) -> Matrix:
-        with self._lock:
-            if self._matrix is None or self._matrix.state != self.store.state():
-                self._matrix = matrix_of(self.store)
-            return self._matrix
+        """The vectors as they are now. To be called within `Store.view`, which lets one thread in."""
+        if self._matrix is None or self._matrix.state != self.store.state():
+            self._matrix = matrix_of(self.store)
+        return self._matrix
 
     def _paths(self, where: str | None) -> dict[int, list[Key]] | None:
         """The pictures that `where` means, by their content."""
