@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -31,7 +32,6 @@ ENDING = ".matrix"
 
 _HEADER = 4096  # bytes, of JSON and spaces
 _ALIGN = 64
-_ONES = np.array([i.bit_count() for i in range(1 << 16)], np.uint8)
 
 
 class Near(NamedTuple):
@@ -115,7 +115,13 @@ def _ones(words: np.ndarray) -> np.ndarray:
     """How many bits are set in each, uint8; numpy before 2.0 looks it up."""
     if hasattr(np, "bitwise_count"):
         return np.bitwise_count(words)
-    return _ONES[words.view(np.uint16).reshape(*words.shape, 4)].sum(-1, dtype=np.uint8)
+    return _table()[words.view(np.uint16).reshape(*words.shape, 4)].sum(-1, dtype=np.uint8)
+
+
+@cache
+def _table() -> np.ndarray:
+    """How many bits are set in each number of 16 bits."""
+    return np.array([i.bit_count() for i in range(1 << 16)], np.uint8)
 
 
 def words_of(units: np.ndarray, mean: np.ndarray) -> np.ndarray:
