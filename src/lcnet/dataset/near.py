@@ -139,15 +139,15 @@ def cosines_above(vectors: np.ndarray, some: np.ndarray, least: float) -> Near:
 
 
 def apart(codes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """In how many bits hashes differ: uint8 [N,16] and [N,16], or [16] for one, to int64 [N]."""
+    """In how many bits hashes differ: uint8 [N,16], or as words, and as many, or one, to int64 [N]."""
     return _ONES[(np.ascontiguousarray(codes) ^ others).view(np.uint16)].sum(1, dtype=np.int64)
 
 
 def near_to(codes: np.ndarray, others: np.ndarray, limit: int = LIMIT) -> np.ndarray:
     """Which hashes, uint8 [N,16], differ from one of `others`, [M,16], in at most `limit` bits: bool [N]. Takes N x M steps."""
-    words, found = np.ascontiguousarray(codes).view(np.uint16), np.zeros(len(codes), bool)
-    for other in np.ascontiguousarray(others).view(np.uint16):
-        found |= _ONES[words ^ other].sum(1) <= limit
+    codes, found = np.ascontiguousarray(codes), np.zeros(len(codes), bool)
+    for other in others:
+        found |= apart(codes, other) <= limit
     return found
 
 
@@ -165,9 +165,9 @@ def _join(words: np.ndarray, keys: np.ndarray, ids: np.ndarray, roots: _Roots, l
         if not len(places):
             return
         left, right = places, places + step
-        apart = roots.root[ids[left]] != roots.root[ids[right]]
-        left, right = left[apart], right[apart]
-        near = _ONES[words[order[left]] ^ words[order[right]]].sum(1) <= limit
+        divided = roots.root[ids[left]] != roots.root[ids[right]]
+        left, right = left[divided], right[divided]
+        near = apart(words[order[left]], words[order[right]]) <= limit
         left, right = ids[left[near]], ids[right[near]]
         good = slice(None) if confirm is None or not len(left) else confirm(left, right)
         roots.unite(left[good], right[good])
