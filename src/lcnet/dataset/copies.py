@@ -86,18 +86,18 @@ class Copies:
 
     def add(self, look: Look, size: int = 1, last: bool = False) -> None:
         """Add a picture. size: bytes; last: it comes after others of as many pixels and bytes, as what cannot be kept alone."""
-        self._add(look, look.pixels[:16].ljust(16, b"\0"), size, int(last))
+        self._add(look, size, int(last))
 
     def add_known(self, digest: bytes, pixels: bytes, code: bytes, plain: bool = False) -> None:
         """Add a picture that is there already, and so is the one to keep: SHA-256 of bytes and of pixels, difference hash.
 
         pixels may be empty, where nobody knows. plain: it has too few shades for the hash to say anything.
         """
-        self._add(Look(digest, PLAIN * plain, code), pixels[:16].ljust(16, b"\0"), 1, -1)
+        self._add(Look(digest, PLAIN * plain, code, pixels=pixels), 1, -1)
 
-    def _add(self, look: Look, pixels: bytes, size: int, order: int) -> None:
+    def _add(self, look: Look, size: int, order: int) -> None:
         self.digests += look.digest
-        self.pixels += pixels
+        self.pixels += look.pixels[:16].ljust(16, b"\0")
         self.codes += look.code
         self.mirrored += look.mirrored
         self.shapes.extend(look.shape)
@@ -122,31 +122,40 @@ class Copies:
 
         vectors: embeddings of unit length, [N,D], zeros for pictures without: more candidates of near copies.
         """
-        order, traits = np.array(self.order), np.array(self.traits)
-        counts = np.array(self.shapes, np.int64).reshape(-1, 2).prod(1)
-        ranked = np.lexsort((order > 0, -np.array(self.sizes), -counts, order >= 0))
-        some = ranked[np.array(self.sizes)[ranked] > 0]
+        some, traits = self._ranked(), np.array(self.traits)
         some = yield from self._equal(BYTES, some, self.same_bytes(some), kinds)
         some = some[traits[some] != UNREADABLE]
         if {PIXELS, NEAR} & set(kinds):
-            pixels, place = _rows(self.pixels, 16)[some], np.arange(len(some))
-            told = place[pixels.any(1)]
-            place[told] = told[_first_equal(pixels[told])]
-            some = yield from self._equal(PIXELS, some, place, kinds)
+            some = yield from self._equal(PIXELS, some, self._same_pixels(some), kinds)
         if NEAR in kinds:
             some = some[(traits[some] & PLAIN) == 0]
-            for group in _NearCopies(self, some, vectors).stars():
-                if (order[group.members] >= 0).any():
-                    yield group
+            yield from filter(self._is_new, _NearCopies(self, some, vectors).stars())
+
+    def _ranked(self) -> np.ndarray:
+        """The numbers of all that are not empty: what is known first, then the one to keep before its copies."""
+        order, sizes = np.array(self.order), np.array(self.sizes)
+        counts = np.array(self.shapes, np.int64).reshape(-1, 2).prod(1)
+        ranked = np.lexsort((order > 0, -sizes, -counts, order >= 0))
+        return ranked[sizes[ranked] > 0]
+
+    def _same_pixels(self, some: np.ndarray) -> np.ndarray:
+        """Do what `same_bytes` does for pixels; those of which nobody knows the pixels are like no other."""
+        pixels, place = _rows(self.pixels, 16)[some], np.arange(len(some))
+        told = place[pixels.any(1)]
+        place[told] = told[_first_equal(pixels[told])]
+        return place
+
+    def _is_new(self, group: Group) -> bool:
+        """Whether not all of a group were known: what was comes first, so its last tells."""
+        return self.order[group.members[-1]] >= 0
 
     def _equal(
         self, kind: str, some: np.ndarray, place: np.ndarray, kinds: Sequence[str]
     ) -> Generator[Group, None, np.ndarray]:
         """Yield the groups of several, if they were asked for; returns the first of each."""
-        for members in blocks(place) if kind in kinds else ():
-            numbers = some[members].tolist()
-            if any(self.order[i] >= 0 for i in numbers[1:]):
-                yield Group(kind, numbers, [1.0] * len(numbers))
+        if kind in kinds:
+            groups = (Group(kind, some[members].tolist(), [1.0] * len(members)) for members in blocks(place))
+            yield from filter(self._is_new, groups)
         return some[np.unique(place)]
 
 
