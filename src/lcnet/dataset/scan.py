@@ -85,14 +85,13 @@ class Scan:
         self.known, self.copies.thumb_of = len(self.sources), self._thumb_of
 
     def _thumb_of(self, number: int) -> tuple[bytes, tuple[int, int]] | None:
-        source = self.sources[number].name
-        _, (look, _) = self._look(source)
+        _, look, _ = self._look(self.sources[number].name)
         same = look.digest == bytes(self.copies.digests[32 * number : 32 * number + 32])
         return (look.thumb, look.shape) if same and not look.error else None
 
     def run(self, sources: Iterable[Any]) -> Iterator[Look]:
         """Look at each, in order; yields what was seen, once it is in `copies`."""
-        for source, (look, size) in in_order(self._look, self._once(sources), self.workers):
+        for source, look, size in in_order(self._look, self._once(sources), self.workers):
             name = shown_name(source)
             self.sources.append(Source(name, source.file if isinstance(source, Found) else None))
             self.copies.add(look, size, last=isinstance(source, Found) or os.path.islink(source))  # noqa: PTH114
@@ -111,17 +110,13 @@ class Scan:
             yield source
 
     def _is_again(self, source: Any) -> bool:
-        try:
-            status = os.stat(source)  # noqa: PTH116
-        except (OSError, ValueError):
-            return False
-        key = status.st_dev, status.st_ino
-        if key in self._files:
-            return True
+        key = file_id(source)
+        if key is None or key in self._files:
+            return key is not None
         self._files.add(key)
         return False
 
-    def _look(self, source: Any) -> tuple[Any, tuple[Look, int]]:
+    def _look(self, source: Any) -> tuple[Any, Look, int]:
         name = shown_name(source)
         try:
             with source.open() if isinstance(source, Found) else open_file(source) as file:
@@ -134,8 +129,17 @@ class Scan:
                 else:
                     look = Look(file_digest(file, "sha256").digest())  # type: ignore[arg-type]
         except Exception as error:  # whatever a file or an archive has in it
-            return source, (Look(_NONE, error=explained(error).removeprefix(f"{name}: ")), 0)
-        return source, (look._replace(error=look.error.removeprefix(f"{name}: ").removeprefix("file object: ")), size)
+            return source, Look(_NONE, error=explained(error).removeprefix(f"{name}: ")), 0
+        return source, look._replace(error=look.error.removeprefix(f"{name}: ").removeprefix("file object: ")), size
+
+
+def file_id(path: Any) -> FileId | None:
+    """Which file there is, whatever name leads to it; None if there is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def shown_name(source: Any) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ..dataset.scan import FileId, Known
+from ..dataset.scan import Known, file_id
 from ..sources.stamp import stamp_of
 from .places import file_of
 from .store import Store
@@ -26,15 +25,7 @@ def known_pictures(path: Path) -> Iterator[Known]:
             if stamp is not None and stamp_of(file) not in (None, stamp):
                 continue
             size, archive = stamp[0] if stamp else 0, file if file != name else None
-            yield Known(name, *content, size, archive, None if archive else _id_of(file))
-
-
-def _id_of(file: str) -> FileId | None:
-    try:
-        status = os.stat(file)  # noqa: PTH116
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino
+            yield Known(name, *content, size, archive, None if archive else file_id(file))
 
 
 def new_only(path: Path, sources: Iterable[Any]) -> Iterator[Any]:
