@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ..errors import InputError
 from ..text import plain
-from .journal import SAME_FILE, Journal
+from .journal import Journal
 
 LINKED, MOVED = "linked", "moved"
 
@@ -39,7 +39,7 @@ class Link:
         """Make a copy one more name of the file that is kept."""
         if digest != keep_digest:
             raise InputError(f"its bytes are not those of {plain(keep)}: as a link it would lose what is its own")
-        copy, kept = _own_file(path), _own_file(keep, reading=True)
+        copy, kept = _two_files(path, keep)
         if copy.stat().st_dev != kept.stat().st_dev:
             raise InputError(f"{plain(keep)} is on another disk, and a hard link cannot lead there")
         self.journal.link(copy, digest, kept)
@@ -58,9 +58,7 @@ class Move:
 
     def __call__(self, path: str, digest: str, keep: str, keep_digest: str) -> str:
         """Move a copy to a name that is free."""
-        copy, kept = _own_file(path), _own_file(keep, reading=True)
-        if copy.samefile(kept):
-            raise InputError(SAME_FILE)
+        copy, kept = _two_files(path, keep)
         target = _free(self.folder / self._below(copy))
         self.journal.make_sure(kept, keep_digest)
         self.journal.move(copy, digest, target)
@@ -71,15 +69,21 @@ class Move:
         return Path(top.name) / copy.relative_to(top) if top != copy.parent or top in self.tops else Path(copy.name)
 
 
+def _two_files(path: str, keep: str) -> tuple[Path, Path]:
+    """The absolute paths of a copy that may be changed and of another file, which is kept. Raises `InputError`."""
+    copy, kept = _own_file(path), _own_file(keep, reading=True)
+    if copy.samefile(kept):
+        raise InputError("it is the same file already")
+    return copy, kept
+
+
 def _own_file(path: str, reading: bool = False) -> Path:
     """The absolute path of a file that may be changed, or only be kept. Raises `InputError`."""
     file = _absolute(Path(path))
     if file.is_symlink():
         raise InputError(f"{plain(path) + ' ' if reading else 'it '}is a link to {plain(os.path.realpath(file))}: name that")
     if not file.is_file():
-        raise InputError(
-            f"{plain(path) + ' is no file' if file.exists() else plain(path) + ' is not there'} any more: run again"
-        )
+        raise InputError(f"{plain(path)} is {'no file' if file.exists() else 'not there'} any more: run again")
     if not reading:
         for place, what in ((file, "it"), (file.parent, f"its folder, {plain(file.parent)},")):
             if not place.stat().st_mode & 0o222 or not os.access(place, os.W_OK):

@@ -29,7 +29,6 @@ from .report import FOLDER, KEPT, LINK, MAKE, MOVE, REPLACE, Change, head, line,
 
 Stamp = tuple[int, int, int, int]  # device, inode, bytes, and when last changed in nanoseconds
 PATIENCE = 10.0  # seconds that another run may take to replace a file
-SAME_FILE = "it is the same file already"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -107,13 +106,10 @@ class Journal:
             self._write(Change(MAKE, str(path), after=after).encoded())
 
     def link(self, path: Path, digest: str, keep: Path) -> None:
-        """Make a file, of which `digest` is still the sha256, one more name of `keep`, which has the same bytes.
+        """Make a file, of which `digest` is still the sha256, one more name of `keep`, another one with the same bytes.
 
         Raises `InputError`, and `OSError` where the disk has no hard links.
         """
-        with writing(path):
-            if path.samefile(keep):
-                raise InputError(SAME_FILE)
         self.make_sure(keep, digest)
         with _unchanged(path, digest), writing(path):
             _check_like(path.stat(), keep)

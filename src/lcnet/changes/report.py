@@ -105,13 +105,19 @@ _FIELDS = {  # of each kind of change, besides its path
     LINK: {"before", "to", "time"},
     MOVE: {"before", "to"},
 }
+
+
+def _is_path(text: str) -> bool:
+    return Path(text).is_absolute() and "\0" not in text
+
+
 _GOOD: dict[str, Callable[[str], Any]] = {
     "change": lambda _: True,
-    "path": lambda text: Path(text).is_absolute() and "\0" not in text,
+    "path": _is_path,
     "before": _SHA256.fullmatch,
     "after": _SHA256.fullmatch,
     "kept": KEPT.fullmatch,
-    "to": lambda text: Path(text).is_absolute() and "\0" not in text,
+    "to": _is_path,
     "time": re.compile("-?[0-9]{1,19}").fullmatch,
 }
 
