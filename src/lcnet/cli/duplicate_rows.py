@@ -72,10 +72,9 @@ class Found:
 
 def _copy(number: int, similarity: float, scan: Scan) -> Copy:
     copies, source = scan.copies, scan.sources[number]
-    digest = bytes(copies.digests[32 * number : 32 * number + 32]).hex()
     height, width = copies.shapes[2 * number : 2 * number + 2]
     size = source.size if number < scan.known else copies.sizes[number]
-    return Copy(source.name, source.archive, digest, similarity, width, height, size)
+    return Copy(source.name, source.archive, copies.digest(number).hex(), similarity, width, height, size)
 
 
 def embedded(model: Classifier, looks: Iterable[Look], advance: Callable[[], None], few: int) -> np.ndarray:

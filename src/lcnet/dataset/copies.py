@@ -106,6 +106,10 @@ class Copies:
         self.order.append(order)
         self.thumbs.add(look.thumb)
 
+    def digest(self, number: int) -> bytes:
+        """The SHA-256 of the bytes of a picture."""
+        return bytes(self.digests[32 * number : 32 * number + 32])
+
     def same_bytes(self, some: np.ndarray) -> np.ndarray:
         """Of the pictures with these numbers, the place of the first with the same bytes: int64 [M]."""
         return _first_equal(_rows(self.digests, 32)[some])
